@@ -1,0 +1,67 @@
+"""Every failure that Fleetline names, by what the caller has to do about it.
+
+    FleetlineError
+    ├── ConfigError       a setting or the environment is wrong: one clear line, exit, no restart
+    ├── InvalidUpdate     the sender's fault: answer 4xx, nothing was written
+    ├── Overloaded        not now: answer 503 with Retry-After, the sender tries again
+    ├── SinkUnavailable   the database cannot take rows: keep the batch, back off, count nothing
+    └── PoisonEntry       this one entry can never be stored: dead-letter it, go on with the others
+
+Anything else is a bug: the process crashes and its supervisor starts another.
+"""
+
+from dataclasses import dataclass
+
+# Exit status of a role whose settings are wrong; supervisors halt on it instead of restarting.
+EXIT_CONFIG = 2
+
+
+class FleetlineError(Exception):
+    """Root of the tree above."""
+
+
+class ConfigError(FleetlineError):
+    """A setting, or the environment it describes, is wrong. One line that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One field of a body or a query that is at fault, and what it should have been."""
+
+    field: str
+    detail: str
+
+
+class InvalidUpdate(FleetlineError):
+    """A body or a value in it breaks the contract.
+
+    `status` is 400 for bytes that are not JSON and 422 for values; `faults` names every field.
+    """
+
+    def __init__(self, detail: str, *, status: int = 422, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.faults = faults
+
+
+class Overloaded(FleetlineError):
+    """A bounded thing is full or a server does not answer; `retry_after_s` is for the sender."""
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class SinkUnavailable(FleetlineError):
+    """The history cannot be written now. Nothing is wrong with the rows."""
+
+
+class PoisonEntry(FleetlineError):
+    """An entry that can never become a row; `reason` is one of the dead letters' fixed list."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,242 @@
+"""The event: a driver's update, validated once and encoded once.
+
+A `LocationUpdate` is what a driver sent. Together with the driver's id and two times it becomes
+the event, whose JSON bytes are made here, once, and travel unchanged: they are the stream entry,
+the live value and the middle of the customers' frame. Pure: no I/O, the caller brings the time.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+from common.errors import Fault, InvalidUpdate, PoisonEntry
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+# Numbers below are epoch seconds, from here on milliseconds: 1e11 s is the year 5138, 1e11 ms is
+# 1973, so no time that can be accepted is ambiguous.
+EPOCH_MS_FROM = 100_000_000_000
+
+ID_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}\Z"
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description="1-64 of A-Z a-z 0-9 . _ : -")]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Heading = Annotated[float, Meta(ge=0, le=360)]
+Timestamp = Annotated[datetime, Meta(tz=True)] | int | float | None
+
+
+class LocationUpdate(msgspec.Struct, gc=False):
+    """What a driver sent: WGS84 degrees, km/h, degrees from north, metres."""
+
+    latitude: Latitude
+    longitude: Longitude
+    speed: NotNegative | None = None
+    heading: Heading | None = None
+    accuracy: NotNegative | None = None
+    order_id: Id | None = None
+    recorded_at: Timestamp = None
+    altitude: float | None = None
+    battery: Annotated[float, Meta(ge=0, le=100)] | None = None
+
+
+class DriverUpdate(LocationUpdate, gc=False, kw_only=True):
+    """An item of a batch: an update that names its driver."""
+
+    driver_id: Id
+
+
+class LocationEvent(msgspec.Struct, gc=False):
+    """An event as consumers read it. Times are UTC; absent values are None."""
+
+    driver_id: str
+    latitude: float
+    longitude: float
+    recorded_at: datetime
+    received_at: datetime
+    speed: float | None = None
+    heading: float | None = None
+    accuracy: float | None = None
+    order_id: str | None = None
+    altitude: float | None = None
+    battery: float | None = None
+
+
+class Moment(msgspec.Struct, gc=False):
+    """Only the times of an event, for whoever must order two without reading the rest."""
+
+    recorded_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How far a device's time may be from ours, in seconds."""
+
+    future_max_s: float
+    age_max_s: float
+
+
+_decode_update = msgspec.json.Decoder(LocationUpdate).decode
+_decode_event = msgspec.json.Decoder(LocationEvent).decode
+_decode_moment = msgspec.json.Decoder(Moment).decode
+
+# What msgspec raises on bytes that are not JSON; deep nesting is a RecursionError.
+MALFORMED = (msgspec.DecodeError, RecursionError, UnicodeError)
+
+
+def decode_update(body: bytes) -> LocationUpdate:
+    """Read and validate one update.
+
+    Raises `InvalidUpdate`: 400 for bytes that are not JSON, 422 with every field at fault.
+    """
+    try:
+        return _decode_update(body)
+    except MALFORMED as e:
+        raise invalid(body, LocationUpdate) from e
+
+
+def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpdate:
+    """Say all that is wrong with `body`, which has been refused as a `kind`. Not a hot path."""
+    try:
+        value = msgspec.json.decode(body)
+    except MALFORMED as e:
+        return InvalidUpdate(f"the body is not JSON: {e}", status=400)
+    if not isinstance(value, dict):
+        return InvalidUpdate("the body must be a JSON object")
+    faults = tuple(_faults(value, kind))
+    return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
+
+
+def _faults(value: dict[str, object], kind: type[LocationUpdate]) -> list[Fault]:
+    faults = []
+    for field in msgspec.structs.fields(kind):
+        if field.name not in value:
+            if field.required:
+                faults.append(Fault(field.name, "is required"))
+            continue
+        try:
+            msgspec.convert(value[field.name], field.type)
+        except (msgspec.ValidationError, ValueError, OverflowError) as e:
+            faults.append(Fault(field.name, _detail(field.name, str(e))))
+    return faults or [Fault("", "a value is out of range")]
+
+
+def _detail(name: str, message: str) -> str:
+    if "regex" in message:
+        return "must be 1-64 of A-Z a-z 0-9 . _ : -"
+    if name == "recorded_at":
+        return "must be RFC 3339 with an offset, epoch seconds or epoch milliseconds"
+    return message.split(" - at `", maxsplit=1)[0]
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may name a driver or an order."""
+    return 0 < len(text) <= 64 and text.isascii() and text.translate(_ID_DELETE) == ""
+
+
+_ID_DELETE = str.maketrans(
+    "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
+)
+
+
+def recorded_time(stamp: Timestamp, now: datetime, limits: TimeLimits) -> datetime:
+    """The device's time of a fix in UTC, to the microsecond; `now` where it sent none.
+
+    It is part of the fix's identity: the same stamp always gives the same time. Raises
+    `InvalidUpdate` when it lies beyond `limits`.
+    """
+    if stamp is None:
+        return now
+    try:
+        when = _utc(stamp)
+    except (OverflowError, ValueError) as e:
+        raise _bad_time("is not a time") from e
+    if (when - now).total_seconds() > limits.future_max_s:
+        raise _bad_time(f"lies more than {limits.future_max_s:g} s in the future")
+    if (now - when).total_seconds() > limits.age_max_s:
+        raise _bad_time(f"is older than {limits.age_max_s:g} s")
+    return when
+
+
+def _utc(stamp: datetime | float) -> datetime:
+    if isinstance(stamp, datetime):
+        return stamp if stamp.tzinfo is UTC else stamp.astimezone(UTC)
+    if abs(stamp) < EPOCH_MS_FROM:
+        return EPOCH + timedelta(microseconds=round(stamp * 1_000_000))
+    return EPOCH + timedelta(microseconds=round(stamp * 1_000))
+
+
+def _bad_time(detail: str) -> InvalidUpdate:
+    return InvalidUpdate(f"recorded_at: {detail}", faults=(Fault("recorded_at", detail),))
+
+
+def encode_event(
+    driver_id: str, update: LocationUpdate, recorded_at: datetime, received_at: datetime
+) -> bytes:
+    """The event's JSON bytes: the public object of API.md. A heading of 360 becomes 0."""
+    event = {
+        "driver_id": driver_id,
+        "latitude": update.latitude,
+        "longitude": update.longitude,
+        "speed": update.speed,
+        "heading": 0.0 if update.heading == 360 else update.heading,
+        "accuracy": update.accuracy,
+        "order_id": update.order_id,
+        "recorded_at": recorded_at,
+        "received_at": received_at,
+    }
+    if update.altitude is not None:
+        event["altitude"] = update.altitude
+    if update.battery is not None:
+        event["battery"] = update.battery
+    return orjson.dumps(event, option=orjson.OPT_UTC_Z)
+
+
+def decode_event(entry: bytes) -> LocationEvent:
+    """Read an event's bytes. Raises `PoisonEntry` when they are not one."""
+    try:
+        return _decode_event(entry)
+    except MALFORMED as e:
+        raise PoisonEntry("undecodable", str(e)) from e
+
+
+def effective_time(event: LocationEvent | Moment) -> tuple[datetime, datetime]:
+    """What decides which of two events is newer: greater is newer, equal is the same fix.
+
+    A fix counts as of its own time, but never as of a time after its arrival, so one dated in
+    the future cannot freeze the marker. Among fixes that arrived together the device's own time
+    decides.
+    """
+    recorded = event.recorded_at
+    received = event.received_at
+    return (min(received, recorded), recorded)
+
+
+def moment_of(entry: bytes) -> tuple[datetime, datetime]:
+    """`effective_time` of an event's bytes. Raises `PoisonEntry`."""
+    try:
+        return effective_time(_decode_moment(entry))
+    except MALFORMED as e:
+        raise PoisonEntry("undecodable", str(e)) from e
+
+
+class Clock:
+    """The receiving process's time: UTC, microseconds, and never the same one twice.
+
+    Fixes without a time of their own are identified by it.
+    """
+
+    def __init__(self) -> None:
+        self._last = EPOCH
+
+    def take(self, count: int = 1) -> datetime:
+        """The first of `count` consecutive microseconds that nobody else got."""
+        first = max(datetime.now(UTC), self._last + MICROSECOND)
+        self._last = first + (count - 1) * MICROSECOND
+        return first

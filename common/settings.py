@@ -1,0 +1,183 @@
+"""All settings of Fleetline: one frozen object, built in entry points and handed down.
+
+Read from the environment, then from `.env`. Names are the fields' names in upper case; units
+stand last. Whatever is bounded has its limit here. `.env.example` lists the same settings; a
+test keeps the two together.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.errors import ConfigError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Millis = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. The comment above each is what `.env.example` says."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    # Redis or Valkey: redis://, rediss:// or unix://, with user, password and database number.
+    redis_url: str = "redis://127.0.0.1:6381/0"
+    # PostgreSQL, with or without the TimescaleDB extension.
+    database_url: str = "postgresql://fleetline@127.0.0.1:5434/fleetline"
+    # Number of streams. Changing it re-homes drivers, so a running system refuses another value.
+    shards: Annotated[int, Field(ge=1, le=1024)] = 4
+    # Stem of the streams' names: <stem>:{shard}.
+    stream_name: str = "driver-locations"
+    # Consumer group that reads the streams.
+    consumer_group: str = "location-processors"
+    # Where `fleetline up` keeps data, logs and pid files.
+    fleetline_home: Path = Path(".fleetline")
+    # debug, info, warning or error.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # Address that ingest, fan-out and the front door listen on.
+    bind_host: str = "127.0.0.1"
+    # Port of the front door (nginx: HTTP and WebSocket).
+    gateway_port: Port = 8002
+    # Port of ingest.
+    ingest_port: Port = 8010
+    # Port of the fan-out.
+    fanout_port: Port = 8011
+    # Port of the embedded Redis.
+    redis_port: Port = 6381
+    # Port of the embedded PostgreSQL.
+    postgres_port: Port = 5434
+
+    # Worker processes of ingest; each holds one connection to Redis.
+    ingest_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    # Connections one ingest worker accepts; idle keep-alive drivers count.
+    ingest_connections_max: Count = 16384
+    # Largest body of a single fix, in bytes.
+    body_bytes_max: Count = 16384
+    # Largest body of a batch, in bytes.
+    batch_body_bytes_max: Count = 1_048_576
+    # Most fixes in a batch.
+    batch_fixes_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    # A body must have arrived within this time, in seconds.
+    body_timeout_s: Seconds = 10.0
+    # A reply of Redis to ingest must have arrived within this time, in seconds; then 503.
+    redis_reply_timeout_s: Annotated[float, Field(gt=0, le=1.8)] = 1.5
+    # Bytes of commands that may wait for replies of Redis in one ingest worker; then 503.
+    redis_inflight_bytes_max: Count = 64 * 1_048_576
+    # Entries that may wait in one shard's stream; then 503 until the consumers catch up.
+    backlog_max: Count = 1_000_000
+    # How far a recorded_at may lie in the future, in seconds (a day: wrong time zones happen).
+    clock_skew_max_s: Seconds = 86_400.0
+    # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).
+    event_age_max_s: Seconds = 30 * 86_400.0
+    # Database connections of one ingest worker, for routes.
+    ingest_database_connections_max: Count = 4
+    # A route query must be done within this time, in seconds; then 503.
+    route_timeout_s: Seconds = 10.0
+
+    # A position older than this is not shown any more, in seconds.
+    location_ttl: Annotated[int, Field(ge=1)] = 300
+    # How long an order's newest position is kept for a customer who connects later, in seconds.
+    order_ttl_s: Count = 86_400
+    # How long a completed order stays marked as ended, in seconds.
+    order_ended_ttl_s: Count = 7 * 86_400
+
+    # Record failures of an entry before it becomes a dead letter.
+    max_retries: Annotated[int, Field(ge=1, le=100)] = 3
+    # Entries idle for longer with a consumer that is gone are taken over, in milliseconds.
+    pending_message_timeout: Millis = 60_000
+    # Entries read from the stream at a time.
+    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
+    read_block_ms: Millis = 500
+    # Rows that make a batch for the history.
+    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 2000
+    # Longest time a row waits for its batch to fill, in milliseconds.
+    history_linger_ms: Millis = 200
+    # Events a worker holds in memory for the history; past it they are re-read from the stream.
+    inflight_events_max: Count = 20_000
+    # Any statement of the history must be done within this time, in seconds.
+    database_timeout_s: Seconds = 10.0
+    # Drivers whose newest time a worker remembers; others are looked up.
+    newest_drivers_max: Count = 200_000
+    # A worker that makes no progress for this long is replaced, in seconds.
+    heartbeat_timeout_s: Seconds = 15.0
+
+    # Sockets one fan-out process accepts; then 503 before the upgrade.
+    fanout_connections_max: Count = 20_000
+    # Sockets from one address; 0 means no limit (everything behind one proxy has one address).
+    fanout_connections_per_address_max: Annotated[int, Field(ge=0)] = 0
+    # Origins that browsers may watch from, separated by commas; empty means the same host only.
+    ws_origins: str = ""
+    # Processes of the fan-out.
+    fanout_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    # A ping is sent this often, in seconds.
+    ping_interval_s: Seconds = 25.0
+    # The pong must come within this time, in seconds.
+    pong_timeout_s: Seconds = 8.0
+    # A handshake must be done within this time, in seconds.
+    handshake_timeout_s: Seconds = 5.0
+    # Bytes that may wait in one socket before frames are conflated to the newest.
+    outbox_bytes_max: Count = 65_536
+    # A socket that takes nothing for this long is aborted, in seconds.
+    stall_max_s: Seconds = 20.0
+    # The largest message a client may send, in bytes; then close 1009.
+    inbound_bytes_max: Annotated[int, Field(ge=125)] = 1024
+    # The fan-out publishes a probe to itself this often, in seconds.
+    probe_interval_s: Seconds = 5.0
+    # UNSUBSCRIBE waits this long after the last watcher left, in seconds.
+    unsubscribe_linger_s: Seconds = 1.0
+
+    # One shared deadline for a graceful stop of a role, in seconds.
+    drain_timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
+
+    @model_validator(mode="after")
+    def relations(self) -> Self:
+        """Check what must hold between settings."""
+        if self.inflight_events_max < 2 * max(self.history_rows, self.batch_events_max):
+            raise ValueError(
+                "INFLIGHT_EVENTS_MAX must be at least twice HISTORY_ROWS and BATCH_EVENTS_MAX"
+            )
+        if self.batch_body_bytes_max < self.body_bytes_max:
+            raise ValueError("BATCH_BODY_BYTES_MAX must not be below BODY_BYTES_MAX")
+        if self.heartbeat_timeout_s < self.database_timeout_s + 2:
+            raise ValueError("HEARTBEAT_TIMEOUT_S must exceed DATABASE_TIMEOUT_S by 2 s or more")
+        if self.pong_timeout_s >= self.ping_interval_s:
+            raise ValueError("PONG_TIMEOUT_S must be below PING_INTERVAL_S")
+        for name in ("stream_name", "consumer_group"):
+            value = getattr(self, name)
+            if not value or any(c in value for c in "{}\r\n "):
+                raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
+        return self
+
+    def given(self, name: str) -> bool:
+        """Whether `name` (a field) was set by the environment or by `.env`, not by default."""
+        return name in self.model_fields_set
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Build the settings; `overrides` win over the environment.
+
+    Raises `ConfigError` with one line that names the variable at fault.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as e:
+        raise ConfigError(_one_line(e)) from e
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"]).upper()
+    detail = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return detail
+    # The value of a URL may hold a password: never repeated.
+    value = "" if name.endswith("_URL") else f", not {first['input']!r}"
+    return f"{name}: {detail}{value}"

@@ -1,0 +1,46 @@
+"""A child's sign of life: a byte through a pipe that its supervisor reads.
+
+The child beats where it makes progress, not in a thread of its own: alive means able to work.
+"""
+
+import contextlib
+import os
+import time
+from typing import Self
+
+HEARTBEAT_FD_ENV = "FLEETLINE_HEARTBEAT_FD"
+# The timeouts are many seconds; one byte a second keeps the pipe and the supervisor quiet.
+BEAT_EVERY_S = 1.0
+
+
+class Heartbeat:
+    """Child side. Without a supervisor it does nothing."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+        self._next_s = 0.0
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """The pipe that the supervisor left; taken out of the environment of our own children."""
+        text = os.environ.pop(HEARTBEAT_FD_ENV, "")
+        if not text.isdigit():
+            return cls(None)
+        fd = int(text)
+        try:
+            os.set_blocking(fd, False)
+            os.set_inheritable(fd, False)
+        except OSError:
+            return cls(None)
+        return cls(fd)
+
+    def beat(self) -> None:
+        """Say that work goes on. Costs a clock reading; writes at most once a second."""
+        if self._fd is None:
+            return
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + BEAT_EVERY_S
+            # Full: nobody reads now, which is not our trouble. Broken: the parent died.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._fd, b".")

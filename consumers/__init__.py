@@ -1,0 +1,1 @@
+"""Stream in, live state and history out: one process per shard."""

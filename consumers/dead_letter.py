@@ -1,0 +1,106 @@
+"""Dead letters: what can never be stored is kept, named, and can be replayed.
+
+Writing the letter and acknowledging the entry are one transaction (the keys share a hash tag),
+so an entry is in the dead letters or pending, never in neither.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import hiredis
+import orjson
+
+from common import __version__
+from common.keys import ShardKeys
+from common.log import get
+from common.wire import Reply, Wire
+
+# The fixed list of reasons; people filter by it.
+UNDECODABLE = "undecodable"
+REFUSED = "refused_by_database"
+CRASHED = "killed_the_worker"
+REASONS = (UNDECODABLE, REFUSED, CRASHED)
+
+# An error's text can hold the whole row; what matters stands at its beginning.
+ERROR_CHARS_MAX = 2000
+
+_log = get("dead_letter")
+
+
+class Letter(NamedTuple):
+    """A dead letter before it is written."""
+
+    entry_id: bytes
+    payload: bytes
+    driver_id: str
+    reason: str
+    error: str
+    sqlstate: str
+    attempts: int
+
+
+class DeadLetters:
+    """The dead letters of one shard."""
+
+    def __init__(self, wire: Wire, keys: ShardKeys, *, shard: int, group: str) -> None:
+        self._wire = wire
+        self._keys = keys
+        self._shard = shard
+        self._group = group
+
+    async def bury(self, letters: Sequence[Letter]) -> None:
+        """Write letters and acknowledge their entries, one transaction each.
+
+        Raises `Overloaded` or `hiredis.ReplyError`: then those entries are still pending.
+        """
+        for letter in letters:
+            replies: list[Reply] = await self._wire.send_many(
+                [
+                    ("MULTI",),
+                    ("XADD", self._keys.dead, "*", *self._fields(letter)),
+                    ("XACK", self._keys.stream, self._group, letter.entry_id),
+                    ("EXEC",),
+                ]
+            )
+            refusal = next((r for r in replies if isinstance(r, hiredis.ReplyError)), None)
+            if refusal is not None:
+                raise refusal
+            _log.warning(
+                "dead_letter",
+                shard=self._shard,
+                id=letter.entry_id.decode(),
+                driver=letter.driver_id,
+                reason=letter.reason,
+                error=letter.error[:200],
+            )
+
+    def _fields(self, letter: Letter) -> tuple[str | bytes | int, ...]:
+        return (
+            *("id", letter.entry_id),
+            *("shard", self._shard),
+            *("driver_id", letter.driver_id),
+            *("payload", letter.payload),
+            *("reason", letter.reason),
+            *("error", letter.error[:ERROR_CHARS_MAX]),
+            *("sqlstate", letter.sqlstate),
+            *("attempts", letter.attempts),
+            *("first_seen", first_seen(letter.entry_id)),
+            *("failed_at", datetime.now(UTC).isoformat()),
+            *("version", __version__),
+        )
+
+
+def first_seen(entry_id: bytes) -> str:
+    """When an entry was put in the stream (RFC 3339): its id says it, in milliseconds."""
+    ms = int(entry_id.split(b"-")[0])
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
+
+
+def driver_in(payload: bytes) -> str:
+    """The driver a broken payload seems to speak of; empty when it does not say."""
+    try:
+        driver_id = orjson.loads(payload)["driver_id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return driver_id if isinstance(driver_id, str) else ""

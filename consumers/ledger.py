@@ -1,0 +1,85 @@
+"""The ledger: which entries the history holds in memory, and whether it must re-read the rest.
+
+Pure. Every entry that was read stays pending in Redis until it is stored, so memory is only a
+short cut. While the history keeps up, batches pass through here. When it falls behind (at the
+start, or when the database is away and `events_max` is reached) the ledger lets go of everything
+and the history re-reads its pending entries from Redis, page by page, until it has caught up.
+
+Invariant: an entry offered is either held here, or in the page being stored, or will be in a
+page to come. That is why offers are held from before a page is read (`begin_page`): an entry
+delivered before the read is in the page, one delivered after it is held here, and one that is
+both is dropped here (`end_page`).
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from consumers.entry import Entry, id_order
+
+
+class Ledger:
+    """Batches on their way into the history; see the module for the states."""
+
+    def __init__(self, events_max: int) -> None:
+        self._events_max = events_max
+        self._batches: deque[Sequence[Entry]] = deque()
+        self._joining = False
+        # True at the start: what a predecessor left pending comes first.
+        self.behind = True
+        self.held = 0
+
+    def offer(self, batch: Sequence[Entry]) -> None:
+        """Hold a batch that was just read, or let it go: it is pending in Redis either way."""
+        if self.behind and not self._joining:
+            return
+        if self.held + len(batch) > self._events_max:
+            self.fall_behind()
+            return
+        self._batches.append(batch)
+        self.held += len(batch)
+
+    @property
+    def full(self) -> bool:
+        """Whether another large batch would make the ledger let go of everything."""
+        return not self.behind and self.held * 2 >= self._events_max
+
+    def fall_behind(self) -> None:
+        """Let go of all that is held; pages will bring it back."""
+        self._batches.clear()
+        self.held = 0
+        self.behind = True
+        self._joining = False
+
+    def keep_up(self) -> None:
+        """Nothing is pending: hold what is offered from now on."""
+        self.behind = False
+
+    def begin_page(self) -> None:
+        """A page of pending entries is about to be read: hold what is offered from now on."""
+        self.fall_behind()
+        self._joining = True
+
+    def end_page(self, last_id: bytes | None, *, full: bool) -> None:
+        """The page was read up to `last_id`. If it was not full, it was the last: caught up."""
+        if not self._joining:
+            return
+        if full:
+            self.fall_behind()
+            return
+        if last_id is not None:
+            self._drop_through(id_order(last_id))
+        self.behind = False
+        self._joining = False
+
+    def _drop_through(self, last: tuple[int, int]) -> None:
+        kept = [[e for e in batch if id_order(e.id) > last] for batch in self._batches]
+        self._batches = deque(batch for batch in kept if batch)
+        self.held = sum(map(len, self._batches))
+
+    def take(self, most: int) -> list[Entry]:
+        """Up to `most` entries in the stream's order (always at least one whole batch)."""
+        taken: list[Entry] = []
+        while self._batches and (not taken or len(taken) + len(self._batches[0]) <= most):
+            taken.extend(self._batches.popleft())
+        self.held -= len(taken)
+        return taken

@@ -1,0 +1,139 @@
+"""The live stage: a batch moves drivers on the map and reaches the orders' customers, at once.
+
+It never waits for the database. State that Redis refuses (full memory) is kept, newest per
+driver, and written as soon as Redis takes it; what is published is published once.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import hiredis
+
+from common.errors import PoisonEntry
+from common.event import moment_of
+from common.keys import ShardKeys, fleet_channel, order_key
+from common.log import Repeated, get
+from common.wire import Command, Reply, Wire
+from consumers.entry import Entry
+from consumers.moves import (
+    driver_moves,
+    fleet_message,
+    order_commands,
+    order_moves,
+    publish_commands,
+    state_commands,
+)
+from consumers.newest import Newest, Time
+
+# Drivers that expire in one step: bounds how long a step holds up the live loop.
+EXPIRE_AT_ONCE = 1000
+
+
+class Live:
+    """Live state of one shard. Raises `Overloaded` when Redis does not answer."""
+
+    def __init__(
+        self, wire: Wire, keys: ShardKeys, *, shard: int, names_max: int, order_ttl_s: int
+    ) -> None:
+        self._wire = wire
+        self._keys = keys
+        self._order_ttl_s = order_ttl_s
+        self._fleet = fleet_channel(shard)
+        self._drivers = Newest(names_max)
+        self._orders = Newest(names_max)
+        self._drivers_unwritten: dict[str, Entry] = {}
+        self._orders_unwritten: dict[str, Entry] = {}
+        self._refused = Repeated(get("live"), "live.refused")
+        # The live loop and the history's catching up both come here; one batch at a time.
+        self._turn = asyncio.Lock()
+        # Whether anybody watches the whole fleet; asked now and then, see `ask_watched`.
+        self._watched = False
+
+    async def apply(self, entries: Sequence[Entry]) -> None:
+        """Make the moves of a batch, in one round trip (two if it holds unknown names)."""
+        async with self._turn:
+            await self._apply(entries)
+
+    async def _apply(self, entries: Sequence[Entry]) -> None:
+        await self._look_up(entries)
+        drivers = driver_moves(entries, self._drivers)
+        orders = order_moves(entries, self._orders)
+        # What was not written before goes along; a newer move takes its place.
+        self._drivers_unwritten |= drivers
+        self._orders_unwritten |= orders
+        publish = publish_commands(orders)
+        if self._watched and drivers:
+            publish.append(("PUBLISH", self._fleet, fleet_message(drivers)))
+        await self._write(publish)
+        self._drivers.trim()
+        self._orders.trim()
+
+    async def retry(self) -> None:
+        """Write what Redis refused before, if there is any."""
+        async with self._turn:
+            if self._drivers_unwritten or self._orders_unwritten:
+                await self._write([])
+
+    async def expire(self, before_ms: int) -> int:
+        """Forget drivers not heard of since `before_ms`, some at a time. Returns how many."""
+        keys = self._keys
+        async with self._turn:
+            gone = await self._wire.send(
+                "ZRANGE", keys.seen, "-inf", before_ms, "BYSCORE", "LIMIT", 0, EXPIRE_AT_ONCE
+            )
+            if gone:
+                await self._wire.send_many(
+                    [
+                        ("ZREM", keys.geo, *gone),
+                        ("HDEL", keys.live, *gone),
+                        ("ZREM", keys.seen, *gone),
+                    ]
+                )
+        return len(gone)
+
+    async def _write(self, publish: list[Command]) -> None:
+        state = state_commands(self._drivers_unwritten, self._keys)
+        state += order_commands(self._orders_unwritten, self._order_ttl_s)
+        commands = [*state, *publish]
+        if not commands:
+            return
+        replies = await self._wire.send_many(commands)
+        errors = [r for r in replies[: len(state)] if isinstance(r, hiredis.ReplyError)]
+        if errors:
+            self._refused.failed(error=str(errors[0]), drivers=len(self._drivers_unwritten))
+            return
+        self._refused.healed()
+        self._drivers_unwritten.clear()
+        self._orders_unwritten.clear()
+
+    async def _look_up(self, entries: Sequence[Entry]) -> None:
+        drivers = self._drivers.unknown(e.event.driver_id for e in entries)
+        orders = self._orders.unknown(
+            e.event.order_id for e in entries if e.event.order_id is not None
+        )
+        if drivers:
+            reply = await self._wire.send("HMGET", self._keys.live, *drivers)
+            _learn(self._drivers, drivers, reply)
+        if orders:
+            reply = await self._wire.send("MGET", *map(order_key, orders))
+            _learn(self._orders, orders, reply)
+
+    async def ask_watched(self) -> None:
+        """Ask whether anybody subscribes to the fleet; nobody pays for maps nobody looks at."""
+        reply = await self._wire.send("PUBSUB", "NUMSUB", self._fleet)
+        self._watched = reply[1] > 0
+
+
+def _learn(newest: Newest, names: Sequence[str], values: Sequence[Reply]) -> None:
+    for name, value in zip(names, values, strict=True):
+        newest.learn(name, _time_of(value))
+
+
+def _time_of(value: bytes | None) -> Time | None:
+    if value is None:
+        return None
+    try:
+        return moment_of(value)
+    except PoisonEntry:
+        # Somebody wrote the key by hand: the next event replaces it.
+        return None

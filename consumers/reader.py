@@ -1,0 +1,144 @@
+"""Reading a shard's stream through its consumer group, and acknowledging. Holds no rules."""
+
+from collections.abc import Sequence
+
+import hiredis
+
+from common.errors import Overloaded
+from common.keys import ENTRY_FIELD, ShardKeys
+from common.log import get
+from common.wire import Reply, Wire
+from consumers.entry import RawEntry, id_order
+
+# A command with more arguments than this would hold up Redis and everybody behind it.
+IDS_PER_COMMAND = 5000
+
+_FIELD = ENTRY_FIELD.encode()
+_log = get("reader")
+
+
+class Reader:
+    """One consumer of one stream's group.
+
+    `reads` is a connection of its own, because a read that waits for new entries blocks all
+    that is behind it; everything else goes through `wire`. Methods raise `Overloaded` when Redis
+    does not answer and `hiredis.ReplyError` when it refuses.
+    """
+
+    def __init__(
+        self, reads: Wire, wire: Wire, keys: ShardKeys, *, group: str, consumer: str
+    ) -> None:
+        self._reads = reads
+        self._wire = wire
+        self._stream = keys.stream
+        self._group = group
+        self._consumer = consumer
+
+    async def ensure_group(self) -> None:
+        """Create stream and group if they are missing, at 0: what is in the stream is unread."""
+        try:
+            await self._wire.send("XGROUP", "CREATE", self._stream, self._group, "0", "MKSTREAM")
+        except hiredis.ReplyError as e:
+            if not str(e).startswith("BUSYGROUP"):
+                raise
+        else:
+            _log.info("group.created", stream=self._stream, group=self._group)
+
+    async def read_new(self, count: int, block_ms: int) -> list[RawEntry]:
+        """Up to `count` entries nobody has read, waiting up to `block_ms` for the first."""
+        return _entries(await self._reads.send(*self._read(count, "BLOCK", block_ms), ">"))
+
+    async def read_own(self, count: int, after: bytes = b"0") -> list[RawEntry]:
+        """Up to `count` of this consumer's own pending entries after the id `after`, in order."""
+        return _entries(await self._wire.send(*self._read(count), after))
+
+    def _read(self, count: int, *options: str | int) -> tuple[str | int, ...]:
+        return (
+            *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count),
+            *options,
+            *("STREAMS", self._stream),
+        )
+
+    async def ack(self, ids: Sequence[bytes]) -> None:
+        """Acknowledge `ids`: they are stored."""
+        for start in range(0, len(ids), IDS_PER_COMMAND):
+            part = ids[start : start + IDS_PER_COMMAND]
+            await self._wire.send("XACK", self._stream, self._group, *part)
+
+    def say_lost(self, ids: Sequence[bytes]) -> None:
+        """Say loudly that entries vanished before they were stored: somebody trimmed the stream."""
+        _log.error("entries.lost", stream=self._stream, count=len(ids), first=ids[0].decode())
+
+    async def last_delivered(self) -> tuple[int, int]:
+        """Newest id that was handed to any consumer of the group; zeros if none ever was."""
+        for row in await self._wire.send("XINFO", "GROUPS", self._stream):
+            group = dict(zip(row[::2], row[1::2], strict=True))
+            if group[b"name"] == self._group.encode():
+                return id_order(group[b"last-delivered-id"])
+        return (0, 0)
+
+    async def deliveries(self, count: int) -> list[tuple[bytes, int]]:
+        """The oldest `count` own pending entries: id and how often it was delivered."""
+        rows = await self._wire.send(
+            "XPENDING", self._stream, self._group, "-", "+", count, self._consumer
+        )
+        return [(row[0], row[3]) for row in rows]
+
+    async def claim(self, idle_ms: int) -> int:
+        """Take over entries that consumers other than this one left idle. Returns how many.
+
+        Payloads are not read: the entries become this consumer's own pending ones.
+        """
+        claimed = 0
+        for name in await self._gone(idle_ms):
+            _log.warning("claim", stream=self._stream, consumer=name.decode("utf-8", "replace"))
+            claimed += await self._claim_idle(idle_ms)
+        return claimed
+
+    async def _gone(self, idle_ms: int) -> list[bytes]:
+        rows = await self._wire.send("XINFO", "CONSUMERS", self._stream, self._group)
+        found = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+        return [
+            row[b"name"]
+            for row in found
+            if row[b"name"] != self._consumer.encode()
+            and row[b"pending"]
+            and row[b"idle"] >= idle_ms
+        ]
+
+    async def _claim_idle(self, idle_ms: int) -> int:
+        claimed, cursor = 0, b"0-0"
+        while True:
+            cursor, ids, deleted = await self._wire.send(
+                *("XAUTOCLAIM", self._stream, self._group, self._consumer, idle_ms, cursor),
+                *("COUNT", 1000, "JUSTID"),
+            )
+            claimed += len(ids)
+            if deleted:
+                self.say_lost(deleted)
+            if cursor == b"0-0":
+                return claimed
+
+
+def is_group_missing(error: Exception) -> bool:
+    """Whether Redis lost the group (a flush, an empty restart): create it and go on."""
+    return isinstance(error, hiredis.ReplyError) and str(error).startswith("NOGROUP")
+
+
+def _entries(reply: Reply) -> list[RawEntry]:
+    if not reply:
+        return []
+    return [RawEntry(entry_id, _payload(fields)) for entry_id, fields in reply[0][1]]
+
+
+def _payload(fields: list[bytes] | None) -> bytes | None:
+    if fields is None:
+        return None
+    if len(fields) == 2 and fields[0] == _FIELD:
+        return fields[1]
+    # Not written by us. Kept readable, so that the dead letter shows what it was.
+    return b" ".join(fields)
+
+
+# What a caller of the reader has to expect when Redis is in trouble.
+REDIS_TROUBLE = (Overloaded, hiredis.ReplyError)

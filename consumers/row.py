@@ -1,0 +1,65 @@
+"""Rows: an event as COPY takes it. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from common.event import LocationEvent
+from consumers.entry import Entry
+
+TABLE = "locations"
+COLUMNS = (
+    "driver_id",
+    "recorded_at",
+    "received_at",
+    "latitude",
+    "longitude",
+    "speed",
+    "heading",
+    "accuracy",
+    "altitude",
+    "battery",
+    "order_id",
+)
+
+Row = tuple[
+    str,
+    datetime,
+    datetime,
+    float,
+    float,
+    float | None,
+    float | None,
+    float | None,
+    float | None,
+    float | None,
+    str | None,
+]
+
+
+def row_of(event: LocationEvent) -> Row:
+    """The row of an event, in the order of COLUMNS."""
+    return (
+        event.driver_id,
+        event.recorded_at,
+        event.received_at,
+        event.latitude,
+        event.longitude,
+        event.speed,
+        event.heading,
+        event.accuracy,
+        event.altitude,
+        event.battery,
+        event.order_id,
+    )
+
+
+def rows_of(entries: Iterable[Entry]) -> list[Row]:
+    """Rows by key, each key once: the first entry of a key stays.
+
+    Sorted, because two writers that insert the same keys in opposite order deadlock.
+    """
+    unique: dict[tuple[str, datetime], Row] = {}
+    for entry in entries:
+        event = entry.event
+        unique.setdefault((event.driver_id, event.recorded_at), row_of(event))
+    return [unique[key] for key in sorted(unique)]

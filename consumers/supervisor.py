@@ -1,0 +1,72 @@
+"""One child process per shard, kept alive. Imports no Redis and no database code.
+
+Settings travel by environment. The shards to run can be a subset: several hosts share them.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from common.errors import ConfigError
+from common.settings import Settings
+from common.supervision.heartbeat import Heartbeat
+from common.supervision.spec import ChildSpec
+from common.supervision.state import state_file
+from common.supervision.supervisor import Supervisor
+
+_PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?\Z")
+
+
+def parse_only(text: str, shards: int) -> frozenset[int]:
+    """The shards that `--only` names: numbers and ranges, as in `0,2-3`.
+
+    Raises `ConfigError` that says which part is wrong.
+    """
+    chosen: set[int] = set()
+    for part in text.split(","):
+        match = _PART.match(part.strip())
+        if match is None:
+            raise ConfigError(f"--only: {part.strip()!r} is neither a shard nor a range like 2-3")
+        first = int(match[1])
+        last = int(match[2]) if match[2] is not None else first
+        if last < first:
+            raise ConfigError(f"--only: {part.strip()!r} runs backwards")
+        if last >= shards:
+            raise ConfigError(
+                f"--only: there is no shard {last}, SHARDS={shards} has 0-{shards - 1}"
+            )
+        chosen.update(range(first, last + 1))
+    return frozenset(chosen)
+
+
+def run(settings: Settings, only: frozenset[int] | None = None) -> int:
+    """Run the consumers of all shards, or of `only`, until a stop signal. Returns the exit status."""
+    home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
+    if home is not None:
+        for name in ("run", "log"):
+            (home / name).mkdir(parents=True, exist_ok=True)
+    shards = sorted(only if only is not None else range(settings.shards))
+    supervisor = Supervisor(
+        "consumers",
+        drain_timeout_s=settings.drain_timeout_s,
+        state_file=state_file(home, "consumers") if home is not None else None,
+        heartbeat=Heartbeat.from_env(),
+        drain_together=True,
+    )
+    with supervisor:
+        supervisor.spawn(*(_consumer(settings, shard, home) for shard in shards))
+        return supervisor.run()
+
+
+def _consumer(settings: Settings, shard: int, home: Path | None) -> ChildSpec:
+    name = f"consumer-{shard}"
+    return ChildSpec(
+        name=name,
+        argv=(sys.executable, "-m", "consumers.worker", "--shard", str(shard)),
+        # A worker that is aborted writes the stacks of its threads.
+        env={"PYTHONFAULTHANDLER": "1"},
+        log_file=home / "log" / f"{name}.log" if home is not None else None,
+        pid_file=home / "run" / f"{name}.pid" if home is not None else None,
+        heartbeat_timeout_s=settings.heartbeat_timeout_s,
+        stop_timeout_s=settings.drain_timeout_s,
+    )

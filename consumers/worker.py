@@ -1,0 +1,241 @@
+"""A worker: the only process that reads a shard's stream and writes its live state.
+
+Three loops under one roof: the live loop reads and moves drivers at once, the history loop stores
+in batches, the keeper renews the lease and trims. A loop that raises anything it does not expect
+ends the process; the supervisor starts another, which finds everything unfinished pending.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import faulthandler
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+import uvloop
+
+from common.backoff import Backoff
+from common.errors import EXIT_CONFIG, ConfigError
+from common.keys import ShardKeys, shard_keys
+from common.log import Repeated, configure, get
+from common.process import die_with_parent
+from common.settings import Settings, load_settings
+from common.supervision.heartbeat import Heartbeat
+from common.wire import Wire
+from consumers.dead_letter import DeadLetters
+from consumers.decode import decode_entries
+from consumers.history import History, HistoryLimits
+from consumers.lease import Fenced, Lease
+from consumers.ledger import Ledger
+from consumers.live import Live
+from consumers.moves import epoch_ms
+from consumers.progress import Progress
+from consumers.reader import REDIS_TROUBLE, Reader, is_group_missing
+from consumers.sink import Sink
+from consumers.trim import trim
+
+# A reply that takes longer than this means that the connection is dead; far above any command.
+REDIS_REPLY_TIMEOUT_S = 5.0
+REDIS_BACKOFF = Backoff(first_s=0.05, most_s=1.0)
+KEEP_EVERY_S = 1.0
+# Entries of consumers that are gone are looked for this often; they wait a minute anyway.
+CLAIM_EVERY_S = 10.0
+
+_log = get("worker")
+
+
+class Worker:
+    """One shard's loops and what they share."""
+
+    def __init__(self, settings: Settings, shard: int, progress: Progress) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._stopping = asyncio.Event()
+        self._trouble = Repeated(_log, "redis.trouble")
+        self._keys: ShardKeys = shard_keys(settings.stream_name, shard)
+        group, consumer = settings.consumer_group, f"shard-{shard}"
+        self._wire = self._connection(shard, REDIS_REPLY_TIMEOUT_S)
+        block_s = settings.read_block_ms / 1000
+        self._reads = self._connection(shard, block_s + REDIS_REPLY_TIMEOUT_S)
+        self._reader = Reader(self._reads, self._wire, self._keys, group=group, consumer=consumer)
+        self._lease = Lease(self._wire, self._keys.consumer)
+        self._dead = DeadLetters(self._wire, self._keys, shard=shard, group=group)
+        self._live = Live(
+            self._wire,
+            self._keys,
+            shard=shard,
+            names_max=settings.newest_drivers_max,
+            order_ttl_s=settings.order_ttl_s,
+        )
+        self._sink = Sink(settings.database_url, timeout_s=settings.database_timeout_s)
+        self._history = History(
+            Ledger(settings.inflight_events_max),
+            self._sink,
+            self._reader,
+            self._live,
+            self._dead,
+            HistoryLimits(
+                rows=settings.history_rows,
+                linger_s=settings.history_linger_ms / 1000,
+                retries=settings.max_retries,
+            ),
+            progress,
+        )
+
+    def _connection(self, shard: int, timeout_s: float) -> Wire:
+        url = self._settings.redis_url
+        return Wire(url, reply_timeout_s=timeout_s, name=f"fleetline-consumer-{shard}")
+
+    def stop(self) -> None:
+        """Finish the open batch, then return from `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        await self._wire.start()
+        await self._reads.start()
+        try:
+            await self._take_lease()
+            with contextlib.suppress(*REDIS_TROUBLE):
+                await self._reader.ensure_group()
+                await self._history.begin()
+            async with asyncio.TaskGroup() as loops:
+                live = loops.create_task(self._live_loop(), name="live")
+                history = loops.create_task(self._history.run(), name="history")
+                keeper = loops.create_task(self._keeper_loop(), name="keeper")
+                await asyncio.wait((live,))
+                self._history.stop()
+                await asyncio.wait((history,), timeout=self._settings.drain_timeout_s)
+                history.cancel()
+                keeper.cancel()
+            await self._tidy_up()
+        finally:
+            await self._sink.close()
+            await self._reads.close()
+            await self._wire.close()
+
+    async def _tidy_up(self) -> None:
+        with contextlib.suppress(*REDIS_TROUBLE):
+            await trim(self._wire, self._keys.stream)
+            await self._lease.release()
+
+    async def _take_lease(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            self._progress.tick("live")
+            self._progress.tick("history")
+            try:
+                holder = await self._lease.acquire()
+                if holder is None:
+                    return
+                self._trouble.failed(error=f"the shard is held by {holder}")
+            except REDIS_TROUBLE as e:
+                self._trouble.failed(error=str(e))
+            await self._pause(REDIS_BACKOFF.delay_s(attempt))
+            attempt += 1
+
+    async def _live_loop(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            self._progress.tick("live")
+            try:
+                await self._live_step()
+            except REDIS_TROUBLE as e:
+                # A reply may be lost after the entries were delivered: they are pending now.
+                self._history.fall_behind()
+                self._trouble.failed(error=str(e))
+                await self._pause(REDIS_BACKOFF.delay_s(attempt))
+                attempt += 1
+                await self._mend(e)
+            else:
+                attempt = 0
+                self._trouble.healed()
+
+    async def _live_step(self) -> None:
+        limits = self._settings
+        await self._history.room()
+        page = await self._reader.read_new(limits.batch_events_max, limits.read_block_ms)
+        if not self._lease.fresh:
+            await self._lease.renew()
+        if page:
+            entries = await decode_entries(page, self._reader, self._dead)
+            await self._live.apply(entries)
+            self._history.offer(entries)
+
+    async def _mend(self, error: Exception) -> None:
+        if is_group_missing(error):
+            with contextlib.suppress(*REDIS_TROUBLE):
+                await self._reader.ensure_group()
+                await self._history.begin()
+
+    async def _keeper_loop(self) -> None:
+        claim_at = 0.0
+        while True:
+            try:
+                await self._lease.renew()
+                await self._keep()
+                if time.monotonic() >= claim_at:
+                    claim_at = time.monotonic() + CLAIM_EVERY_S
+                    if await self._reader.claim(self._settings.pending_message_timeout):
+                        self._history.fall_behind()
+            except REDIS_TROUBLE as e:
+                _log.debug("keeper.waiting", error=str(e))
+            await asyncio.sleep(KEEP_EVERY_S)
+
+    async def _keep(self) -> None:
+        await self._live.retry()
+        await self._live.ask_watched()
+        before_ms = epoch_ms(datetime.now(UTC)) - self._settings.location_ttl * 1000
+        await self._live.expire(before_ms)
+        await trim(self._wire, self._keys.stream)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+
+async def work(settings: Settings, shard: int) -> None:
+    """Run the worker of `shard` until SIGTERM or SIGINT."""
+    heartbeat = Heartbeat.from_env()
+    worker = Worker(settings, shard, Progress(("live", "history"), heartbeat.beat))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    _log.info("worker.started", shard=shard)
+    await worker.run()
+    _log.info("worker.stopped", shard=shard)
+
+
+def main() -> int:
+    """Entry point: `python -m consumers.worker --shard S`."""
+    die_with_parent()
+    faulthandler.enable()
+    parser = argparse.ArgumentParser(description="Consume one shard.")
+    parser.add_argument("--shard", type=int, required=True)
+    shard = parser.parse_args().shard
+    try:
+        settings = load_settings()
+        configure(f"consumer-{shard}", settings.log_level)
+        uvloop.run(work(settings, shard))
+    except ConfigError as e:
+        return _refuse(e)
+    except BaseExceptionGroup as group:
+        if errors := group.subgroup(ConfigError):
+            return _refuse(errors.exceptions[0])
+        if fenced := group.subgroup(Fenced):
+            _log.error("worker.fenced", error=str(fenced.exceptions[0]))
+            return 1
+        raise
+    return 0
+
+
+def _refuse(error: BaseException) -> int:
+    print(f"fleetline: {error}", file=sys.stderr)  # noqa: T201
+    return EXIT_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main())
