@@ -84,6 +84,7 @@ class TimeLimits:
 
 _decode_update = msgspec.json.Decoder(LocationUpdate).decode
 _decode_event = msgspec.json.Decoder(LocationEvent).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
 # What msgspec raises on bytes that are not JSON; deep nesting is a RecursionError.
@@ -104,16 +105,16 @@ def decode_update(body: bytes) -> LocationUpdate:
 def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpdate:
     """Say all that is wrong with `body`, which has been refused as a `kind`. Not a hot path."""
     try:
-        value = msgspec.json.decode(body)
+        value = _decode_fields(body)
+    except msgspec.ValidationError:
+        return InvalidUpdate("the body must be a JSON object")
     except MALFORMED as e:
         return InvalidUpdate(f"the body is not JSON: {e}", status=400)
-    if not isinstance(value, dict):
-        return InvalidUpdate("the body must be a JSON object")
     faults = tuple(_faults(value, kind))
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
 
 
-def _faults(value: dict[str, object], kind: type[LocationUpdate]) -> list[Fault]:
+def _faults(value: dict[str, msgspec.Raw], kind: type[LocationUpdate]) -> list[Fault]:
     faults = []
     for field in msgspec.structs.fields(kind):
         if field.name not in value:
@@ -121,8 +122,8 @@ def _faults(value: dict[str, object], kind: type[LocationUpdate]) -> list[Fault]
                 faults.append(Fault(field.name, "is required"))
             continue
         try:
-            msgspec.convert(value[field.name], field.type)
-        except (msgspec.ValidationError, ValueError, OverflowError) as e:
+            msgspec.json.decode(value[field.name], type=field.type)
+        except MALFORMED as e:
             faults.append(Fault(field.name, _detail(field.name, str(e))))
     return faults or [Fault("", "a value is out of range")]
 

@@ -72,7 +72,9 @@ def started_ticks(pid: int) -> int:
 def command_line(pid: int) -> str:
     """Arguments of `pid` with spaces between, empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
     except OSError:
         return ""
 

@@ -135,6 +135,11 @@ class Link(asyncio.Protocol):
                 future.set_exception(Overloaded(f"Redis: {reason}; the outcome is unknown"))
 
 
+def is_full(error: hiredis.ReplyError) -> bool:
+    """Whether Redis refused because its memory is full: reads and removals still work."""
+    return str(error).startswith("OOM")
+
+
 def _drop(future: asyncio.Future[Reply]) -> None:
     if not future.cancelled():
         future.exception()

@@ -14,7 +14,7 @@ import orjson
 from common import __version__
 from common.keys import ShardKeys
 from common.log import get
-from common.wire import Reply, Wire
+from common.wire import Reply, Wire, is_full
 
 # The fixed list of reasons; people filter by it.
 UNDECODABLE = "undecodable"
@@ -48,11 +48,15 @@ class DeadLetters:
         self._keys = keys
         self._shard = shard
         self._group = group
+        # Whether letters could not be written because Redis is full; their entries are pending.
+        self.left = False
 
     async def bury(self, letters: Sequence[Letter]) -> None:
         """Write letters and acknowledge their entries, one transaction each.
 
-        Raises `Overloaded` or `hiredis.ReplyError`: then those entries are still pending.
+        When Redis is full they are left pending and `left` says so: waiting for room here would
+        hold up the acknowledgements that make room. Raises `Overloaded` or `hiredis.ReplyError`:
+        then too those entries are still pending.
         """
         for letter in letters:
             replies: list[Reply] = await self._wire.send_many(
@@ -65,6 +69,9 @@ class DeadLetters:
             )
             refusal = next((r for r in replies if isinstance(r, hiredis.ReplyError)), None)
             if refusal is not None:
+                if any(isinstance(r, hiredis.ReplyError) and is_full(r) for r in replies):
+                    self.left = True
+                    return
                 raise refusal
             _log.warning(
                 "dead_letter",

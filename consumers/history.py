@@ -169,20 +169,21 @@ class History:
     async def _store_page(self) -> None:
         await self._sink.ensure()
         self._healed()
-        oldest = await self._reader.deliveries(DELIVERIES_LOOKED_AT)
+        after = self._ledger.paged_through
+        oldest = await self._reader.deliveries(DELIVERIES_LOOKED_AT, after)
         size = page_size([times for _, times in oldest], self._limits.rows)
         if size == 1 and oldest and is_killer(oldest[0][1], self._limits.retries):
-            await self._bury_killer()
+            await self._bury_killer(after)
             return
         self._ledger.begin_page()
-        page = await self._reader.read_own(size)
+        page = await self._reader.read_own(size, after)
         entries = await decode_entries(page, self._reader, self._dead)
         await self._live.apply(entries)
         await self._store(entries)
         self._ledger.end_page(page[-1].id if page else None, full=len(page) >= size)
 
-    async def _bury_killer(self) -> None:
-        for raw in await self._reader.read_own(1):
+    async def _bury_killer(self, after: bytes) -> None:
+        for raw in await self._reader.read_own(1, after):
             payload = raw.payload or b""
             error = "the worker died each time it was in its hands"
             letter = Letter(raw.id, payload, driver_in(payload), CRASHED, error, "", 0)

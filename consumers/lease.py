@@ -10,8 +10,10 @@ import os
 import time
 from pathlib import Path
 
+import hiredis
+
 from common.errors import FleetlineError
-from common.wire import Wire
+from common.wire import Wire, is_full
 
 TTL_S = 10
 # Past this age a lease is confirmed before anything is written under it.
@@ -54,8 +56,7 @@ class Lease:
     async def acquire(self) -> str | None:
         """Take the lease if it is free. Returns None, or who holds it."""
         asked_at = time.monotonic()
-        reply = await self._wire.send("SET", self._key, self._me, "NX", "EX", TTL_S, "GET")
-        holder = (reply or b"").decode()
+        holder = await self._set_if_free()
         if holder not in ("", self._me):
             if not is_dead_here(holder, self._me):
                 return holder
@@ -63,12 +64,26 @@ class Lease:
         self._confirmed_at = asked_at
         return None
 
+    async def _set_if_free(self) -> str:
+        try:
+            reply = await self._wire.send("SET", self._key, self._me, "NX", "EX", TTL_S, "GET")
+        except hiredis.ReplyError as e:
+            if not is_full(e):
+                raise
+            # Redis is full: only storing and acknowledging can empty it, so the shard must run.
+            reply = await self._wire.send("GET", self._key)
+        return (reply or b"").decode()
+
     async def renew(self) -> None:
         """Prolong the lease. Raises `Fenced` when somebody else holds it."""
+        asked_at = time.monotonic()
+        if await self._wire.send("GET", self._key) == self._me.encode():
+            await self._wire.send("EXPIRE", self._key, TTL_S)
+            self._confirmed_at = asked_at
+            return
         holder = await self.acquire()
         if holder is not None:
             raise Fenced(f"the shard is held by {holder}")
-        await self._wire.send("EXPIRE", self._key, TTL_S)
 
     async def release(self) -> None:
         """Give the lease back, so that a successor need not wait."""

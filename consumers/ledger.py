@@ -8,7 +8,7 @@ and the history re-reads its pending entries from Redis, page by page, until it 
 Invariant: an entry offered is either held here, or in the page being stored, or will be in a
 page to come. That is why offers are held from before a page is read (`begin_page`): an entry
 delivered before the read is in the page, one delivered after it is held here, and one that is
-both is dropped here (`end_page`).
+both is dropped here (`end_page`, and `offer` for those that come even later).
 """
 
 from collections import deque
@@ -24,6 +24,8 @@ class Ledger:
         self._events_max = events_max
         self._batches: deque[Sequence[Entry]] = deque()
         self._joining = False
+        # Last id of the last page; the next one begins behind it.
+        self.paged_through = b"0-0"
         # True at the start: what a predecessor left pending comes first.
         self.behind = True
         self.held = 0
@@ -32,6 +34,7 @@ class Ledger:
         """Hold a batch that was just read, or let it go: it is pending in Redis either way."""
         if self.behind and not self._joining:
             return
+        batch = self._after_pages(batch)
         if self.held + len(batch) > self._events_max:
             self.fall_behind()
             return
@@ -44,7 +47,11 @@ class Ledger:
         return not self.behind and self.held * 2 >= self._events_max
 
     def fall_behind(self) -> None:
-        """Let go of all that is held; pages will bring it back."""
+        """Let go of all that is held; pages will bring it back, from the first pending entry."""
+        self._let_go()
+        self.paged_through = b"0-0"
+
+    def _let_go(self) -> None:
         self._batches.clear()
         self.held = 0
         self.behind = True
@@ -56,25 +63,29 @@ class Ledger:
 
     def begin_page(self) -> None:
         """A page of pending entries is about to be read: hold what is offered from now on."""
-        self.fall_behind()
+        self._let_go()
         self._joining = True
 
     def end_page(self, last_id: bytes | None, *, full: bool) -> None:
         """The page was read up to `last_id`. If it was not full, it was the last: caught up."""
         if not self._joining:
             return
-        if full:
-            self.fall_behind()
-            return
         if last_id is not None:
-            self._drop_through(id_order(last_id))
+            self.paged_through = last_id
+        if full:
+            self._let_go()
+            return
+        self._batches = deque(map(self._after_pages, self._batches))
+        self.held = sum(map(len, self._batches))
         self.behind = False
         self._joining = False
 
-    def _drop_through(self, last: tuple[int, int]) -> None:
-        kept = [[e for e in batch if id_order(e.id) > last] for batch in self._batches]
-        self._batches = deque(batch for batch in kept if batch)
-        self.held = sum(map(len, self._batches))
+    def _after_pages(self, batch: Sequence[Entry]) -> Sequence[Entry]:
+        """`batch` without what a page had: its reply may have come after the page was read."""
+        through = id_order(self.paged_through)
+        if not batch or id_order(batch[0].id) > through:
+            return batch
+        return [entry for entry in batch if id_order(entry.id) > through]
 
     def take(self, most: int) -> list[Entry]:
         """Up to `most` entries in the stream's order (always at least one whole batch)."""

@@ -77,10 +77,10 @@ class Reader:
                 return id_order(group[b"last-delivered-id"])
         return (0, 0)
 
-    async def deliveries(self, count: int) -> list[tuple[bytes, int]]:
-        """The oldest `count` own pending entries: id and how often it was delivered."""
+    async def deliveries(self, count: int, after: bytes = b"0") -> list[tuple[bytes, int]]:
+        """The first `count` own pending entries after an id: id and how often it was delivered."""
         rows = await self._wire.send(
-            "XPENDING", self._stream, self._group, "-", "+", count, self._consumer
+            "XPENDING", self._stream, self._group, b"(" + after, "+", count, self._consumer
         )
         return [(row[0], row[3]) for row in rows]
 

@@ -40,7 +40,7 @@ def parse_only(text: str, shards: int) -> frozenset[int]:
 
 
 def run(settings: Settings, only: frozenset[int] | None = None) -> int:
-    """Run the consumers of all shards, or of `only`, until a stop signal. Returns the exit status."""
+    """Run the consumers of all shards, or of `only`, until a stop signal. Returns the status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
     if home is not None:
         for name in ("run", "log"):

@@ -178,11 +178,16 @@ class Worker:
                 await self._keep()
                 if time.monotonic() >= claim_at:
                     claim_at = time.monotonic() + CLAIM_EVERY_S
-                    if await self._reader.claim(self._settings.pending_message_timeout):
-                        self._history.fall_behind()
+                    await self._collect_strays()
             except REDIS_TROUBLE as e:
                 _log.debug("keeper.waiting", error=str(e))
             await asyncio.sleep(KEEP_EVERY_S)
+
+    async def _collect_strays(self) -> None:
+        claimed = await self._reader.claim(self._settings.pending_message_timeout)
+        if claimed or self._dead.left:
+            self._dead.left = False
+            self._history.fall_behind()
 
     async def _keep(self) -> None:
         await self._live.retry()

@@ -49,7 +49,8 @@ class Child:
 
     def spawn(self) -> None:
         """Start the process. The one before must have been reaped."""
-        assert self._process is None, self.spec.name
+        if self._process is not None:
+            raise RuntimeError(f"{self.spec.name} runs already")
         if self.spec.prepare is not None:
             self.spec.prepare()
         env = {**os.environ, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}

@@ -48,6 +48,6 @@ class ChildSpec:
     stop_timeout_s: float = 8.0
     # What the kernel sends it when the supervisor dies.
     orphan_signal: signal.Signals = signal.SIGTERM
-    policy: RestartPolicy = RestartPolicy()
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
     # It is expected to end by itself: status 0 is success, anything else stops the start.
     once: bool = False

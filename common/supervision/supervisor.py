@@ -70,6 +70,8 @@ class Supervisor:
         self._said: object = None
         # Children that whoever embeds this had before: never swept.
         self._foreign: set[int] = set()
+        # Told one line of news at a time, for whoever watches.
+        self.tell: Callable[[str], None] = lambda _line: None
 
     def __enter__(self) -> Self:
         self._foreign = process.children_of(os.getpid())
@@ -191,7 +193,10 @@ class Supervisor:
             return
         child.start_at_s = now_s + verdict.delay_s
         child.enter(State.FAILED if verdict.failed else State.BACKOFF)
-        _log.warning("child.died", run_s=round(run_s, 1), delay_s=round(verdict.delay_s, 2), **facts)
+        self.tell(f"{child.spec.name}: ended with {status}, again in {verdict.delay_s:.1f} s")
+        _log.warning(
+            "child.died", run_s=round(run_s, 1), delay_s=round(verdict.delay_s, 2), **facts
+        )
 
     def _tend(self, child: Child, now_s: float) -> None:
         silent_at_s = child.silent_at_s()
@@ -204,6 +209,8 @@ class Supervisor:
         if child.state is State.STARTING and (child.spec.ready is None or child.spec.ready()):
             child.ready_at_s = now_s
             child.enter(State.RUNNING)
+            if child.restarts:
+                self.tell(f"{child.spec.name}: running again")
         if (
             child.state in {State.BACKOFF, State.FAILED}
             and not self._draining

@@ -1,0 +1,147 @@
+"""A fan-out inside the test's event loop, so that its gauges can be seen."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uvloop
+
+from common.event import LocationUpdate, encode_event
+from common.frame import ended_frame
+from common.keys import order_ended_key, order_key
+from common.settings import Settings, load_settings
+from common.wire import Wire
+from fanout.policy import Policy
+from fanout.serve import Fanout, listen, running
+from tests.servers import free_port
+from tests.ws import get
+
+T0 = datetime(2026, 1, 1, 10, 0, 0, tzinfo=UTC)
+
+
+def in_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a test's coroutine on uvloop; an exception that nobody handled fails the test."""
+    unhandled: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: unhandled.append(context)
+        )
+        await main
+
+    uvloop.run(watched())
+    assert unhandled == []
+
+
+def fanout_settings(redis_url: str, **overrides: Any) -> Settings:
+    """Settings for a test, faster than the defaults where tests would wait."""
+    quick: dict[str, Any] = {
+        "fanout_port": free_port(),
+        "probe_interval_s": 0.5,
+        "unsubscribe_linger_s": 0.2,
+        "drain_timeout_s": 2.0,
+    }
+    return load_settings(redis_url=redis_url, **{**quick, **overrides})
+
+
+@contextlib.asynccontextmanager
+async def fanout(
+    redis_url: str, *, policy: Policy | None = None, **overrides: Any
+) -> AsyncIterator[Fanout]:
+    """A fan-out that delivers; when the block is left it drains and must leave nothing."""
+    settings = fanout_settings(redis_url, **overrides)
+    async with running(settings, listen(settings), policy=policy) as server:
+        await until(lambda: server.probe.delivering)
+        yield server
+    assert not any(server.gauges().values()), server.gauges()
+
+
+async def until(check: Callable[[], bool], timeout_s: float = 5.0) -> float:
+    """Wait until `check` holds; the seconds it took."""
+    start = time.monotonic()
+    async with asyncio.timeout(timeout_s):
+        while not check():
+            await asyncio.sleep(0.005)
+    return time.monotonic() - start
+
+
+def event(number: int, order_id: str = "o1", driver_id: str = "d1", **update: Any) -> bytes:
+    """Event `number`: its latitude and its times grow with the number."""
+    when = T0 + timedelta(milliseconds=number)
+    fields = {"latitude": 10 + number * 1e-5, "longitude": 20.0, "order_id": order_id, **update}
+    return encode_event(driver_id, LocationUpdate(**fields), when, when)
+
+
+def number_of(frame: Any) -> int:
+    """The number of the event in a decoded frame."""
+    assert frame["type"] == "location_update"
+    return round((frame["data"]["latitude"] - 10) * 1e5)
+
+
+class Publisher:
+    """What a consumer does: the snapshot, then the message, in one pipeline."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    async def show(self, number: int, order_id: str = "o1") -> None:
+        """Set and publish event `number` of an order."""
+        payload = event(number, order_id)
+        key = order_key(order_id)
+        await self.wire.send_many((("SET", key, payload), ("PUBLISH", key, payload)))
+
+    async def end(self, order_id: str = "o1") -> None:
+        """Complete an order."""
+        key = order_key(order_id)
+        await self.wire.send_many(
+            (
+                ("SET", order_ended_key(order_id), "1", "EX", 60),
+                ("DEL", key),
+                ("PUBLISH", key, ended_frame(order_id)),
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def publishing(redis_url: str) -> AsyncIterator[Publisher]:
+    """A publisher for the block."""
+    wire = Wire(redis_url, reply_timeout_s=5.0, name="publisher")
+    await wire.start()
+    try:
+        yield Publisher(wire)
+    finally:
+        await wire.close()
+
+
+@contextlib.asynccontextmanager
+async def fanout_process(redis_url: str, **overrides: Any) -> AsyncIterator[tuple[int, int]]:
+    """A fan-out as a process: its pid and port. When the block is left it must exit with 0."""
+    settings = fanout_settings(redis_url, **overrides)
+    env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "fanout", env={**os.environ, **env}
+    )
+    try:
+        async with asyncio.timeout(10):
+            while not await _ready(settings.fanout_port):
+                assert process.returncode is None
+                await asyncio.sleep(0.02)
+        yield process.pid, settings.fanout_port
+        process.terminate()
+        async with asyncio.timeout(settings.drain_timeout_s + 5):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _ready(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        return (await get(port, "/health/ready"))[0] == 200
+    return False

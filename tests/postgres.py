@@ -1,0 +1,139 @@
+"""A real PostgreSQL for tests: one server for the run, a fresh database for each test."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+
+from common.process import set_parent_death_signal
+from deploy.migrate import migrate
+from deploy.servers import packages, privileges
+from tests.servers import free_port
+from tests.wait import wait_until
+
+TEMPLATE = "template_fleetline"
+
+
+class PostgresServer:
+    """A PostgreSQL process. It keeps its port and its data over `stop` and `start`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self._data = folder / "data"
+        self._log = folder / "postgres.log"
+        self._options = options
+        self._account = privileges.unprivileged_account()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+
+    @property
+    def pid(self) -> int:
+        """Pid of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, database: str) -> str:
+        """Where `database` is."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def make(self) -> None:
+        """initdb, start, and the template that tests copy."""
+        self._data.mkdir(mode=0o700)
+        privileges.give(self._account, self._data)
+        self._spawn(
+            "initdb", "-D", str(self._data), "-U", "postgres", "--encoding=UTF8", "--locale=C",
+            "--no-sync", "--auth=trust",
+        ).wait()  # fmt: skip
+        self.start()
+        asyncio.run(self._make_template())
+
+    async def _make_template(self) -> None:
+        await self._admin(f"CREATE DATABASE {TEMPLATE}")
+        await migrate(self.url(TEMPLATE))
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = self._spawn(
+            "postgres", "-D", str(self._data), "-p", str(self.port),
+            "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+            "-c", "max_connections=50", "-c", "shared_buffers=64MB", "-c", "jit=off",
+            *self._options,
+        )  # fmt: skip
+        wait_until(self.answers, timeout_s=20, what="PostgreSQL")
+
+    def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        binary = packages.postgres_binary(program)
+        become = privileges.become(self._account, self._data, binary.parent)
+
+        def prepare() -> None:
+            if become is not None:
+                become()
+            set_parent_death_signal(signal.SIGQUIT)
+
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                (str(binary), *arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self._data,
+                env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+                preexec_fn=prepare,
+            )
+
+    def answers(self) -> bool:
+        """Whether it takes queries."""
+        try:
+            asyncio.run(self._admin("SELECT 1"))
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
+
+    async def _admin(self, sql: str) -> None:
+        connection = await asyncpg.connect(self.url("postgres"), timeout=5)
+        try:
+            await connection.execute(sql)
+        finally:
+            connection.terminate()
+
+    def create_database(self) -> str:
+        """A database of its own with the schema in it; returns its name."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        asyncio.run(self._admin(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove it, whoever is connected."""
+        asyncio.run(self._admin(f"DROP DATABASE {name} WITH (FORCE)"))
+
+    def stop(self) -> None:
+        """Stop at once, as in a crash of the machine; the data stays."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGCONT)
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=20)
+            self._process = None
+
+
+@contextlib.contextmanager
+def postgres(*options: str) -> Iterator[PostgresServer]:
+    """A server for the block; `options` are further command line options."""
+    folder = Path(tempfile.mkdtemp(prefix="fleetline-postgres-"))
+    # The server's account must be able to come here.
+    folder.chmod(0o755)
+    server = PostgresServer(folder, *options)
+    try:
+        server.make()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)

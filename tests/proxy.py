@@ -1,0 +1,82 @@
+"""A TCP proxy that can go deaf: connections stay open and nothing passes, as on a bad network."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+
+class Proxy:
+    """Forwards to one address. `pass_bytes` cleared: a black hole; `cut`: a dead network."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+        # Cleared: what arrives is read and thrown away, on old connections; new ones are held.
+        self.passing = asyncio.Event()
+        self.passing.set()
+        self.accepted = 0
+
+    async def start(self) -> None:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def black_hole(self) -> None:
+        """From now on nothing passes on any connection made so far, for ever."""
+        self.passing.clear()
+        self.passing = asyncio.Event()
+        self.passing.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        passing = self.passing
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        for one, other in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(self._pump(one, other, passing))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _pump(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passing: asyncio.Event
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if passing.is_set():
+                    writer.write(data)
+                    await writer.drain()
+        if passing.is_set():
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def proxy_to(port: int, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
+    """A proxy for the block."""
+    proxy = Proxy(host, port)
+    await proxy.start()
+    try:
+        yield proxy
+    finally:
+        await proxy.stop()

