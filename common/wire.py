@@ -171,7 +171,7 @@ class Wire:
     @property
     def up(self) -> bool:
         """Whether a command sent now would leave."""
-        return self._link is not None
+        return self._link is not None and not self._link.lost.done()
 
     async def start(self) -> None:
         """Connect, and keep connected until `close`. Returns after the first attempt."""

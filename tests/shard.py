@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import redis.asyncio
@@ -32,7 +33,7 @@ def payload(
 class Shard:
     """What tests do to a shard and ask about it."""
 
-    def __init__(self, client: redis.asyncio.Redis, database: asyncpg.Connection) -> None:
+    def __init__(self, client: Any, database: Any) -> None:
         self.redis = client
         self.database = database
 

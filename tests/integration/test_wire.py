@@ -1,0 +1,206 @@
+"""Wire: ordered replies, nothing sent twice, bounded in bytes and time, heals by itself."""
+
+import asyncio
+
+import hiredis
+import pytest
+
+from common.errors import ConfigError, Overloaded
+from common.redis_url import parse_redis_url
+from common.wire import Wire
+from tests.proxy import Proxy
+from tests.servers import valkey
+from tests.wait import until
+
+
+async def wire_to(url, **limits):
+    wire = Wire(url, **({"reply_timeout_s": 0.5} | limits))
+    await wire.start()
+    return wire
+
+
+def test_replies_come_in_order_and_errors_to_whom_they_belong(redis_server):
+    async def main():
+        wire = await wire_to(redis_server.url)
+        numbers = [wire.send("INCR", "n") for _ in range(1000)]
+        assert await asyncio.gather(*numbers) == list(range(1, 1001))
+        assert await wire.send_many([("SET", "a", b"\x00\xff"), ("GET", "a")]) == [
+            b"OK",
+            b"\x00\xff",
+        ]
+        assert await wire.send_many([("GET", "a")]) == [b"\x00\xff"]
+        with pytest.raises(hiredis.ReplyError, match="not an integer"):
+            await wire.send("INCR", "a")
+        replies = await wire.send_many([("INCR", "a"), ("INCR", "n")])
+        assert isinstance(replies[0], hiredis.ReplyError)
+        assert replies[1] == 1001
+        await wire.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_that_goes_away_does_not_shift_the_replies(redis_server):
+    async def main():
+        wire = await wire_to(redis_server.url)
+        sent = [wire.send("ECHO", str(n)) for n in range(100)]
+        group = wire.send_many([("ECHO", "x"), ("ECHO", "y")])
+        for future in sent[::3]:
+            future.cancel()
+        group.cancel()
+        last = await wire.send("ECHO", "last")
+        kept = [future for future in sent if not future.cancelled()]
+        assert await asyncio.gather(*kept) == [b"%d" % n for n in range(100) if n % 3]
+        assert last == b"last"
+        await wire.close()
+
+    asyncio.run(main())
+
+
+def test_commands_in_flight_together_share_a_write(redis_server):
+    async def main():
+        proxy = Proxy("127.0.0.1", redis_server.port)
+        await proxy.start()
+        wire = await wire_to(f"redis://127.0.0.1:{proxy.port}")
+        writes = []
+        transport = wire._link._transport
+        wire._link._transport = _Recording(transport, writes)
+        await asyncio.gather(*[wire.send("PING") for _ in range(500)])
+        assert len(writes) == 1
+        await wire.close()
+        await proxy.stop()
+
+    asyncio.run(main())
+
+
+class _Recording:
+    def __init__(self, transport, writes):
+        self._transport = transport
+        self._writes = writes
+
+    def write(self, data):
+        self._writes.append(data)
+        self._transport.write(data)
+
+    def abort(self):
+        self._transport.abort()
+
+
+def test_a_swallowed_reply_fails_in_time_and_is_never_sent_again(redis_server):
+    async def main():
+        proxy = Proxy("127.0.0.1", redis_server.port)
+        await proxy.start()
+        wire = await wire_to(f"redis://127.0.0.1:{proxy.port}")
+        await wire.send("DEL", "n")
+        proxy.passing.clear()
+        asked_at = asyncio.get_running_loop().time()
+        with pytest.raises(Overloaded, match="unknown"):
+            await wire.send("INCR", "n")
+        assert asyncio.get_running_loop().time() - asked_at < 1.0
+        with pytest.raises(Overloaded):
+            wire.send("INCR", "n")
+        proxy.passing.set()
+        await until(lambda: _is_up(wire))
+        # The command may or may not have arrived, but no more than once.
+        assert await wire.send("INCR", "n") in {1, 2}
+        await wire.close()
+        await proxy.stop()
+
+    asyncio.run(main())
+
+
+async def _is_up(wire):
+    return wire.up
+
+
+def test_what_waits_is_bounded_in_bytes(redis_server):
+    async def main():
+        wire = await wire_to(redis_server.url, inflight_bytes_max=1000)
+        first = wire.send("SET", "a", "x" * 900)
+        with pytest.raises(Overloaded):
+            wire.send("SET", "b", "y" * 900)
+        assert await first == b"OK"
+        assert await wire.send("SET", "b", "y" * 900) == b"OK"
+        await wire.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_killed_comes_back(redis_server):
+    async def main():
+        wire = await wire_to(redis_server.url)
+        await wire.send("SET", "a", "1")
+        waiting = wire.send("BLPOP", "nothing", 0)
+        redis_server.kill()
+        try:
+            with pytest.raises(Overloaded):
+                await waiting
+            with pytest.raises(Overloaded):
+                wire.send("PING")
+        finally:
+            redis_server.start()
+        await until(lambda: _is_up(wire))
+        assert await wire.send("GET", "a") == b"1"
+        assert wire.generation == 2
+        await wire.close()
+
+    asyncio.run(main())
+
+
+def test_a_dead_connection_is_found_while_nobody_asks(redis_server, monkeypatch):
+    monkeypatch.setattr("common.wire.PING_AFTER_IDLE_S", 0.1)
+
+    async def main():
+        proxy = Proxy("127.0.0.1", redis_server.port)
+        await proxy.start()
+        wire = await wire_to(f"redis://127.0.0.1:{proxy.port}")
+        proxy.passing.clear()
+        await until(lambda: _is_down(wire))
+        await wire.close()
+        await proxy.stop()
+
+    asyncio.run(main())
+
+
+async def _is_down(wire):
+    return not wire.up
+
+
+def test_start_does_not_wait_for_a_server_that_is_away(redis_server):
+    async def main():
+        wire = await wire_to("redis://127.0.0.1:1")
+        assert not wire.up
+        with pytest.raises(Overloaded):
+            wire.send("PING")
+        await wire.close()
+
+    asyncio.run(main())
+
+
+def test_password_user_database_and_socket(tmp_path):
+    socket = tmp_path / "s"
+
+    async def main():
+        url = f"unix://fleet:pa%24s@{socket}?db=3"
+        wire = await wire_to(url)
+        assert b"db=3" in await wire.send("CLIENT", "LIST")
+        assert await wire.send("ACL", "WHOAMI") == b"fleet"
+        await wire.close()
+        wrong = await wire_to(f"unix://fleet:no@{socket}")
+        assert not wrong.up
+        await wrong.close()
+
+    with valkey("--unixsocket", str(socket)) as server:
+        server.command("ACL", "SETUSER", "fleet", "on", ">pa$s", "~*", "&*", "+@all")
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x", "redis://h:port", "redis://h/name", "unix://", "localhost:6379"]
+)
+def test_a_wrong_url_is_refused_without_its_password(url):
+    with pytest.raises(ConfigError, match="REDIS_URL"):
+        parse_redis_url(url)
+
+
+def test_a_url_never_shows_its_password():
+    assert "secret" not in repr(parse_redis_url("rediss://u:secret@h:1/2"))
