@@ -1,7 +1,8 @@
 """Capped exponential backoff with full jitter, as a pure rule.
 
 Full jitter (uniform between zero and the cap of the attempt) keeps many clients of one dead
-server from returning in step: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+server from returning in step:
+https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 """
 
 import random

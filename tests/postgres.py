@@ -59,7 +59,9 @@ class PostgresServer:
         await migrate(self.url(TEMPLATE))
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers. Only on the main thread: the kernel ends the
+        server with the thread that started it.
+        """
         self._process = self._spawn(
             "postgres", "-D", str(self._data), "-p", str(self.port),
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
@@ -90,11 +92,9 @@ class PostgresServer:
 
     def answers(self) -> bool:
         """Whether it takes queries."""
-        try:
-            asyncio.run(self._admin("SELECT 1"))
-        except (OSError, asyncpg.PostgresError):
-            return False
-        return True
+        asked = [str(packages.postgres_binary("pg_isready")), "-h", "127.0.0.1", "-p"]
+        quiet = subprocess.run([*asked, str(self.port)], capture_output=True, check=False)
+        return quiet.returncode == 0
 
     async def _admin(self, sql: str) -> None:
         connection = await asyncpg.connect(self.url("postgres"), timeout=5)

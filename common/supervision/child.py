@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from common import process
-from common.supervision.heartbeat import HEARTBEAT_FD_ENV
+from common.supervision.heartbeat import BEAT_EVERY_S, HEARTBEAT_FD_ENV
 from common.supervision.policy import Record
 from common.supervision.spec import ChildSpec, State
 
@@ -115,7 +115,8 @@ class Child:
         """When the patience with a child that does not beat ends."""
         if self.pid is None or self.beat_at_s is None or self.spec.heartbeat_timeout_s is None:
             return None
-        return self.beat_at_s + self.spec.heartbeat_timeout_s
+        # A child writes once in BEAT_EVERY_S: less patience than two of them kills the healthy.
+        return self.beat_at_s + max(self.spec.heartbeat_timeout_s, 2 * BEAT_EVERY_S)
 
     def abort(self) -> None:
         """SIGABRT: Python writes the stacks of all threads into its log; SIGKILL follows."""
