@@ -93,15 +93,15 @@ class Settings(BaseSettings):
     # Entries idle for longer with a consumer that is gone are taken over, in milliseconds.
     pending_message_timeout: Millis = 60_000
     # Entries read from the stream at a time.
-    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 4000
     # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
     read_block_ms: Millis = 500
     # Rows that make a batch for the history.
-    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 2000
+    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
     # Longest time a row waits for its batch to fill, in milliseconds.
     history_linger_ms: Millis = 200
     # Events a worker holds in memory for the history; past it they are re-read from the stream.
-    inflight_events_max: Count = 20_000
+    inflight_events_max: Count = 40_000
     # Any statement of the history must be done within this time, in seconds.
     database_timeout_s: Seconds = 10.0
     # Drivers whose newest time a worker remembers; others are looked up.

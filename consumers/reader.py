@@ -1,5 +1,6 @@
 """Reading a shard's stream through its consumer group, and acknowledging. Holds no rules."""
 
+import asyncio
 from collections.abc import Sequence
 
 import hiredis
@@ -44,13 +45,17 @@ class Reader:
         else:
             _log.info("group.created", stream=self._stream, group=self._group)
 
-    async def read_new(self, count: int, block_ms: int) -> list[RawEntry]:
-        """Up to `count` entries nobody has read, waiting up to `block_ms` for the first."""
-        return _entries(await self._reads.send(*self._read(count, "BLOCK", block_ms), ">"))
+    def begin_read(self, count: int, block_ms: int) -> asyncio.Future[Reply]:
+        """Ask for up to `count` entries nobody has read, waiting up to `block_ms` for the first.
+
+        The answer is for `entries_of`. Asked before the last answer is worked off, so that Redis
+        and the worker are busy at the same time.
+        """
+        return self._reads.send(*self._read(count, "BLOCK", block_ms), ">")
 
     async def read_own(self, count: int, after: bytes = b"0") -> list[RawEntry]:
         """Up to `count` of this consumer's own pending entries after the id `after`, in order."""
-        return _entries(await self._wire.send(*self._read(count), after))
+        return entries_of(await self._wire.send(*self._read(count), after))
 
     def _read(self, count: int, *options: str | int) -> tuple[str | int, ...]:
         return (
@@ -125,7 +130,8 @@ def is_group_missing(error: Exception) -> bool:
     return isinstance(error, hiredis.ReplyError) and str(error).startswith("NOGROUP")
 
 
-def _entries(reply: Reply) -> list[RawEntry]:
+def entries_of(reply: Reply) -> list[RawEntry]:
+    """The entries in an answer to a read."""
     if not reply:
         return []
     return [RawEntry(entry_id, _payload(fields)) for entry_id, fields in reply[0][1]]

@@ -23,7 +23,7 @@ from common.log import Repeated, configure, get
 from common.process import die_with_parent
 from common.settings import Settings, load_settings
 from common.supervision.heartbeat import Heartbeat
-from common.wire import Wire
+from common.wire import Reply, Wire
 from consumers.dead_letter import DeadLetters
 from consumers.decode import decode_entries
 from consumers.history import History, HistoryLimits
@@ -32,7 +32,7 @@ from consumers.ledger import Ledger
 from consumers.live import Live
 from consumers.moves import epoch_ms
 from consumers.progress import Progress
-from consumers.reader import REDIS_TROUBLE, Reader, is_group_missing
+from consumers.reader import REDIS_TROUBLE, Reader, entries_of, is_group_missing
 from consumers.sink import Sink
 from consumers.trim import trim
 
@@ -54,6 +54,8 @@ class Worker:
         self._progress = progress
         self._stopping = asyncio.Event()
         self._trouble = Repeated(_log, "redis.trouble")
+        # The read that is under way while the last page is worked off.
+        self._reading: asyncio.Future[Reply] | None = None
         self._keys: ShardKeys = shard_keys(settings.stream_name, shard)
         group, consumer = settings.consumer_group, f"shard-{shard}"
         self._wire = self._connection(shard, REDIS_REPLY_TIMEOUT_S)
@@ -138,7 +140,8 @@ class Worker:
 
     async def _live_loop(self) -> None:
         attempt = 0
-        while not self._stopping.is_set():
+        # A read that is under way when the worker stops still delivers: it is worked off too.
+        while self._reading is not None or not self._stopping.is_set():
             self._progress.tick("live")
             try:
                 await self._live_step()
@@ -154,15 +157,22 @@ class Worker:
                 self._trouble.healed()
 
     async def _live_step(self) -> None:
-        limits = self._settings
         await self._history.room()
-        page = await self._reader.read_new(limits.batch_events_max, limits.read_block_ms)
+        reading, self._reading = self._reading or self._begin_read(), None
+        page = entries_of(await reading)
+        if not self._stopping.is_set():
+            self._reading = self._begin_read()
         if not self._lease.fresh:
             await self._lease.renew()
         if page:
             entries = await decode_entries(page, self._reader, self._dead)
             await self._live.apply(entries)
             self._history.offer(entries)
+
+    def _begin_read(self) -> asyncio.Future[Reply]:
+        return self._reader.begin_read(
+            self._settings.batch_events_max, self._settings.read_block_ms
+        )
 
     async def _mend(self, error: Exception) -> None:
         if is_group_missing(error):
