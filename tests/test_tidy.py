@@ -1,0 +1,105 @@
+"""The house rules that a machine can hold: sizes, names, words, and files nobody uses."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINES_MAX = 300
+FUNCTION_LINES_MAX = 60
+COLUMNS_MAX = 100
+# Names that say nothing about what is inside.
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "base", "common2", "misc"}
+# Marks of unfinished work, and words that belong to how the project is made, not to it.
+BANNED_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError|breakpoint)\b")
+
+
+def tracked(*patterns):
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+PYTHON = tracked("*.py")
+TEXT = [*PYTHON, *tracked("*.sql", "*.js", "*.css", "*.html", "*.conf*")]
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_files_and_functions_stay_small(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= LINES_MAX
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= FUNCTION_LINES_MAX, f"{node.name}: {lines} lines"
+
+
+@pytest.mark.parametrize("path", [p for p in PYTHON if "tests" not in p.parts], ids=name_of)
+def test_public_names_say_what_they_are(path):
+    tree = ast.parse(path.read_text())
+    bare = path.name == "__init__.py" and not tree.body
+    assert bare or ast.get_docstring(tree), "a module says what it is"
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            public = not node.name.startswith("_")
+            assert not public or ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+@pytest.mark.parametrize("path", TEXT, ids=name_of)
+def test_no_marks_no_tabs_no_long_lines(path):
+    if path == Path(__file__):
+        return
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        assert not BANNED_WORDS.search(line), f"line {number}: {line.strip()}"
+        assert line == line.rstrip(), f"line {number}: space at its end"
+        assert len(line) <= COLUMNS_MAX or path.suffix not in {".py", ".sql"}, f"line {number}"
+
+
+def test_names_say_something():
+    assert [name_of(p) for p in PYTHON if p.stem.lower() in BANNED_NAMES] == []
+
+
+def test_tests_wait_for_conditions_not_for_times():
+    sleeping = re.compile(r"\b(time|asyncio)\.sleep\(")
+    allowed = {"tests/wait.py"}
+    found = [
+        name_of(path)
+        for path in PYTHON
+        if "tests" in path.parts
+        and name_of(path) not in allowed
+        and path != Path(__file__)
+        and sleeping.search(path.read_text())
+    ]
+    assert found == []
+
+
+def test_every_module_is_used():
+    """A file nobody imports is dead, unless it is run: an entry point or a test."""
+    sources = {path: path.read_text() for path in PYTHON}
+    # Entry points are named in strings: Granian's target, a child's argv, the Makefile.
+    extra = "".join(p.read_text() for p in [ROOT / "Makefile", ROOT / "pyproject.toml"])
+    dead = []
+    for path in PYTHON:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if path.stem in {"__init__", "__main__", "conftest"} or path.stem.startswith("test_"):
+            continue
+        module, package, stem = ".".join(parts), ".".join(parts[:-1]), path.stem
+        used = re.compile(
+            rf"\b{re.escape(module)}\b|from {re.escape(package)} import [^#]*\b{stem}\b"
+        )
+        if not any(used.search(text) for other, text in sources.items() if other != path):
+            if not used.search(extra):
+                dead.append(module)
+    assert dead == []
