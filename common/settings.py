@@ -5,6 +5,7 @@ stand last. Whatever is bounded has its limit here. `.env.example` lists the sam
 test keeps the two together.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -17,6 +18,11 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 Millis = Annotated[int, Field(ge=1)]
+# Plain characters only: its host becomes part of a security header.
+_TILE_URL = re.compile(
+    r"(?=.*[{]z[}])(?=.*[{]x[}])(?=.*[{]y[}])"
+    r"(https?://([{]s[}][.])?[A-Za-z0-9.-]+(:[0-9]{1,5})?)?/[A-Za-z0-9._~/{}@?=&%+-]*"
+)
 
 
 class Settings(BaseSettings):
@@ -134,6 +140,13 @@ class Settings(BaseSettings):
     # UNSUBSCRIBE waits this long after the last watcher left, in seconds.
     unsubscribe_linger_s: Seconds = 1.0
 
+    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means a plain grid.
+    tile_url: str = ""
+    # What the tile server wants to be named as, in a corner of the map.
+    tile_attribution: str = ""
+    # The customer's page calls a position older than this old, in seconds.
+    stale_age_s: Count = 60
+
     # One shared deadline for a graceful stop of a role, in seconds.
     drain_timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
 
@@ -150,6 +163,8 @@ class Settings(BaseSettings):
             raise ValueError("HEARTBEAT_TIMEOUT_S must exceed DATABASE_TIMEOUT_S by 2 s or more")
         if self.pong_timeout_s >= self.ping_interval_s:
             raise ValueError("PONG_TIMEOUT_S must be below PING_INTERVAL_S")
+        if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
+            raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
         for name in ("stream_name", "consumer_group"):
             value = getattr(self, name)
             if not value or any(c in value for c in "{}\r\n "):

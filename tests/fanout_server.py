@@ -80,7 +80,8 @@ def event(number: int, order_id: str = "o1", driver_id: str = "d1", **update: An
 def number_of(frame: Any) -> int:
     """The number of the event in a decoded frame."""
     assert frame["type"] == "location_update"
-    return round((frame["data"]["latitude"] - 10) * 1e5)
+    latitude: float = frame["data"]["latitude"]
+    return round((latitude - 10) * 1e5)
 
 
 class Publisher:

@@ -1,0 +1,50 @@
+# Fleetline. The four commands people use: make up, make test, make check, make bench.
+# PYTHON names the interpreter the virtual environment is made from (3.11 or newer).
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: up test check bench chaos format clean
+.DEFAULT_GOAL := up
+
+up: .venv/run.stamp
+	@exec $(BIN)/fleetline up $(ARGS)
+
+test: .venv/dev.stamp
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m bench $(ARGS)
+
+chaos: .venv/dev.stamp
+	$(BIN)/python -m tests.faults.chaos $(ARGS)
+
+clean:
+	rm -rf .venv
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is missing or older than 3.11; set PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "make: $(PYTHON) cannot make a virtual environment (Debian: apt install python3-venv)" >&2; exit 1; }
+
+# Hash-checked installs from the lock files; the project itself is linked, not copied.
+.venv/run.stamp: .venv/pyvenv.cfg requirements/run.lock pyproject.toml
+	@echo "installing into .venv (first use or changed lock; about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@

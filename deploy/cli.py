@@ -1,0 +1,182 @@
+"""`fleetline`: the one console command. Each sub-command loads its code only when it is called.
+
+A wrong setting is one line on standard error and exit status 2; other failures that have a name
+are one line and 1. Only a bug shows a traceback.
+"""
+
+import asyncio
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common import process
+from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
+
+app = typer.Typer(
+    name="fleetline",
+    help="Real-time driver tracking: GPS fixes in over HTTP, live positions and history, "
+    "customers watch over WebSocket.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Url = Annotated[str, typer.Option(help="Base address of the HTTP API.")]
+# The front door of a stack on this machine.
+HERE = "http://127.0.0.1:8002"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fleetline {version('fleetline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def fleetline(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Real-time driver tracking: fixes in over HTTP, live positions and history out."""
+
+
+@app.command()
+def up(
+    *,
+    port: Annotated[
+        int | None, typer.Option(help="Front door; all other ports move along.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Data, logs, pids [.fleetline].")] = None,
+    shards: Annotated[int | None, typer.Option(help="Number of streams [4].")] = None,
+    demo: Annotated[int, typer.Option(min=0, help="Let this many drivers move.")] = 0,
+    gateway: Annotated[bool, typer.Option("--gateway/--no-gateway", help="Front door.")] = True,
+    roles: Annotated[str, typer.Option(hidden=True)] = "consumers,fanout,ingest",
+) -> None:
+    """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
+    from deploy import local
+    from deploy.wiring import up_settings
+
+    settings = up_settings(port, home, shards)
+    _configure("up", settings.log_level)
+    chosen = tuple(name for name in local.ROLES if name in roles.split(","))
+    options = local.Options(gateway=gateway, demo=demo, roles=chosen)
+    raise typer.Exit(local.up(settings, options))
+
+
+@app.command()
+def ingest() -> None:
+    """Run ingest: HTTP in, stream out."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from ingest.serve import run
+
+    raise typer.Exit(run(load_settings()))
+
+
+@app.command()
+def consumers(
+    only: Annotated[str | None, typer.Option(help="Shards to run here, as in 0,2-3 [all].")] = None,
+) -> None:
+    """Run the consumers: stream in, live positions and history out; a process for each shard."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from consumers.supervisor import parse_only, run
+
+    settings = load_settings()
+    _configure("consumers", settings.log_level)
+    shards = parse_only(only, settings.shards) if only is not None else None
+    raise typer.Exit(run(settings, shards))
+
+
+@app.command()
+def fanout() -> None:
+    """Run the fan-out: positions out to customers' sockets."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from fanout.serve import run
+
+    raise typer.Exit(run(load_settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date, and look over both servers."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from deploy.preflight import preflight
+
+    settings = load_settings()
+    _configure("migrate", settings.log_level)
+    asyncio.run(preflight(settings))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recorded trace: CSV or GPX.")],
+    speed: Annotated[
+        float, typer.Option(min=0, help="Times its own pace; 0: as fast as accepted.")
+    ] = 1.0,
+    url: Url = HERE,
+    columns: Annotated[
+        str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
+    ] = "",
+) -> None:
+    """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
+    from deploy.replay import run
+
+    raise typer.Exit(run(file, speed=speed, url=url, columns=columns))
+
+
+@app.command()
+def simulate(
+    *,
+    drivers: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many drivers.")],
+    rate: Annotated[float, typer.Option(min=0.001, help="Fixes a second, all together.")],
+    url: Url = HERE,
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long [until Ctrl-C].")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
+) -> None:
+    """Let drivers with orders move and send."""
+    process.die_with_parent()
+    from deploy.simulate import run
+
+    raise typer.Exit(run(drivers=drivers, rate=rate, url=url, seconds=seconds, seed=seed))
+
+
+@app.command()
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+) -> None:
+    """Show every process of the running stack, and what waits in each shard."""
+    from common.settings import load_settings
+    from deploy.status import run
+
+    overrides = {"fleetline_home": home} if home is not None else {}
+    raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
+
+
+def _configure(role: str, level: str) -> None:
+    from common import log
+
+    log.configure(role, level)
+
+
+def main() -> None:
+    """Entry point: turns named failures into one line and an exit status."""
+    try:
+        app()
+    except FleetlineError as e:
+        print(f"fleetline: {e}", file=sys.stderr)
+        sys.exit(EXIT_CONFIG if isinstance(e, ConfigError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+// Ages and amounts as people read them. Pure.
+
+/** "just now", "4 s ago", "3 min ago", "2 h ago", "5 days ago". */
+export function ageText(ageS) {
+  if (ageS < 1.5) return "just now";
+  if (ageS < 60) return `${Math.floor(ageS)} s ago`;
+  if (ageS < 3600) return `${Math.floor(ageS / 60)} min ago`;
+  if (ageS < 86_400) return `${Math.floor(ageS / 3600)} h ago`;
+  const days = Math.floor(ageS / 86_400);
+  return days === 1 ? "1 day ago" : `${days} days ago`;
+}
+
+/** A time to wait, rounded up: "now", "4 s", "2 min". */
+export function waitText(waitMs) {
+  const seconds = Math.ceil(waitMs / 1000);
+  if (seconds <= 0) return "now";
+  return seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
+}
+
+/** "32 km/h"; null where the speed is unknown. */
+export function speedText(speed) {
+  return speed === null ? null : `${Math.round(speed)} km/h`;
+}
+
+/** "±8 m", "±1.2 km"; null where the accuracy is unknown. */
+export function accuracyText(accuracy) {
+  if (accuracy === null) return null;
+  return accuracy < 1000 ? `±${Math.round(accuracy)} m` : `±${(accuracy / 1000).toFixed(1)} km`;
+}
+
+/** A count with thin spaces: "12 408". */
+export function countText(count) {
+  return count === null || count === undefined
+    ? "–"
+    : String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}

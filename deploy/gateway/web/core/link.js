@@ -1,0 +1,34 @@
+// What an address says: whose page it is, and the token in its fragment. Pure.
+
+const ID = /^[A-Za-z0-9._:-]{1,64}$/;
+// Also what a WebSocket subprotocol may hold (RFC 9110 token), which is how it travels.
+const TOKEN = /^[A-Za-z0-9._~+-]{1,4096}$/;
+
+/** Whether `id` is a driver's or an order's. */
+export function isId(id) {
+  return ID.test(id);
+}
+
+/** The order of `/track/{order_id}`: `id` is null where it is none; `text` is what stood there. */
+export function orderOf(pathname) {
+  const raw = pathname.replace(/^\/track\/?/, "");
+  let text = raw;
+  try {
+    text = decodeURIComponent(raw);
+  } catch {
+    // A broken escape is no id; it is shown as it came.
+  }
+  return { id: isId(text) ? text : null, text };
+}
+
+/** The token of `#token=…`: null where there is none, "" where it cannot be one. */
+export function tokenOf(hash) {
+  const given = new URLSearchParams(hash.replace(/^#/, "")).get("token");
+  if (given === null) return null;
+  return TOKEN.test(given) ? given : "";
+}
+
+/** Subprotocols to offer: ours, and the token beside it. */
+export function protocolsFor(token) {
+  return token ? ["fleetline.v1", `bearer.${token}`] : ["fleetline.v1"];
+}

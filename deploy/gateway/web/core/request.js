@@ -1,0 +1,25 @@
+// Requests to the API: every one ends, and its failing is a value.
+
+const TIMEOUT_MS = 8_000;
+
+/** {status, body, dateMs}: status 0 where no answer came; body null where it was not JSON. */
+export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {}) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  try {
+    const answer = await fetch(path, {
+      headers,
+      cache: "no-store",
+      credentials: "omit",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const body = await answer.json().catch(() => null);
+    return { status: answer.status, body, dateMs: Date.parse(answer.headers.get("Date") ?? "") };
+  } catch {
+    return { status: 0, body: null, dateMs: NaN };
+  }
+}
+
+/** The address of a socket on this host. */
+export function socketUrl(path) {
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+}

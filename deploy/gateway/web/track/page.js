@@ -1,0 +1,82 @@
+// The customer's page: events to state, state to card and map.
+
+import { Announcer, byId, setFacts, setShown, setText } from "../core/dom.js";
+import { loadConfig } from "../core/config.js";
+import { orderOf, tokenOf } from "../core/link.js";
+import { Connection } from "./connection.js";
+import { INITIAL, reduce } from "./state.js";
+import { viewOf } from "./view.js";
+
+const TICK_MS = 1_000;
+
+class Page {
+  constructor(config, map, orderText) {
+    this.config = config;
+    this.map = map;
+    this.orderText = orderText;
+    this.state = INITIAL;
+    this.shown = null;
+    this.announcer = new Announcer(byId("announce"));
+    setText(byId("order"), orderText);
+    setInterval(() => this.draw(), TICK_MS);
+  }
+
+  /** Take an event; the state it leads to. */
+  dispatch(event) {
+    const before = this.state;
+    this.state = reduce(before, event);
+    if (this.state.fix !== before.fix) {
+      if (this.state.fix === null) this.map?.clear();
+      else this.map?.show(this.state.fix);
+    }
+    this.draw();
+    return this.state;
+  }
+
+  draw() {
+    const view = viewOf(this.state, this.config.nowMs(), { staleAgeS: this.config.stale_age_s });
+    document.body.dataset.mode = view.mode;
+    setText(byId("title"), view.title);
+    setText(byId("detail"), view.detail);
+    setText(byId("note"), view.note);
+    setShown(byId("note"), view.note !== "");
+    setFacts(byId("facts"), view.facts);
+    setShown(byId("facts"), view.facts.length > 0);
+    setShown(byId("retry"), view.canRetry);
+    const said = [view.title, view.over ? view.detail : "", view.note].filter(Boolean).join(". ");
+    if (said !== this.shown) {
+      this.shown = said;
+      this.announcer.say(said);
+      document.title = this.orderText ? `${view.title} · ${this.orderText}` : view.title;
+    }
+  }
+}
+
+async function start() {
+  // The same page with another fragment is another link, and browsers do not load it anew.
+  addEventListener("hashchange", () => location.reload());
+  const { id, text } = orderOf(location.pathname);
+  const token = tokenOf(location.hash);
+  const config = await loadConfig();
+  const page = new Page(config, await newTrackMap(config), text);
+  if (id === null) return page.dispatch({ type: "invalid" });
+  if (token === "") return page.dispatch({ type: "answered", status: 401, detail: "", fix: null });
+  const connection = new Connection({
+    orderId: id,
+    token,
+    dispatch: (event) => page.dispatch(event),
+    getState: () => page.state,
+    nowMs: config.nowMs,
+  });
+  byId("retry").addEventListener("click", () => connection.retryNow());
+  return connection.run();
+}
+
+// Without the map library the card alone still tells how things are.
+async function newTrackMap(config) {
+  if (!window.L) return null;
+  const { TrackMap } = await import("./map.js");
+  return new TrackMap(byId("map"), { config, card: byId("card"), followButton: byId("follow") });
+}
+
+start();

@@ -1,0 +1,65 @@
+// The words of each state. Pure: state in, texts out.
+
+import { accuracyText, ageText, speedText, waitText } from "../core/age.js";
+import { direction } from "../core/geo.js";
+import { modeOf } from "./state.js";
+
+const TITLES = {
+  connecting: "Connecting…",
+  waiting: "Waiting for the first position",
+  live: "Live",
+  old: "Position is old",
+  reconnecting: "Reconnecting…",
+  busy: "Very busy right now",
+  ended: "Tracking has ended",
+  expired: "This link has expired",
+  denied: "This link is not allowed",
+  invalid: "This link does not work",
+};
+
+const DETAILS = {
+  connecting: "One moment.",
+  waiting: "Your driver appears here as soon as the first position arrives.",
+  ended: "The order is complete. Its driver is no longer shown.",
+  expired: "It expired or was revoked. Please ask for a new link.",
+  denied: "It does not give access to this order. Please ask for a new link.",
+  invalid: "The order in this address is not one of ours. Please check that the link is complete.",
+};
+
+/** Everything the card shows: {mode, title, detail, note, facts, over, canRetry}. */
+export function viewOf(state, nowMs, { staleAgeS }) {
+  const mode = modeOf(state, nowMs, staleAgeS);
+  return {
+    mode,
+    title: TITLES[mode],
+    detail: DETAILS[mode] ?? detailOf(mode, state, nowMs),
+    note: noteOf(state),
+    facts: state.fix === null ? [] : factsOf(state.fix, mode),
+    over: state.final !== null,
+    canRetry: mode === "reconnecting" || mode === "busy",
+  };
+}
+
+function detailOf(mode, { fix, retryAtMs, link }, nowMs) {
+  const age = fix === null ? null : ageText(Math.max(0, (nowMs - fix.atMs) / 1000));
+  if (mode === "live") return `Updated ${age}`;
+  if (mode === "old") return `Last position ${age}. The driver may be without signal.`;
+  const what = mode === "busy" ? "The service cannot take more visitors." : "The connection was lost.";
+  const next = link === "retry" && retryAtMs > nowMs
+    ? `Trying again in ${waitText(retryAtMs - nowMs)}.`
+    : "Trying again now.";
+  return age === null ? `${what} ${next}` : `${what} ${next} Last position ${age}.`;
+}
+
+function noteOf({ link, final }) {
+  return link === "polling" && final === null
+    ? "Live updates do not get through on this network; asking every few seconds instead."
+    : "";
+}
+
+function factsOf(fix, mode) {
+  // An old speed is nobody's.
+  const speed = mode === "old" ? null : speedText(fix.speed);
+  const heading = mode === "old" || fix.heading === null ? null : direction(fix.heading);
+  return [["Speed", speed], ["Heading", heading], ["Accuracy", accuracyText(fix.accuracy)]];
+}

@@ -1,0 +1,24 @@
+"""What is looked at once before roles start: both servers answer, fit, and keep what they take."""
+
+from redis.exceptions import RedisError
+
+from common.errors import FleetlineError
+from common.meta import check_meta, durability_warning
+from common.settings import Settings
+from deploy.migrate import migrate
+
+
+async def preflight(settings: Settings) -> None:
+    """Migrate, and compare Redis with the settings. Raises `FleetlineError`."""
+    try:
+        await check_meta(settings.redis_url, settings.shards)
+        warning = await durability_warning(settings.redis_url)
+    except (RedisError, OSError) as e:
+        raise FleetlineError(f"REDIS_URL: Redis does not answer: {e or type(e).__name__}") from e
+    if warning is not None:
+        print(f"warning: {warning}", flush=True)
+    applied = await migrate(settings.database_url)
+    for name in applied:
+        print(f"migrate: applied {name}", flush=True)
+    if not applied:
+        print("migrate: up to date", flush=True)

@@ -1,0 +1,1 @@
+"""The embedded servers of `fleetline up`: each file knows one of them, none knows the stack."""

@@ -1,0 +1,70 @@
+"""nginx as the one front door of `fleetline up`.
+
+As root it runs, master and all, as an unprivileged user: it talks to everybody.
+"""
+
+import math
+import os
+import resource
+import signal
+
+from common.settings import Settings
+from common.supervision.policy import RestartPolicy
+from common.supervision.spec import ChildSpec
+from deploy.gateway.pages import find_pages, locations, write_pages
+from deploy.gateway.render import Door, address, render
+from deploy.home import Home
+from deploy.servers import packages, privileges
+from deploy.servers.checks import http_answers
+from deploy.wiring import local_host
+
+# More processes than this gain nothing beside the roles on the same machine.
+WORKERS_MAX = 4
+# A proxied connection is two descriptors; nginx allots its table at the start.
+CONNECTIONS_MAX = 65_536
+# Descriptors that are not connections.
+SPARE_FILES = 64
+
+
+def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
+    """The front door on GATEWAY_PORT, its configuration written now."""
+    account = privileges.unprivileged_account()
+    data = home.folder("data/gateway")
+    binary = packages.gateway_binary()
+    pages = find_pages(packages.leaflet_folder())
+    write_pages(data / "web", pages, settings)
+    (data / "nginx.conf").write_text(render(_door(settings, locations(pages, settings))))
+    for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        privileges.give(account, home.folder(f"data/gateway/{name}"))
+    privileges.give(account, data)
+    host, port = local_host(settings), settings.gateway_port
+    return ChildSpec(
+        name="gateway",
+        argv=(str(binary), "-p", f"{data}/", "-c", "nginx.conf", "-e", "stderr"),
+        cwd=data,
+        log_file=home.log("gateway"),
+        pid_file=home.pid("gateway"),
+        # The door alone: what stands behind it has its own checks.
+        ready=lambda: http_answers(host, port, "/health/gateway"),
+        become=privileges.become(account, data, binary.parent, pages.web, pages.leaflet),
+        # Open answers are finished; sockets were closed by the fan-out before.
+        stop_signal=signal.SIGQUIT,
+        stop_timeout_s=2.5,
+        policy=RestartPolicy(halting=frozenset()),
+    )
+
+
+def _door(settings: Settings, pages: str) -> Door:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    behind = local_host(settings)
+    return Door(
+        listen=address(settings.bind_host, settings.gateway_port),
+        ingest=address(behind, settings.ingest_port),
+        fanout=address(behind, settings.fanout_port),
+        body_bytes=settings.batch_body_bytes_max,
+        # Longer than the longest answer ingest gives: a route.
+        answer_s=math.ceil(settings.route_timeout_s) + 5,
+        workers=min(WORKERS_MAX, os.cpu_count() or 1),
+        connections=min(CONNECTIONS_MAX, max(256, files - SPARE_FILES)),
+        pages=pages,
+    )

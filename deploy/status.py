@@ -1,0 +1,138 @@
+"""`fleetline status`: every process of the running stack, and what waits in each shard.
+
+Processes come from what the supervisors write under the home, shards from Redis itself.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rich.console import Console
+from rich.table import Table
+
+from common.keys import META, shard_keys
+from common.settings import Settings
+from common.supervision.state import read_state, state_file
+from deploy.home import Home
+from deploy.wiring import redis_url
+
+SUPERVISORS = ("up", "consumers")
+TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    """What waits in a shard; None where Redis cannot say."""
+
+    shard: int
+    backlog: int | None
+    pending: int | None
+    dead_letters: int | None
+
+
+def run(settings: Settings, *, as_json: bool) -> int:
+    """Print the state. Returns 0 when something runs, 1 when nothing does."""
+    home = Home(settings.fleetline_home)
+    processes = read_processes(home)
+    if not processes:
+        line = f"nothing runs in {home.path}"
+        print(json.dumps({"processes": [], "shards": []}) if as_json else line)
+        return 1
+    try:
+        shards = read_shards(_redis_url(home, settings), settings)
+        trouble = ""
+    except (redis.RedisError, OSError) as e:
+        shards, trouble = [], f"Redis does not answer: {e}"
+    if as_json:
+        shown = {"processes": processes, "shards": [asdict(shard) for shard in shards]}
+        print(json.dumps(shown))
+        return 0
+    console = Console(highlight=False)
+    console.print(_process_table(processes))
+    console.print(_shard_table(shards) if shards else trouble, markup=False)
+    return 0
+
+
+def _redis_url(home: Home, settings: Settings) -> str:
+    """The given one, or the one that the stack in this home was started with."""
+    if settings.given("redis_url"):
+        return settings.redis_url
+    return home.noted().get("redis_url") or redis_url(settings)
+
+
+def read_processes(home: Home) -> list[dict[str, Any]]:
+    """All children of the supervisors that live."""
+    found: list[dict[str, Any]] = []
+    for name in SUPERVISORS:
+        state = read_state(state_file(home.path, name))
+        children = state.get("children") if state is not None else None
+        if isinstance(children, list):
+            found += children
+    return found
+
+
+def read_shards(url: str, settings: Settings) -> list[ShardState]:
+    """Backlog (unread), pending and dead letters of all shards. Raises what redis-py raises."""
+    client = redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    with client:
+        count = int(str(client.hget(META, "shards") or settings.shards))
+        return [_read_shard(client, settings, shard) for shard in range(count)]
+
+
+def _read_shard(client: Any, settings: Settings, shard: int) -> ShardState:
+    keys = shard_keys(settings.stream_name, shard)
+    length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
+    try:
+        groups = client.xinfo_groups(keys.stream)
+    except redis.ResponseError:
+        # No stream yet: nobody has sent anything.
+        return ShardState(shard, 0, 0, dead)
+    group = next((g for g in groups if g["name"] == settings.consumer_group), None)
+    if group is None:
+        return ShardState(shard, length, 0, dead)
+    pending = int(group["pending"])
+    # Redis forgets the lag when entries are deleted out of order; then an upper bound will do.
+    lag = group.get("lag")
+    return ShardState(shard, max(0, length - pending) if lag is None else int(lag), pending, dead)
+
+
+def _process_table(processes: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in ("role", "pid", "state", "restarts", "for"):
+        table.add_column(column, justify="left" if column in {"role", "state"} else "right")
+    for child in processes:
+        row = (child["role"], child["pid"] or "", child["state"], child["restarts"])
+        table.add_row(*map(str, row), _age(time.time() - child["since"]))
+    return table
+
+
+def _shard_table(shards: list[ShardState]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in ("shard", "backlog", "pending", "dead letters"):
+        table.add_column(column, justify="right")
+    for shard in shards:
+        table.add_row(
+            str(shard.shard), str(shard.backlog), str(shard.pending), str(shard.dead_letters)
+        )
+    return table
+
+
+def _age(seconds: float) -> str:
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

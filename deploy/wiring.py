@@ -1,0 +1,97 @@
+"""Which port is whose and what each child is told: pure rules over the settings."""
+
+from pathlib import Path
+
+from common.errors import ConfigError
+from common.settings import Settings, load_settings
+
+# --port P moves everything by these; without it the embedded servers keep ports of their own.
+OFFSETS = {
+    "gateway_port": 0,
+    "ingest_port": 8,
+    "fanout_port": 9,
+    "redis_port": 10,
+    "postgres_port": 11,
+}
+PORT_MAX = 65_535 - max(OFFSETS.values())
+# Files that a role opens beside its sockets; more than any role asks for.
+SPARE_FILES = 512
+# Shares of the common deadline, in stop order. What the roles leave is for the servers.
+STOP_SHARES = {"ingest": 0.25, "fanout": 0.25, "consumers": 0.5}
+
+
+def up_settings(port: int | None, home: Path | None, shards: int | None) -> Settings:
+    """The settings of `fleetline up`: its options win over the environment."""
+    overrides: dict[str, object] = {}
+    if port is not None:
+        if not 1 <= port <= PORT_MAX:
+            raise ConfigError(f"--port: must be 1-{PORT_MAX}, not {port}: eleven above it are used")
+        overrides |= {name: port + offset for name, offset in OFFSETS.items()}
+    if home is not None:
+        overrides["fleetline_home"] = home
+    if shards is not None:
+        overrides["shards"] = shards
+    return load_settings(**overrides)
+
+
+def redis_url(settings: Settings) -> str:
+    """The server that is used: the given one, or the embedded one."""
+    if settings.given("redis_url"):
+        return settings.redis_url
+    return f"redis://127.0.0.1:{settings.redis_port}/0"
+
+
+def database_url(settings: Settings) -> str:
+    """Likewise for the database."""
+    if settings.given("database_url"):
+        return settings.database_url
+    return f"postgresql://fleetline@127.0.0.1:{settings.postgres_port}/fleetline"
+
+
+def local_host(settings: Settings) -> str:
+    """The address at which this machine reaches what listens on BIND_HOST."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(  # noqa: S104 - not bound
+        settings.bind_host, settings.bind_host
+    )
+
+
+def role_environment(settings: Settings, home: Path) -> dict[str, str]:
+    """What every role is told, so that all mean the same stack wherever they are started."""
+    return {
+        "REDIS_URL": redis_url(settings),
+        "DATABASE_URL": database_url(settings),
+        "SHARDS": str(settings.shards),
+        "FLEETLINE_HOME": str(home),
+        **{name.upper(): str(getattr(settings, name)) for name in OFFSETS},
+        # Stacks of all threads when a role is aborted.
+        "PYTHONFAULTHANDLER": "1",
+    }
+
+
+def fitting_sockets(settings: Settings, files_max: int) -> int | None:
+    """FANOUT_CONNECTIONS_MAX for a machine that allows `files_max` open files a process.
+
+    None when the setting stands: it fits, or somebody chose it and must hear that it does not.
+    """
+    fits = files_max - SPARE_FILES
+    if settings.given("fanout_connections_max") or settings.fanout_connections_max <= fits:
+        return None
+    return max(1, fits)
+
+
+def ports_needed(
+    settings: Settings, roles: tuple[str, ...], *, gateway: bool
+) -> list[tuple[str, str, int]]:
+    """(setting, address, port) of everything that will listen."""
+    needed = []
+    if not settings.given("redis_url"):
+        needed.append(("REDIS_PORT", "127.0.0.1", settings.redis_port))
+    if not settings.given("database_url"):
+        needed.append(("POSTGRES_PORT", "127.0.0.1", settings.postgres_port))
+    if gateway:
+        needed.append(("GATEWAY_PORT", settings.bind_host, settings.gateway_port))
+    if "ingest" in roles:
+        needed.append(("INGEST_PORT", settings.bind_host, settings.ingest_port))
+    if "fanout" in roles:
+        needed.append(("FANOUT_PORT", settings.bind_host, settings.fanout_port))
+    return needed

@@ -1,0 +1,39 @@
+"""Several fan-out processes on one port: the kernel spreads connections (SO_REUSEPORT).
+
+Each process subscribes only to what its own sessions watch, so they share nothing.
+"""
+
+import sys
+from typing import Final
+
+from common.settings import Settings
+from common.supervision.heartbeat import Heartbeat
+from common.supervision.spec import ChildSpec
+from common.supervision.supervisor import Supervisor
+
+# Makes `python -m fanout` serve instead of starting workers of its own.
+WORKER_FLAG: Final = "--worker"
+
+
+def supervise(settings: Settings) -> int:
+    """Keep `FANOUT_WORKERS` processes alive until a stop signal; the exit status."""
+    env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
+    with Supervisor(
+        "fanout",
+        drain_timeout_s=settings.drain_timeout_s,
+        heartbeat=Heartbeat.from_env(),
+        drain_together=True,
+    ) as supervisor:
+        supervisor.spawn(
+            *(
+                ChildSpec(
+                    name=f"fanout-{number}",
+                    argv=(sys.executable, "-m", "fanout", WORKER_FLAG),
+                    env=env,
+                    heartbeat_timeout_s=settings.heartbeat_timeout_s,
+                    stop_timeout_s=settings.drain_timeout_s,
+                )
+                for number in range(settings.fanout_workers)
+            )
+        )
+        return supervisor.run()

@@ -1,0 +1,136 @@
+"""The ASGI application: what is built for one worker, and which path leads where."""
+
+import gc
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import falcon.asgi
+
+from common.event import Clock, TimeLimits
+from common.settings import Settings
+from common.wire import Wire
+from ingest import problem
+from ingest.backlog import Backlog
+from ingest.body import SCOPE_KEY, Body, Receive, Waiting
+from ingest.health import PROBE_TIMEOUT_S, Alive, Health
+from ingest.history import History
+from ingest.live import Live
+from ingest.location import Location
+from ingest.locations import Locations
+from ingest.nearby import Nearby
+from ingest.order import OrderComplete, OrderLocation
+from ingest.producer import Producer
+from ingest.route import Route
+
+# Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
+# Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles
+# (errors with tracebacks) may pile up to a few MB until then.
+COLLECT_AFTER = 50_000
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def spare_the_collector() -> None:
+    """Make the cycle collector rare: a request leaves no cycles, and looking cost 15 % of CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
+
+
+class Worker:
+    """What one worker process holds open; started and stopped with the server's lifespan."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.wire = Wire(
+            settings.redis_url,
+            reply_timeout_s=settings.redis_reply_timeout_s,
+            inflight_bytes_max=settings.redis_inflight_bytes_max,
+            name="ingest",
+        )
+        self.backlog = Backlog(
+            self.wire, settings.stream_name, settings.shards, settings.backlog_max
+        )
+        self.history = History(
+            settings.database_url,
+            connections_max=settings.ingest_database_connections_max,
+            timeout_s=settings.route_timeout_s,
+        )
+        # A connection of its own: slow routes that hold all others do not mean "down".
+        self.pulse = History(
+            settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
+        )
+
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
+        spare_the_collector()
+        await self.wire.start()
+        await self.backlog.start()
+
+    async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Let go, in reverse order; requests have been answered by now."""
+        await self.history.close()
+        await self.pulse.close()
+        await self.backlog.stop()
+        await self.wire.close()
+
+
+class Ingest:
+    """Falcon behind a door that gives each request its `Body`."""
+
+    def __init__(self, app: falcon.asgi.App[Any, Any], body_timeout_s: float) -> None:
+        self.app = app
+        self._waiting = Waiting(body_timeout_s)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """An ASGI application; hands on Falcon's coroutine rather than awaiting it in another."""
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)  # type: ignore[arg-type]
+        body = scope[SCOPE_KEY] = Body(receive, self._waiting)
+        return self.app(scope, body, send)  # type: ignore[arg-type]
+
+
+def create_app(settings: Settings) -> Ingest:
+    """Build the application; connects to nothing before its lifespan begins."""
+    worker = Worker(settings)
+    # The one middleware only has lifespan hooks, so no request pays for it.
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=worker)
+    problem.install(app)
+    _add_routes(app, worker)
+    return Ingest(app, settings.body_timeout_s)
+
+
+def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> None:
+    settings, wire = worker.settings, worker.wire
+    rooms = worker.backlog.rooms
+    producer = Producer(wire, rooms, settings.stream_name, settings.shards)
+    live = Live(wire, settings.stream_name, settings.shards, settings.location_ttl)
+    clock = Clock()
+    limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
+    health = Health(
+        wire,
+        worker.pulse,
+        rooms,
+        stream_name=settings.stream_name,
+        group=settings.consumer_group,
+        shards=settings.shards,
+    )
+    locations = Locations(
+        producer,
+        clock,
+        limits,
+        bytes_max=settings.batch_body_bytes_max,
+        fixes_max=settings.batch_fixes_max,
+    )
+    drivers, orders = "/api/v1/drivers", "/api/v1/orders"
+    location = Location(producer, live, clock, limits, settings.body_bytes_max)
+    app.add_route(f"{drivers}/{{driver_id}}/location", location)
+    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history))
+    app.add_route(f"{drivers}/locations", locations)
+    app.add_route(f"{drivers}/nearby", Nearby(live))
+    app.add_route(f"{orders}/{{order_id}}/location", OrderLocation(wire))
+    complete = OrderComplete(wire, settings.order_ended_ttl_s)
+    app.add_route(f"{orders}/{{order_id}}/complete", complete)
+    app.add_route("/health", health)
+    app.add_route("/health/live", Alive())

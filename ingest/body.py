@@ -1,0 +1,146 @@
+"""Bodies, read with a cap and a deadline, since Granian has neither.
+
+Falcon asks for the first event of a request before it routes, and Granian says "more to come"
+even after the last byte. So the first event is kept here, and where Content-Length says that it
+is the whole body nothing else is awaited: one event loop turn and one thread crossing less on
+the hot path. A timer for each request would cost as much again, so waiting bodies stand in one
+ordered dict that is looked through once a second while it is not empty.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, Protocol
+
+import falcon
+import falcon.asgi
+
+Event = dict[str, Any]
+Receive = Callable[[], "Awaited"]
+
+SCOPE_KEY = "fleetline.body"
+JSON = "application/json"
+# How often late bodies are looked for; what their deadline may overshoot.
+SWEEP_EVERY_S = 0.5
+# What Falcon is given instead of a first event that never came: it routes, the handler refuses.
+_NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
+
+
+class Awaited(Awaitable[Event], Protocol):
+    """What Granian's `receive` returns."""
+
+    def cancel(self) -> object:
+        """Raise CancelledError where it is awaited."""
+
+
+class Waiting:
+    """Bodies whose first event has not come, oldest first. One for each worker."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.bodies: dict[Body, Awaited] = {}
+        self._armed = False
+
+    def add(self, body: "Body", event: Awaited) -> None:
+        """Watch `event` until `bodies` does not hold it any more."""
+        self.bodies[body] = event
+        if not self._armed:
+            self._armed = True
+            asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
+
+    def _sweep(self) -> None:
+        oldest = monotonic() - self.timeout_s
+        late = []
+        for body, event in self.bodies.items():
+            if body.begun_at > oldest:
+                break
+            late.append((body, event))
+        for body, event in late:
+            del self.bodies[body]
+            body.late = True
+            event.cancel()
+        self._armed = bool(self.bodies)
+        if self._armed:
+            asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
+
+
+class Body:
+    """The body of one request, and the `receive` that Falcon calls for it."""
+
+    __slots__ = ("_receive", "_waiting", "begun_at", "first", "late")
+
+    def __init__(self, receive: Receive, waiting: Waiting) -> None:
+        self._receive = receive
+        self._waiting = waiting
+        self.begun_at = monotonic()
+        self.late = False
+
+    async def __call__(self) -> Event:
+        """The first event, or nothing yet when it is late."""
+        awaited = self._receive()
+        self._waiting.add(self, awaited)
+        try:
+            self.first = await awaited
+        except asyncio.CancelledError:
+            if not self.late:
+                raise
+            self.first = _NOTHING
+        finally:
+            self._waiting.bodies.pop(self, None)
+        return self.first
+
+    async def rest(self, bytes_max: int) -> bytes:
+        """Everything from the first event on, up to `bytes_max`."""
+        event, parts, size = self.first, [], 0
+        try:
+            async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
+                while True:
+                    if event["type"] != "http.request":
+                        raise falcon.HTTPBadRequest(description="the body ended early")
+                    part = event.get("body", b"")
+                    size += len(part)
+                    if size > bytes_max:
+                        raise too_large(bytes_max)
+                    parts.append(part)
+                    if self.late:
+                        raise TimeoutError
+                    if not event.get("more_body", False):
+                        return b"".join(parts)
+                    event = await self._receive()
+        except TimeoutError as e:
+            raise falcon.HTTPError(
+                408,
+                description=f"the body did not arrive within {self._waiting.timeout_s:g} s",
+                headers={"connection": "close"},
+            ) from e
+
+
+async def read_json(req: falcon.asgi.Request, bytes_max: int) -> bytes:
+    """The body of `req`, which says it is JSON or says nothing.
+
+    Raises Falcon's errors: 415, 413, 408, 400.
+    """
+    if req.content_type not in (None, JSON):
+        _require_json(req.content_type)
+    body: Body = req.scope[SCOPE_KEY]
+    length = req.content_length
+    if length is not None:
+        if length > bytes_max:
+            raise too_large(bytes_max)
+        data: bytes = body.first.get("body", b"")
+        if len(data) == length:
+            return data
+    return await body.rest(bytes_max)
+
+
+def too_large(bytes_max: int) -> falcon.HTTPContentTooLarge:
+    """The refusal of a body that is too long; the connection goes, the rest is not read."""
+    return falcon.HTTPContentTooLarge(
+        description=f"the body may have {bytes_max} bytes at most", headers={"connection": "close"}
+    )
+
+
+def _require_json(content_type: str | None) -> None:
+    media_type = (content_type or JSON).partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise falcon.HTTPUnsupportedMediaType(description=f"the body must be {JSON}")

@@ -1,0 +1,104 @@
+"""Every failure as `application/problem+json` (RFC 9457), whoever noticed it.
+
+Falcon's own refusals (no such path, wrong method) and ours leave through here, so that a client
+needs one way to read a failure. A bug answers 500 with a constant text: never a traceback.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import falcon.asgi
+import hiredis
+import orjson
+
+from common.errors import Fault, InvalidUpdate, Overloaded
+from common.log import get
+
+MEDIA_TYPE = "application/problem+json"
+
+Params = dict[str, Any]
+
+_log = get("ingest")
+
+
+def problem(status: int, detail: str, errors: Sequence[dict[str, object]] = ()) -> bytes:
+    """The body of a failure. `errors` names the fields at fault."""
+    members: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        members["errors"] = list(errors)
+    return orjson.dumps(members)
+
+
+def faults_listed(faults: Sequence[Fault]) -> list[dict[str, object]]:
+    """Faults as they stand in a problem's `errors`."""
+    return [{"field": fault.field, "detail": fault.detail} for fault in faults]
+
+
+def answer(
+    resp: falcon.asgi.Response,
+    status: int,
+    detail: str,
+    errors: Sequence[dict[str, object]] = (),
+) -> None:
+    """Make `resp` the failure."""
+    resp.status = status
+    resp.content_type = MEDIA_TYPE
+    resp.data = problem(status, detail, errors)
+
+
+def install(app: falcon.asgi.App[Any, Any]) -> None:
+    """Make every failure of `app` a problem."""
+    app.set_error_serializer(_serialize)
+    app.add_error_handler(InvalidUpdate, _invalid)
+    app.add_error_handler(Overloaded, _overloaded)
+    app.add_error_handler(hiredis.ReplyError, _refused)
+    app.add_error_handler(Exception, _bug)
+
+
+def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    # Falcon reads the status of the error; only its text and media type are ours.
+    resp.content_type = MEDIA_TYPE
+    resp.data = problem(error.status_code, error.description or _detail(error))
+
+
+def _detail(error: falcon.HTTPError) -> str:
+    if isinstance(error, falcon.HTTPMethodNotAllowed):
+        return "this path does not take that method"
+    if isinstance(error, falcon.HTTPNotFound):
+        return "there is nothing at this path"
+    return HTTPStatus(error.status_code).phrase
+
+
+async def _invalid(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: InvalidUpdate, params: Params
+) -> None:
+    answer(resp, error.status, error.detail, faults_listed(error.faults))
+
+
+async def _overloaded(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Overloaded, params: Params
+) -> None:
+    answer(resp, 503, error.detail)
+    resp.set_header("retry-after", str(error.retry_after_s))
+
+
+async def _refused(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
+) -> None:
+    # Redis' own words may name keys and addresses: they go to the log, not to the sender.
+    _log.warning("redis.refused", error=str(error), path=req.path)
+    await _overloaded(req, resp, Overloaded("Redis refuses for now"), params)
+
+
+async def _bug(
+    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
+) -> None:
+    _log.error("request.failed", method=req.method, path=req.path, exc_info=error)
+    answer(resp, 500, "an error on our side; it has been logged")

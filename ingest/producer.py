@@ -1,0 +1,64 @@
+"""Events into their shards' streams. Returns only once Redis has said that it has them.
+
+Nothing is retried here: a reply that does not come leaves the outcome unknown, and the sender's
+own retry is harmless because driver and time identify the fix.
+"""
+
+from collections.abc import Sequence
+
+import hiredis
+
+from common.errors import Overloaded
+from common.keys import ENTRY_FIELD, shard_keys, shard_of
+from common.log import Repeated, get
+from common.wire import Wire
+from ingest.backlog import Rooms
+
+
+class Producer:
+    """Adds events to streams over one worker's `Wire`."""
+
+    def __init__(self, wire: Wire, rooms: Rooms, stream_name: str, shards: int) -> None:
+        self._wire = wire
+        self._rooms = rooms
+        self._shards = shards
+        self._streams = [shard_keys(stream_name, s).stream for s in range(shards)]
+        self._prefixes = [b"%d-" % s for s in range(shards)]
+        self._refusals = Repeated(get("ingest"), "redis.refused")
+
+    async def add(self, driver_id: str, event: bytes) -> bytes:
+        """Add one event; its message id. Raises `Overloaded`."""
+        shard = shard_of(driver_id, self._shards)
+        self._rooms.take(shard)
+        try:
+            entry_id: bytes = await self._wire.send(
+                "XADD", self._streams[shard], "*", ENTRY_FIELD, event
+            )
+        except hiredis.ReplyError as e:
+            raise self._refused(e) from e
+        self._refusals.healed()
+        return self._prefixes[shard] + entry_id
+
+    async def add_many(self, events: Sequence[tuple[str, bytes]]) -> None:
+        """Add (driver id, event) pairs, at least one, in their order.
+
+        Raises `Overloaded` when not all of them are known to be in their streams.
+        """
+        shards, streams = self._shards, self._streams
+        commands = []
+        counts = [0] * shards
+        for driver_id, event in events:
+            shard = shard_of(driver_id, shards)
+            counts[shard] += 1
+            commands.append(("XADD", streams[shard], "*", ENTRY_FIELD, event))
+        for shard, count in enumerate(counts):
+            if count:
+                self._rooms.take(shard, count)
+        for reply in await self._wire.send_many(commands):
+            if isinstance(reply, hiredis.ReplyError):
+                raise self._refused(reply)
+        self._refusals.healed()
+
+    def _refused(self, error: hiredis.ReplyError) -> Overloaded:
+        self._refusals.failed(error=str(error))
+        return Overloaded("Redis does not take entries now")

@@ -1,0 +1,40 @@
+"""Fixtures that the tests of ingest share."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from tests.ingest_server import IngestServer, ingest
+from tests.servers import RedisServer
+from tests.wait import wait_until
+
+
+@pytest.fixture(scope="session")
+def ingest_session(redis_session: RedisServer) -> Iterator[IngestServer]:
+    """One ingest on the run's Valkey, without a database."""
+    with ingest(REDIS_URL=redis_session.url, BODY_TIMEOUT_S="1") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_api(ingest_session: IngestServer) -> Iterator[httpx.Client]:
+    """A client of that ingest."""
+    with httpx.Client(base_url=ingest_session.url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def api(session_api: httpx.Client, redis_server: RedisServer) -> httpx.Client:
+    """The same client, on an empty Valkey, once fixes are accepted."""
+    wait_until(lambda: session_api.get("/health").status_code == 200, what="ingest to accept")
+    return session_api
+
+
+@pytest.fixture
+def store(redis_server: RedisServer) -> Iterator[Any]:
+    """A client of the empty Valkey."""
+    with redis.Redis(port=redis_server.port) as client:
+        yield client

@@ -1,0 +1,63 @@
+"""Autobahn's cases against our strictness, through a listener that echoes.
+
+Cases 9 (performance), 12 and 13 (compression, not offered) are left out, as kosoku's authors and
+others do: 247 remain. 7.1.2 sends two close frames in one packet, and picows decides that one.
+"""
+
+import asyncio
+import socket
+
+import aiofastnet
+import kosoku
+from picows import WSMsgType, WSUpgradeRequest
+
+from fanout.door import new_protocol
+from fanout.protocol import StrictListener
+from tests.fanout_server import in_loop
+
+CASES = 247
+KNOWN_TO_FAIL = {"7.1.2"}
+MESSAGE_BYTES_MAX = 64 * 1_048_576
+
+
+class Echo(StrictListener):
+    """Sends back whole messages."""
+
+    def __init__(self) -> None:
+        super().__init__(MESSAGE_BYTES_MAX)
+        self._parts: list[bytes] = []
+
+    def on_fragment(self, opcode: WSMsgType, payload: bytes, *, final: bool) -> None:
+        self._parts.append(payload)
+        if final and self.transport is not None:
+            self.transport.send(opcode, b"".join(self._parts))
+            self._parts.clear()
+
+
+def echo(request: WSUpgradeRequest) -> Echo:
+    return Echo()
+
+
+def test_autobahn_cases() -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            server = await aiofastnet.create_server(
+                asyncio.get_running_loop(),
+                lambda: new_protocol(
+                    echo, handshake_timeout_s=5, message_bytes_max=MESSAGE_BYTES_MAX
+                ),
+                sock=sock,
+            )
+            port = sock.getsockname()[1]
+            try:
+                results = await kosoku.run_fuzzingclient(
+                    f"ws://127.0.0.1:{port}", None, ["9.*", "12.*", "13.*"], 8
+                )
+            except kosoku.FailureError as e:
+                results = e.results
+            server.close()
+        assert len(results) == CASES
+        failed = {result.case_id for result in results if not result.passed}
+        assert failed <= KNOWN_TO_FAIL
+
+    in_loop(main())

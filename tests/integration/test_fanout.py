@@ -1,0 +1,259 @@
+"""A customer's socket from handshake to close, against a real Valkey."""
+
+import asyncio
+from http import HTTPStatus
+
+import pytest
+
+from fanout.policy import Verdict, WatchRequest
+from tests.fanout_server import event, fanout, in_loop, number_of, publishing, until
+from tests.servers import RedisServer
+from tests.ws import ORDER_PATH, Refused, connect, get, watching
+
+
+def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
+            port = server.settings.fanout_port
+            await publisher.show(1)
+            async with watching(port, "o1") as early, watching(port, "none") as silent:
+                assert number_of(await early.json()) == 1
+                await publisher.show(2)
+                assert number_of(await early.json()) == 2
+                async with watching(port, "o1") as late:
+                    assert number_of(await late.json()) == 2
+                    await publisher.show(3)
+                    assert number_of(await late.json()) == 3
+                    assert number_of(await early.json()) == 3
+                    await publisher.end()
+                    for client in (early, late):
+                        ended = {"type": "tracking_ended", "data": {"order_id": "o1"}}
+                        assert await client.json() == ended
+                        assert (await client.closed()).code == 4000
+                # Ended stays ended, whatever is still written.
+                await publisher.show(4)
+                async with watching(port, "o1") as after:
+                    assert (await after.json())["type"] == "tracking_ended"
+                    assert (await after.closed()).code == 4000
+                with pytest.raises(TimeoutError):
+                    await silent.json(timeout_s=0.1)
+
+    in_loop(main())
+
+
+def test_a_message_that_comes_again_is_shown_once(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url) as server,
+            publishing(redis_server.url) as publisher,
+            watching(server.settings.fanout_port, "o1") as client,
+        ):
+            await publisher.show(1)
+            assert number_of(await client.json()) == 1
+            await publisher.show(1)
+            await publisher.show(2)
+            assert number_of(await client.json()) == 2
+
+    in_loop(main())
+
+
+def test_channel_is_left_a_while_after_its_last_watcher(redis_server: RedisServer) -> None:
+    def subscribers() -> bytes:
+        return redis_server.command("PUBSUB", "NUMSUB", "order:o1").split(b"\r\n")[-2]
+
+    async def main() -> None:
+        async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
+            await publisher.show(1)
+            for _ in range(2):
+                async with watching(server.settings.fanout_port, "o1") as client:
+                    await client.json()
+                    assert subscribers() == b":1"
+            hub = server.subscriptions.hub
+            await until(lambda: not server.sessions.open)
+            assert list(hub.channels) == ["o1"]
+            await until(lambda: not hub.channels and subscribers() == b":0")
+
+    in_loop(main())
+
+
+REFUSALS: list[tuple[str, dict[str, str], int]] = [
+    (ORDER_PATH.format("no%20good"), {}, 422),
+    (ORDER_PATH.format("x" * 65), {}, 422),
+    (ORDER_PATH.format(""), {}, 422),
+    ("/api/v1/fleet/live", {}, 422),
+    ("/api/v1/fleet/live?bbox=1,2,3", {}, 422),
+    ("/api/v1/fleet/live?bbox=0,0,nan,1", {}, 422),
+    ("/api/v1/fleet/live?bbox=0,9,1,1", {}, 422),
+    ("/api/v1/fleet/live?bbox=0,0,1,1&n=0", {}, 422),
+    ("/elsewhere", {}, 404),
+    (ORDER_PATH.format("o1"), {"Origin": "https://evil.example"}, 403),
+    (ORDER_PATH.format("o1"), {"Origin": "null"}, 403),
+    (ORDER_PATH.format("o1"), {"Connection": "close"}, 426),
+    (ORDER_PATH.format("o1"), {"Sec-WebSocket-Key": "short"}, 400),
+]
+
+
+def test_refusals_before_the_upgrade(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url) as server:
+            port = server.settings.fanout_port
+            for path, headers, status in REFUSALS:
+                with pytest.raises(Refused) as refused:
+                    await connect(port, path, headers=headers)
+                assert refused.value.status == status, path
+                if status != 400:
+                    assert refused.value.headers["content-type"] == "application/problem+json"
+            assert await get(port, "/health/live") == (200, {"status": "ok"})
+            status, body = await get(port, "/health/ready")
+            assert (status, body["status"], body["sessions"]) == (200, "delivering", 0)
+
+    in_loop(main())
+
+
+def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url) as server:
+            port = server.settings.fanout_port
+            headers = {
+                "Origin": f"http://127.0.0.1:{port}",
+                # Regression: picows wants exactly "upgrade"; Firefox sends this.
+                "Connection": "keep-alive, Upgrade",
+                "Sec-WebSocket-Protocol": "fleetline.v1, bearer.abc",
+            }
+            client = await connect(port, ORDER_PATH.format("o%3A1"), headers=headers)
+            assert list(server.subscriptions.hub.channels) == ["o:1"]
+            client.abort()
+
+    in_loop(main())
+
+
+def test_limits_on_sockets(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(
+            redis_server.url, fanout_connections_max=3, fanout_connections_per_address_max=2
+        ) as server:
+            port = server.settings.fanout_port
+            path = ORDER_PATH.format("o1")
+            clients = [await connect(port, path) for _ in range(2)]
+            with pytest.raises(Refused) as refused:
+                await connect(port, path)
+            assert refused.value.status == 503
+            assert refused.value.headers["retry-after"] == "5"
+            # Behind the proxy on this machine, the address it names is the one that counts.
+            other = {"X-Real-IP": "203.0.113.9"}
+            clients.append(await connect(port, path, headers=other))
+            with pytest.raises(Refused):
+                await connect(port, path, headers={"X-Forwarded-For": "203.0.113.10"})
+            clients[0].abort()
+            await until(lambda: len(server.sessions.open) == 2)
+            clients.append(await connect(port, path, headers=other))
+            for client in clients:
+                client.abort()
+
+    in_loop(main())
+
+
+class _Deny:
+    """Lets nobody watch o1."""
+
+    def authorize(self, request: WatchRequest) -> Verdict:
+        if request.order_id == "o1":
+            assert request.query["token"] == "t"
+            return Verdict(HTTPStatus.UNAUTHORIZED, "no")
+        return Verdict()
+
+
+def test_policy_is_asked_at_the_handshake(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url, policy=_Deny()) as server:
+            port = server.settings.fanout_port
+            with pytest.raises(Refused) as refused:
+                await connect(port, ORDER_PATH.format("o1") + "?token=t")
+            assert refused.value.status == 401
+            (await connect(port, ORDER_PATH.format("o2"))).abort()
+
+    in_loop(main())
+
+
+def test_pings_and_silence(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url, ping_interval_s=0.6, pong_timeout_s=0.3) as server:
+            port = server.settings.fanout_port
+            async with watching(port, "o1") as good, watching(port, "o1") as mute:
+                mute.answer_pings = False
+                closed = asyncio.create_task(good.closed(timeout_s=20))
+                started = asyncio.get_running_loop().time()
+                assert (await mute.closed(timeout_s=5)).code in (1001, None)
+                assert asyncio.get_running_loop().time() - started < 0.6 + 0.3 + 0.5
+                assert server.counts.no_pong == 1
+                await until(lambda: good.pings >= 3)
+                assert not closed.done()
+                closed.cancel()
+
+    in_loop(main())
+
+
+INBOUND: list[tuple[int, bytes, bool, int]] = [
+    (1, b"x" * 1025, True, 1009),
+    (2, b"x" * 70_000, True, 1009),
+    (1, b"\xff", True, 1007),
+    (0, b"x", True, 1002),
+    (3, b"x", True, 1002),
+    (8, b"\x03\xed", True, 1002),
+]
+
+
+def test_what_clients_may_send(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
+            port = server.settings.fanout_port
+            for opcode, payload, fin, code in INBOUND:
+                async with watching(port, "o1") as client:
+                    client.send(opcode, payload, fin=fin)
+                    assert (await client.closed()).code == code, (opcode, payload[:9])
+            async with watching(port, "o1") as client:
+                client.send(1, b"x" * 1024)
+                client.send(2, b"x" * 600, fin=False)
+                await publisher.show(1)
+                assert number_of(await client.json()) == 1
+                client.send(0, b"x" * 600)
+                assert (await client.closed()).code == 1009
+            async with watching(port, "o1") as client:
+                assert number_of(await client.json()) == 1
+                client.send(8, b"\x03\xe8bye")
+                assert await client.frame() == (8, b"\x03\xe8")
+
+    in_loop(main())
+
+
+def test_drain_closes_everybody_in_waves(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        closes = []
+        async with fanout(redis_server.url) as server:
+            port = server.settings.fanout_port
+            clients = [await connect(port, ORDER_PATH.format(f"o{n}")) for n in range(120)]
+            # One that never answers its close frame.
+            deaf = await connect(port, ORDER_PATH.format("o1"))
+            closes = [asyncio.create_task(client.closed(timeout_s=10)) for client in clients]
+            await until(lambda: len(server.sessions.open) == 121)
+        codes = [(await close).code for close in closes]
+        assert codes == [1001] * 120
+        assert server.counts.closes[1001] == 121
+        deaf.abort()
+
+    in_loop(main())
+
+
+def test_events_are_bytes_not_decoded(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url) as server,
+            publishing(redis_server.url) as publisher,
+            watching(server.settings.fanout_port, "o1") as client,
+        ):
+            await publisher.show(7)
+            frame = b'{"type":"location_update","data":' + event(7) + b"}"
+            async with asyncio.timeout(5):
+                assert await client.text() == frame
+
+    in_loop(main())

@@ -1,0 +1,172 @@
+"""The operators' stream, and several fan-out processes on one port."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import psutil
+
+from common.keys import fleet_channel, shard_keys
+from common.wire import Wire
+from tests.fanout_server import event, fanout, fanout_process, in_loop, publishing, until
+from tests.servers import RedisServer
+from tests.ws import Client, connect, watching
+
+SHARDS = 2
+FLEET = "/api/v1/fleet/live?bbox={}"
+
+
+async def live(wire: Wire, shard: int, *events: bytes) -> None:
+    """What a consumer's live stage writes and publishes for a batch."""
+    keys = shard_keys("driver-locations", shard)
+    for payload in events:
+        spot = orjson.loads(payload)
+        name = spot["driver_id"]
+        await wire.send("GEOADD", keys.geo, spot["longitude"], spot["latitude"], name)
+        await wire.send("HSET", keys.live, name, payload)
+    await wire.send("PUBLISH", fleet_channel(shard), b"[" + b",".join(events) + b"]")
+
+
+async def positions(client: Client) -> dict[str, Any]:
+    frame = await client.json()
+    assert frame["type"] == "positions"
+    return {position["driver_id"]: position for position in frame["data"]}
+
+
+def at(number: int, driver_id: str, latitude: float, longitude: float) -> bytes:
+    return event(number, "o1", driver_id, latitude=latitude, longitude=longitude)
+
+
+def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url, shards=SHARDS) as server,
+            publishing(redis_server.url) as publisher,
+        ):
+            wire, port = publisher.wire, server.settings.fanout_port
+            assert redis_server.command("PUBSUB", "NUMSUB", "fleet:0").endswith(b":0\r\n")
+            await live(wire, 0, at(1, "a", 10, 20), at(1, "far", 60, 20))
+            await live(wire, 1, at(1, "b", 11, 21))
+            client = await connect(port, FLEET.format("19,9,22,12"))
+            assert set(await positions(client)) == {"a", "b"}
+            loop = asyncio.get_running_loop()
+            for number in range(2, 30):
+                await live(wire, 0, at(number, "a", 10 + number / 100, 20))
+            # Older than shown: never.
+            await live(wire, 0, at(3, "a", 10.5, 20.5))
+            seen = await positions(client)
+            while seen["a"]["latitude"] != 10.29:
+                seen = await positions(client)
+            await live(wire, 0, at(40, "a", 10.4, 20))
+            started = loop.time()
+            await live(wire, 0, at(41, "a", 10.41, 20), at(41, "out", 50, 50))
+            assert {name: p["latitude"] for name, p in (await positions(client)).items()} == {
+                "a": 10.41
+            }
+            assert loop.time() - started < 1.5
+            client.abort()
+            await until(lambda: not server.feed.operators)
+            await until(
+                lambda: redis_server.command("PUBSUB", "NUMSUB", "fleet:0").endswith(b":0\r\n")
+            )
+
+    in_loop(main())
+
+
+def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url, shards=1) as server,
+            publishing(redis_server.url) as publisher,
+        ):
+            port = server.settings.fanout_port
+            places = {
+                "fiji": (-17, 178),
+                "samoa": (-14, -172),
+                "oslo": (60, 10),
+                "wgtn": (-41, 175),
+            }
+            events = [at(1, name, lat, lon) for name, (lat, lon) in places.items()]
+            await live(publisher.wire, 0, *events)
+            boxes = {
+                "170,-30,-170,0": {"fiji", "samoa"},
+                "-180,-90,180,90": set(places),
+                "9.9,59.9,10.1,60.1": {"oslo"},
+            }
+            for bbox, inside in boxes.items():
+                client = await connect(port, FLEET.format(bbox))
+                assert set(await positions(client)) == inside, bbox
+                client.abort()
+            # A frame holds as many as asked for; what changes comes in several.
+            client = await connect(port, FLEET.format("-180,-90,180,90&n=2"))
+            assert len(await positions(client)) == 2
+            moved = [at(9, name, lat, lon + 1) for name, (lat, lon) in places.items()]
+            await live(publisher.wire, 0, *moved)
+            seen: set[str] = set()
+            while seen != set(places):
+                frame = await positions(client)
+                assert len(frame) <= 2
+                seen |= {n for n, p in frame.items() if p["longitude"] == places[n][1] + 1}
+            client.abort()
+
+    in_loop(main())
+
+
+def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url, shards=1, outbox_bytes_max=8192, stall_max_s=30.0) as server,
+            publishing(redis_server.url) as publisher,
+        ):
+            path = FLEET.format("0,0,90,80")
+            client = await connect(server.settings.fanout_port, path, receive_buffer_bytes=4096)
+            for number in range(1, 4):
+                await live(
+                    publisher.wire, 0, *(at(number, f"d{i}", 10 + i / 100, 20) for i in range(300))
+                )
+                await asyncio.sleep(1.05)
+            (session,) = server.sessions.open
+            assert session.outbox.full
+            last: dict[str, Any] = {}
+            while len(last) < 300 or any(
+                not p["recorded_at"].endswith("00.003000Z") for p in last.values()
+            ):
+                last |= await positions(client)
+            client.abort()
+
+    in_loop(main())
+
+
+def test_several_processes_share_the_port(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout_process(redis_server.url, fanout_workers=2) as (pid, port),
+            publishing(redis_server.url) as publisher,
+        ):
+            parent = psutil.Process(pid)
+            assert len(parent.children()) == 2
+            clients = [
+                await connect(port, f"/api/v1/drivers/orders/o{n}/driver-location")
+                for n in range(20)
+            ]
+            for n, client in enumerate(clients):
+                await publisher.show(1, f"o{n}")
+                await client.json()
+            shares = [len(child.net_connections()) for child in parent.children()]
+            assert all(share > 3 for share in shares)
+            # Killed: the others' customers see nothing of it, and it is back.
+            victim = parent.children()[0]
+            victim.kill()
+            assert await _alive(clients) > 0
+            await until(lambda: len(parent.children()) == 2 and victim not in parent.children())
+            async with watching(port, "o0") as again:
+                await again.json()
+            for client in clients:
+                client.abort()
+
+    async def _alive(clients: list[Client]) -> int:
+        closes = [asyncio.create_task(client.closed(timeout_s=0.3)) for client in clients]
+        done = await asyncio.gather(*closes, return_exceptions=True)
+        return sum(isinstance(one, TimeoutError) for one in done)
+
+    in_loop(main())

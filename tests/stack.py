@@ -1,0 +1,194 @@
+"""A whole stack for tests: `fleetline up` on free ports, in a home of its own."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from common.supervision.state import read_state, state_file
+from deploy.wiring import OFFSETS
+from tests.wait import wait_until
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
+ROLES = ("redis", "postgres", "gateway", "consumers", "fanout", "ingest")
+# What a person's shell may hold and a test must not.
+FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
+
+
+def free_base() -> int:
+    """A port P such that all that `--port P` uses are free now."""
+    for base in range(20_000 + os.getpid() % 5000, 32_000, 16):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for offset in OFFSETS.values():
+                sock = stack.enter_context(socket.socket())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(("127.0.0.1", base + offset))
+            return base
+    raise RuntimeError("no free ports")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a command: without what would lead it elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+def fleetline(
+    *arguments: str, timeout_s: float = 60.0, extra: Mapping[str, str] | None = None
+) -> Any:
+    """Run a command to its end; the completed process with its text."""
+    return subprocess.run(
+        (sys.executable, "-m", "deploy.cli", *arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env=environment(extra),
+        check=False,
+    )
+
+
+class Stack:
+    """`fleetline up`; keeps its home over `stop` and `start`. Use as a context."""
+
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        port: int | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        self.home = home
+        self.port = port or free_base()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.fanout_port = self.port + OFFSETS["fanout_port"]
+        self.redis_url = f"redis://127.0.0.1:{self.port + OFFSETS['redis_port']}/0"
+        self.database_url = (
+            f"postgresql://fleetline@127.0.0.1:{self.port + OFFSETS['postgres_port']}/fleetline"
+        )
+        self._options = options
+        self._extra = extra or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = home.with_name(home.name + ".out")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.stop()
+
+    def start(self) -> None:
+        """Start it and wait for `ready`. Raises `RuntimeError` with all it said."""
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                (
+                    sys.executable, "-m", "deploy.cli", "up",
+                    "--home", str(self.home), "--port", str(self.port), *self._options,
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment(self._extra),
+            )  # fmt: skip
+        process = self._process
+        try:
+            wait_until(
+                lambda: f"ready {self.url}" in self.said() or process.poll() is not None,
+                timeout_s=START_TIMEOUT_S,
+            )
+        except TimeoutError:
+            process.kill()
+        if process.poll() is not None:
+            process.wait()
+            self._process = None
+            raise RuntimeError(f"{self.said()}\n{self.logs()}")
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send the signal and wait; the exit status."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.send_signal(number)
+        try:
+            return process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL to `fleetline up` alone."""
+        self.stop(signal.SIGKILL)
+
+    def said(self) -> str:
+        """What it printed."""
+        return self._output.read_text(errors="replace")
+
+    def logs(self) -> str:
+        """The ends of all log files."""
+        return "\n".join(
+            f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}"
+            for log in sorted((self.home / "log").glob("*.log"))
+        )
+
+    def pid(self, role: str) -> int | None:
+        """Pid that the role's pid file names, if that process lives."""
+        try:
+            pid = int((self.home / "run" / f"{role}.pid").read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if psutil.pid_exists(pid) else None
+
+    def states(self) -> dict[str, str]:
+        """Role to state, from both supervisors."""
+        found: dict[str, str] = {}
+        for supervisor in ("up", "consumers"):
+            state = read_state(state_file(self.home, supervisor)) or {}
+            children = state.get("children", [])
+            assert isinstance(children, list)
+            found |= {child["role"]: child["state"] for child in children}
+        return found
+
+    def family(self) -> list[psutil.Process]:
+        """`fleetline up` and everything below it, now."""
+        assert self._process is not None
+        parent = psutil.Process(self._process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One HTTP request to the front door: status and JSON. Raises `OSError`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            raw = response.read()
+            return response.status, json.loads(raw) if raw else None
+        except http.client.HTTPException as e:
+            raise OSError(str(e)) from e
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def new_home() -> Iterator[Path]:
+    """A home in a folder of its own, which is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fleetline-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "home"

@@ -1,0 +1,81 @@
+"""A supervisor to watch from outside: `python -m tests.supervised FOLDER KIND`.
+
+It must be a process of its own: a supervisor becomes the parent of orphans, and takes signals.
+Children are this program too, told what to be.
+"""
+
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from common.supervision.heartbeat import Heartbeat
+from common.supervision.spec import ChildSpec
+from common.supervision.state import state_file
+from common.supervision.supervisor import Supervisor
+
+DRAIN_S = 1.5
+SILENT_S = 2.0
+
+
+def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpec:
+    """A child of `kind` called `name`."""
+    return ChildSpec(
+        name=name,
+        argv=(sys.executable, "-m", "tests.supervised", str(folder), f"child-{kind}", name),
+        log_file=folder / f"{name}.log",
+        pid_file=folder / "run" / f"{name}.pid",
+        heartbeat_timeout_s=SILENT_S if beats else None,
+    )
+
+
+CASES = {
+    "plain": (("a", "plain", False), ("b", "plain", False), ("c", "plain", False)),
+    "hangs": (("a", "hangs", True),),
+    "beats": (("a", "beats", True),),
+    "leaves": (("a", "leaves", False),),
+    "deaf": (("a", "plain", False), ("b", "deaf", False)),
+    "config": (("a", "plain", False), ("b", "config", False)),
+}
+
+
+def supervise(folder: Path, case: str) -> int:
+    """Run the case until a signal."""
+    (folder / "run").mkdir(exist_ok=True)
+    supervisor = Supervisor("up", drain_timeout_s=DRAIN_S, state_file=state_file(folder, "up"))
+    with supervisor:
+        supervisor.spawn(*(spec(folder, n, kind, beats=beats) for n, kind, beats in CASES[case]))
+        return supervisor.run()
+
+
+def child(folder: Path, kind: str, name: str) -> None:
+    """Be a child of this kind."""
+    faulthandler.enable()
+    heartbeat = Heartbeat.from_env()
+
+    def stop(_number: int, _frame: object) -> None:
+        with (folder / "stops").open("a") as stops:
+            stops.write(name)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "deaf" else stop)
+    if kind == "config":
+        sys.exit(2)
+    if kind == "leaves":
+        # In a session of its own, as PostgreSQL's processes are: no group signal reaches it.
+        orphan = subprocess.Popen(("sleep", "60"), start_new_session=True)
+        (folder / f"orphan-{os.getpid()}").write_text(str(orphan.pid))
+    (folder / f"up-{name}").touch()
+    while True:
+        if kind == "beats":
+            heartbeat.beat()
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    if sys.argv[2].startswith("child-"):
+        child(Path(sys.argv[1]), sys.argv[2].removeprefix("child-"), sys.argv[3])
+    sys.exit(supervise(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,29 @@
+"""One running stack for all system tests: starting it costs seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack import Stack, new_home
+from tests.wait import wait_until
+
+# A hanging child is noticed sooner than by default, so that its test is short.
+QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3"}
+
+
+@pytest.fixture(scope="session")
+def stack_session() -> Iterator[Stack]:
+    """The stack; tests may kill its children, not stop it."""
+    with new_home() as home, Stack(home, extra=QUICK) as running:
+        yield running
+
+
+@pytest.fixture
+def stack(stack_session: Stack) -> Stack:
+    """The running stack, whole."""
+    wait_until(
+        lambda: all(state in {"running", "stopped"} for state in stack_session.states().values()),
+        timeout_s=20,
+        what="a whole stack",
+    )
+    return stack_session

@@ -1,0 +1,187 @@
+"""Start, stop, start again, and what must not be left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.stack import Stack, environment, fleetline, free_base, new_home
+from tests.system.test_up import count_rows, goes_all_the_way
+from tests.wait import wait_until
+
+# "A few seconds": what the kernel's signal starts must be done by then.
+ORPHANS_S = 8.0
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with new_home() as path:
+        yield path
+
+
+def gone(family: list[psutil.Process]) -> bool:
+    return not any(
+        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family
+    )
+
+
+def test_stop_start_kill_start(home: Path) -> None:
+    stack = Stack(home)
+    with stack:
+        goes_all_the_way(stack)
+        wait_until(lambda: count_rows(stack) == 1)
+        family = stack.family()
+        assert stack.stop() == 0
+        assert gone(family)
+        assert "stopped" in stack.said()
+
+        # Everything is still there, after an orderly stop…
+        stack.start()
+        assert count_rows(stack) == 1
+        goes_all_the_way(stack)
+        wait_until(lambda: count_rows(stack) == 2)
+        family = stack.family()
+        stack.kill()
+        wait_until(lambda: gone(family), timeout_s=ORPHANS_S, what="no orphans")
+
+        # …and after none, with all its stale files; a pid that lives may stand in them.
+        (home / "run" / "redis.pid").write_text(f"{os.getpid()}\n")
+        stack.start()
+        assert count_rows(stack) == 2
+        assert stack.stop(signal.SIGTERM) == 0
+
+
+def test_a_leftover_postmaster_pid_of_a_living_process_does_not_hinder(home: Path) -> None:
+    stack = Stack(home, "--roles", "")
+    with stack:
+        stack.stop()
+        data = home / "data" / "postgres"
+        # In containers pids come again soon: the number may now be anybody's.
+        stale = f"{os.getpid()}\n{data}\n1\n5432\n\n127.0.0.1\n  1 1\nready\n"
+        (data / "postmaster.pid").write_text(stale)
+        stack.start()
+
+
+def test_what_is_down_behind_the_door_is_a_problem_with_a_time_to_retry(home: Path) -> None:
+    with Stack(home, "--roles", "") as stack:
+        for path in ("/health", "/api/v1/drivers/orders/x/driver-location", "/api/v1/fleet/live"):
+            with urllib.request.urlopen(f"{stack.url}/health/gateway", timeout=5) as answer:
+                assert answer.status == 200
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(stack.url + path, timeout=5)
+            with caught.value as error:
+                assert error.code == 503
+                assert error.headers["Retry-After"] == "1"
+                assert error.headers["Content-Type"] == "application/problem+json"
+                assert json.load(error)["status"] == 503
+
+
+def test_up_again_at_once_after_a_kill(home: Path) -> None:
+    stack = Stack(home, "--roles", "")
+    with stack:
+        stack.kill()
+        stack.start()
+
+
+def test_wrong_settings_are_one_line(home: Path) -> None:
+    for options, extra, word in (
+        ((), {"SHARDS": "many"}, "SHARDS"),
+        (("--port", "99999"), {}, "--port"),
+        ((), {"BIND_HOST": "203.0.113.1"}, "GATEWAY_PORT"),
+    ):
+        port = () if options else ("--port", str(free_base()))
+        result = fleetline("up", "--home", str(home), *port, *options, extra=extra)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert word in line
+        assert "Traceback" not in result.stderr
+
+
+def test_an_unwritable_home_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    result = fleetline("up", "--home", str(file / "home"), "--port", str(free_base()))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert "FLEETLINE_HOME" in line
+
+
+def test_servers_that_do_not_answer_are_one_line(home: Path) -> None:
+    port = str(free_base())
+    result = fleetline(
+        "up",
+        "--home",
+        str(home),
+        "--port",
+        port,
+        "--roles",
+        "",
+        extra={"REDIS_URL": "redis://127.0.0.1:1/0"},
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "REDIS_URL" in line
+    assert list((home / "run").glob("*.pid")) == []
+
+
+def test_a_hanging_role_does_not_hold_up_the_stop(home: Path) -> None:
+    with Stack(home, "--demo", "5") as stack:
+        wait_until(lambda: count_rows(stack, "driver_id = 'demo-0001'") > 0, what="the demo")
+        pid = stack.pid("ingest")
+        assert pid is not None
+        psutil.Process(pid).suspend()
+        family = stack.family()
+        # `stop` itself gives it ten seconds.
+        assert stack.stop() == 0
+        assert gone(family)
+
+
+def test_nothing_runs(home: Path) -> None:
+    result = fleetline("status", "--home", str(home))
+    assert result.returncode == 1
+    assert "nothing runs" in result.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user's PostgreSQL")
+def test_as_root_with_a_home_nobody_else_may_enter(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with Stack(closed / "home", "--roles", "") as stack:
+        for role in ("postgres", "gateway"):
+            pid = stack.pid(role)
+            assert pid is not None
+            assert psutil.Process(pid).uids().effective != 0
+        assert count_rows(stack) == 0
+        assert (closed.stat().st_mode & 0o777) == 0o700
+
+
+def test_a_second_signal_does_not_wait(home: Path) -> None:
+    stack = Stack(home, "--roles", "")
+    with stack:
+        family = stack.family()
+        family[0].send_signal(signal.SIGINT)
+        assert stack.stop(signal.SIGINT) == 0
+        assert gone(family)
+
+
+def test_ctrl_c_while_starting(home: Path) -> None:
+    home.parent.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        (sys.executable, "-m", "deploy.cli", "up", "--home", str(home), "--port", str(free_base())),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    wait_until((home / "run" / "redis.pid").exists, timeout_s=20)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=10)
+    assert gone(family)

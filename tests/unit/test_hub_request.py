@@ -1,0 +1,81 @@
+"""What a handshake asks for: paths, origins, addresses; and the waves of a drain."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import InvalidUpdate
+from fanout.drain import WAVE_LEAST, plan_waves
+from fanout.request import (
+    OrderTarget,
+    PageTarget,
+    client_address,
+    origin_allowed,
+    parse_origins,
+    read_target,
+    split_target,
+    wants_upgrade,
+)
+
+
+def test_targets() -> None:
+    path = "/api/v1/drivers/orders/o%3A1/driver-location"
+    assert read_target(path, {}) == OrderTarget("o:1")
+    assert read_target("/health/live", {}) == PageTarget("/health/live")
+    assert read_target("/health", {}) is None
+    assert split_target(b"/a?token=x&token=y&n=") == ("/a", {"token": "y", "n": ""})
+
+
+@given(st.binary(max_size=200))
+def test_any_target_is_read_or_refused(raw: bytes) -> None:
+    try:
+        path, query = split_target(b"/api/v1/drivers/orders/" + raw + b"/driver-location")
+        target = read_target(path, query)
+    except InvalidUpdate as e:
+        assert e.status == 422
+    else:
+        assert target is None or isinstance(target, OrderTarget)
+
+
+@pytest.mark.parametrize(
+    ("origin", "listed", "allowed"),
+    [
+        (None, "", True),
+        ("http://h:1", "", True),
+        ("https://H:1", "", True),
+        ("http://h:2", "", False),
+        ("http://evil", "", False),
+        ("null", "", False),
+        ("", "", False),
+        ("http://[", "", False),
+        ("https://a.example", "https://a.example, https://b.example/", True),
+        ("https://b.example", "https://a.example, https://b.example/", True),
+        ("http://h:1", "https://a.example", False),
+    ],
+)
+def test_origins(origin: str | None, listed: str, *, allowed: bool) -> None:
+    headers = {"host": "h:1"} | ({} if origin is None else {"origin": origin})
+    assert origin_allowed(headers, parse_origins(listed)) is allowed
+
+
+def test_only_a_local_proxy_speaks_for_another_address() -> None:
+    named = {"x-real-ip": "203.0.113.9"}
+    assert client_address("198.51.100.1", named) == "198.51.100.1"
+    assert client_address("127.0.0.1", named) == "203.0.113.9"
+    assert client_address("::1", {"x-forwarded-for": "1.1.1.1, 203.0.113.7"}) == "203.0.113.7"
+    assert client_address("127.0.0.1", {"x-real-ip": "nonsense"}) == "127.0.0.1"
+    assert client_address("127.0.0.1", {}) == "127.0.0.1"
+
+
+def test_upgrade_is_a_token_of_a_list() -> None:
+    assert wants_upgrade({"connection": "keep-alive, Upgrade"})
+    assert not wants_upgrade({"connection": "close"})
+    assert not wants_upgrade({})
+
+
+@given(st.integers(0, 30_000), st.floats(0.1, 60))
+def test_waves_fit_the_window_and_reach_everybody(count: int, window_s: float) -> None:
+    waves = list(plan_waves(range(count), window_s))
+    assert [item for wave in waves for item in wave] == list(range(count))
+    assert len(waves) <= max(1, int(window_s / 0.1))
+    assert all(len(wave) >= WAVE_LEAST for wave in waves[:-1])

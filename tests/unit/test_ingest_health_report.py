@@ -1,0 +1,79 @@
+import hiredis
+
+from common.keys import shard_keys
+from ingest.health_report import ShardHealth, questions, read_shard, report
+
+NONE = hiredis.ReplyError("ERR no such key")
+NOW_MS = 1_700_000_005_000
+
+
+def group(lag: int | None, name: bytes = b"g") -> list[object]:
+    facts = (b"name", name, b"consumers", 1, b"pending", 2, b"last-delivered-id", b"0-0")
+    return [*facts, b"entries-read", 5, b"lag", lag]
+
+
+def up(shard: int = 0) -> ShardHealth:
+    return ShardHealth(shard, 0, 0, 0, 0, "up")
+
+
+def test_a_shard_asks_five_questions() -> None:
+    assert len(questions(shard_keys("s", 3), "g")) == 5
+
+
+def test_the_backlog_is_the_lag_of_our_group() -> None:
+    replies = [9, [group(99, b"other"), group(4)], [2, b"1700000000000-1", b"x", []], 7, 1]
+    assert read_shard(1, "g", replies, NOW_MS) == ShardHealth(1, 4, 2, 5000, 7, "up")
+
+
+def test_an_unknown_lag_is_what_is_not_pending() -> None:
+    replies = [9, [group(None)], [2, b"1700000000000-1", b"x", []], 0, 0]
+    assert read_shard(0, "g", replies, NOW_MS).backlog == 7
+
+
+def test_without_a_group_everything_waits() -> None:
+    assert read_shard(0, "g", [9, [], NONE, 0, 0], NOW_MS).backlog == 9
+
+
+def test_without_a_stream_nothing_waits() -> None:
+    found = read_shard(0, "g", [0, NONE, NONE, 0, 0], NOW_MS)
+    assert found == ShardHealth(0, 0, 0, 0, 0, "down")
+
+
+def test_a_clock_that_is_behind_redis_gives_no_negative_age() -> None:
+    replies = [1, [group(0)], [1, b"1700000009000-0", b"x", []], 0, 1]
+    assert read_shard(0, "g", replies, NOW_MS).oldest_pending_ms == 0
+
+
+def status(**changes: object) -> object:
+    state: dict[str, object] = {
+        "accepting": True, "full": False, "redis_up": True, "database_up": True, "shards": [up()],
+    }  # fmt: skip
+    return report(**{**state, **changes})["status"]  # type: ignore[arg-type]
+
+
+def test_down_means_that_fixes_are_refused() -> None:
+    assert status() == "ok"
+    assert status(accepting=False) == "down"
+    assert status(redis_up=False) == "down"
+
+
+def test_degraded_means_that_something_does_not_follow() -> None:
+    assert status(database_up=False) == "degraded"
+    assert status(full=True) == "degraded"
+    assert status(shards=[up(), ShardHealth(1, 0, 0, 0, 0)]) == "degraded"
+
+
+def test_dead_letters_alone_are_no_degradation() -> None:
+    assert status(shards=[ShardHealth(0, 0, 0, 0, 50, "up")]) == "ok"
+
+
+def test_totals_are_unknown_while_redis_cannot_say() -> None:
+    found = report(
+        accepting=False,
+        full=True,
+        redis_up=False,
+        database_up=True,
+        shards=[ShardHealth(0), ShardHealth(1)],
+    )
+    assert found["backlog"] is None
+    assert found["pending_messages"] is None

@@ -1,0 +1,51 @@
+import falcon.asgi
+import falcon.testing
+import hiredis
+import pytest
+
+from common.errors import Fault, InvalidUpdate, Overloaded
+from ingest import problem
+
+
+class Failing:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        raise self._error
+
+
+def fail(error: Exception) -> falcon.testing.Result:
+    app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
+    problem.install(app)
+    app.add_route("/", Failing(error))
+    return falcon.testing.TestClient(app).simulate_get("/")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidUpdate("bad", faults=(Fault("latitude", "is required"),)), 422),
+        (InvalidUpdate("bad", status=400), 400),
+        (Overloaded("busy", retry_after_s=7), 503),
+        (hiredis.ReplyError("OOM at 10.0.0.1"), 503),
+        (RuntimeError("secret"), 500),
+        (falcon.HTTPNotFound(), 404),
+        (falcon.HTTPNotFound(description="no such driver"), 404),
+    ],
+)
+def test_every_failure_is_a_problem(error: Exception, status: int) -> None:
+    answer = fail(error)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == problem.MEDIA_TYPE
+    assert answer.json["status"] == status
+    assert answer.json["detail"]
+    assert ("errors" in answer.json) == (status == 422)
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret"), hiredis.ReplyError("secret")])
+def test_our_insides_stay_inside(error: Exception) -> None:
+    text = fail(error).text
+    assert "secret" not in text
+    assert "Traceback" not in text

@@ -1,0 +1,72 @@
+"""Which port is whose, and what each child is told."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError
+from deploy.wiring import (
+    PORT_MAX,
+    database_url,
+    fitting_sockets,
+    ports_needed,
+    redis_url,
+    role_environment,
+    up_settings,
+)
+
+ROLES = ("consumers", "fanout", "ingest")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("REDIS_URL", "DATABASE_URL", "SHARDS", "FANOUT_CONNECTIONS_MAX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_ports_without_options() -> None:
+    needed = ports_needed(up_settings(None, None, None), ROLES, gateway=True)
+    assert [port for _, _, port in needed] == [6381, 5434, 8002, 8010, 8011]
+
+
+def test_port_moves_all_ports() -> None:
+    settings = up_settings(9000, None, None)
+    needed = ports_needed(settings, ROLES, gateway=True)
+    assert [port for _, _, port in needed] == [9010, 9011, 9000, 9008, 9009]
+    assert redis_url(settings) == "redis://127.0.0.1:9010/0"
+    assert database_url(settings).endswith("127.0.0.1:9011/fleetline")
+
+
+@pytest.mark.parametrize("port", [0, -1, PORT_MAX + 1, 65_535])
+def test_a_port_that_leaves_no_room_for_the_others_is_refused(port: int) -> None:
+    with pytest.raises(ConfigError, match="--port"):
+        up_settings(port, None, None)
+
+
+def test_given_servers_are_used_and_need_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:7000/1")
+    settings = up_settings(9000, None, None)
+    assert redis_url(settings) == "redis://elsewhere:7000/1"
+    assert "REDIS_PORT" not in [name for name, _, _ in ports_needed(settings, ROLES, gateway=True)]
+
+
+def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHARDS", "3")
+    assert up_settings(None, None, 7).shards == 7
+    assert up_settings(None, None, None).shards == 3
+
+
+def test_roles_are_told_the_same_stack() -> None:
+    told = role_environment(up_settings(9000, None, 7), Path("/home/of/it"))
+    assert told["SHARDS"] == "7"
+    assert told["FLEETLINE_HOME"] == "/home/of/it"
+    assert told["INGEST_PORT"] == "9008"
+    assert told["REDIS_URL"] == "redis://127.0.0.1:9010/0"
+
+
+def test_sockets_fit_the_machine_unless_somebody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fitting_sockets(up_settings(None, None, None), 1_000_000) is None
+    assert fitting_sockets(up_settings(None, None, None), 4096) == 3584
+    monkeypatch.setenv("FANOUT_CONNECTIONS_MAX", "20000")
+    assert fitting_sockets(up_settings(None, None, None), 4096) is None
