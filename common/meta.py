@@ -46,11 +46,14 @@ async def durability_warning(redis_url: str) -> str | None:
 
 
 async def _check(redis: Any, shards: int) -> None:
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.hsetnx(META, "shards", shards)
-        pipe.hsetnx(META, "format", FORMAT_VERSION)
-        pipe.hmget(META, "shards", "format")
-        found = (await pipe.execute())[2]
+    found = await redis.hmget(META, "shards", "format")
+    if None in found:
+        # Only the first start writes: a full Redis refuses that, and must not stop later ones.
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(META, "shards", shards)
+            pipe.hsetnx(META, "format", FORMAT_VERSION)
+            pipe.hmget(META, "shards", "format")
+            found = (await pipe.execute())[2]
     if found[0] != str(shards):
         raise ConfigError(
             f"SHARDS: the data in this Redis has {found[0]} shards, not {shards}; "

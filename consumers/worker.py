@@ -15,11 +15,13 @@ import time
 from datetime import UTC, datetime
 
 import uvloop
+from redis.exceptions import RedisError
 
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG, ConfigError
 from common.keys import ShardKeys, shard_keys
 from common.log import Repeated, configure, get
+from common.meta import check_meta
 from common.process import die_with_parent
 from common.settings import Settings, load_settings
 from common.supervision.heartbeat import Heartbeat
@@ -129,11 +131,12 @@ class Worker:
             self._progress.tick("live")
             self._progress.tick("history")
             try:
+                await check_meta(self._settings.redis_url, self._settings.shards)
                 holder = await self._lease.acquire()
                 if holder is None:
                     return
                 self._trouble.failed(error=f"the shard is held by {holder}")
-            except REDIS_TROUBLE as e:
+            except (*REDIS_TROUBLE, RedisError, OSError) as e:
                 self._trouble.failed(error=str(e))
             await self._pause(REDIS_BACKOFF.delay_s(attempt))
             attempt += 1

@@ -5,6 +5,7 @@ import asyncio
 import hiredis
 import pytest
 
+from common.errors import ConfigError
 from consumers.lease import Fenced, identity
 from consumers.progress import Progress
 from consumers.reader import is_group_missing
@@ -191,6 +192,7 @@ def test_full_memory_stops_neither_history_nor_frames_and_heals(servers):
             await channel.get_message(timeout=5)
             await it.add(*[payload(s, order="o1") for s in range(10)])
             await it.redis.xgroup_create(KEYS.stream, GROUP, "0")
+            await it.redis.hset("fleetline:meta", mapping={"shards": 4, "format": 1})
             used = (await it.redis.info("memory"))["used_memory"]
             await it.redis.config_set("maxmemory", used // 2)
             try:
@@ -268,6 +270,17 @@ def test_a_holder_on_this_machine_that_died_is_replaced_at_once(servers):
             await it.add(payload(1))
             async with working(worker_settings(*servers)):
                 await it.stored(1)
+
+    asyncio.run(main())
+
+
+def test_another_shard_count_is_refused(servers):
+    async def main():
+        async with shard(*servers) as it:
+            await it.redis.hset("fleetline:meta", mapping={"shards": 9, "format": 1})
+            worker = Worker(worker_settings(*servers), 0, Progress(("live",), lambda: None))
+            with pytest.raises(ConfigError, match="SHARDS"):
+                await worker.run()
 
     asyncio.run(main())
 
