@@ -14,6 +14,7 @@ import typer
 
 from common import process
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
+from deploy import dead
 
 app = typer.Typer(
     name="fleetline",
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(dead.app, name="dead")
 
 Url = Annotated[str, typer.Option(help="Base address of the HTTP API.")]
 # The front door of a stack on this machine.

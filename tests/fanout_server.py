@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import uvloop
 
 from common.event import LocationUpdate, encode_event
@@ -18,8 +18,9 @@ from common.settings import Settings, load_settings
 from common.wire import Wire
 from fanout.policy import Policy
 from fanout.serve import Fanout, listen, running
+from tests import wait
 from tests.servers import free_port
-from tests.ws import get
+from tests.ws import Client, get
 
 T0 = datetime(2026, 1, 1, 10, 0, 0, tzinfo=UTC)
 
@@ -61,13 +62,13 @@ async def fanout(
     assert not any(server.gauges().values()), server.gauges()
 
 
-async def until(check: Callable[[], bool], timeout_s: float = 5.0) -> float:
-    """Wait until `check` holds; the seconds it took."""
-    start = time.monotonic()
-    async with asyncio.timeout(timeout_s):
-        while not check():
-            await asyncio.sleep(0.005)
-    return time.monotonic() - start
+async def until(check: Callable[[], object], timeout_s: float = 5.0) -> None:
+    """Wait until `check`, which need not be awaited, holds."""
+
+    async def checked() -> object:
+        return check()
+
+    await wait.until(checked, timeout_s=timeout_s)
 
 
 def event(number: int, order_id: str = "o1", driver_id: str = "d1", **update: Any) -> bytes:
@@ -82,6 +83,13 @@ def number_of(frame: Any) -> int:
     assert frame["type"] == "location_update"
     latitude: float = frame["data"]["latitude"]
     return round((latitude - 10) * 1e5)
+
+
+async def watch_until(client: Client, last: int, seen: list[int]) -> None:
+    """Note the numbers a customer is shown, up to `last`."""
+    async with asyncio.timeout(15):
+        while not seen or seen[-1] != last:
+            seen.append(number_of(orjson.loads(await client.text())))
 
 
 class Publisher:
@@ -128,10 +136,7 @@ async def fanout_process(redis_url: str, **overrides: Any) -> AsyncIterator[tupl
         sys.executable, "-m", "fanout", env={**os.environ, **env}
     )
     try:
-        async with asyncio.timeout(10):
-            while not await _ready(settings.fanout_port):
-                assert process.returncode is None
-                await asyncio.sleep(0.02)
+        await wait.until(lambda: _ready(process, settings.fanout_port))
         yield process.pid, settings.fanout_port
         process.terminate()
         async with asyncio.timeout(settings.drain_timeout_s + 5):
@@ -142,7 +147,8 @@ async def fanout_process(redis_url: str, **overrides: Any) -> AsyncIterator[tupl
             await process.wait()
 
 
-async def _ready(port: int) -> bool:
+async def _ready(process: asyncio.subprocess.Process, port: int) -> bool:
+    assert process.returncode is None
     with contextlib.suppress(OSError):
         return (await get(port, "/health/ready"))[0] == 200
     return False

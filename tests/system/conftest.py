@@ -7,8 +7,8 @@ import pytest
 from tests.stack import Stack, new_home
 from tests.wait import wait_until
 
-# A hanging child is noticed sooner than by default, so that its test is short.
-QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3"}
+# Sooner than by default, so that tests are short: a hanging child is noticed, a position is old.
+QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3", "STALE_AGE_S": "5"}
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ import { bearing, between, distanceM, shortestArc } from "./geo.js";
 // Fixes that come together must still be seen to move; and a marker may lag by no more than this.
 const DURATION_MIN_MS = 250;
 const DURATION_MAX_MS = 10_000;
-// A first guess, until two fixes have come.
-export const DURATION_FIRST_MS = 1_000;
 // Faster than any road vehicle, in metres a second: what is farther was not driven.
 const SPEED_MAX_MPS = 85;
 // Bad fixes and tunnels move a marker this far at once; gliding still reads as driving.
@@ -44,7 +42,8 @@ export function placeAt(glide, nowMs) {
   const passed = glide.durationMs > 0 ? (nowMs - glide.startMs) / glide.durationMs : 1;
   if (passed >= 1) return { ...to, done: true };
   const share = Math.max(0, passed);
-  return { ...between(from, to, share), heading: turned(from.heading, to.heading, share), done: false };
+  const heading = turned(from.heading, to.heading, share);
+  return { ...between(from, to, share), heading, done: false };
 }
 
 // Turning takes a third of the way: a vehicle points where it goes before it gets there.

@@ -5,7 +5,7 @@ const L = window.L;
 const ZOOM_MAX = 19;
 
 /** A Leaflet map in `element`, with its ground, a scale, and keys that work. */
-export function newMap(element, config, options = {}) {
+export function newMap(element, config, { zoomPosition = "topright" } = {}) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const map = L.map(element, {
     zoomControl: false,
@@ -17,10 +17,9 @@ export function newMap(element, config, options = {}) {
     fadeAnimation: !calm,
     markerZoomAnimation: !calm,
     inertia: !calm,
-    ...options,
   });
   L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
-  L.control.zoom({ position: "topright" }).addTo(map);
+  L.control.zoom({ position: zoomPosition }).addTo(map);
   map.attributionControl?.setPrefix(false);
   element.classList.toggle("has-tiles", Boolean(config.tile_url));
   (config.tile_url ? tiles(config) : dots()).addTo(map);

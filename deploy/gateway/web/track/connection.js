@@ -6,12 +6,14 @@ import { jittered, retryDelayMs } from "../core/backoff.js";
 import { isNewer, readFix } from "../core/fix.js";
 import { protocolsFor } from "../core/link.js";
 import { getJson, socketUrl } from "../core/request.js";
+import { FAILURES_BEFORE_POLLING } from "./state.js";
 
 // A handshake takes no longer on any network worth waiting for.
 const OPEN_TIMEOUT_MS = 8_000;
 const POLL_MS = 5_000;
-// While polling, a socket is tried again this often.
-const SOCKET_RETRY_MS = 45_000;
+// While polling, a socket is tried again after this, then half as often each time.
+const SOCKET_RETRY_MS = 10_000;
+const SOCKET_RETRY_MOST_MS = 80_000;
 // A quiet socket may be a dead one, and a page cannot see pings: it asks.
 const CHECK_MS = 60_000;
 // After an answer newer than all frames, the frame itself has this long to come.
@@ -115,13 +117,15 @@ export class Connection {
 
   // Ask again and again; back to sockets after a while, or when requests fail too.
   async poll() {
-    const untilMs = performance.now() + jittered(SOCKET_RETRY_MS);
-    let state;
-    do {
-      await this.wait(jittered(POLL_MS));
-      state = await this.ask();
-    } while (state.final === null && state.link === "polling" && performance.now() < untilMs);
-    return state;
+    const round = this.getState().failures - FAILURES_BEFORE_POLLING;
+    const restMs = Math.min(SOCKET_RETRY_MOST_MS, SOCKET_RETRY_MS * 2 ** Math.min(round, 10));
+    const untilMs = performance.now() + jittered(restMs);
+    for (;;) {
+      const woken = await this.wait(jittered(POLL_MS));
+      if (woken || performance.now() > untilMs) return this.getState();
+      const state = await this.ask();
+      if (state.final !== null || state.link !== "polling") return state;
+    }
   }
 
   async pause(state) {
@@ -131,10 +135,11 @@ export class Connection {
     return paused;
   }
 
+  // True when somebody woke it before the time was over.
   wait(ms) {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.wake = () => { clearTimeout(timer); resolve(); };
+      const timer = setTimeout(() => resolve(false), ms);
+      this.wake = () => { clearTimeout(timer); resolve(true); };
     });
   }
 

@@ -1,11 +1,13 @@
 // The driver on the map: a puck with an arrow that glides from fix to fix, the circle of its
 // accuracy, and the trail of the last minutes behind it.
 
-import { isJump, headingOf, newGlide, nextDurationMs, placeAt, DURATION_FIRST_MS } from "../core/glide.js";
+import {
+  headingOf, isJump, newGlide, nextDurationMs, placeAt,
+} from "../core/glide.js";
 
 const L = window.L;
 const SVG = "http://www.w3.org/2000/svg";
-const PUCK_PX = 44;
+const PUCK_PX = 52;
 // How long a trail is, and in how many steps it fades out.
 const TRAIL_MS = 10 * 60_000;
 const TRAIL_POINTS_MAX = 600;
@@ -44,18 +46,16 @@ export class DriverMarker {
     const gapS = first ? 0 : (fix.atMs - this.fix.atMs) / 1000;
     const heading = headingOf(fix, this.fix, this.place?.heading ?? null);
     const target = { latitude: fix.latitude, longitude: fix.longitude, heading };
-    if (!first) {
-      const observedMs = this.durationMs === null && this.arrivedMs === 0
-        ? DURATION_FIRST_MS : nowMs - this.arrivedMs;
-      this.durationMs = nextDurationMs(this.durationMs, observedMs);
-    }
+    if (!first) this.durationMs = nextDurationMs(this.durationMs, nowMs - this.arrivedMs);
     this.arrivedMs = nowMs;
-    const jumps = first || this.calm || document.hidden || isJump(this.place, fix, gapS);
-    if (!first && isJump(this.place, fix, gapS)) this.trail = [];
+    const far = !first && isJump(this.place, fix, gapS);
+    const jumps = first || far || this.calm || document.hidden;
+    if (far) this.trail = [];
     this.remember(fix);
     this.glide = newGlide(jumps ? target : this.place, target, jumps ? 0 : this.durationMs, nowMs);
     this.fix = fix;
     if (first) this.appear();
+    this.marker.getElement().dataset.place = `${fix.latitude},${fix.longitude}`;
     this.drawCircle(fix);
     this.drawTrail();
     this.step();
@@ -70,7 +70,8 @@ export class DriverMarker {
   }
 
   appear() {
-    for (const layer of [this.circle, ...this.steps, this.tip, this.marker]) this.layers.addLayer(layer);
+    const layers = [this.circle, ...this.steps, this.tip, this.marker];
+    for (const layer of layers) this.layers.addLayer(layer);
   }
 
   remember(fix) {

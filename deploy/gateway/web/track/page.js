@@ -19,6 +19,11 @@ class Page {
     this.announcer = new Announcer(byId("announce"));
     setText(byId("order"), orderText);
     setInterval(() => this.draw(), TICK_MS);
+    // What stands at the bottom of the map stands on the card where that lies there.
+    const card = byId("card");
+    new ResizeObserver(() => {
+      document.body.style.setProperty("--card-height", `${card.offsetHeight}px`);
+    }).observe(card);
   }
 
   /** Take an event; the state it leads to. */

@@ -60,6 +60,8 @@ function noteOf({ link, final }) {
 function factsOf(fix, mode) {
   // An old speed is nobody's.
   const speed = mode === "old" ? null : speedText(fix.speed);
-  const heading = mode === "old" || fix.heading === null ? null : direction(fix.heading);
+  const heading = mode === "old" || fix.heading === null ? null : capital(direction(fix.heading));
   return [["Speed", speed], ["Heading", heading], ["Accuracy", accuracyText(fix.accuracy)]];
 }
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);

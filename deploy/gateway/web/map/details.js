@@ -1,0 +1,108 @@
+// One driver's details, and its route: opened by a click, a search or the list.
+
+import { accuracyText, ageText, countText, speedText } from "../core/age.js";
+import { byId, setFacts, setShown, setText } from "../core/dom.js";
+import { isNewer, readFix } from "../core/fix.js";
+import { direction } from "../core/geo.js";
+import { isId } from "../core/link.js";
+import { getJson } from "../core/request.js";
+import { fetchRoute, RouteLine } from "./route.js";
+
+// A driver outside the looked-at box sends nothing here: it is asked for.
+const QUIET_MS = 5_000;
+
+export class Details {
+  constructor({ map, token, nowMs, onFix, onClose }) {
+    this.token = token;
+    this.nowMs = nowMs;
+    this.onFix = onFix;
+    this.onClose = onClose;
+    this.line = new RouteLine(map);
+    this.fix = null;
+    this.openedBy = null;
+    this.heardMs = 0;
+    byId("close").addEventListener("click", () => this.close());
+    addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.fix !== null) this.close();
+    });
+  }
+
+  get driverId() {
+    return this.fix?.driverId ?? null;
+  }
+
+  open(fix) {
+    if (this.driverId === fix.driverId) return;
+    this.openedBy = document.activeElement;
+    this.fix = fix;
+    this.heardMs = performance.now();
+    this.line.clear();
+    setText(byId("driver-id"), fix.driverId);
+    setShown(byId("driver"), true);
+    this.draw();
+    byId("driver-id").focus({ preventScroll: true });
+    this.loadRoute(fix.driverId);
+  }
+
+  close() {
+    this.fix = null;
+    this.line.clear();
+    setShown(byId("driver"), false);
+    this.onClose();
+    this.openedBy?.focus?.({ preventScroll: true });
+  }
+
+  /** A newer position of this driver. */
+  take(fix) {
+    if (!isNewer(fix, this.fix)) return;
+    this.fix = fix;
+    this.heardMs = performance.now();
+    if (this.hasRoute) this.line.add(fix);
+    this.draw();
+  }
+
+  /** Once a second: ages, and a question where nothing comes. */
+  tick() {
+    if (this.fix === null) return;
+    this.draw();
+    if (performance.now() - this.heardMs > QUIET_MS) this.ask(this.driverId);
+  }
+
+  draw() {
+    const { fix } = this;
+    setText(byId("driver-age"), `Position ${ageText(Math.max(0, (this.nowMs() - fix.atMs) / 1000))}`);
+    setFacts(byId("driver-facts"), [
+      ["Speed", speedText(fix.speed)],
+      ["Heading", fix.heading === null ? null : `${Math.round(fix.heading)}°, ${direction(fix.heading)}`],
+      ["Accuracy", accuracyText(fix.accuracy)],
+      ["Place", `${fix.latitude.toFixed(5)}, ${fix.longitude.toFixed(5)}`],
+      ["Order", fix.orderId],
+    ]);
+    // An operator's token is not for customers, so it does not go into a link.
+    const link = byId("order-link");
+    const linked = fix.orderId !== null && isId(fix.orderId) && this.token === null;
+    setShown(link, linked);
+    if (linked) link.href = `/track/${encodeURIComponent(fix.orderId)}`;
+  }
+
+  async ask(driverId) {
+    this.heardMs = performance.now();
+    const path = `/api/v1/drivers/${encodeURIComponent(driverId)}/location`;
+    const { status, body } = await getJson(path, { token: this.token });
+    const fix = status === 200 ? readFix(body) : null;
+    if (fix !== null && this.driverId === driverId && isNewer(fix, this.fix)) this.onFix(fix);
+  }
+
+  async loadRoute(driverId) {
+    this.hasRoute = false;
+    setText(byId("route"), "Loading the route of the last hour…");
+    const { points, status } = await fetchRoute(driverId, { token: this.token, nowMs: this.nowMs() });
+    if (this.driverId !== driverId) return;
+    this.hasRoute = true;
+    this.line.set(points);
+    this.line.add(this.fix);
+    setText(byId("route"), status === 200
+      ? `${countText(points.length)} fixes in the last hour`
+      : "The route cannot be read now.");
+  }
+}

@@ -1,0 +1,201 @@
+// The operators' page: positions to drivers, drivers to the map and the cards.
+
+import { loadConfig } from "../core/config.js";
+import { Announcer, byId, setShown, setText } from "../core/dom.js";
+import { readFix } from "../core/fix.js";
+import { isId, tokenOf } from "../core/link.js";
+import { boxOf, WORLD } from "../core/mercator.js";
+import { getJson } from "../core/request.js";
+import { Drivers } from "./drivers.js";
+import { Overview } from "./overview.js";
+import { Rate } from "./rate.js";
+import { Stream } from "./stream.js";
+
+const TICK_MS = 1_000;
+// A map that is still being moved asks for nothing.
+const LOOK_AFTER_MS = 350;
+// The looked-at box is a little larger than the view, so that small moves find drivers there.
+const MARGIN = 0.15;
+// Drivers beyond the box are counted anew this often.
+const SWEEP_MS = 60_000;
+const FOUND_ZOOM = 15;
+
+class Page {
+  constructor(config, token, { newMap, DriverLayer, Details }) {
+    this.config = config;
+    this.token = token;
+    this.drivers = new Drivers();
+    this.rate = new Rate(performance.now());
+    this.placed = false;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.calm = calm;
+    this.map = newMap(byId("map"), config, { zoomPosition: "bottomright" });
+    this.map.setView([25, 0], 2, { animate: false });
+    this.layer = new DriverLayer(this.drivers, { isOld: (fix) => this.isOld(fix), calm });
+    this.details = new Details({
+      map: this.map,
+      token,
+      nowMs: config.nowMs,
+      onFix: (fix) => this.take([fix]),
+      onClose: () => this.mark(null),
+    });
+    this.layer.addTo(this.map);
+    this.overview = new Overview({
+      token,
+      announcer: new Announcer(byId("announce")),
+      onChoose: (id) => this.choose(id),
+    });
+    this.stream = new Stream({
+      token,
+      onFixes: (fixes) => this.take(fixes),
+      onLink: (link) => this.overview.setLink(link),
+    });
+  }
+
+  start() {
+    this.map.on("moveend", () => {
+      clearTimeout(this.lookTimer);
+      this.lookTimer = setTimeout(() => this.look(), LOOK_AFTER_MS);
+    });
+    this.map.on("click", (event) => this.choose(this.layer.at(event.containerPoint)));
+    this.map.on("mousemove", (event) => this.hover(this.layer.at(event.containerPoint)));
+    byId("search").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.search(byId("wanted").value.trim());
+    });
+    // Where there is room the service's health is seen at once.
+    byId("health").open = matchMedia("(min-width: 720px) and (min-height: 640px)").matches;
+    byId("list").addEventListener("toggle", () => this.tick());
+    setInterval(() => this.tick(), TICK_MS);
+    setInterval(() => { if (!document.hidden) this.stream.sweep(); }, SWEEP_MS);
+    this.stream.look(WORLD);
+  }
+
+  isOld(fix) {
+    return (this.nowMs - fix.atMs) / 1000 > this.config.stale_age_s;
+  }
+
+  // Once a second is often enough for ages, and reading a clock 5,000 times a frame is not free.
+  get nowMs() {
+    return this.clockMs ?? (this.clockMs = this.config.nowMs());
+  }
+
+  take(fixes) {
+    const nowMs = performance.now();
+    this.rate.add(this.drivers.take(fixes, nowMs, { jump: this.calm || document.hidden }), nowMs);
+    const chosen = this.details.driverId;
+    for (const fix of chosen === null ? [] : fixes) if (fix.driverId === chosen) this.details.take(fix);
+    if (!this.placed && this.drivers.byId.size > 0) this.showAll();
+    this.layer.refresh();
+  }
+
+  showAll() {
+    this.placed = true;
+    const fixes = [...this.drivers.byId.values()].map((driver) => driver.fix);
+    // One driver with a broken receiver in the sea must not decide what all look at.
+    const middle = (values) => {
+      const sorted = values.sort((a, b) => a - b);
+      const cut = Math.floor(sorted.length * 0.02);
+      return [sorted[cut], sorted[sorted.length - 1 - cut]];
+    };
+    const [south, north] = middle(fixes.map((fix) => fix.latitude));
+    const [west, east] = middle(fixes.map((fix) => fix.longitude));
+    this.map.fitBounds([[south, west], [north, east]], {
+      maxZoom: FOUND_ZOOM, animate: false, ...this.paddings(),
+    });
+  }
+
+  look() {
+    const bounds = this.map.getBounds();
+    this.stream.look(boxOf({
+      west: bounds.getWest(), south: bounds.getSouth(), east: bounds.getEast(), north: bounds.getNorth(),
+    }, MARGIN));
+  }
+
+  hover(id) {
+    if (id === this.layer.hoveredId) return;
+    this.layer.hoveredId = id;
+    byId("map").classList.toggle("over-driver", id !== null);
+    this.layer.refresh();
+  }
+
+  choose(id) {
+    const driver = id === null ? undefined : this.drivers.byId.get(id);
+    if (driver === undefined) return;
+    this.mark(id);
+    this.details.open(driver.fix);
+    this.map.panInside([driver.fix.latitude, driver.fix.longitude], {
+      ...this.paddings(), animate: !this.calm,
+    });
+  }
+
+  // What the cards cover, as Leaflet takes it.
+  paddings() {
+    const side = byId("overview").getBoundingClientRect();
+    const driver = byId("driver").getBoundingClientRect();
+    const gap = 40;
+    const wide = side.right < innerWidth * 0.6;
+    const covered = wide ? innerWidth - driver.left : innerHeight - driver.top;
+    const far = driver.width > 0 ? covered + gap : gap;
+    return wide
+      ? { paddingTopLeft: [side.right + gap, gap], paddingBottomRight: [far, gap] }
+      : { paddingTopLeft: [gap, side.bottom + gap], paddingBottomRight: [gap, far] };
+  }
+
+  mark(id) {
+    this.layer.chosenId = id;
+    this.layer.refresh();
+  }
+
+  async search(id) {
+    const answer = byId("search-answer");
+    setShown(answer, true);
+    if (!isId(id)) return setText(answer, "An id is 1 to 64 of A–Z a–z 0–9 . _ : -");
+    setText(answer, "Looking…");
+    const path = `/api/v1/drivers/${encodeURIComponent(id)}/location`;
+    const { status, body } = await getJson(path, { token: this.token });
+    const fix = status === 200 ? readFix(body) : null;
+    if (fix === null) {
+      const none = `No driver ${id} has sent a position lately.`;
+      return setText(answer, status === 404 ? none : "The service did not answer; please try again.");
+    }
+    setShown(answer, false);
+    this.take([fix]);
+    this.placed = true;
+    const zoom = Math.max(FOUND_ZOOM, this.map.getZoom());
+    this.map.flyTo([fix.latitude, fix.longitude], zoom, { animate: !this.calm, duration: 1.2 });
+    return this.choose(id);
+  }
+
+  tick() {
+    this.clockMs = this.config.nowMs();
+    this.drivers.expire(this.clockMs, this.config.location_ttl_s);
+    this.layer.refresh();
+    const ids = this.layer.spots.map((spot) => spot.id);
+    const inAll = this.drivers.byId.size;
+    this.overview.setCounts({ inView: ids.length, inAll, rate: this.rate.perSecond(performance.now()) });
+    this.overview.setList(ids.sort());
+    this.overview.setEmpty(ids.length > 0 ? null : emptyReason(inAll));
+    this.details.tick();
+  }
+}
+
+function emptyReason(inAll) {
+  if (inAll > 0) return "Zoom out or move the map: there are drivers elsewhere.";
+  return "A driver appears as soon as its first position arrives.";
+}
+
+async function start() {
+  addEventListener("hashchange", () => location.reload());
+  const token = tokenOf(location.hash);
+  const config = await loadConfig();
+  if (!window.L) return setText(byId("link"), "The map library did not load");
+  const [{ newMap }, { DriverLayer }, { Details }] = await Promise.all([
+    import("../core/ground.js"), import("./layer.js"), import("./details.js"),
+  ]);
+  const page = new Page(config, token, { newMap, DriverLayer, Details });
+  if (token === "") return page.stream.end("expired");
+  return page.start();
+}
+
+start();

@@ -1,0 +1,132 @@
+"""A dead letter as people see it, and the times and ids they type: pure.
+
+A letter may hold any bytes. What is shown escapes whatever is not printable, so that a payload
+can neither move a terminal's cursor nor forge a line; JSON carries the bytes themselves, too.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from common.errors import ConfigError
+
+_ID = re.compile(r"(\d{1,4})-(\d{1,20}-\d{1,20})\Z")
+_AGE = re.compile(r"(\d{1,6})([smhdw])\Z")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter. Times are RFC 3339; what it does not say is empty or 0."""
+
+    shard: int
+    # Its id in the shard's dead letters; `entry_id` is that of the entry it was made of.
+    stream_id: str
+    entry_id: str
+    driver_id: str
+    payload: bytes
+    reason: str
+    error: str
+    sqlstate: str
+    attempts: int
+    first_seen: str
+    failed_at: str
+    version: str
+
+    @property
+    def name(self) -> str:
+        """What people call it: `<shard>-<stream id>`."""
+        return f"{self.shard}-{self.stream_id}"
+
+    @property
+    def age_order(self) -> tuple[int, int, int]:
+        """Greater is newer, also across shards."""
+        ms, _, sequence = self.stream_id.partition("-")
+        return int(ms), int(sequence), self.shard
+
+    def shown(self) -> dict[str, str | int]:
+        """All of it for JSON; bytes that are not text are escaped, and exact in base64."""
+        return {
+            "id": self.name,
+            "entry_id": self.entry_id,
+            "shard": self.shard,
+            "driver_id": self.driver_id,
+            "reason": self.reason,
+            "error": self.error,
+            "sqlstate": self.sqlstate,
+            "attempts": self.attempts,
+            "first_seen": self.first_seen,
+            "failed_at": self.failed_at,
+            "version": self.version,
+            "payload": text_of(self.payload),
+            "payload_base64": base64.b64encode(self.payload).decode(),
+        }
+
+
+def letter_of(shard: int, stream_id: bytes, fields: Mapping[bytes, bytes]) -> Letter:
+    """Read a letter as it is stored. Never fails: it may come from another version."""
+
+    def text(name: bytes) -> str:
+        return text_of(fields.get(name, b""))
+
+    attempts = text(b"attempts")
+    return Letter(
+        shard=shard,
+        stream_id=stream_id.decode(),
+        entry_id=text(b"id"),
+        driver_id=text(b"driver_id"),
+        payload=fields.get(b"payload", b""),
+        reason=text(b"reason"),
+        error=text(b"error"),
+        sqlstate=text(b"sqlstate"),
+        attempts=int(attempts) if attempts.isdecimal() else 0,
+        first_seen=text(b"first_seen"),
+        failed_at=text(b"failed_at"),
+        version=text(b"version"),
+    )
+
+
+def text_of(data: bytes) -> str:
+    r"""Bytes as text; those that are not UTF-8 as \xff."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def printable(text: str) -> str:
+    r"""`text` with control and format characters escaped, as in \x1b or \u202e."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def parse_name(name: str) -> tuple[int, str]:
+    """Shard and stream id of a letter's name. Raises `ConfigError`."""
+    match = _ID.match(name)
+    if match is None:
+        raise ConfigError(f"ID: must be as `fleetline dead list` shows it, not {name!r}")
+    return int(match[1]), match[2]
+
+
+def parse_time(option: str, text: str, now: datetime) -> datetime:
+    """A moment: an age like 2h or 3d before `now`, or RFC 3339. Raises `ConfigError`."""
+    age = _AGE.match(text)
+    try:
+        when = (
+            now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+            if age is not None
+            else datetime.fromisoformat(text)
+        )
+        if when.tzinfo is not None:
+            return when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ConfigError(
+        f"{option}: must be an age like 45s, 30m, 2h, 3d or 1w, "
+        f"or a time like 2026-01-01T10:00:00Z, not {text!r}"
+    )
+
+
+def stream_moment(when: datetime) -> str:
+    """The smallest stream id of that moment or later: ids begin with milliseconds."""
+    return str(max(0, int(when.timestamp() * 1000)))
