@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 from common.supervision.heartbeat import Heartbeat
@@ -72,7 +72,7 @@ def child(folder: Path, kind: str, name: str) -> None:
     while True:
         if kind == "beats":
             heartbeat.beat()
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
 
 
 if __name__ == "__main__":

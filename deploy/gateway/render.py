@@ -1,5 +1,6 @@
 """The front door's configuration as text: pure, from the template and a few values."""
 
+import re
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ class _Template(string.Template):
     """@name@ is filled in and @@ is an at sign: dollars belong to nginx."""
 
     delimiter = "@"
-    pattern = r"@(?:(?P<escaped>@)|(?P<named>[a-z_]+)@|(?P<braced>(?!))|(?P<invalid>(?!)))"  # type: ignore[assignment]
+    # `(?!)` never matches: no third form.
+    pattern = re.compile(
+        r"@(?:(?P<escaped>@)|(?P<named>[a-z_]+)@|(?P<braced>(?!))|(?P<invalid>(?!)))"
+    )
 
 
 @dataclass(frozen=True, slots=True)

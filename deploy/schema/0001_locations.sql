@@ -11,7 +11,9 @@ DECLARE
         SELECT FROM pg_available_extensions
         WHERE name = 'timescaledb'
           AND string_to_array(
-                  regexp_replace(coalesce(installed_version, default_version), '[^0-9.].*$', ''), '.'
+                  regexp_replace(
+                      coalesce(installed_version, default_version), '[^0-9.].*$', ''
+                  ), '.'
               )::int[] >= ARRAY[2, 19]
           AND (installed_version IS NOT NULL
                OR EXISTS (SELECT FROM pg_settings WHERE name LIKE 'timescaledb%'))
