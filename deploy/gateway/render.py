@@ -1,6 +1,5 @@
 """The front door's configuration as text: pure, from the template and a few values."""
 
-import re
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,15 @@ TEMPLATE = Path(__file__).with_name("nginx.conf.template")
 BODY_SLACK_BYTES = 65_536
 
 
+# `(?!)` never matches: there is no braced form, and what is neither of two is left alone.
+_PATTERN = r"@(?:(?P<escaped>@)|(?P<named>[a-z_]+)@|(?P<braced>(?!))|(?P<invalid>(?!)))"
+
+
 class _Template(string.Template):
     """@name@ is filled in and @@ is an at sign: dollars belong to nginx."""
 
     delimiter = "@"
-    # `(?!)` never matches: no third form.
-    pattern = re.compile(
-        r"@(?:(?P<escaped>@)|(?P<named>[a-z_]+)@|(?P<braced>(?!))|(?P<invalid>(?!)))"
-    )
+    pattern = _PATTERN  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
