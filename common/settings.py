@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.access.closed import require_closed
 from common.errors import ConfigError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
 
     # Address that ingest, fan-out and the front door listen on.
     bind_host: str = "127.0.0.1"
+    # Address of the front door alone, so that the others can stay on loopback; empty: BIND_HOST.
+    gateway_host: str = ""
     # Port of the front door (nginx: HTTP and WebSocket).
     gateway_port: Port = 8002
     # Port of ingest.
@@ -87,6 +90,35 @@ class Settings(BaseSettings):
     # A route query must be done within this time, in seconds; then 503.
     route_timeout_s: Seconds = 10.0
 
+    # on: whoever asks needs a token or a key. off is for loopback only.
+    auth: Literal["on", "off"] = "off"
+    # Secrets of 32 bytes or more that sign tokens (HS256), separated by commas; the first signs.
+    auth_secret: Annotated[str, Field(repr=False)] = ""
+    # Public keys of your identity provider: a JWKS or PEM file (RS256, ES256 or EdDSA).
+    auth_jwks: str = ""
+    # The `aud` that tokens must have.
+    auth_audience: Annotated[str, Field(min_length=1)] = "fleetline"
+    # Verified tokens and keys that one process remembers.
+    auth_credentials_max: Count = 50_000
+    # How long a tracking link works, in seconds; it ends with its order anyway.
+    tracking_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 86_400
+    # Address of the front door as customers see it, as in https://track.example.org; for links.
+    public_url: str = ""
+    # Origins whose pages may call the HTTP API, separated by commas; empty means the same host only.
+    cors_origins: str = ""
+    # Certificate chain of the front door (PEM); with it the door speaks TLS alone.
+    tls_cert: str = ""
+    # Its private key (PEM).
+    tls_key: str = ""
+    # Fixes a second one driver may send in the long run; 0 means no limit.
+    rate_fixes_per_s: Annotated[float, Field(ge=0, le=10_000)] = 10.0
+    # Fixes one driver may send at once before that limit: a phone that was offline for hours.
+    rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
+    # Refused requests (401, 403) of one address in a minute; then 429. 0 means no limit.
+    refusals_per_address_max: Annotated[int, Field(ge=0)] = 20
+    # Handshakes of sockets of one address in a minute; then 429. 0 means no limit.
+    handshakes_per_address_max: Annotated[int, Field(ge=0)] = 600
+
     # A position older than this is not shown any more, in seconds.
     location_ttl: Annotated[int, Field(ge=1)] = 300
     # How long an order's newest position is kept for a customer who connects later, in seconds.
@@ -102,6 +134,8 @@ class Settings(BaseSettings):
     batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 4000
     # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
     read_block_ms: Millis = 500
+    # Pause between two reads of few entries, in milliseconds: more share one round trip; 0 for none.
+    read_pause_ms: Annotated[int, Field(ge=0, le=1000)] = 4
     # Rows that make a batch for the history.
     history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
     # Longest time a row waits for its batch to fill, in milliseconds.
@@ -169,6 +203,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if not value or any(c in value for c in "{}\r\n "):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
+        require_closed(self)
         return self
 
     def given(self, name: str) -> bool:
@@ -193,6 +228,6 @@ def _one_line(error: ValidationError) -> str:
     detail = first["msg"].removeprefix("Value error, ")
     if not name:
         return detail
-    # The value of a URL may hold a password: never repeated.
-    value = "" if name.endswith("_URL") else f", not {first['input']!r}"
+    # A secret, and a URL, which may hold a password, are never repeated.
+    value = "" if name.endswith(("_URL", "_SECRET")) else f", not {first['input']!r}"
     return f"{name}: {detail}{value}"

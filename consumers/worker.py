@@ -56,7 +56,7 @@ class Worker:
         self._progress = progress
         self._stopping = asyncio.Event()
         self._trouble = Repeated(_log, "redis.trouble")
-        # The read that is under way while the last page is worked off.
+        # In a backlog: the read that is under way while the last page is worked off.
         self._reading: asyncio.Future[Reply] | None = None
         self._keys: ShardKeys = shard_keys(settings.stream_name, shard)
         group, consumer = settings.consumer_group, f"shard-{shard}"
@@ -163,7 +163,9 @@ class Worker:
         await self._history.room()
         reading, self._reading = self._reading or self._begin_read(), None
         page = entries_of(await reading)
-        if not self._stopping.is_set():
+        read_at = time.monotonic()
+        many = len(page) * 2 > self._settings.batch_events_max
+        if many and not self._stopping.is_set():
             self._reading = self._begin_read()
         if not self._lease.fresh:
             await self._lease.renew()
@@ -171,6 +173,8 @@ class Worker:
             entries = await decode_entries(page, self._reader, self._dead)
             await self._live.apply(entries)
             self._history.offer(entries)
+        if page and not many:
+            await self._pause(read_at + self._settings.read_pause_ms / 1000 - time.monotonic())
 
     def _begin_read(self) -> asyncio.Future[Reply]:
         return self._reader.begin_read(
@@ -210,6 +214,8 @@ class Worker:
         await trim(self._wire, self._keys.stream)
 
     async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
