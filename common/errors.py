@@ -3,6 +3,7 @@
     FleetlineError
     ├── ConfigError       a setting or the environment is wrong: one clear line, exit, no restart
     ├── InvalidUpdate     the sender's fault: answer 4xx, nothing was written
+    ├── Refused           the sender may not, or not so fast: answer 401, 403 or 429
     ├── Overloaded        not now: answer 503 with Retry-After, the sender tries again
     ├── SinkUnavailable   the database cannot take rows: keep the batch, back off, count nothing
     └── PoisonEntry       this one entry can never be stored: dead-letter it, go on with the others
@@ -43,6 +44,27 @@ class InvalidUpdate(FleetlineError):
         self.detail = detail
         self.status = status
         self.faults = faults
+
+
+class Refused(FleetlineError):
+    """The sender is not known (401), may not do that (403), or is too fast (429).
+
+    `retry_after_s` is for the last; `headers` are further ones of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        retry_after_s: int = 0,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.headers = headers
 
 
 class Overloaded(FleetlineError):

@@ -13,6 +13,13 @@ FORMAT_VERSION = 1
 # The one field of a stream entry; a byte, because it is repeated in every entry.
 ENTRY_FIELD = "e"
 
+# Access: API keys (id -> record), when they were last used, revocations (-> since when), and a
+# number that every change counts up. One slot, so that a change is one transaction.
+ACCESS_KEYS = "fleetline:{access}:keys"
+ACCESS_USED = "fleetline:{access}:used"
+ACCESS_REVOKED = "fleetline:{access}:revoked"
+ACCESS_VERSION = "fleetline:{access}:version"
+
 
 def shard_of(driver_id: str, shards: int) -> int:
     """Shard of a driver. CRC-32 (zlib), stable across processes, machines and releases."""
@@ -42,6 +49,11 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
         dead=f"dead:{tag}",
         consumer=f"consumer:{tag}",
     )
+
+
+def rate_prefix(shard: int) -> str:
+    """What stands before a driver's id in the key of its rate; in the slot of its stream."""
+    return f"rate:{{{shard}}}:"
 
 
 def order_key(order_id: str) -> str:

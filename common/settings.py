@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     tracking_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 86_400
     # Address of the front door as customers see it, as in https://track.example.org; for links.
     public_url: str = ""
-    # Origins whose pages may call the HTTP API, separated by commas; empty means the same host only.
+    # Origins whose pages may call the HTTP API, separated by commas; empty: the same host only.
     cors_origins: str = ""
     # Certificate chain of the front door (PEM); with it the door speaks TLS alone.
     tls_cert: str = ""
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 4000
     # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
     read_block_ms: Millis = 500
-    # Pause between two reads of few entries, in milliseconds: more share one round trip; 0 for none.
+    # Pause between two reads of few entries, in milliseconds: more share one round trip; 0: none.
     read_pause_ms: Annotated[int, Field(ge=0, le=1000)] = 4
     # Rows that make a batch for the history.
     history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
@@ -205,6 +205,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
         require_closed(self)
         return self
+
+    def front_door_url(self) -> str:
+        """Where customers find the front door, without a slash at the end."""
+        scheme = "https" if self.tls_cert else "http"
+        return self.public_url.rstrip("/") or f"{scheme}://127.0.0.1:{self.gateway_port}"
 
     def given(self, name: str) -> bool:
         """Whether `name` (a field) was set by the environment or by `.env`, not by default."""

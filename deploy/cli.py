@@ -14,7 +14,7 @@ import typer
 
 from common import process
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
-from deploy import dead
+from deploy import access_cli, dead
 
 app = typer.Typer(
     name="fleetline",
@@ -25,7 +25,13 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(dead.app, name="dead")
+app.add_typer(access_cli.token_app, name="token")
+app.add_typer(access_cli.key_app, name="key")
 
+Token = Annotated[
+    str,
+    typer.Option(envvar="FLEETLINE_TOKEN", show_envvar=True, help="Token or key of a gateway."),
+]
 Url = Annotated[str, typer.Option(help="Base address of the HTTP API.")]
 # The front door of a stack on this machine.
 HERE = "http://127.0.0.1:8002"
@@ -56,13 +62,17 @@ def up(
     shards: Annotated[int | None, typer.Option(help="Number of streams [4].")] = None,
     demo: Annotated[int, typer.Option(min=0, help="Let this many drivers move.")] = 0,
     gateway: Annotated[bool, typer.Option("--gateway/--no-gateway", help="Front door.")] = True,
+    auth: Annotated[
+        bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
+    ] = False,
     roles: Annotated[str, typer.Option(hidden=True)] = "consumers,fanout,ingest",
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
+    from deploy.closed import closed_overrides
     from deploy.wiring import up_settings
 
-    settings = up_settings(port, home, shards)
+    settings = up_settings(port, home, shards, closed_overrides(home) if auth else None)
     _configure("up", settings.log_level)
     chosen = tuple(name for name in local.ROLES if name in roles.split(","))
     options = local.Options(gateway=gateway, demo=demo, roles=chosen)
@@ -123,6 +133,7 @@ def replay(
         float, typer.Option(min=0, help="Times its own pace; 0: as fast as accepted.")
     ] = 1.0,
     url: Url = HERE,
+    token: Token = "",
     columns: Annotated[
         str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
     ] = "",
@@ -130,7 +141,7 @@ def replay(
     """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
     from deploy.replay import run
 
-    raise typer.Exit(run(file, speed=speed, url=url, columns=columns))
+    raise typer.Exit(run(file, speed=speed, url=url, columns=columns, token=token))
 
 
 @app.command()
@@ -139,6 +150,7 @@ def simulate(
     drivers: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many drivers.")],
     rate: Annotated[float, typer.Option(min=0.001, help="Fixes a second, all together.")],
     url: Url = HERE,
+    token: Token = "",
     seconds: Annotated[float | None, typer.Option(min=0, help="How long [until Ctrl-C].")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
 ) -> None:
@@ -146,7 +158,9 @@ def simulate(
     process.die_with_parent()
     from deploy.simulate import run
 
-    raise typer.Exit(run(drivers=drivers, rate=rate, url=url, seconds=seconds, seed=seed))
+    raise typer.Exit(
+        run(drivers=drivers, rate=rate, url=url, seconds=seconds, seed=seed, token=token)
+    )
 
 
 @app.command()

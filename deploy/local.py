@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import structlog
 
 from common import process
+from common.access.policy import Role
 from common.errors import ConfigError
 from common.settings import Settings
 from common.supervision.spec import ChildSpec
 from common.supervision.state import read_state, state_file
 from common.supervision.supervisor import StartFailed, Stopped, Supervisor
+from deploy.closed import new_token, what_to_paste
 from deploy.home import Home
 from deploy.servers import packages
 from deploy.servers.checks import fetch_json, http_answers, port_is_free
@@ -27,6 +29,7 @@ from deploy.servers.redis import redis_spec
 from deploy.wiring import (
     STOP_SHARES,
     fitting_sockets,
+    local_gateway_host,
     local_host,
     ports_needed,
     redis_url,
@@ -38,6 +41,8 @@ ROLES = ("consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
+# The demo ends with its stack; this is only longer.
+DEMO_TOKEN_S = 30 * 86_400
 # What a killed `up` left behind has this long to go.
 LEFTOVER_S = 10.0
 # Beyond the roles' shared deadline, for the servers: their data is on disk either way.
@@ -123,13 +128,15 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Opti
     supervisor.await_ready(ROLES_TIMEOUT_S, lambda: _all_answer(home, settings, options))
     for name in options.roles:
         say(f"{name}: ready")
-    port = settings.gateway_port if options.gateway else settings.ingest_port
-    url = f"http://{local_host(settings)}:{port}"
+    url = _url(settings, gateway=options.gateway)
     if options.demo:
-        supervisor.spawn(_demo(home, environment, options.demo, url))
+        supervisor.spawn(_demo(home, environment, options.demo, settings))
         say(f"demo: {options.demo} drivers")
     # From here on a death is news; before, it is the reason of a failed start.
     supervisor.tell = say
+    if settings.auth == "on":
+        for line in what_to_paste(settings, url):
+            say(line)
     say(f"ready {url}")
 
 
@@ -182,8 +189,21 @@ def _role_spec(name: str, home: Home, settings: Settings, environment: dict[str,
     )
 
 
-def _demo(home: Home, environment: dict[str, str], drivers: int, url: str) -> ChildSpec:
+def _url(settings: Settings, *, gateway: bool) -> str:
+    if not gateway:
+        return f"http://{local_host(settings)}:{settings.ingest_port}"
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{local_gateway_host(settings)}:{settings.gateway_port}"
+
+
+def _demo(home: Home, environment: dict[str, str], drivers: int, settings: Settings) -> ChildSpec:
+    # Straight to ingest: the front door's certificate may be nobody's but ours.
+    url = _url(settings, gateway=False)
     arguments = ("--drivers", str(drivers), "--rate", str(drivers), "--url", url)
+    if settings.auth == "on":
+        token, _ = new_token(settings, Role.GATEWAY, "up-demo", DEMO_TOKEN_S)
+        # Not an argument: those are for everybody on this machine to see.
+        environment = {**environment, "FLEETLINE_TOKEN": token}
     return _role("simulate", home, environment, *arguments)
 
 
@@ -203,9 +223,13 @@ def _all_answer(home: Home, settings: Settings, options: Options) -> bool:
         return False
     if "consumers" in options.roles:
         shards = health.get("shards")
-        if not isinstance(shards, list) or not all(s.get("consumer") == "up" for s in shards):
+        # Closed, it tells a stranger only whether all is well, which we want anyway.
+        running = isinstance(shards, list) and all(s.get("consumer") == "up" for s in shards)
+        if not running and not (settings.auth == "on" and health.get("status") == "ok"):
             return False
-    return not options.gateway or http_answers(host, settings.gateway_port, "/health")
+    return not options.gateway or http_answers(
+        local_gateway_host(settings), settings.gateway_port, "/health", tls=bool(settings.tls_cert)
+    )
 
 
 def _require_packages(settings: Settings, options: Options) -> None:

@@ -44,11 +44,11 @@ def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[Fix]]]:
     yield due_s, waiting
 
 
-def run(file: Path, *, speed: float, url: str, columns: str = "") -> int:
+def run(file: Path, *, speed: float, url: str, columns: str = "", token: str = "") -> int:
     """Replay `file`. Returns the exit status: 0 when every row was accepted."""
     trace = read_trace(file, columns)
     console = Console(highlight=False)
-    sender = Sender(url)
+    sender = Sender(url, token=token)
     sender.totals.refuse(len(trace.refused), trace.refused)
     status = 0
     try:

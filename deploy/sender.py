@@ -53,7 +53,7 @@ class Sender:
         self,
         url: str,
         *,
-        headers: Mapping[str, str] | None = None,
+        token: str = "",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         parts = urlsplit(url)
@@ -64,7 +64,9 @@ class Sender:
         )
         self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
         self._path = parts.path.rstrip("/") + PATH
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._headers = {"Content-Type": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._sleep = sleep
         self._backoff = Backoff(0.1, 2.0)
         self.totals = Totals()
@@ -74,33 +76,40 @@ class Sender:
         self._connection.close()
 
     def send(self, fixes: Sequence[Mapping[str, object]]) -> None:
-        """Send one body of at most BODY_FIXES_MAX fixes and count. Raises `Unreachable`."""
-        body = json.dumps({"locations": fixes}, separators=(",", ":")).encode()
-        self.totals.sent += len(fixes)
-        status, answer = self._post_until_answered(body)
-        if status == 202:
-            accepted = answer.get("accepted")
-            taken = accepted if isinstance(accepted, int) else len(fixes)
-            self.totals.accepted += taken
-            if taken < len(fixes):
-                self.totals.refuse(len(fixes) - taken, _reasons(answer))
-        elif status == 422:
-            self.totals.refuse(len(fixes), _reasons(answer))
-        else:
-            raise Unreachable(f"{self._path} answered {status}: {answer.get('detail', '')}")
+        """Send one body of at most BODY_FIXES_MAX fixes and count. Raises `Unreachable`.
 
-    def _post_until_answered(self, body: bytes) -> tuple[int, dict[str, object]]:
+        What is refused for its driver's rate alone is sent again until it is taken.
+        """
+        self.totals.sent += len(fixes)
+        while fixes:
+            body = json.dumps({"locations": fixes}, separators=(",", ":")).encode()
+            status, wait_s, answer = self._post_until_answered(body)
+            if status not in {202, 422}:
+                raise Unreachable(f"{self._path} answered {status}: {answer.get('detail', '')}")
+            early = [fixes[index] for index in _too_fast(answer) if index < len(fixes)]
+            found = answer.get("accepted") if status == 202 else 0
+            accepted = found if isinstance(found, int) else len(fixes)
+            self.totals.accepted += accepted
+            refused = len(fixes) - accepted - len(early)
+            if refused > 0:
+                self.totals.refuse(refused, _reasons(answer))
+            fixes = early
+            if fixes:
+                self.totals.retries += 1
+                self._sleep(wait_s)
+
+    def _post_until_answered(self, body: bytes) -> tuple[int, float, dict[str, object]]:
         deadline_s = time.monotonic() + PATIENCE_S
         attempt = 0
         while True:
             trouble, wait_s = "", self._backoff.delay_s(attempt)
             try:
                 status, retry_after, answer = self._post(body)
-                if status not in {429, 502, 503, 504}:
-                    return status, answer
-                trouble = f"{status} {answer.get('detail', '')}"
                 if retry_after.isdigit():
                     wait_s = min(float(retry_after), RETRY_AFTER_MAX_S)
+                if status not in {429, 502, 503, 504}:
+                    return status, wait_s, answer
+                trouble = f"{status} {answer.get('detail', '')}"
             except (OSError, http.client.HTTPException) as e:
                 self._connection.close()
                 trouble = str(e) or type(e).__name__
@@ -121,6 +130,13 @@ class Sender:
         if not isinstance(answer, dict):
             answer = {}
         return response.status, response.headers.get("Retry-After", ""), answer
+
+
+def _too_fast(answer: Mapping[str, object]) -> list[int]:
+    """The places that were refused for their drivers' rate."""
+    errors = answer.get("errors")
+    found = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
+    return [e["index"] for e in found if e.get("field") == "rate" and isinstance(e["index"], int)]
 
 
 def _reasons(answer: Mapping[str, object]) -> list[str]:

@@ -17,11 +17,13 @@ TICK_S = 0.1
 REPORT_EVERY_S = 5.0
 
 
-def run(*, drivers: int, rate: float, url: str, seconds: float | None, seed: int) -> int:
+def run(
+    *, drivers: int, rate: float, url: str, seconds: float | None, seed: int, token: str = ""
+) -> int:
     """Send until `seconds` are over or a stop signal comes. Returns the exit status."""
     rng = random.Random(seed)  # noqa: S311 - nothing secret is drawn
     fleet = make_drivers(drivers, rng)
-    sender = Sender(url)
+    sender = Sender(url, token=token)
     begin_s = time.monotonic()
     for driver in fleet:
         driver.moved_at_s = begin_s

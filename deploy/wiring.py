@@ -1,5 +1,6 @@
 """Which port is whose and what each child is told: pure rules over the settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import ConfigError
@@ -20,9 +21,14 @@ SPARE_FILES = 512
 STOP_SHARES = {"ingest": 0.25, "fanout": 0.25, "consumers": 0.5}
 
 
-def up_settings(port: int | None, home: Path | None, shards: int | None) -> Settings:
+def up_settings(
+    port: int | None,
+    home: Path | None,
+    shards: int | None,
+    more: Mapping[str, object] | None = None,
+) -> Settings:
     """The settings of `fleetline up`: its options win over the environment."""
-    overrides: dict[str, object] = {}
+    overrides: dict[str, object] = dict(more or {})
     if port is not None:
         if not 1 <= port <= PORT_MAX:
             raise ConfigError(f"--port: must be 1-{PORT_MAX}, not {port}: eleven above it are used")
@@ -50,9 +56,22 @@ def database_url(settings: Settings) -> str:
 
 def local_host(settings: Settings) -> str:
     """The address at which this machine reaches what listens on BIND_HOST."""
-    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(  # noqa: S104 - not bound
-        settings.bind_host, settings.bind_host
-    )
+    return _reached_at(settings.bind_host)
+
+
+def gateway_host(settings: Settings) -> str:
+    """Where the front door listens."""
+    return settings.gateway_host or settings.bind_host
+
+
+def local_gateway_host(settings: Settings) -> str:
+    """The address at which this machine reaches the front door."""
+    return _reached_at(gateway_host(settings))
+
+
+def _reached_at(host: str) -> str:
+    everywhere = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
+    return everywhere.get(host, host)
 
 
 def role_environment(settings: Settings, home: Path) -> dict[str, str]:
@@ -62,6 +81,8 @@ def role_environment(settings: Settings, home: Path) -> dict[str, str]:
         "DATABASE_URL": database_url(settings),
         "SHARDS": str(settings.shards),
         "FLEETLINE_HOME": str(home),
+        "AUTH": settings.auth,
+        "AUTH_SECRET": settings.auth_secret,
         **{name.upper(): str(getattr(settings, name)) for name in OFFSETS},
         # Stacks of all threads when a role is aborted.
         "PYTHONFAULTHANDLER": "1",
@@ -89,7 +110,7 @@ def ports_needed(
     if not settings.given("database_url"):
         needed.append(("POSTGRES_PORT", "127.0.0.1", settings.postgres_port))
     if gateway:
-        needed.append(("GATEWAY_PORT", settings.bind_host, settings.gateway_port))
+        needed.append(("GATEWAY_PORT", gateway_host(settings), settings.gateway_port))
     if "ingest" in roles:
         needed.append(("INGEST_PORT", settings.bind_host, settings.ingest_port))
     if "fanout" in roles:

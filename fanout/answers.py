@@ -1,5 +1,6 @@
 """Plain HTTP answers on the sockets' port: health, and refusals before the upgrade."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +35,7 @@ def problem(
     *,
     faults: tuple[Fault, ...] = (),
     retry_after_s: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """An error as RFC 9457 says."""
     body: dict[str, Any] = {
@@ -44,5 +46,7 @@ def problem(
     }
     if faults:
         body["errors"] = [{"field": fault.field, "detail": fault.detail} for fault in faults]
-    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return json_answer(status, body, media_type="application/problem+json", headers=headers)
+    named = dict(headers or {})
+    if retry_after_s is not None:
+        named["Retry-After"] = str(retry_after_s)
+    return json_answer(status, body, media_type="application/problem+json", headers=named)

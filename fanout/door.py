@@ -18,7 +18,7 @@ from common.settings import Settings
 from fanout.answers import Answer, json_answer, problem
 from fanout.counts import Counts
 from fanout.feed import Feed
-from fanout.policy import Policy, WatchRequest
+from fanout.policy import Policy, Verdict, WatchRequest
 from fanout.probe import Probe
 from fanout.request import (
     LIVE_PATH,
@@ -242,13 +242,16 @@ class Door:
         order_id = target.order_id if isinstance(target, OrderTarget) else None
         verdict = self._policy.authorize(WatchRequest(order_id, address, headers, query))
         if verdict.status is not HTTPStatus.SWITCHING_PROTOCOLS:
-            return problem(verdict.status, verdict.detail)
+            return problem(verdict.status, verdict.detail, headers=verdict.headers)
         extra = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if offers_subprotocol(headers) else None
         response = WSUpgradeResponse.create_101_response(extra)
-        return WSUpgradeResponseWithListener(response, self._session(target, address))
+        return WSUpgradeResponseWithListener(response, self._session(target, address, verdict))
 
-    def _session(self, target: OrderTarget | FleetTarget, address: str) -> Session:
+    def _session(
+        self, target: OrderTarget | FleetTarget, address: str, verdict: Verdict
+    ) -> Session:
         common = {
+            "principal": verdict.principal,
             "owner": self._sessions,
             "address": address,
             "inbound_bytes_max": self._settings.inbound_bytes_max,
@@ -273,12 +276,17 @@ class Door:
     def _health(self, target: PageTarget) -> Answer:
         if target.path == LIVE_PATH:
             return json_answer(HTTPStatus.OK, {"status": "ok"})
-        gauges = {
-            "sessions": len(self._sessions.open),
-            "operators": len(self._feed.operators),
-            "channels": len(self._subscriptions.hub.channels),
-            "full": len(self._sessions.full),
-        }
+        # What is going on here is for operators; strangers reach this port too.
+        gauges = (
+            {}
+            if self._settings.auth == "on"
+            else {
+                "sessions": len(self._sessions.open),
+                "operators": len(self._feed.operators),
+                "channels": len(self._subscriptions.hub.channels),
+                "full": len(self._sessions.full),
+            }
+        )
         if self._probe.delivering and not self.draining:
             return json_answer(HTTPStatus.OK, {"status": "delivering", **gauges})
         body = {"status": "not delivering", **gauges}

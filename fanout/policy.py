@@ -1,13 +1,15 @@
 """The one question asked before a socket is opened: may this client watch this?
 
-The default allows everybody (AUTH=off). An access policy is an object with this method; it must
-answer from memory, since it runs inside the handshake.
+A policy is an object with this method; it must answer from memory, since it runs inside the
+handshake. `access.AccessPolicy` is the one of a running fan-out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
+
+from common.access.policy import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,15 @@ class WatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """101 lets the client in; any other status is answered with `detail`, before the upgrade."""
+    """101 lets the client in; any other status is answered with `detail`, before the upgrade.
+
+    `principal` is who came in with a token or key, and must leave when that ends.
+    """
 
     status: HTTPStatus = HTTPStatus.SWITCHING_PROTOCOLS
     detail: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    principal: Principal | None = None
 
 
 ALLOWED = Verdict()
@@ -36,11 +43,3 @@ class Policy(Protocol):
 
     def authorize(self, request: WatchRequest) -> Verdict:
         """Judge a handshake."""
-
-
-class AllowAll:
-    """The policy with access control off."""
-
-    def authorize(self, request: WatchRequest) -> Verdict:
-        """Let everybody in."""
-        return ALLOWED

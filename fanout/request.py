@@ -4,12 +4,12 @@ Everything here comes from strangers: a value that does not fit is named in an `
 which becomes a problem+json answer before any upgrade.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from common.access import address
 from common.errors import Fault, InvalidUpdate
 from common.event import is_id
 from fanout.fleet import Box, parse_box
@@ -103,24 +103,10 @@ def parse_origins(setting: str) -> frozenset[str]:
 
 
 def client_address(peer: str, headers: Mapping[str, str]) -> str:
-    """Whose connection counts. Only a proxy on this machine may speak for another address."""
-    if not _is_loopback(peer):
-        return peer
-    # The last address of X-Forwarded-For is the one our own proxy saw; those before are hearsay.
-    named = headers.get("x-real-ip") or headers.get("x-forwarded-for", "").rpartition(",")[2]
-    named = named.strip()
-    try:
-        return str(ipaddress.ip_address(named)) if named else peer
-    except ValueError:
-        return peer
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        # A Unix socket has no address: whoever connects there is on this machine.
-        return True
+    """Whose connection counts."""
+    return address.client_address(
+        peer, headers.get("x-real-ip", ""), headers.get("x-forwarded-for", "")
+    )
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:

@@ -15,17 +15,21 @@ import aiofastnet
 import uvloop
 
 from common import log
+from common.access.gate import open_gate
+from common.access.watch import AccessWatch
 from common.errors import EXIT_CONFIG, ConfigError
 from common.process import die_with_parent
 from common.settings import Settings
 from common.signals import set_on_stop
 from common.supervision.heartbeat import Heartbeat
 from common.wire import Wire
+from fanout.access import AccessPolicy
 from fanout.counts import Counts
 from fanout.door import Door
 from fanout.drain import drain
 from fanout.feed import Feed
-from fanout.policy import AllowAll, Policy
+from fanout.guests import Guests
+from fanout.policy import Policy
 from fanout.probe import Probe
 from fanout.session import UNSENT_BYTES_MAX
 from fanout.sessions import Sessions
@@ -47,7 +51,7 @@ _log = log.get("fanout")
 class Fanout:
     """All parts of one process. Use `running` to have them run."""
 
-    def __init__(self, settings: Settings, policy: Policy, heartbeat: Heartbeat) -> None:
+    def __init__(self, settings: Settings, policy: Policy | None, heartbeat: Heartbeat) -> None:
         self.settings = settings
         self.counts = Counts()
         self._heartbeat = heartbeat
@@ -55,13 +59,16 @@ class Fanout:
         self.wire = Wire(
             settings.redis_url, reply_timeout_s=settings.redis_reply_timeout_s, name=name
         )
-        self.sessions = Sessions(settings, self.counts)
+        gate = open_gate(settings)
+        self.guests = Guests() if gate is None else Guests(gate.refuses)
+        self.watch = None if gate is None else AccessWatch(self.wire, gate, self.guests.recheck)
+        self.sessions = Sessions(settings, self.counts, self.guests)
         self.subscriptions = Subscriptions(settings, self.wire, self.counts, f"{name}-pubsub")
         self.probe = Probe(settings, self.wire, self.subscriptions, self.counts)
         self.feed = Feed(settings, self.wire, self.subscriptions, self.counts)
         self.door = Door(
             settings,
-            policy=policy,
+            policy=policy or AccessPolicy(settings, gate),
             sessions=self.sessions,
             subscriptions=self.subscriptions,
             feed=self.feed,
@@ -82,6 +89,7 @@ class Fanout:
         """What is there now. All zero once everybody has gone."""
         return {
             "sessions": len(self.sessions.open),
+            "guests": len(self.guests.sessions),
             "addresses": len(self.sessions.by_address),
             "full": len(self.sessions.full),
             "ending": len(self.sessions.ending),
@@ -119,15 +127,18 @@ async def running(
     settings: Settings, sock: socket.socket, *, policy: Policy | None = None
 ) -> AsyncIterator[Fanout]:
     """Serve on `sock` until the block is left; then drain."""
-    fanout = Fanout(settings, policy or AllowAll(), Heartbeat.from_env())
+    fanout = Fanout(settings, policy, Heartbeat.from_env())
     loop = asyncio.get_running_loop()
     await fanout.wire.start()
+    if fanout.watch is not None:
+        await fanout.watch.start()
     async with asyncio.TaskGroup() as tasks:
         parts = [
             tasks.create_task(fanout.subscriptions.run(), name="subscriptions"),
             tasks.create_task(fanout.probe.run(), name="probe"),
             tasks.create_task(fanout.feed.run(), name="feed"),
             tasks.create_task(fanout.keep_turning(), name="wheel"),
+            tasks.create_task(fanout.guests.run(), name="guests"),
         ]
         server = await aiofastnet.create_server(
             loop, fanout.door.connection, sock=sock, backlog=LISTEN_BACKLOG
@@ -141,6 +152,8 @@ async def running(
             fanout.door.forget_gone()
             for part in parts:
                 part.cancel()
+    if fanout.watch is not None:
+        await fanout.watch.stop()
     await fanout.wire.close()
     gauges = fanout.gauges()
     _log.info("stopped", left={name: n for name, n in gauges.items() if n})

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from picows import WSTransport
 
+from common.access.policy import Principal
 from fanout.close_codes import NOT_ALLOWED, TRACKING_ENDED, Close
 from fanout.outbox import Outbox
 from fanout.protocol import StrictListener
@@ -50,15 +51,24 @@ class Session(StrictListener):
         "awaiting_pong",
         "inbound_frames",
         "outbox",
+        "principal",
         "slot",
     )
 
-    def __init__(self, owner: Owner, address: str, inbound_bytes_max: int) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        address: str,
+        inbound_bytes_max: int,
+        principal: Principal | None = None,
+    ) -> None:
         super().__init__(inbound_bytes_max)
         self._owner = owner
         self._socket: asyncio.Transport | None = None
         self._ending = False
         self.address = address
+        # Who it is, when it came in with a token or key; see `guests`.
+        self.principal = principal
         self.outbox = Outbox()
         # For the wheel: the slot it is pinged in, whether it owes a pong, frames since then.
         self.slot = 0

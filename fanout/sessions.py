@@ -13,6 +13,7 @@ from typing import Final
 from common.settings import Settings
 from fanout.close_codes import NO_PONG, Close
 from fanout.counts import Counts
+from fanout.guests import Guests
 from fanout.session import Session
 
 # Turns of the wheel are divided into this many ticks: at the default 25 s, four a second.
@@ -24,7 +25,8 @@ CLOSE_WAIT_S: Final = 2.0
 class Sessions:
     """The open sockets of this process."""
 
-    def __init__(self, settings: Settings, counts: Counts) -> None:
+    def __init__(self, settings: Settings, counts: Counts, guests: Guests) -> None:
+        self.guests = guests
         self._loop = asyncio.get_running_loop()
         self._counts = counts
         self.tick_s = settings.ping_interval_s / SLOTS
@@ -47,6 +49,7 @@ class Sessions:
         session.slot = random.randrange(SLOTS)  # noqa: S311
         self._wheel[session.slot].add(session)
         self.open.add(session)
+        self.guests.add(session)
         self.emptied.clear()
         self.by_address[session.address] += 1
         self._counts.accepted += 1
@@ -55,6 +58,7 @@ class Sessions:
         """Count a session out, everywhere."""
         self._counts.conflated += session.outbox.conflated
         self.open.discard(session)
+        self.guests.remove(session)
         self._wheel[session.slot].discard(session)
         self.full.pop(session, None)
         self.ending.pop(session, None)

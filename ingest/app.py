@@ -9,21 +9,31 @@ from typing import Any
 
 import falcon.asgi
 
+from common.access.address import Failures
+from common.access.closed import parse_origins
+from common.access.gate import open_gate
+from common.access.watch import AccessWatch
 from common.event import Clock, TimeLimits
 from common.settings import Settings
 from common.wire import Wire
 from ingest import problem
+from ingest.access import Access
+from ingest.apps.resource import Intake, resources
 from ingest.backlog import Backlog
 from ingest.body import SCOPE_KEY, Body, Receive, Waiting
 from ingest.health import PROBE_TIMEOUT_S, Alive, Health
 from ingest.history import History
+from ingest.limited import LimitedProducer
 from ingest.live import Live
 from ingest.location import Location
 from ingest.locations import Locations
 from ingest.nearby import Nearby
+from ingest.openapi.pages import pages
 from ingest.order import OrderComplete, OrderLocation
 from ingest.producer import Producer
+from ingest.rate import Limit
 from ingest.route import Route
+from ingest.tracking import TrackingToken
 
 # Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
 # Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles
@@ -65,10 +75,21 @@ class Worker:
             connections_max=settings.ingest_database_connections_max,
             timeout_s=settings.route_timeout_s,
         )
+        self.gate = open_gate(settings)
+        self.access = Access(self.gate, Failures(settings.refusals_per_address_max))
+        self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
         # A connection of its own: slow routes that hold all others do not mean "down".
         self.pulse = History(
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
+
+    def new_producer(self) -> Producer:
+        """What puts fixes into the streams, with or without a limit for each driver."""
+        settings, rooms = self.settings, self.backlog.rooms
+        common = (self.wire, rooms, settings.stream_name, settings.shards)
+        if not settings.rate_fixes_per_s:
+            return Producer(*common)
+        return LimitedProducer(*common, Limit(settings.rate_fixes_per_s, settings.rate_burst))
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
@@ -76,12 +97,16 @@ class Worker:
         self._follower = asyncio.create_task(self._leave_with_parent(), name="follow parent")
         await self.wire.start()
         await self.backlog.start()
+        if self._watch is not None:
+            await self._watch.start()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Let go, in reverse order; requests have been answered by now."""
         await self.history.close()
         await self.pulse.close()
         await self.backlog.stop()
+        if self._watch is not None:
+            await self._watch.stop()
         await self.wire.close()
         if self._follower is not None:
             self._follower.cancel()
@@ -117,9 +142,12 @@ class Ingest:
 def create_app(settings: Settings) -> Ingest:
     """Build the application; connects to nothing before its lifespan begins."""
     worker = Worker(settings)
-    # The one middleware only has lifespan hooks, so no request pays for it.
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=worker)
-    problem.install(app)
+    # This middleware only has lifespan hooks, so no request pays for it.
+    middleware: list[Any] = [worker]
+    if origins := parse_origins("CORS_ORIGINS", settings.cors_origins):
+        middleware.append(falcon.CORSMiddleware(allow_origins=origins))
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=middleware)
+    problem.install(app, worker.access)
     _add_routes(app, worker)
     return Ingest(app, settings.body_timeout_s)
 
@@ -127,7 +155,8 @@ def create_app(settings: Settings) -> Ingest:
 def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> None:
     settings, wire = worker.settings, worker.wire
     rooms = worker.backlog.rooms
-    producer = Producer(wire, rooms, settings.stream_name, settings.shards)
+    access = worker.access
+    producer = worker.new_producer()
     live = Live(wire, settings.stream_name, settings.shards, settings.location_ttl)
     clock = Clock()
     limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
@@ -138,6 +167,7 @@ def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> None:
         stream_name=settings.stream_name,
         group=settings.consumer_group,
         shards=settings.shards,
+        access=access,
     )
     locations = Locations(
         producer,
@@ -145,15 +175,33 @@ def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> None:
         limits,
         bytes_max=settings.batch_body_bytes_max,
         fixes_max=settings.batch_fixes_max,
+        access=access,
     )
     drivers, orders = "/api/v1/drivers", "/api/v1/orders"
-    location = Location(producer, live, clock, limits, settings.body_bytes_max)
+    location = Location(
+        producer, live, clock, limits, bytes_max=settings.body_bytes_max, access=access
+    )
     app.add_route(f"{drivers}/{{driver_id}}/location", location)
-    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history))
+    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access))
     app.add_route(f"{drivers}/locations", locations)
-    app.add_route(f"{drivers}/nearby", Nearby(live))
-    app.add_route(f"{orders}/{{order_id}}/location", OrderLocation(wire))
-    complete = OrderComplete(wire, settings.order_ended_ttl_s)
+    app.add_route(f"{drivers}/nearby", Nearby(live, access))
+    app.add_route(f"{orders}/{{order_id}}/location", OrderLocation(wire, access))
+    complete = OrderComplete(wire, settings.order_ended_ttl_s, access)
     app.add_route(f"{orders}/{{order_id}}/complete", complete)
+    tracking = TrackingToken(wire, settings, worker.gate, access)
+    app.add_route(f"{orders}/{{order_id}}/tracking-token", tracking)
+    intake = Intake(
+        producer,
+        clock,
+        limits,
+        bytes_max=settings.batch_body_bytes_max,
+        fixes_max=settings.batch_fixes_max,
+    )
+    for path, resource in resources(intake, access):
+        app.add_route(path, resource)
+        # Typed into a phone by hand, with a slash at its end as often as not.
+        app.add_route(f"{path}/", resource)
+    for path, page in pages(settings, auth=access.on):
+        app.add_route(path, page)
     app.add_route("/health", health)
     app.add_route("/health/live", Alive())

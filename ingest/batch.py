@@ -4,6 +4,7 @@ Nearly every body is good throughout, so it is first read in one typed pass. Onl
 is each fix judged alone, from its own bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,18 @@ class Judged:
             self.errors.append({"index": index, "field": "", "detail": error.detail})
         for fault in error.faults:
             self.errors.append({"index": index, "field": fault.field, "detail": fault.detail})
+
+    def reject_surplus(self, places: Sequence[int], retry_after_s: int) -> None:
+        """Note the events at `places` as refused for their drivers' rate."""
+        refused = {error["index"] for error in self.errors}
+        total = len(self.events) + self.rejected
+        # Every item is either among the events, in its order, or among the refused.
+        indexes = [index for index in range(total) if index not in refused]
+        detail = f"too fast for this driver; try again in {retry_after_s} s"
+        for place in places:
+            self.errors.append({"index": indexes[place], "field": "rate", "detail": detail})
+        self.rejected += len(places)
+        self.errors.sort(key=lambda error: error["index"])  # type: ignore[arg-type,return-value]
 
 
 def judge(body: bytes, fixes_max: int, clock: Clock, limits: TimeLimits) -> Judged:

@@ -12,9 +12,11 @@ import falcon.asgi
 import hiredis
 import orjson
 
+from common.access.policy import Action
 from common.errors import Overloaded
 from common.keys import shard_keys
 from common.wire import Wire
+from ingest.access import Access
 from ingest.backlog import Rooms
 from ingest.health_report import PROBE, ShardHealth, questions, read_shard, report
 from ingest.history import History
@@ -36,7 +38,9 @@ class Health:
         stream_name: str,
         group: str,
         shards: int,
+        access: Access,
     ) -> None:
+        self._access = access
         self._wire = wire
         self._history = history
         self._rooms = rooms
@@ -47,8 +51,10 @@ class Health:
         self._kept_until = 0.0
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """200 while fixes are accepted, else 503."""
+        """200 while fixes are accepted, else 503. Who is no operator learns no more than that."""
         found = await self._look()
+        if not self._access.may(req, Action.READ_HEALTH):
+            found = {"status": found["status"]}
         if found["status"] == "down":
             resp.status = falcon.HTTP_503
             resp.set_header("retry-after", "1")

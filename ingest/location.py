@@ -7,8 +7,10 @@ import falcon
 import falcon.asgi
 import orjson
 
+from common.access.policy import Action
 from common.errors import Fault, InvalidUpdate
 from common.event import Clock, TimeLimits, decode_update, encode_event, is_id, recorded_time
+from ingest.access import Access
 from ingest.body import read_json
 from ingest.live import Live
 from ingest.producer import Producer
@@ -26,8 +28,16 @@ class Location:
     """One driver's position."""
 
     def __init__(
-        self, producer: Producer, live: Live, clock: Clock, limits: TimeLimits, bytes_max: int
+        self,
+        producer: Producer,
+        live: Live,
+        clock: Clock,
+        limits: TimeLimits,
+        *,
+        bytes_max: int,
+        access: Access,
     ) -> None:
+        self._access = access
         self._producer = producer
         self._live = live
         self._clock = clock
@@ -38,6 +48,9 @@ class Location:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """Take a fix: 202 once the stream has it."""
+        access = self._access
+        if access.on:
+            access.require(access.principal(req), Action.SEND_FIX, driver_id=driver_id)
         require_id("driver_id", driver_id)
         update = decode_update(await read_json(req, self._bytes_max))
         now = self._clock.take()
@@ -54,6 +67,8 @@ class Location:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """The current position, as it was encoded at its arrival."""
+        access = self._access
+        access.require(access.principal(req), Action.READ_DRIVER, driver_id=driver_id)
         require_id("driver_id", driver_id)
         event = await self._live.read(driver_id)
         if event is None:

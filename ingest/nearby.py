@@ -6,8 +6,10 @@ import falcon
 import falcon.asgi
 import hiredis
 
+from common.access.policy import Action
 from common.keys import shard_of
 from common.wire import Argument
+from ingest.access import Access
 from ingest.live import Live, is_fresh
 from ingest.nearest import LATITUDE_MAX, Hit, Merged, merge
 from ingest.query import NearbyQuery, read_nearby_query
@@ -22,11 +24,13 @@ HITS_MAX = 16_384
 class Nearby:
     """Drivers around a point."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, access: Access) -> None:
+        self._access = access
         self._live = live
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The nearest first; none that is older than LOCATION_TTL."""
+        self._access.require(self._access.principal(req), Action.FIND_DRIVERS)
         query = read_nearby_query(req.params)
         drivers: list[bytes] = []
         # Nothing beyond the projection is indexed, so nothing can be found around a point there.

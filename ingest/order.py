@@ -5,22 +5,27 @@ import falcon.asgi
 import hiredis
 import orjson
 
+from common.access.policy import Action
 from common.frame import ended_frame
 from common.keys import order_ended_key, order_key
 from common.wire import Wire
+from ingest.access import Access
 from ingest.location import require_id
 
 
 class OrderLocation:
     """Where an order's driver is, for a client that polls."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, access: Access) -> None:
+        self._access = access
         self._wire = wire
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """The newest event that carried the order; 404 once it is complete."""
+        access = self._access
+        access.require(access.principal(req), Action.READ_ORDER, order_id=order_id)
         require_id("order_id", order_id)
         ended, event = await self._wire.send("MGET", order_ended_key(order_id), order_key(order_id))
         if ended is not None:
@@ -35,7 +40,8 @@ class OrderLocation:
 class OrderComplete:
     """Ends the tracking of an order. Doing it again changes nothing."""
 
-    def __init__(self, wire: Wire, ended_ttl_s: int) -> None:
+    def __init__(self, wire: Wire, ended_ttl_s: int, access: Access) -> None:
+        self._access = access
         self._wire = wire
         self._ended_ttl_s = ended_ttl_s
 
@@ -43,6 +49,8 @@ class OrderComplete:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """Mark first, so that whoever looks from here on finds the end, then tell who watches."""
+        access = self._access
+        access.require(access.principal(req), Action.END_ORDER, order_id=order_id)
         require_id("order_id", order_id)
         replies = await self._wire.send_many(
             [

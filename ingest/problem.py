@@ -5,6 +5,7 @@ needs one way to read a failure. A bug answers 500 with a constant text: never a
 """
 
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,8 +14,9 @@ import falcon.asgi
 import hiredis
 import orjson
 
-from common.errors import Fault, InvalidUpdate, Overloaded
+from common.errors import Fault, InvalidUpdate, Overloaded, Refused
 from common.log import get
+from ingest.access import Access
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,11 +55,12 @@ def answer(
     resp.data = problem(status, detail, errors)
 
 
-def install(app: falcon.asgi.App[Any, Any]) -> None:
+def install(app: falcon.asgi.App[Any, Any], access: Access) -> None:
     """Make every failure of `app` a problem."""
     app.set_error_serializer(_serialize)
     app.add_error_handler(InvalidUpdate, _invalid)
     app.add_error_handler(Overloaded, _overloaded)
+    app.add_error_handler(Refused, partial(_may_not, access))
     app.add_error_handler(hiredis.ReplyError, _refused)
     app.add_error_handler(Exception, _bug)
 
@@ -80,6 +83,20 @@ async def _invalid(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: InvalidUpdate, params: Params
 ) -> None:
     answer(resp, error.status, error.detail, faults_listed(error.faults))
+
+
+async def _may_not(
+    access: Access,
+    req: falcon.asgi.Request,
+    resp: falcon.asgi.Response,
+    error: Refused,
+    params: Params,
+) -> None:
+    error = access.refusal(req, error)
+    answer(resp, error.status, error.detail)
+    resp.set_headers(list(error.headers))
+    if error.retry_after_s:
+        resp.set_header("retry-after", str(error.retry_after_s))
 
 
 async def _overloaded(

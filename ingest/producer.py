@@ -5,14 +5,32 @@ own retry is harmless because driver and time identify the fix.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import hiredis
 
 from common.errors import Overloaded
 from common.keys import ENTRY_FIELD, shard_keys, shard_of
 from common.log import Repeated, get
-from common.wire import Wire
+from common.wire import Command, Reply, Wire
 from ingest.backlog import Rooms
+
+# (driver id, event) pairs.
+Events = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What was not added of a body, because its drivers sent too fast: places in what was given.
+
+    Empty without a limit. The sender has to send them again after `retry_after_s`.
+    """
+
+    places: Sequence[int] = ()
+    retry_after_s: int = 0
+
+
+NO_SURPLUS = Surplus()
 
 
 class Producer:
@@ -39,22 +57,33 @@ class Producer:
         self._refusals.healed()
         return self._prefixes[shard] + entry_id
 
-    async def add_many(self, events: Sequence[tuple[str, bytes]]) -> None:
+    async def add_many(self, events: Events) -> Surplus:
         """Add (driver id, event) pairs, at least one, in their order.
 
         Raises `Overloaded` when not all of them are known to be in their streams.
         """
         shards, streams = self._shards, self._streams
-        commands = []
+        commands: list[Command] = []
         counts = [0] * shards
         for driver_id, event in events:
             shard = shard_of(driver_id, shards)
             counts[shard] += 1
             commands.append(("XADD", streams[shard], "*", ENTRY_FIELD, event))
+        self._take_rooms(counts)
+        self._check(await self._wire.send_many(commands))
+        return NO_SURPLUS
+
+    async def add_whole(self, events: Events) -> None:
+        """`add_many`, where a limit takes all events of a driver or none. Raises `Refused`."""
+        await self.add_many(events)
+
+    def _take_rooms(self, counts: Sequence[int]) -> None:
         for shard, count in enumerate(counts):
             if count:
                 self._rooms.take(shard, count)
-        for reply in await self._wire.send_many(commands):
+
+    def _check(self, replies: Sequence[Reply]) -> None:
+        for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
                 raise self._refused(reply)
         self._refusals.healed()

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import falcon
 import falcon.asgi
 
+from common.access.policy import Action
+from ingest.access import Access
 from ingest.history import History
 from ingest.location import require_id
 from ingest.query import encode_cursor, read_route_query
@@ -19,13 +21,16 @@ ROWS_INLINE_MAX = 200
 class Route:
     """A driver's history, page by page."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, access: Access) -> None:
+        self._access = access
         self._history = history
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """One page, oldest first; a Link header leads to the next in every format."""
+        access = self._access
+        access.require(access.principal(req), Action.READ_DRIVER, driver_id=driver_id)
         require_id("driver_id", driver_id)
         query = read_route_query(req.params, datetime.now(UTC))
         rows = await self._history.route(driver_id, query)

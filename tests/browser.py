@@ -1,13 +1,14 @@
-"""A real browser for tests: Chromium by Playwright, with everything watched that must not happen."""
+"""A real browser for tests: Chromium by Playwright, watched for what must not happen."""
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocket, sync_playwright
 
 from tests.wait import wait_until
@@ -41,11 +42,29 @@ def chromium(path: str) -> Iterator[Browser]:
             browser.close()
 
 
+def any_browser() -> Iterator[Browser]:
+    """The fixture `browser` of a module, which is skipped where there is none.
+
+    Of a module, not of the session: other tests run event loops of their own.
+    """
+    path = chromium_path()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with chromium(path) as running:
+        yield running
+
+
 class Visit:
     """One person's look at one page. Leaving fails on errors and on requests to elsewhere."""
 
     def __init__(
-        self, browser: Browser, url: str, *, outage: bool = False, calm: bool = False
+        self,
+        browser: Browser,
+        url: str,
+        *,
+        size: str = "desktop",
+        outage: bool = False,
+        calm: bool = False,
     ) -> None:
         self.url = url
         self.host = urlsplit(url).netloc
@@ -54,7 +73,7 @@ class Visit:
         self.errors: list[str] = []
         self.requested: list[str] = []
         self.sockets: list[WebSocket] = []
-        width, height = SIZES["desktop"]
+        width, height = SIZES[size]
         self.context = browser.new_context(
             viewport={"width": width, "height": height},
             reduced_motion="reduce" if calm else "no-preference",
@@ -111,14 +130,20 @@ class Visit:
         """Run a script in the page."""
         return self.page.evaluate(script)
 
+    def newest_socket(self) -> str:
+        """The address of the socket opened last. Events are only heard during a call."""
+        self.evaluate("0")
+        return self.sockets[-1].url
+
     def await_true(self, script: str) -> None:
         """Wait for a condition; Playwright's own way needs eval, which the page forbids."""
         wait_until(lambda: self.evaluate(script), timeout_s=TIMEOUT_MS / 1000, what=script)
 
-    def shoot(self, name: str) -> None:
+    def shoot(self, name: str, sizes: Iterable[str] = tuple(SIZES)) -> None:
         """Pictures of how it looks now: narrow and wide, light and dark."""
         ARTIFACTS.mkdir(exist_ok=True)
-        for size, (width, height) in SIZES.items():
+        for size in sizes:
+            width, height = SIZES[size]
             self.page.set_viewport_size({"width": width, "height": height})
             for scheme in SCHEMES:
                 self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

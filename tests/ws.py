@@ -121,7 +121,11 @@ async def connect(
     if receive_buffer_bytes is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
     async with asyncio.timeout(timeout_s):
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except BaseException:
+            sock.close()
+            raise
         limit = receive_buffer_bytes or 65_536
         reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
         fields = {
@@ -134,11 +138,13 @@ async def connect(
         }
         lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode())
-        status, answer = await _read_head(reader)
-        if status != 101:
-            body = await reader.read()
+        try:
+            status, answer = await _read_head(reader)
+            if status != 101:
+                raise Refused(status, answer, await reader.read())
+        except BaseException:
             writer.transport.abort()
-            raise Refused(status, answer, body)
+            raise
     return Client(reader, writer)
 
 

@@ -12,6 +12,18 @@ BODY_SLACK_BYTES = 65_536
 # `(?!)` never matches: there is no braced form, and what is neither of two is left alone.
 _PATTERN = r"@(?:(?P<escaped>@)|(?P<named>[a-z_]+)@|(?P<braced>(?!))|(?P<invalid>(?!)))"
 
+# Two years, as browsers ask of a host that means it.
+HSTS_S = 63_072_000
+TLS = f"""
+        ssl_certificate tls/cert.pem;
+        ssl_certificate_key tls/key.pem;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache shared:tls:10m;
+        ssl_session_timeout 1d;
+        ssl_session_tickets off;
+        add_header Strict-Transport-Security "max-age={HSTS_S}" always;
+"""
+
 
 class _Template(string.Template):
     """@name@ is filled in and @@ is an at sign: dollars belong to nginx."""
@@ -31,6 +43,8 @@ class Door:
     answer_s: int
     workers: int
     connections: int
+    # Whether it speaks TLS, with the certificate and key in tls/.
+    tls: bool = False
     # Location blocks of pages, if there are any.
     pages: str = ""
 
@@ -43,7 +57,8 @@ def address(host: str, port: int) -> str:
 def render(door: Door) -> str:
     """The whole nginx.conf."""
     return _Template(TEMPLATE.read_text()).substitute(
-        listen=door.listen,
+        listen=f"{door.listen} ssl" if door.tls else door.listen,
+        tls=TLS if door.tls else "",
         ingest=door.ingest,
         fanout=door.fanout,
         body_bytes=str(door.body_bytes + BODY_SLACK_BYTES),

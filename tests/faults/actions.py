@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -109,7 +108,7 @@ class Actions:
         try:
             async with asyncio.timeout(2):
                 await (self._cut_redis() if step.target == "redis" else self._cut_postgres())
-        except (*REDIS_TROUBLE, TimeoutError) as e:
+        except (*REDIS_TROUBLE, TimeoutError, psutil.NoSuchProcess) as e:
             self._say(f"cut {step.target}: not there ({type(e).__name__})")
         else:
             self._note(step, "all connections")
@@ -125,7 +124,7 @@ class Actions:
         for backend in psutil.Process(pid).children() if pid is not None else ():
             with contextlib.suppress(psutil.NoSuchProcess):
                 if " fleetline fleetline " in " ".join(backend.cmdline()):
-                    os.kill(backend.pid, signal.SIGTERM)
+                    backend.terminate()
 
     async def _fill(self, step: Step) -> None:
         """No memory for a while. A Redis that is killed meanwhile forgets the limit, too."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from common.keys import shard_keys
 from tests.faults.actions import REDIS_TROUBLE, Actions, redis_client
-from tests.faults.evidence import STREAM, gather_evidence, waiting
+from tests.faults.evidence import STREAM, gather_evidence, survivors, waiting
 from tests.faults.fixes import poison
 from tests.faults.journal import Journal, read_journal
 from tests.faults.load import Load
@@ -41,6 +41,8 @@ POISON_SHARE = 0.01
 QUIET_TIMEOUT_S = 90.0
 # After the last fault the load goes on this long: everything must work again.
 AFTERWARDS_S = 3.0
+# By then every customer must see their driver move again.
+LIVE_TIMEOUT_S = 20.0
 SAMPLE_EVERY_S = 1.0
 
 
@@ -96,6 +98,8 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
         await until(lambda: _whole(stack), timeout_s=QUIET_TIMEOUT_S, what="a whole stack")
         healed = [seen.frames for seen in watchers.seen]
         await pace(AFTERWARDS_S)
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: _all_see(watchers, healed), timeout_s=LIVE_TIMEOUT_S)
         still_deaf = [n for n, seen in enumerate(watchers.seen) if seen.frames == healed[n]]
         watching.set()
         sending.set()
@@ -158,6 +162,10 @@ async def _whole(stack: Stack) -> bool:
     return bool(states) and set(states.values()) <= {"running", "stopped"}
 
 
+async def _all_see(watchers: Watchers, before: list[int]) -> bool:
+    return all(seen.frames > n for seen, n in zip(watchers.seen, before, strict=True))
+
+
 async def _quiet(stack: Stack, shards: int) -> bool:
     with contextlib.suppress(*REDIS_TROUBLE):
         async with redis_client(stack) as client:
@@ -195,6 +203,8 @@ def main() -> int:
         stack = Stack(folder / "home", "--shards", str(options.shards), extra=QUICK)
         with stack:
             finished = asyncio.run(run_round(stack, folder, options))
+        for survivor in survivors(stack.home):
+            finished.verdict.violate("outlived the stack", survivor)
         print_report(finished)
         if finished.verdict.violations:
             sys.exit(1)

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 
 from common.event import decode_event
 from common.keys import shard_keys
@@ -90,3 +92,15 @@ def _live(value: bytes) -> Row:
 
 def _us(when: Any) -> int:
     return int((when - EPOCH) // MICROSECOND)
+
+
+def survivors(home: Path) -> list[str]:
+    """Processes that work in `home` still: after a stop there is none."""
+    found = []
+    for process in psutil.process_iter(("cwd", "environ", "cmdline", "status")):
+        # Servers write over their environment, but stand in their data.
+        inside = str(process.info["cwd"] or "").startswith(str(home))
+        told = (process.info["environ"] or {}).get("FLEETLINE_HOME") == str(home)
+        if (inside or told) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(f"{process.pid} {' '.join(process.info['cmdline'] or ())[:100]}")
+    return found

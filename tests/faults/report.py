@@ -26,6 +26,7 @@ LAWS = (
     "misjudged",
     "odd answer",
     "not quiet",
+    "outlived the stack",
 )
 
 
@@ -46,6 +47,8 @@ def print_report(finished: Round) -> None:
     """Print it."""
     console = Console(highlight=False, width=100)
     verdict, load = finished.verdict, finished.load
+    worst = max(finished.seen, key=lambda seen: max(seen.gaps, default=(0.0, 0.0)))
+    gaps = [f"{gap_s:.1f} s at {from_s:.0f} s" for gap_s, from_s in sorted(worst.gaps)[::-1]]
     table = Table(title=f"chaos, seed {finished.seed}", box=None, show_header=False)
     for what, count in sorted(finished.done.items()):
         table.add_row(what, str(count))
@@ -62,7 +65,7 @@ def print_report(finished: Round) -> None:
         ("longest 202", f"{load.longest_202_s:.2f} s"),
         ("longest 503", f"{load.longest_503_s:.2f} s"),
         ("live frames seen", sum(seen.frames for seen in finished.seen)),
-        ("longest gap in live frames", f"{max(s.longest_gap_s for s in finished.seen):.1f} s"),
+        ("longest gaps in live frames", ", ".join(gaps)),
         ("quiet after the load", f"{finished.quiet_s:.1f} s"),
     ]
     for name, value in rows:

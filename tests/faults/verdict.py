@@ -71,6 +71,8 @@ def _judge_history(told: Told, found: Evidence, verdict: Verdict) -> None:
             row.recorded_us,
         ):
             verdict.violate("invented", f"{row}; sent as {sent_as}")
+        elif sent_as.kind.startswith("bad_"):
+            verdict.violate("invented", f"{row} may never be taken: {sent_as}")
         elif sent_as.refused and not (sent_as.accepted or sent_as.unknown):
             verdict.violate("invented", f"{row} was refused")
 

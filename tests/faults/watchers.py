@@ -5,8 +5,9 @@ Each notes how long it saw nothing, and whether a frame ever went back in time o
 
 import asyncio
 import contextlib
+import heapq
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ ORDER_PATH = "/api/v1/drivers/orders/chaos-{}/driver-location"
 # A socket that shows nothing for this long is left, as a customer would reload the page.
 PATIENCE_S = 40.0
 RECONNECT_AFTER_S = 0.2
+# The longest gaps, for the report.
+GAPS_KEPT = 5
 
 
 @dataclass(slots=True)
@@ -25,11 +28,11 @@ class Seen:
 
     frames: int = 0
     connections: int = 0
-    longest_gap_s: float = 0.0
-    # When that gap began, in monotonic seconds.
-    gap_began_s: float = 0.0
+    # (length, when it began since the watching began) of the longest, in seconds, not sorted.
+    gaps: list[tuple[float, float]] = field(default_factory=list)
     backwards: int = 0
     newest_number: int = 0
+    began_s: float = field(default_factory=time.monotonic)
     last_at_s: float = 0.0
 
 
@@ -76,9 +79,12 @@ class Watchers:
 
 
 def _note_gap(seen: Seen, now_s: float) -> None:
-    if seen.last_at_s and now_s - seen.last_at_s > seen.longest_gap_s:
-        seen.longest_gap_s = now_s - seen.last_at_s
-        seen.gap_began_s = seen.last_at_s
+    if seen.last_at_s:
+        gap = (now_s - seen.last_at_s, seen.last_at_s - seen.began_s)
+        if len(seen.gaps) < GAPS_KEPT:
+            heapq.heappush(seen.gaps, gap)
+        else:
+            heapq.heappushpop(seen.gaps, gap)
     seen.last_at_s = now_s
 
 

@@ -5,14 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import Visit, chromium, chromium_path
+from tests.browser import Visit, any_browser
 from tests.courier import Courier
 from tests.stack import Stack, environment
 from tests.wait import wait_until
@@ -38,13 +38,7 @@ LISTEN = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium_path()
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with chromium(path) as running:
-        yield running
+browser = pytest.fixture(scope="module")(any_browser)
 
 
 def visit(browser: Browser, stack: Stack, order_id: str, *, outage=False, calm=False) -> Visit:
@@ -79,7 +73,8 @@ def test_waiting_then_live_then_old(browser: Browser, stack: Stack) -> None:
         page.await_true("window.said.includes('Position is old')")
         # Changes of state are said, ages are not.
         said = page.evaluate("window.said")
-        assert [words for words in said if words] == ["Live", "Position is old"]
+        assert said[-2:] == ["Live", "Position is old"]
+        assert len(said) <= 3
         assert len(page.sockets) == 1
 
 
@@ -120,7 +115,10 @@ def test_the_marker_follows_a_replay_of_the_bus_trace(
 
 
 def test_motion_is_left_out_for_who_wants_none(browser: Browser, stack: Stack) -> None:
-    with visit(browser, stack, "page-calm", calm=True) as page, Courier(stack, "page-calm") as driver:
+    with (
+        visit(browser, stack, "page-calm", calm=True) as page,
+        Courier(stack, "page-calm") as driver,
+    ):
         page.await_mode("live")
         page.evaluate(RECORD)
         sent = driver.sent
@@ -141,12 +139,14 @@ def test_a_lost_connection_is_said_and_comes_back(browser: Browser, stack: Stack
         page.await_mode("reconnecting")
         assert page.page.locator("#retry").is_visible()
         page.shoot("track-reconnecting")
-        page.context.set_offline(False)
         page.page.locator("#retry").click()
+        page.await_mode("reconnecting")
+        page.context.set_offline(False)
         page.await_mode("live")
         sent = driver.sent
         wait_until(lambda: driver.sent > sent)
-        assert page.page.locator("#note").is_hidden()
+        # By a socket again, not by asking.
+        page.page.locator("#note").wait_for(state="hidden")
 
 
 def kill_fanout(stack: Stack) -> int:
@@ -158,6 +158,11 @@ def kill_fanout(stack: Stack) -> int:
     after = stack.pid("fanout")
     assert after is not None
     return after
+
+
+def answers_sockets(stack: Stack) -> bool:
+    """Whether the fan-out is there behind the door: it says that this is a WebSocket."""
+    return stack.request("GET", "/api/v1/drivers/orders/x/driver-location")[0] == 426
 
 
 def test_where_sockets_do_not_get_through_it_asks(browser: Browser, stack: Stack) -> None:
@@ -177,6 +182,10 @@ def test_where_sockets_do_not_get_through_it_asks(browser: Browser, stack: Stack
             page.shoot("track-polling")
         finally:
             os.kill(stopped, signal.SIGCONT)
+        wait_until(lambda: answers_sockets(stack), what="the fan-out")
+        # Another network, where sockets do: no need to wait for the next try.
+        page.context.set_offline(True)
+        page.context.set_offline(False)
         page.page.locator("#note").wait_for(state="hidden")
         page.await_mode("live")
 
@@ -263,8 +272,6 @@ def test_the_token_stays_out_of_addresses_and_sight(browser: Browser, stack: Sta
 
 
 def test_headers_of_pages_and_assets(stack: Stack) -> None:
-    import urllib.request
-
     def headers(path: str):
         with urllib.request.urlopen(stack.url + path, timeout=5) as answer:
             return answer.headers, answer.read().decode()

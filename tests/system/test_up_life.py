@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.access import AUTH
 from tests.stack import Stack, environment, fleetline, free_base, new_home
 from tests.system.test_up import count_rows, goes_all_the_way
 from tests.wait import wait_until
@@ -95,7 +96,8 @@ def test_wrong_settings_are_one_line(home: Path) -> None:
     for options, extra, word in (
         ((), {"SHARDS": "many"}, "SHARDS"),
         (("--port", "99999"), {}, "--port"),
-        ((), {"BIND_HOST": "203.0.113.1"}, "GATEWAY_PORT"),
+        ((), {"BIND_HOST": "203.0.113.1"}, "AUTH=on"),
+        ((), {"BIND_HOST": "203.0.113.1", **AUTH}, "GATEWAY_PORT"),
     ):
         port = () if options else ("--port", str(free_base()))
         result = fleetline("up", "--home", str(home), *port, *options, extra=extra)

@@ -3,8 +3,10 @@ import falcon.testing
 import hiredis
 import pytest
 
-from common.errors import Fault, InvalidUpdate, Overloaded
+from common.access.address import Failures
+from common.errors import Fault, InvalidUpdate, Overloaded, Refused
 from ingest import problem
+from ingest.access import Access
 
 
 class Failing:
@@ -17,7 +19,7 @@ class Failing:
 
 def fail(error: Exception) -> falcon.testing.Result:
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
-    problem.install(app)
+    problem.install(app, Access(None, Failures(0)))
     app.add_route("/", Failing(error))
     return falcon.testing.TestClient(app).simulate_get("/")
 
@@ -28,6 +30,8 @@ def fail(error: Exception) -> falcon.testing.Result:
         (InvalidUpdate("bad", faults=(Fault("latitude", "is required"),)), 422),
         (InvalidUpdate("bad", status=400), 400),
         (Overloaded("busy", retry_after_s=7), 503),
+        (Refused(401, "who", headers=(("www-authenticate", "Bearer"),)), 401),
+        (Refused(403, "no"), 403),
         (hiredis.ReplyError("OOM at 10.0.0.1"), 503),
         (RuntimeError("secret"), 500),
         (falcon.HTTPNotFound(), 404),

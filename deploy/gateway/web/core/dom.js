@@ -21,9 +21,8 @@ export function create(tag, className = "", text = "") {
   return element;
 }
 
-/** A name and its value in a <dl>; an unknown value leaves no row. */
-export function setFacts(list, facts) {
-  const rows = facts.filter(([, value]) => value !== null && value !== "");
+/** Names and their values in a <dl>. */
+export function setFacts(list, rows) {
   while (list.children.length > rows.length) list.lastElementChild.remove();
   while (list.children.length < rows.length) {
     const row = create("div");

@@ -22,7 +22,8 @@ export function newMap(element, config, { zoomPosition = "topright" } = {}) {
   L.control.zoom({ position: zoomPosition }).addTo(map);
   map.attributionControl?.setPrefix(false);
   element.classList.toggle("has-tiles", Boolean(config.tile_url));
-  (config.tile_url ? tiles(config) : dots()).addTo(map);
+  if (config.tile_url) tiles(config).addTo(map);
+  else layDots(map);
   return map;
 }
 
@@ -35,15 +36,15 @@ function tiles(config) {
   });
 }
 
-function dots() {
-  const Dots = L.GridLayer.extend({
-    createTile() {
-      const tile = document.createElement("div");
-      tile.className = "dots";
-      return tile;
-    },
-  });
-  return new Dots({ maxZoom: ZOOM_MAX, keepBuffer: 1 });
+// A background that moves along: no elements, and nothing to load.
+function layDots(map) {
+  const element = map.getContainer();
+  element.classList.add("dots");
+  const follow = () => {
+    const corner = map.getPixelBounds()?.min;
+    if (corner) element.style.backgroundPosition = `${-corner.x}px ${-corner.y}px`;
+  };
+  map.on("move viewreset resize", follow);
 }
 
 // Leaflet takes attributions as HTML; ours is text.

@@ -70,14 +70,17 @@ export class Details {
 
   draw() {
     const { fix } = this;
-    setText(byId("driver-age"), `Position ${ageText(Math.max(0, (this.nowMs() - fix.atMs) / 1000))}`);
+    const ageS = Math.max(0, (this.nowMs() - fix.atMs) / 1000);
+    const heading = fix.heading === null
+      ? null : `${Math.round(fix.heading)}°, ${direction(fix.heading)}`;
+    setText(byId("driver-age"), `Position ${ageText(ageS)}`);
     setFacts(byId("driver-facts"), [
       ["Speed", speedText(fix.speed)],
-      ["Heading", fix.heading === null ? null : `${Math.round(fix.heading)}°, ${direction(fix.heading)}`],
+      ["Heading", heading],
       ["Accuracy", accuracyText(fix.accuracy)],
       ["Place", `${fix.latitude.toFixed(5)}, ${fix.longitude.toFixed(5)}`],
       ["Order", fix.orderId],
-    ]);
+    ].filter(([, value]) => value !== null));
     // An operator's token is not for customers, so it does not go into a link.
     const link = byId("order-link");
     const linked = fix.orderId !== null && isId(fix.orderId) && this.token === null;
@@ -96,7 +99,8 @@ export class Details {
   async loadRoute(driverId) {
     this.hasRoute = false;
     setText(byId("route"), "Loading the route of the last hour…");
-    const { points, status } = await fetchRoute(driverId, { token: this.token, nowMs: this.nowMs() });
+    const asked = { token: this.token, nowMs: this.nowMs() };
+    const { points, status } = await fetchRoute(driverId, asked);
     if (this.driverId !== driverId) return;
     this.hasRoute = true;
     this.line.set(points);

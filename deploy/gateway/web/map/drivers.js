@@ -15,20 +15,19 @@ export class Drivers {
     this.movingUntilMs = 0;
   }
 
-  /** Take positions; how many were news. `jump`: show them where they are, at once. */
+  /** Take positions; how many moved somebody known. `jump`: show them at once where they are. */
   take(fixes, nowMs, { jump = false } = {}) {
-    let news = 0;
+    let moved = 0;
     for (const fix of fixes) {
       const known = this.byId.get(fix.driverId);
       if (known === undefined) {
         this.byId.set(fix.driverId, newDriver(fix, nowMs));
-        news += 1;
       } else if (isNewer(fix, known.fix)) {
         this.move(known, fix, nowMs, jump);
-        news += 1;
+        moved += 1;
       }
     }
-    return news;
+    return moved;
   }
 
   move(driver, fix, nowMs, jump) {

@@ -3,6 +3,11 @@
 import { countText } from "../core/age.js";
 
 const UNKNOWN = "no answer";
+const VERDICTS = {
+  ok: ["good", "All parts work"],
+  degraded: ["warn", "Some parts do not work"],
+  down: ["bad", "Fixes are refused"],
+};
 
 /** {tone, title, parts: [{name, state, tone}], numbers: [[name, text]]}. `body` null: no answer. */
 export function healthView(status, body) {
@@ -15,12 +20,12 @@ export function healthView(status, body) {
   const parts = "redis" in body
     ? [part("Redis", body.redis), part("Database", body.database), consumers(up, shards.length)]
     : [];
-  const titles = { ok: "All parts work", degraded: "Some parts do not work", down: "Fixes are refused" };
-  const tones = { ok: "good", degraded: "warn", down: "bad" };
+  const [tone, title] = body.status === "ok" && body.dead_letters > 0
+    ? ["warn", "All parts work; there are dead letters"]
+    : VERDICTS[body.status] ?? ["bad", body.status];
   return {
-    tone: body.dead_letters > 0 && body.status === "ok" ? "warn" : tones[body.status] ?? "bad",
-    title: body.dead_letters > 0 && body.status === "ok"
-      ? "All parts work; there are dead letters" : titles[body.status] ?? body.status,
+    tone,
+    title,
     parts,
     numbers: "redis" in body ? numbers(body, slowest(shards)) : [],
   };
@@ -29,7 +34,8 @@ export function healthView(status, body) {
 /** The shard that is most behind: most entries unread or unfinished. */
 export function slowest(shards) {
   const behind = (shard) => (shard.backlog ?? 0) + (shard.pending ?? 0);
-  return shards.reduce((worst, s) => (worst === null || behind(s) > behind(worst) ? s : worst), null);
+  const worse = (worst, shard) => worst === null || behind(shard) > behind(worst);
+  return shards.reduce((worst, shard) => (worse(worst, shard) ? shard : worst), null);
 }
 
 function part(name, state) {
@@ -46,6 +52,7 @@ function numbers(body, shard) {
     rows.push([`Backlog, shard ${shard.shard}`, countText(shard.backlog)]);
     rows.push([`Pending, shard ${shard.shard}`, countText(shard.pending)]);
   }
-  rows.push(["Backlog, all", countText(body.backlog)], ["Dead letters", countText(body.dead_letters)]);
+  rows.push(["Backlog, all", countText(body.backlog)]);
+  rows.push(["Dead letters", countText(body.dead_letters)]);
   return rows;
 }

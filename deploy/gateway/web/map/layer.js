@@ -39,7 +39,8 @@ export const DriverLayer = L.Layer.extend({
   },
 
   getEvents() {
-    return { move: this.draw, moveend: this.draw, resize: this.draw, viewreset: this.draw, zoomanim: this.zoom };
+    const { draw, zoom } = this;
+    return { move: draw, moveend: draw, resize: draw, viewreset: draw, zoomanim: zoom };
   },
 
   /** Draw soon, and go on while anybody glides. */
@@ -104,7 +105,7 @@ export const DriverLayer = L.Layer.extend({
       else this.copy(context, atlas, px, spot, spot.old ? 1 : 0);
     }
     if (chosen !== null) this.drawChosen(context, chosen);
-    const hovered = this.hoveredId === null ? null : this.spots.find((s) => s.id === this.hoveredId);
+    const hovered = this.spots.find((spot) => spot.id === this.hoveredId);
     if (hovered) this.drawLabel(context, hovered);
   },
 
@@ -146,7 +147,8 @@ export const DriverLayer = L.Layer.extend({
     const column = spot.heading === null
       ? HEADINGS : Math.round((spot.heading / 360) * HEADINGS) % HEADINGS;
     const side = px * this.ratio;
-    context.drawImage(atlas, column * side, tone * side, side, side, spot.x - px / 2, spot.y - px / 2, px, px);
+    const [x, y] = [spot.x - px / 2, spot.y - px / 2];
+    context.drawImage(atlas, column * side, tone * side, side, side, x, y, px, px);
   },
 
   drawChosen(context, spot) {

@@ -84,7 +84,8 @@ class Page {
     const nowMs = performance.now();
     this.rate.add(this.drivers.take(fixes, nowMs, { jump: this.calm || document.hidden }), nowMs);
     const chosen = this.details.driverId;
-    for (const fix of chosen === null ? [] : fixes) if (fix.driverId === chosen) this.details.take(fix);
+    const its = chosen === null ? [] : fixes.filter((fix) => fix.driverId === chosen);
+    for (const fix of its) this.details.take(fix);
     if (!this.placed && this.drivers.byId.size > 0) this.showAll();
     this.layer.refresh();
   }
@@ -107,9 +108,9 @@ class Page {
 
   look() {
     const bounds = this.map.getBounds();
-    this.stream.look(boxOf({
-      west: bounds.getWest(), south: bounds.getSouth(), east: bounds.getEast(), north: bounds.getNorth(),
-    }, MARGIN));
+    const [west, south] = [bounds.getWest(), bounds.getSouth()];
+    const [east, north] = [bounds.getEast(), bounds.getNorth()];
+    this.stream.look(boxOf({ west, south, east, north }, MARGIN));
   }
 
   hover(id) {
@@ -120,11 +121,20 @@ class Page {
   }
 
   choose(id) {
+    if (this.open(id)) this.uncover(this.drivers.byId.get(id).fix);
+  }
+
+  open(id) {
     const driver = id === null ? undefined : this.drivers.byId.get(id);
-    if (driver === undefined) return;
+    if (driver === undefined) return false;
     this.mark(id);
     this.details.open(driver.fix);
-    this.map.panInside([driver.fix.latitude, driver.fix.longitude], {
+    return true;
+  }
+
+  // Move the map so that no card lies on the driver.
+  uncover(fix) {
+    this.map.panInside([fix.latitude, fix.longitude], {
       ...this.paddings(), animate: !this.calm,
     });
   }
@@ -156,15 +166,16 @@ class Page {
     const { status, body } = await getJson(path, { token: this.token });
     const fix = status === 200 ? readFix(body) : null;
     if (fix === null) {
-      const none = `No driver ${id} has sent a position lately.`;
-      return setText(answer, status === 404 ? none : "The service did not answer; please try again.");
+      return setText(answer, status === 404
+        ? `No driver ${id} has sent a position lately.`
+        : "The service did not answer; please try again.");
     }
     setShown(answer, false);
     this.take([fix]);
     this.placed = true;
     const zoom = Math.max(FOUND_ZOOM, this.map.getZoom());
     this.map.flyTo([fix.latitude, fix.longitude], zoom, { animate: !this.calm, duration: 1.2 });
-    return this.choose(id);
+    return this.open(id);
   }
 
   tick() {
@@ -173,7 +184,8 @@ class Page {
     this.layer.refresh();
     const ids = this.layer.spots.map((spot) => spot.id);
     const inAll = this.drivers.byId.size;
-    this.overview.setCounts({ inView: ids.length, inAll, rate: this.rate.perSecond(performance.now()) });
+    const rate = this.rate.perSecond(performance.now());
+    this.overview.setCounts({ inView: ids.length, inAll, rate });
     this.overview.setList(ids.sort());
     this.overview.setEmpty(ids.length > 0 ? null : emptyReason(inAll));
     this.details.tick();

@@ -6,7 +6,7 @@ import { jittered, retryDelayMs } from "../core/backoff.js";
 import { isNewer, readFix } from "../core/fix.js";
 import { protocolsFor } from "../core/link.js";
 import { getJson, socketUrl } from "../core/request.js";
-import { FAILURES_BEFORE_POLLING } from "./state.js";
+import { BLOCKED_BEFORE_POLLING } from "./state.js";
 
 // A handshake takes no longer on any network worth waiting for.
 const OPEN_TIMEOUT_MS = 8_000;
@@ -72,7 +72,8 @@ export class Connection {
         ended = true;
         clearTimeout(timer);
         this.socket = null;
-        resolve({ type: "closed", code, livedMs: openedMs === null ? 0 : performance.now() - openedMs });
+        const livedMs = openedMs === null ? 0 : performance.now() - openedMs;
+        resolve({ type: "closed", code, livedMs });
       };
       // A closing handshake with nobody there takes a minute: the page goes on without it.
       this.drop = () => { socket.close(); end(1006); };
@@ -117,8 +118,8 @@ export class Connection {
 
   // Ask again and again; back to sockets after a while, or when requests fail too.
   async poll() {
-    const round = this.getState().failures - FAILURES_BEFORE_POLLING;
-    const restMs = Math.min(SOCKET_RETRY_MOST_MS, SOCKET_RETRY_MS * 2 ** Math.min(round, 10));
+    const round = Math.min(this.getState().failures - BLOCKED_BEFORE_POLLING, 10);
+    const restMs = Math.min(SOCKET_RETRY_MOST_MS, SOCKET_RETRY_MS * 2 ** round);
     const untilMs = performance.now() + jittered(restMs);
     for (;;) {
       const woken = await this.wait(jittered(POLL_MS));

@@ -27,7 +27,7 @@ export class TrackMap {
     element.addEventListener("keydown", (event) => {
       if (event.key.startsWith("Arrow")) this.follow(false);
     });
-    this.map.on("resize", () => { if (this.following && this.placed) this.centre(); });
+    this.map.on("resize", () => { if (this.following) this.centre({ animate: false }); });
     followButton.addEventListener("click", () => { this.follow(true); this.centre(); });
   }
 
@@ -49,9 +49,9 @@ export class TrackMap {
     setShown(this.followButton, !wanted && this.driver.place !== null);
   }
 
-  centre() {
-    const place = this.driver.place;
-    if (place !== null) this.map.panTo(this.shifted(place, this.map.getZoom()), this.animation());
+  centre(animation = this.animation()) {
+    const { place } = this.driver;
+    if (place !== null) this.map.panTo(this.shifted(place, this.map.getZoom()), animation);
   }
 
   animation() {

@@ -48,7 +48,7 @@ export class DriverMarker {
     const target = { latitude: fix.latitude, longitude: fix.longitude, heading };
     if (!first) this.durationMs = nextDurationMs(this.durationMs, nowMs - this.arrivedMs);
     this.arrivedMs = nowMs;
-    const far = !first && isJump(this.place, fix, gapS);
+    const far = !first && isJump(this.fix, fix, gapS);
     const jumps = first || far || this.calm || document.hidden;
     if (far) this.trail = [];
     this.remember(fix);
@@ -77,7 +77,9 @@ export class DriverMarker {
   remember(fix) {
     this.trail.push({ latitude: fix.latitude, longitude: fix.longitude, atMs: fix.atMs });
     const oldestMs = fix.atMs - TRAIL_MS;
-    while (this.trail.length > TRAIL_POINTS_MAX || this.trail[0].atMs < oldestMs) this.trail.shift();
+    while (this.trail.length > TRAIL_POINTS_MAX || this.trail[0].atMs < oldestMs) {
+      this.trail.shift();
+    }
   }
 
   step() {

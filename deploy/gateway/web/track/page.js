@@ -41,6 +41,7 @@ class Page {
   draw() {
     const view = viewOf(this.state, this.config.nowMs(), { staleAgeS: this.config.stale_age_s });
     document.body.dataset.mode = view.mode;
+    document.body.classList.toggle("over", view.over);
     setText(byId("title"), view.title);
     setText(byId("detail"), view.detail);
     setText(byId("note"), view.note);

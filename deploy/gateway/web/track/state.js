@@ -7,8 +7,9 @@
 
 import { isNewer } from "../core/fix.js";
 
-// After this many failures in a row the position is asked for instead.
-export const FAILURES_BEFORE_POLLING = 3;
+// After so many sockets in a row that failed while a request got through, sockets are blocked and
+// the position is asked for. A network that is down altogether says nothing about sockets.
+export const BLOCKED_BEFORE_POLLING = 3;
 // A socket that lived shorter than this counts as a failure.
 export const SHORT_LIFE_MS = 5_000;
 
@@ -24,6 +25,7 @@ export const INITIAL = Object.freeze({
   final: null,
   busy: false,
   failures: 0,
+  blocked: 0,
   retryAtMs: 0,
   fix: null,
 });
@@ -65,9 +67,10 @@ function over(state, reason) {
 function closed(state, { code, livedMs }) {
   const reason = finalOf(code);
   if (reason !== null) return over(state, reason);
-  const failures = livedMs >= SHORT_LIFE_MS ? 1 : state.failures + 1;
+  const [failures, blocked] = livedMs >= SHORT_LIFE_MS
+    ? [1, 0] : [state.failures + 1, state.blocked];
   const link = state.link === "polling" ? "polling" : "retry";
-  return { ...state, link, busy: code === 1013, failures, retryAtMs: 0 };
+  return { ...state, link, busy: code === 1013, failures, blocked, retryAtMs: 0 };
 }
 
 // An answer to GET …/location; status 0: none came.
@@ -79,11 +82,12 @@ function answered(state, { status, detail, fix }) {
   const reached = status === 200 || status === 404;
   const newest = fix !== null && isNewer(fix, state.fix) ? fix : state.fix;
   if (state.link === "open") return { ...state, fix: newest };
-  if (reached && state.failures >= FAILURES_BEFORE_POLLING) {
-    return { ...state, link: "polling", busy: false, fix: newest };
+  const blocked = reached ? state.blocked + 1 : 0;
+  if (blocked >= BLOCKED_BEFORE_POLLING) {
+    return { ...state, link: "polling", busy: false, blocked, fix: newest };
   }
   const busy = state.busy || status === 503 || status === 429;
-  return { ...state, link: "retry", busy, fix: newest };
+  return { ...state, link: "retry", busy, blocked, fix: newest };
 }
 
 /** What the page shows: connecting, waiting, live, old, reconnecting, busy, or why it is over. */

@@ -34,7 +34,7 @@ export function viewOf(state, nowMs, { staleAgeS }) {
     title: TITLES[mode],
     detail: DETAILS[mode] ?? detailOf(mode, state, nowMs),
     note: noteOf(state),
-    facts: state.fix === null ? [] : factsOf(state.fix, mode),
+    facts: mode === "live" ? factsOf(state.fix) : [],
     over: state.final !== null,
     canRetry: mode === "reconnecting" || mode === "busy",
   };
@@ -44,7 +44,9 @@ function detailOf(mode, { fix, retryAtMs, link }, nowMs) {
   const age = fix === null ? null : ageText(Math.max(0, (nowMs - fix.atMs) / 1000));
   if (mode === "live") return `Updated ${age}`;
   if (mode === "old") return `Last position ${age}. The driver may be without signal.`;
-  const what = mode === "busy" ? "The service cannot take more visitors." : "The connection was lost.";
+  const what = mode === "busy"
+    ? "The service cannot take more visitors."
+    : "The connection was lost.";
   const next = link === "retry" && retryAtMs > nowMs
     ? `Trying again in ${waitText(retryAtMs - nowMs)}.`
     : "Trying again now.";
@@ -57,11 +59,13 @@ function noteOf({ link, final }) {
     : "";
 }
 
-function factsOf(fix, mode) {
-  // An old speed is nobody's.
-  const speed = mode === "old" ? null : speedText(fix.speed);
-  const heading = mode === "old" || fix.heading === null ? null : capital(direction(fix.heading));
-  return [["Speed", speed], ["Heading", heading], ["Accuracy", accuracyText(fix.accuracy)]];
+// Only of a live position: an old speed is nobody's.
+function factsOf({ speed, heading, accuracy }) {
+  return [
+    ["Speed", speedText(speed)],
+    ["Heading", heading === null ? null : capital(direction(heading))],
+    ["Accuracy", accuracyText(accuracy)],
+  ].filter(([, value]) => value !== null);
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);

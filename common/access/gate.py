@@ -1,0 +1,119 @@
+"""The gate: from the text of an Authorization header to who sends it, from memory.
+
+A verified credential is remembered with its whole header, so that a request on a kept connection
+pays a look-up, not a signature. What is remembered is bounded, and is forgotten the moment a
+revocation or a removed key touches it, so the look-up need not ask again.
+"""
+
+import base64
+import binascii
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.access.api_key import PREFIX, KeyRecord, read_key
+from common.access.claims import read_claims, unknown
+from common.access.policy import Principal
+from common.access.signing import TOKEN_CHARS_MAX, Signing, new_signing
+from common.errors import Overloaded
+from common.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What every process reads from Redis: API keys by id, and revocations.
+
+    A revocation is `jti:<id>` or `sub:<subject>`, with its time in epoch seconds.
+    """
+
+    keys: Mapping[str, KeyRecord] = field(default_factory=dict)
+    revoked: Mapping[str, float] = field(default_factory=dict)
+
+    def refuse(self, principal: Principal) -> bool:
+        """Whether the token or key of `principal` is good no longer.
+
+        A subject's revocation ends what was issued up to then: a new token works again.
+        """
+        if principal.key_id:
+            return principal.key_id not in self.keys
+        if principal.token_id and f"jti:{principal.token_id}" in self.revoked:
+            return True
+        revoked_at = self.revoked.get(f"sub:{principal.subject}")
+        return revoked_at is not None and principal.issued_at <= revoked_at
+
+
+class Gate:
+    """Knows who is who. Synchronous; `lists` are brought by `common.access.watch`."""
+
+    def __init__(self, signing: Signing, credentials_max: int) -> None:
+        self.signing = signing
+        self._credentials_max = credentials_max
+        self._known: OrderedDict[str, Principal] = OrderedDict()
+        self._lists: Lists | None = None
+        # Key id -> epoch seconds of its last use, since somebody last took them.
+        self.used: dict[str, float] = {}
+
+    def recall(self, header: str) -> Principal:
+        """Who sends this Authorization header; the hot path. Raises `Refused`, `Overloaded`."""
+        principal = self._known.get(header)
+        now = time.time()
+        if principal is None or principal.expires_at <= now:
+            principal = self._learn(header)
+        if principal.key_id:
+            self.used[principal.key_id] = now
+        return principal
+
+    def judge(self, credential: str) -> Principal:
+        """Who has this token or key. Raises `Refused`; `Overloaded` before the lists are known."""
+        lists = self._lists
+        if lists is None:
+            raise Overloaded("the lists of keys and revocations have not been read yet")
+        principal: Principal | None
+        if credential.startswith(PREFIX):
+            principal = read_key(credential, lists.keys)
+        else:
+            principal = read_claims(self.signing.verify(credential))
+        if principal is None or lists.refuse(principal):
+            raise unknown()
+        return principal
+
+    def refuses(self, principal: Principal) -> bool:
+        """Whether what `principal` came with has been revoked since."""
+        return self._lists is not None and self._lists.refuse(principal)
+
+    def replace(self, lists: Lists) -> None:
+        """Take new lists, and forget whoever they end."""
+        self._lists = lists
+        for header in [h for h, p in self._known.items() if lists.refuse(p)]:
+            del self._known[header]
+
+    def _learn(self, header: str) -> Principal:
+        self._known.pop(header, None)
+        principal = self.judge(credential_of(header))
+        self._known[header] = principal
+        if len(self._known) > self._credentials_max:
+            self._known.popitem(last=False)
+        return principal
+
+
+def open_gate(settings: Settings) -> Gate | None:
+    """The gate of a process; None with AUTH=off. Raises `ConfigError`."""
+    if settings.auth == "off":
+        return None
+    return Gate(new_signing(settings), settings.auth_credentials_max)
+
+
+def credential_of(header: str) -> str:
+    """The token or key in an Authorization header: Bearer, or the password of Basic."""
+    scheme, _, rest = header.partition(" ")
+    rest = rest.strip()
+    if len(rest) <= 2 * TOKEN_CHARS_MAX:
+        if scheme.lower() == "bearer":
+            return rest
+        if scheme.lower() == "basic":
+            try:
+                return base64.b64decode(rest, validate=True).decode("ascii").partition(":")[2]
+            except (binascii.Error, ValueError):
+                pass
+    raise unknown()

@@ -1,0 +1,150 @@
+"""The OpenAPI 3.1 document, out of the tables and the code's own types. Pure.
+
+Constraints (ranges, patterns, required fields) come from the types that read requests, so the
+document cannot promise what the service does not do.
+"""
+
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from common.event import DriverUpdate
+from common.settings import Settings
+from ingest.openapi import shapes, table, table_more
+from ingest.openapi.operation import ERRORS, Schema, error_response
+
+REF = "#/components/schemas/{name}"
+OPERATIONS = (*table.OPERATIONS, *table_more.OPERATIONS)
+TAGS = {
+    "Drivers": "Fixes in; positions and routes out.",
+    "Orders": "What a customer may see, and for how long.",
+    "Live": "WebSockets.",
+    "Apps": "Phone apps that people already have, as they are.",
+    "Health": "Is it well?",
+}
+# What fields mean, wherever they stand and no type says it.
+FIELDS = {
+    "latitude": "degrees, WGS84",
+    "longitude": "degrees, WGS84",
+    "speed": "km/h",
+    "heading": "degrees clockwise from north; 360 is taken as 0",
+    "accuracy": "metres",
+    "altitude": "metres",
+    "battery": "per cent",
+    "recorded_at": "the device's time of the fix: RFC 3339, epoch seconds or epoch milliseconds",
+    "received_at": "when it arrived",
+}
+ABOUT = (
+    "Real-time driver tracking. Errors are `application/problem+json` (RFC 9457). Times are "
+    "RFC 3339 in UTC; positions WGS84 degrees; distances metres; `speed` km/h; `heading` degrees "
+    "clockwise from north."
+)
+
+
+def build(settings: Settings, *, auth: bool) -> Schema:
+    """The whole document."""
+    schemas = _schemas()
+    paths: dict[str, Schema] = {}
+    schema_of = partial(_schema_of, schemas, settings.batch_fixes_max)
+    for operation in OPERATIONS:
+        described = operation.describe(schema_of, auth=auth)
+        if "x-websocket" in described:
+            socket = dict(described["x-websocket"])
+            described["x-websocket"] = {**socket, "frames": schema_of(socket["frames"])}
+        paths.setdefault(operation.path, {})[operation.method] = described
+    _say_limits(paths, settings)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Fleetline",
+            "version": version("fleetline"),
+            "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "responses": {str(status): error_response(status) for status in ERRORS},
+            "securitySchemes": _schemes(),
+        },
+    }
+
+
+def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
+    """Bodies' sizes are settings, so the tables cannot say them."""
+    one = table.SEND.path
+    for path, methods in paths.items():
+        body = methods.get("post", {}).get("requestBody")
+        if body:
+            most = settings.body_bytes_max if path == one else settings.batch_body_bytes_max
+            body["description"] = f"{most:,} bytes at most."
+
+
+def _schemas() -> dict[str, Schema]:
+    """Every named type that the tables use, with `$` where Python's `\\Z` ends a pattern."""
+    kinds = [kind for kind in vars(shapes).values() if _is_struct(kind)]
+    _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
+    schemas: dict[str, Schema] = _portable(found)
+    for schema in schemas.values():
+        for name, described in schema.get("properties", {}).items():
+            if name in FIELDS and "$ref" not in described:
+                described.setdefault("description", FIELDS[name])
+    return schemas
+
+
+def _schema_of(schemas: dict[str, Schema], fixes_max: int, kind: object) -> Schema:
+    if kind == "batch":
+        item = {"$ref": REF.format(name="DriverUpdate")}
+        items: Schema = {"type": "array", "items": item, "minItems": 1, "maxItems": fixes_max}
+        wrapped: Schema = {
+            "type": "object",
+            "required": ["locations"],
+            "properties": {"locations": items},
+        }
+        return {"anyOf": [wrapped, items]}
+    (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
+    for name in found:
+        schemas.setdefault(name, _portable(found[name]))
+    return dict(_portable(schema))
+
+
+def _is_struct(kind: object) -> bool:
+    return (
+        isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
+    )
+
+
+def _portable(value: Any) -> Any:
+    """A schema whose patterns are ECMA 262."""
+    if isinstance(value, dict):
+        return {
+            k: v.replace(r"\Z", "$") if k == "pattern" and isinstance(v, str) else _portable(v)
+            for k, v in value.items()
+        }
+    return [_portable(item) for item in value] if isinstance(value, list) else value
+
+
+def _schemes() -> dict[str, Schema]:
+    return {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A JWT, or an API key (`flk_…`).",
+        },
+        "basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "For apps: any user; the password is a token or a key.",
+        },
+        "token": {
+            "type": "apiKey",
+            "in": "query",
+            "name": "token",
+            "description": "A token or a key, for apps and sockets that can set no header.",
+        },
+    }

@@ -1,0 +1,237 @@
+"""What answers and apps' bodies look like: types for the description, which no request pays for.
+
+Answers are written as bytes where they are made. These types say what stands in them, and the
+tests hold real answers against the schemas made of them.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from common.event import LocationEvent
+from ingest.health_report import ShardHealth
+
+T = TypeVar("T")
+# A field that may be absent.
+Maybe: TypeAlias = T | msgspec.UnsetType
+
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Fraction = Annotated[float, Meta(ge=-1, le=1, description="0 to 1; -1 is unknown")]
+MetresPerSecond = Annotated[float, Meta(description="m/s; -1 is unknown")]
+Epoch = Annotated[int, Meta(description="epoch seconds")]
+
+
+class Accepted(msgspec.Struct):
+    """The stream has the fix."""
+
+    status: Literal["accepted"]
+    message_id: Annotated[str, Meta(description="shard and stream id of the entry")]
+    recorded_at: datetime
+
+
+class ItemFault(msgspec.Struct):
+    """One field of one fix of a batch."""
+
+    index: Annotated[int, Meta(ge=0)]
+    field: str
+    detail: str
+
+
+class BatchAccepted(msgspec.Struct):
+    """How many fixes the streams have, and what is wrong with the others."""
+
+    accepted: Annotated[int, Meta(ge=1)]
+    rejected: Annotated[int, Meta(ge=0)]
+    errors: list[ItemFault]
+
+
+class FieldFault(msgspec.Struct, omit_defaults=True):
+    """A field that is at fault; `index` is the fix of a batch."""
+
+    field: str
+    detail: str
+    index: Maybe[int] = msgspec.UNSET
+
+
+class Problem(msgspec.Struct):
+    """A failure, as RFC 9457 says."""
+
+    type: str
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    errors: Maybe[list[FieldFault]] = msgspec.UNSET
+
+
+class Point(msgspec.Struct):
+    """A fix of a route."""
+
+    recorded_at: datetime
+    received_at: datetime
+    latitude: float
+    longitude: float
+    speed: float | None
+    heading: float | None
+    accuracy: float | None
+    order_id: str | None
+    altitude: Maybe[float] = msgspec.UNSET
+    battery: Maybe[float] = msgspec.UNSET
+
+
+class RoutePage(msgspec.Struct):
+    """A page of a driver's route, oldest first."""
+
+    driver_id: str
+    start_time: datetime
+    end_time: datetime
+    count: Annotated[int, Meta(ge=0)]
+    points: list[Point]
+    next_cursor: Annotated[str | None, Meta(description="for the next page; null on the last one")]
+
+
+class Geometry(msgspec.Struct):
+    """GeoJSON, with altitude where it is known."""
+
+    type: Literal["Point", "LineString"]
+    coordinates: list[float | list[float]]
+
+
+class RouteFeature(msgspec.Struct):
+    """A page of a route as a GeoJSON Feature (RFC 7946), with `coordTimes`."""
+
+    type: Literal["Feature"]
+    geometry: Geometry | None
+    properties: dict[str, Any]
+
+
+class NearbyDriver(LocationEvent, kw_only=True):
+    """A driver and how far away."""
+
+    distance: Annotated[float, Meta(ge=0, description="metres")]
+
+
+class NearbyDrivers(msgspec.Struct):
+    """Drivers around a point, the nearest first."""
+
+    count: Annotated[int, Meta(ge=0)]
+    drivers: list[NearbyDriver]
+
+
+class OrderEnded(msgspec.Struct):
+    """Tracking of the order has ended."""
+
+    status: Literal["accepted"]
+    order_id: str
+
+
+class TrackingToken(msgspec.Struct):
+    """A link that shows one order until it expires or the order is complete."""
+
+    token: str
+    url: Annotated[str, Meta(description="the customer's page; the token is in its fragment")]
+    expires_at: datetime
+
+
+Up = Literal["up", "down"]
+
+
+class Health(msgspec.Struct):
+    """The state of the pipeline; without an operator's token only `status`, when AUTH=on."""
+
+    status: Literal["ok", "degraded", "down"]
+    redis: Maybe[Up] = msgspec.UNSET
+    database: Maybe[Up] = msgspec.UNSET
+    pending_messages: Maybe[int | None] = msgspec.UNSET
+    backlog: Maybe[int | None] = msgspec.UNSET
+    dead_letters: Maybe[int | None] = msgspec.UNSET
+    shards: Maybe[list[ShardHealth]] = msgspec.UNSET
+
+
+class Alive(msgspec.Struct):
+    """The process runs."""
+
+    status: Literal["ok"]
+
+
+class OwnTracksMessage(msgspec.Struct, rename={"kind": "_type"}):
+    """A message of OwnTracks. Only `location` is stored; others are answered and ignored."""
+
+    kind: str
+    lat: Maybe[float] = msgspec.UNSET
+    lon: Maybe[float] = msgspec.UNSET
+    tst: Maybe[Epoch] = msgspec.UNSET
+    acc: Maybe[Annotated[float, Meta(description="metres")]] = msgspec.UNSET
+    alt: Maybe[Annotated[float, Meta(description="metres")]] = msgspec.UNSET
+    vel: Maybe[Annotated[float, Meta(description="km/h")]] = msgspec.UNSET
+    cog: Maybe[Annotated[float, Meta(description="degrees")]] = msgspec.UNSET
+    batt: Maybe[Percent] = msgspec.UNSET
+    topic: Maybe[Annotated[str, Meta(description="owntracks/user/device")]] = msgspec.UNSET
+
+
+class SdkCoords(msgspec.Struct):
+    """Where, how fast, how exactly."""
+
+    latitude: float
+    longitude: float
+    accuracy: Maybe[float] = msgspec.UNSET
+    speed: Maybe[MetresPerSecond] = msgspec.UNSET
+    heading: Maybe[float] = msgspec.UNSET
+    altitude: Maybe[float] = msgspec.UNSET
+
+
+class SdkBattery(msgspec.Struct):
+    """The phone's battery."""
+
+    level: Fraction
+
+
+class SdkLocation(msgspec.Struct):
+    """A location of the background-geolocation SDKs."""
+
+    coords: SdkCoords
+    timestamp: Maybe[datetime] = msgspec.UNSET
+    battery: Maybe[SdkBattery] = msgspec.UNSET
+    extras: Maybe[dict[str, Any]] = msgspec.UNSET
+
+
+class SdkBody(msgspec.Struct):
+    """One location, or many, and whose they are."""
+
+    location: SdkLocation | list[SdkLocation]
+    driver_id: Maybe[str] = msgspec.UNSET
+
+
+class TraccarBody(msgspec.Struct):
+    """The JSON of Traccar Client 9."""
+
+    location: SdkLocation
+    device_id: str
+
+
+class OverlandBody(msgspec.Struct):
+    """A batch of Overland: GeoJSON features."""
+
+    locations: list[dict[str, Any]]
+    current: Maybe[dict[str, Any]] = msgspec.UNSET
+
+
+class OverlandDone(msgspec.Struct):
+    """What takes a batch off the phone."""
+
+    result: Literal["ok"]
+
+
+class UpdateFrame(msgspec.Struct):
+    """The order's newest position."""
+
+    type: Literal["location_update"]
+    data: LocationEvent
+
+
+class PositionsFrame(msgspec.Struct):
+    """Drivers that moved inside the box."""
+
+    type: Literal["positions"]
+    data: list[LocationEvent]

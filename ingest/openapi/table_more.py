@@ -1,0 +1,190 @@
+"""Further paths: the phone apps', and the sockets that the fan-out serves. Data only."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from common.access.policy import Action
+from common.event import Id
+from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
+from ingest.openapi.shapes import (
+    OverlandBody,
+    OverlandDone,
+    OwnTracksMessage,
+    PositionsFrame,
+    SdkBody,
+    TraccarBody,
+    UpdateFrame,
+)
+from ingest.openapi.table import ARRIVED, AT, EPOCH_S, EVENT, ORDER
+
+FORM = "application/x-www-form-urlencoded"
+REFUSED = "how many of the fixes can never be stored; absent when none"
+ERRORS = (400, 408, 413, 422, 503)
+# What every app's address may carry, whatever the app itself sends.
+NAMED = (
+    Param("driver_id", Id, "The driver; wins over what the app names.", "driver-7"),
+    Param("order_id", Id, "The order that all fixes of the request serve.", "order_123"),
+)
+MOVES_ON = (
+    "A fix that can never be stored (no position, too old) is answered like one that was, so that "
+    "it does not block the phone's queue. 422: nobody is named as the driver."
+)
+LOCATION = {
+    "timestamp": ARRIVED,
+    "coords": {
+        "latitude": 40.7128, "longitude": -74.006, "accuracy": 4.3, "speed": 12.6,
+        "heading": 158.4, "altitude": 103,
+    },
+    "battery": {"level": 0.88, "is_charging": False},
+}  # fmt: skip
+FEATURE = {
+    "type": "Feature",
+    "geometry": {"type": "Point", "coordinates": [-74.006, 40.7128]},
+    "properties": {
+        "timestamp": AT, "speed": 12, "horizontal_accuracy": 10,
+        "altitude": 80, "battery_level": 0.8, "device_id": "driver-7",
+    },
+}  # fmt: skip
+
+OWNTRACKS = Operation(
+    "post", "/owntracks", "sendOwnTracks", "Apps", "OwnTracks, HTTP mode",
+    "The driver is OwnTracks' user: `X-Limit-U`, else `?u=`, else the user of Basic "
+    f"authentication, else the user in the topic. Messages that are no location, and empty "
+    f"bodies, are answered and ignored. {MOVES_ON}",
+    answers={200: answer("Off the phone's queue.", list[Any], [], Fleetline_Refused=REFUSED)},
+    errors=ERRORS,
+    params=(
+        *NAMED,
+        Param("u", str, "OwnTracks' user.", "driver-7"),
+        Param("d", str, "OwnTracks' device; of no importance.", "phone"),
+        Param("X-Limit-U", str, "OwnTracks' user.", "driver-7", "header"),
+        Param("X-Limit-D", str, "OwnTracks' device; of no importance.", "phone", "header"),
+    ),
+    body={
+        JSON: Media(OwnTracksMessage, {
+            "_type": "location", "lat": 40.7128, "lon": -74.006, "tst": EPOCH_S, "acc": 12,
+            "vel": 54, "cog": 271, "batt": 71, "tid": "D7", "topic": "owntracks/driver-7/phone",
+        }),
+    },
+    body_required=False,
+    action=Action.SEND_FIX,
+)  # fmt: skip
+
+OSMAND_TEXT = (
+    "One fix a request, as a query, a form, or the JSON of Traccar Client 9. A request without a "
+    f"position is answered and ignored. {MOVES_ON} An app that can send no header names its "
+    "token or key as `?token=`."
+)
+OSMAND_FIELDS = (
+    Param("id", str, "The driver; also `deviceid`.", "driver-7"),
+    Param("lat", str, "Degrees.", "40.7128"),
+    Param("lon", str, "Degrees.", "-74.006"),
+    Param("location", str, "`lat,lon`, instead of the two.", "40.7128,-74.006"),
+    Param("timestamp", str, "Epoch s or ms, or ISO 8601; default now.", str(EPOCH_S)),
+    Param("speed", str, "Knots.", "24.5"),
+    Param("bearing", str, "Degrees from north; also `heading`.", "158.4"),
+    Param("altitude", str, "Metres.", "103"),
+    Param("accuracy", str, "Metres.", "4.3"),
+    Param("batt", str, "Per cent.", "88"),
+    Param("valid", str, "`false` or `0`: the phone itself does not trust the fix.", "true"),
+)  # fmt: skip
+OSMAND_ANSWERS = {
+    200: Answer("Off the phone's queue.", {"text/plain": Media(None, "")},
+                {"Fleetline-Refused": REFUSED}),
+}  # fmt: skip
+OSMAND_GET = Operation(
+    "get", "/osmand", "sendOsmAndQuery", "Apps", "OsmAnd and Traccar Client, by query",
+    OSMAND_TEXT, OSMAND_ANSWERS, ERRORS, (*NAMED, *OSMAND_FIELDS),
+    action=Action.SEND_FIX, schemes=("token",),
+)  # fmt: skip
+OSMAND_POST = Operation(
+    "post", "/osmand", "sendOsmAnd", "Apps", "OsmAnd and Traccar Client",
+    OSMAND_TEXT, OSMAND_ANSWERS, ERRORS, NAMED,
+    body={
+        FORM: Media(dict[str, str], {
+            "id": "driver-7", "lat": "40.7128", "lon": "-74.006", "timestamp": str(EPOCH_S),
+            "speed": "24.50", "bearing": "158.40", "batt": "88",
+        }),
+        JSON: Media(TraccarBody, {"location": LOCATION, "device_id": "driver-7"}),
+    },
+    body_required=False,
+    action=Action.SEND_FIX,
+    schemes=("token",),
+)  # fmt: skip
+OVERLAND = Operation(
+    "post", "/overland", "sendOverland", "Apps", "Overland",
+    f"A batch of GeoJSON points; the driver is the app's device id. {MOVES_ON}",
+    answers={
+        200: answer("Off the phone's queue.", OverlandDone, {"result": "ok"},
+                    Fleetline_Refused=REFUSED),
+    },
+    errors=ERRORS,
+    params=NAMED,
+    body={JSON: Media(OverlandBody, {"locations": [FEATURE]})},
+    action=Action.SEND_FIX,
+)  # fmt: skip
+SDK = Operation(
+    "post", "/background-geolocation", "sendBackgroundGeolocation", "Apps",
+    "Background-geolocation SDKs",
+    "One location or a batch, as `location` or `locations`, or the location itself. The driver is "
+    f"`driver_id` or `device_id` among the SDK's `params`, or in `extras`. {MOVES_ON}",
+    answers={
+        200: answer("Deleted from the phone's database.", dict[str, Any], {},
+                    Fleetline_Refused=REFUSED),
+    },
+    errors=ERRORS,
+    params=NAMED,
+    body={JSON: Media(SdkBody, {"location": [LOCATION], "driver_id": "driver-7"})},
+    action=Action.SEND_FIX,
+)  # fmt: skip
+
+SOCKET = (
+    "A WebSocket (RFC 6455), on the front door or the fan-out's port. Clients say nothing; more "
+    "than 1 KiB closes 1009. Pings come every 25 s. The token goes into `Authorization`, into the "
+    "subprotocol `bearer.<token>` beside `fleetline.v1`, or into `?token=`.\n\n"
+    "Closed with 1001 (server going away) or 1013 (full): come back. 1008 (not allowed), "
+    "4000 (tracking ended), 4003 (token expired or revoked): do not."
+)
+UPGRADE = {101: answer("The socket is open.")}
+TOKEN = Param("token", str, "The token, for clients that can set no header.", "eyJhbGciOi…")
+WATCH_ORDER = Operation(
+    "get", "/api/v1/drivers/orders/{order_id}/driver-location", "watchOrder", "Live",
+    "Watch an order",
+    "First the newest position, if there is one, then each newer one, as `location_update`; "
+    f"`tracking_ended` before close 4000.\n\n{SOCKET}",
+    UPGRADE,
+    errors=(422, 503),
+    params=(ORDER, TOKEN),
+    action=Action.READ_ORDER,
+    schemes=("token",),
+    extra={
+        "x-websocket": {
+            "frames": UpdateFrame,
+            "example": {"type": "location_update", "data": EVENT},
+        }
+    },
+)  # fmt: skip
+WATCH_FLEET = Operation(
+    "get", "/api/v1/fleet/live", "watchFleet", "Live", "Watch the fleet",
+    "Drivers inside a box, at most once a second each, newest only, many positions a "
+    f"frame.\n\n{SOCKET}",
+    UPGRADE,
+    errors=(422, 503),
+    params=(
+        Param("bbox", str, "West, south, east, north; degrees.", "-74.1,40.6,-73.8,40.9",
+              required=True),
+        Param("n", Annotated[int, Meta(ge=1, le=5000)], "Positions of a frame at most.", 1000),
+        TOKEN,
+    ),
+    action=Action.WATCH_FLEET,
+    schemes=("token",),
+    extra={
+        "x-websocket": {
+            "frames": PositionsFrame,
+            "example": {"type": "positions", "data": [EVENT]},
+        }
+    },
+)  # fmt: skip
+
+OPERATIONS = (OWNTRACKS, OSMAND_GET, OSMAND_POST, OVERLAND, SDK, WATCH_ORDER, WATCH_FLEET)

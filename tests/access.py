@@ -1,0 +1,30 @@
+"""Credentials for tests: one secret, and tokens of every role, good and bad."""
+
+import time
+from typing import Any
+
+import jwt
+
+from common.access.claims import new_claims
+from common.access.policy import Role
+
+SECRET = "tests-" + "s" * 32
+OLD_SECRET = "older-" + "o" * 32
+AUTH = {"AUTH": "on", "AUTH_SECRET": f"{SECRET},{OLD_SECRET}"}
+
+
+def claims(role: str = "driver", subject: str = "d1", **changes: Any) -> dict[str, Any]:
+    """Claims of a good token; a change to None removes one."""
+    found = new_claims(Role.DRIVER, subject, "fleetline", now=time.time(), ttl_s=600)
+    found |= {"role": role, **changes}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def token(role: str = "driver", subject: str = "d1", **changes: Any) -> str:
+    """A token; by default good for ten minutes."""
+    return jwt.encode(claims(role, subject, **changes), SECRET, algorithm="HS256")
+
+
+def bearer(text: str) -> dict[str, str]:
+    """The header that carries it."""
+    return {"Authorization": f"Bearer {text}"}

@@ -1,0 +1,212 @@
+"""Faults of a whole stack that need no round of chaos: what goes wrong, and what must not."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import redis
+
+from common.keys import shard_of
+from tests.faults.caller import Caller
+from tests.faults.conftest import BACKLOG_MAX
+from tests.stack import Stack
+from tests.system.test_up import count_rows, goes_all_the_way, shards_work
+from tests.wait import wait_until
+
+_numbers = itertools.count()
+# A storm has hundreds of lines a second.
+LINES_PER_S_MAX = 10
+FIX = {"latitude": 53.4, "longitude": -2.9}
+
+
+def new_driver(shard: int | None = None) -> str:
+    names = (f"fault-{next(_numbers)}" for _ in itertools.count())
+    return next(name for name in names if shard is None or shard_of(name, 4) == shard)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def post(stack: Stack, driver: str, **more: object) -> int:
+    path = f"/api/v1/drivers/{driver}/location"
+    return int(stack.request("POST", path, {**FIX, "recorded_at": now(), **more})[0])
+
+
+def stored_of(stack: Stack, drivers: list[str]) -> int:
+    return count_rows(stack, f"driver_id IN ({', '.join(map(repr, drivers))})")
+
+
+def log_lines(stack: Stack) -> int:
+    return sum(log.read_bytes().count(b"\n") for log in (stack.home / "log").glob("*.log"))
+
+
+@contextlib.contextmanager
+def frozen(pid: int | None) -> Iterator[psutil.Process]:
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+def test_a_full_shard_refuses_and_takes_fixes_again_without_a_restart(stack: Stack) -> None:
+    driver, other = new_driver(2), new_driver(1)
+    ingest = stack.pid("ingest")
+    with frozen(stack.pid("consumer-2")):
+        batch = [{**FIX, "driver_id": driver} for _ in range(500)]
+        for _ in range(2 * BACKLOG_MAX // len(batch)):
+            status, _body = stack.request("POST", "/api/v1/drivers/locations", batch)
+            if status == 503:
+                break
+        assert status == 503
+        wait_until(lambda: post(stack, driver) == 503)
+        assert post(stack, other) == 202
+    wait_until(lambda: post(stack, driver) == 202, what="room in the shard")
+    assert stack.pid("ingest") == ingest
+
+
+def test_a_flushed_redis_is_worked_with_again_at_once(stack: Stack) -> None:
+    """What was under way is lost with it, and counted here; nothing else is, nobody fills logs."""
+    with redis.Redis.from_url(stack.redis_url) as client:
+        before, under_way = ([new_driver(n % 4) for n in range(20)] for _ in range(2))
+        assert {post(stack, driver) for driver in before} == {202}
+        wait_until(lambda: stored_of(stack, before) == 20)
+        lines, began_s = log_lines(stack), time.monotonic()
+        for driver in under_way:
+            assert post(stack, driver) == 202
+            client.flushall()
+        # On every shard, at once, and without a restart.
+        shards_work(stack)
+        assert time.monotonic() - began_s < 8
+    assert stored_of(stack, before) == 20
+    lost = 20 - stored_of(stack, under_way)
+    print(f"lost by 20 flushes: {lost} of 20 under way")
+    assert 0 <= lost <= 20
+    took_s = time.monotonic() - began_s
+    # Each of four workers says once for each flush that it made its group, and that it healed.
+    assert log_lines(stack) - lines < 20 * 4 * 3 + LINES_PER_S_MAX * took_s
+
+
+def test_a_frozen_redis_is_503_in_two_seconds_and_fills_no_logs(stack: Stack) -> None:
+    lines = log_lines(stack)
+    began_s = time.monotonic()
+    with frozen(stack.pid("redis")):
+        for _ in range(3):
+            asked_s = time.monotonic()
+            assert post(stack, new_driver()) == 503
+            assert time.monotonic() - asked_s < 2
+    goes_all_the_way(stack)
+    took_s = time.monotonic() - began_s
+    assert log_lines(stack) - lines < 20 + LINES_PER_S_MAX * took_s
+
+
+def test_a_redis_that_became_read_only_is_503_until_it_is_none(stack: Stack) -> None:
+    with redis.Redis.from_url(stack.redis_url) as client:
+        client.replicaof("127.0.0.1", 1)
+        try:
+            wait_until(lambda: post(stack, new_driver()) == 503)
+        finally:
+            client.replicaof("NO", "ONE")
+        goes_all_the_way(stack)
+
+
+def test_each_fix_sent_up_to_five_times_at_once_is_one_row(stack: Stack) -> None:
+    """On connections of their own, so that the workers of ingest share them; and again later."""
+    base = datetime.now(UTC)
+    fixes = [(new_driver(), base + timedelta(microseconds=n)) for n in range(60)]
+
+    async def send(driver: str, when: datetime, speed: float) -> int:
+        caller = Caller(stack.port)
+        body = {**FIX, "recorded_at": when.isoformat(), "speed": speed}
+        answer = await caller.post(f"/api/v1/drivers/{driver}/location", body)
+        caller.close()
+        return answer.status if answer is not None else 0
+
+    async def send_all(speed: float) -> None:
+        copies = [fix for n, fix in enumerate(fixes) for _ in range(n % 5 + 1)]
+        statuses = await asyncio.gather(*[send(*fix, speed) for fix in copies])
+        assert set(statuses) == {202}
+
+    where = f"driver_id IN ({', '.join(repr(driver) for driver, _ in fixes)})"
+    asyncio.run(send_all(1.0))
+    wait_until(lambda: count_rows(stack, where) == len(fixes))
+    # Long acknowledged; now the same fixes say something else: the first stays.
+    asyncio.run(send_all(2.0))
+    # Each shard works in order: what is stored behind them says that they are worked off.
+    shards_work(stack)
+    assert count_rows(stack, where) == len(fixes)
+    assert count_rows(stack, f"{where} AND speed = 1.0") == len(fixes)
+
+
+def test_odd_clocks_are_judged_the_same_each_time_and_freeze_nobody(stack: Stack) -> None:
+    base = datetime.now(UTC).replace(microsecond=123_000)
+    ms = round(base.timestamp() * 1000)
+    ahead, behind = ((base + timedelta(hours=h)).isoformat() for h in (1, -1))
+    stamps: list[tuple[object, int]] = [
+        (ms, 202), (ms // 1000, 202), (ms / 1000, 202), (ms * 1000, 422), (0, 422), (-1, 422),
+        ("2099-01-01T00:00:00Z", 422), ("1970-01-01T00:00:00Z", 422), (1e300, 422),
+        (ahead, 202), (behind, 202),
+        ("2026-03-29T01:30:00", 422), ("2026-13-01T00:00:00Z", 422), ("yesterday", 422),
+    ]  # fmt: skip
+    driver = new_driver()
+    for _ in range(2):
+        assert [post(stack, driver, recorded_at=s) for s, _ in stamps] == [c for _, c in stamps]
+    # Milliseconds, whole or as a fraction of seconds, are one time; each other is its own.
+    wait_until(lambda: stored_of(stack, [driver]) == 4)
+    goes_all_the_way(stack)
+    assert stored_of(stack, [driver]) == 4
+    # An hour ahead, and then it moves on all the same.
+    assert post(stack, driver, latitude=54.5) == 202
+
+    def moved() -> bool:
+        live = stack.request("GET", f"/api/v1/drivers/{driver}/location")[1]
+        return bool(live["latitude"] == 54.5)
+
+    wait_until(moved, timeout_s=3)
+
+
+def test_an_aborted_worker_leaves_its_stacks_in_its_log(stack: Stack) -> None:
+    """What the supervisor sends to one that lives and does not advance."""
+    pid = stack.pid("consumer-3")
+    assert pid is not None
+    os.kill(pid, signal.SIGABRT)
+    wait_until(lambda: stack.pid("consumer-3") not in {None, pid})
+    log = (stack.home / "log" / "consumer-3.log").read_text()
+    assert "Fatal Python error: Aborted" in log
+    assert "consumers/worker.py" in log.rpartition("Fatal Python error: Aborted")[2]
+
+
+def test_a_shard_that_keeps_dying_leaves_the_others_alone(stack: Stack) -> None:
+    good = new_driver(0)
+
+    def killed_again() -> bool:
+        pid = stack.pid("consumer-2")
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return stack.states().get("consumer-2") in {"backoff", "failed"}
+
+    slowest_s = 0.0
+    for n in range(20):
+        wait_until(killed_again)
+        latitude = 50 + n / 100
+        assert post(stack, good, latitude=latitude) == 202
+        sent_s = time.monotonic()
+
+        def there(latitude: float = latitude) -> bool:
+            status, live = stack.request("GET", f"/api/v1/drivers/{good}/location")
+            return bool(status == 200 and live["latitude"] == latitude)
+
+        wait_until(there, timeout_s=3)
+        slowest_s = max(slowest_s, time.monotonic() - sent_s)
+    assert slowest_s < 1
+    wait_until(lambda: stack.states()["consumer-2"] == "running", timeout_s=40)

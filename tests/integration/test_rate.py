@@ -1,0 +1,178 @@
+"""A driver is held to its rate by all workers together; others notice nothing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import hiredis
+import httpx
+import pytest
+
+from common.errors import Overloaded, Refused
+from common.keys import shard_keys, shard_of
+from common.wire import Wire
+from ingest.backlog import Rooms
+from ingest.limited import LimitedProducer
+from ingest.rate import Limit
+from tests.ingest_server import ingest
+from tests.servers import RedisServer, valkey
+from tests.wait import wait_until
+
+SHARDS = 4
+
+
+@asynccontextmanager
+async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[LimitedProducer]:
+    wire = Wire(server.url, reply_timeout_s=5.0, name="test")
+    await wire.start()
+    rooms = Rooms(SHARDS, 1_000_000)
+    rooms.set_right(rooms.noted(), [0] * SHARDS)
+    try:
+        yield LimitedProducer(wire, rooms, "driver-locations", SHARDS, limit)
+    finally:
+        await wire.close()
+
+
+def stored(server: RedisServer, driver_id: str) -> int:
+    stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS)).stream
+    return int(server.command("XLEN", stream)[1:-2])
+
+
+async def flood(producer: LimitedProducer, count: int, driver_id: str = "d") -> int:
+    accepted = 0
+    for _ in range(count):
+        try:
+            await producer.add(driver_id, b"{}")
+            accepted += 1
+        except Refused as e:
+            assert e.status == 429
+    return accepted
+
+
+@pytest.mark.parametrize("burst", [50, 640])
+def test_the_burst_is_exact_over_two_workers(redis_server: RedisServer, burst: int) -> None:
+    async def run() -> None:
+        limit = Limit(0.001, burst)
+        async with producing(redis_server, limit) as one, producing(redis_server, limit) as two:
+            accepted = sum(await asyncio.gather(flood(one, burst), flood(two, burst)))
+            # A worker may hold a charged lease that it has not spent; never the other way round.
+            assert burst - limit.lease <= accepted <= burst
+            assert stored(redis_server, "d") == accepted
+
+    asyncio.run(run())
+
+
+def test_a_flood_is_held_to_its_rate(redis_server: RedisServer) -> None:
+    async def run() -> None:
+        async with producing(redis_server, Limit(100, 50)) as producer:
+            await flood(producer, 200)
+            began, accepted = time.monotonic(), 0
+            while time.monotonic() - began < 2.0:
+                accepted += await flood(producer, 20)
+            elapsed = time.monotonic() - began
+            assert accepted == pytest.approx(100 * elapsed, rel=0.05)
+            assert await flood(producer, 1, "another") == 1
+
+    asyncio.run(run())
+
+
+def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
+    async def run() -> None:
+        async with producing(redis_server, Limit(0.01, 10)) as producer:
+            events = [("a" if n % 2 else "b", b"%d" % n) for n in range(30)]
+            surplus = await producer.add_many(events)
+            assert list(surplus.places) == list(range(20, 30))
+            assert surplus.retry_after_s == 300
+            assert stored(redis_server, "a") == stored(redis_server, "b") == 10
+            with pytest.raises(Refused):
+                await producer.add_many(events)
+
+    asyncio.run(run())
+
+
+def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
+    async def run() -> None:
+        async with producing(redis_server, Limit(0.01, 10)) as producer:
+            await producer.add_whole([("d", b"x")] * 7)
+            for _ in range(3):
+                # Trying again must not eat up what it waits for.
+                with pytest.raises(Refused) as refused:
+                    await producer.add_whole([("d", b"x")] * 4)
+                assert refused.value.retry_after_s in {99, 100}
+            await producer.add_whole([("d", b"x")] * 3)
+            assert stored(redis_server, "d") == 10
+
+    asyncio.run(run())
+
+
+def test_a_server_that_forgot_the_script_is_told_again(redis_server: RedisServer) -> None:
+    async def run() -> None:
+        async with producing(redis_server, Limit(10, 50)) as producer:
+            await producer.add("d", b"x")
+            redis_server.command("SCRIPT", "FLUSH")
+            await producer.add("d", b"x")
+            redis_server.command("SCRIPT", "FLUSH")
+            await producer.add_many([("d", b"x"), ("e", b"x")])
+            assert stored(redis_server, "d") == 3
+
+    asyncio.run(run())
+
+
+def test_without_scripts_the_workers_own_count_holds() -> None:
+    with valkey("--rename-command", "EVALSHA", "", "--rename-command", "EVAL", "") as server:
+
+        async def run() -> None:
+            async with producing(server, Limit(0.01, 20)) as producer:
+                assert await flood(producer, 30) == 20
+                surplus = await producer.add_many([("e", b"x")] * 25)
+                assert list(surplus.places) == list(range(20, 25))
+                assert stored(server, "d") == 20
+
+        asyncio.run(run())
+
+
+def test_a_full_redis_is_503_and_charges_nothing() -> None:
+    with valkey("--maxmemory-policy", "noeviction") as server:
+
+        async def run() -> None:
+            async with producing(server, Limit(0.01, 20)) as producer:
+                await producer.add("d", b"x")
+                server.command("CONFIG", "SET", "maxmemory", "1")
+                with pytest.raises((Overloaded, hiredis.ReplyError)):
+                    await producer.add("d", b"x")
+                with pytest.raises(Overloaded):
+                    await producer.add_many([("e", b"x")] * 3)
+                server.command("CONFIG", "SET", "maxmemory", "0")
+                # 19 of d's 20 are left in Redis: the failure was not charged there.
+                assert await flood(producer, 30) == 19
+                assert stored(server, "d") == 20
+
+        asyncio.run(run())
+
+
+def test_over_http(redis_server: RedisServer) -> None:
+    fix = {"latitude": 1.0, "longitude": 2.0}
+    limits = {"RATE_FIXES_PER_S": "0.5", "RATE_BURST": "5"}
+    with (
+        ingest(REDIS_URL=redis_server.url, **limits) as server,
+        httpx.Client(base_url=server.url) as api,
+    ):
+        wait_until(lambda: api.get("/health").status_code == 200)
+        path = "/api/v1/drivers/d/location"
+        found = [api.post(path, json=fix).status_code for _ in range(7)]
+        assert found == [202] * 5 + [429] * 2
+        answer = api.post(path, json=fix)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert 1 <= int(answer.headers["retry-after"]) <= 2
+        assert answer.headers["ratelimit-policy"] == '"driver";q=5;w=10'
+        assert answer.headers["ratelimit"].startswith('"driver";r=0;t=')
+        fixes = [{**fix, "driver_id": "e"} for _ in range(7)]
+        fixes[1]["latitude"] = 91
+        answer = api.post("/api/v1/drivers/locations", json=fixes)
+        assert answer.status_code == 202
+        body = answer.json()
+        assert (body["accepted"], body["rejected"]) == (5, 2)
+        assert [(e["index"], e["field"]) for e in body["errors"]] == [(1, "latitude"), (6, "rate")]
+        assert int(answer.headers["retry-after"]) >= 1
+        assert api.post("/api/v1/drivers/locations", json=fixes).status_code == 429

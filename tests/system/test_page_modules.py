@@ -1,0 +1,185 @@
+"""The pages' pure modules, in the engine that runs them."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import any_browser
+from tests.stack import Stack
+
+FIX = (
+    "{driverId: 'd', orderId: null, latitude: 1, longitude: 2, speed: null, heading: null,"
+    " accuracy: null, atMs: %d}"
+)
+STATE = "m.INITIAL"
+# What happened to the page, and the state that the customer sees. Times in ms; old after 60 s.
+STORIES = {
+    "": "connecting",
+    "opened": "waiting",
+    "opened fix": "live",
+    "opened fix wait": "old",
+    "opened fix lost": "reconnecting",
+    "opened fix lost connecting": "reconnecting",
+    "opened fix lost opened": "live",
+    "opened fix lost lost lost": "reconnecting",
+    # Sockets are blocked where requests get through and they do not.
+    "lost found lost found": "reconnecting",
+    "lost found lost found lost found": "live",
+    "lost nothing lost nothing lost nothing": "waiting",
+    "lost found lost found lost found unreachable": "reconnecting",
+    "lost found lost found lost found lost": "live",
+    # A network that was down says nothing about sockets.
+    "lost lost lost unreachable lost found": "reconnecting",
+    "lost lost nothing": "reconnecting",
+    "full": "busy",
+    "full nothing": "busy",
+    "lost overloaded": "busy",
+    "full opened": "waiting",
+    "opened fix ended": "ended",
+    "opened fix closed-4000": "ended",
+    "opened fix ended lost opened fix": "ended",
+    "lost over": "ended",
+    "opened closed-4003": "expired",
+    "lost unknown": "expired",
+    "lost forbidden": "denied",
+    "opened closed-1008": "denied",
+    "opened closed-4242": "denied",
+    "opened closed-3999": "reconnecting",
+    "invalid": "invalid",
+}
+EVENTS = {
+    "opened": "{type: 'opened'}",
+    "connecting": "{type: 'connecting'}",
+    "fix": "{type: 'fix', fix: %s}" % (FIX % 1_000),
+    "lost": "{type: 'closed', code: 1006, livedMs: 0}",
+    "full": "{type: 'closed', code: 1013, livedMs: 0}",
+    "ended": "{type: 'ended'}",
+    "invalid": "{type: 'invalid'}",
+    "found": "{type: 'answered', status: 200, detail: '', fix: %s}" % (FIX % 900),
+    "nothing": "{type: 'answered', status: 404, detail: 'the order has no position', fix: null}",
+    "over": "{type: 'answered', status: 404, detail: 'tracking … has ended', fix: null}",
+    "unknown": "{type: 'answered', status: 401, detail: '', fix: null}",
+    "forbidden": "{type: 'answered', status: 403, detail: '', fix: null}",
+    "overloaded": "{type: 'answered', status: 503, detail: '', fix: null}",
+    "unreachable": "{type: 'answered', status: 0, detail: '', fix: null}",
+}
+CASES: list[tuple[str, str, Any]] = [
+    ("core/age.js", "[0.4, 4.9, 60, 7300, 90000, 2e5].map(m.ageText)",
+     ["just now", "4 s ago", "1 min ago", "2 h ago", "1 day ago", "2 days ago"]),
+    ("core/age.js", "[-5, 3200, 61e3].map(m.waitText)", ["now", "4 s", "2 min"]),
+    ("core/age.js", "[m.speedText(null), m.speedText(31.6)]", [None, "32 km/h"]),
+    ("core/age.js", "[4.6, 1240, null].map(m.accuracyText)", ["±5 m", "±1.2 km", None]),
+    ("core/age.js", "[0, 1234567, null].map(m.countText)", ["0", "1\u202f234\u202f567", "\u2013"]),
+    ("core/backoff.js", ("[0, 1, 3, 30].map(n => m.retryDelayMs(n, {random: () => 0.999999}))"
+     ".map(Math.round)"), [500, 1000, 4000, 15000]),
+    ("core/backoff.js", "m.retryDelayMs(9, {random: () => 0})", 250),
+    ("core/backoff.js", "m.retryDelayMs(0, {busy: true, random: () => 0.5})", 2500),
+    ("core/backoff.js", "[0, 0.5].map(r => m.jittered(1000, () => r))", [750, 1000]),
+    ("core/geo.js", "[[350, 10], [10, 350], [0, 180], [90, 90]].map(p => m.shortestArc(...p))",
+     [20, -20, 180, 0]),
+    ("core/geo.js", ("Math.round(m.distanceM({latitude: 0, longitude: 179.5},"
+     " {latitude: 0, longitude: -179.5}) / 1000)"), 111),
+    ("core/geo.js", ("m.between({latitude: 0, longitude: 179},"
+     " {latitude: 2, longitude: -179}, 0.75)"),
+     {"latitude": 1.5, "longitude": -179.5}),
+    ("core/geo.js", "[0, 44, 359.9, 292.6].map(m.direction)",
+     ["north", "north-east", "north", "north-west"]),
+    ("core/geo.js", ("Math.round(m.bearing({latitude: 0, longitude: 0},"
+     " {latitude: 0, longitude: -1}))"), 270),
+    ("core/glide.js", ("[0, 500, 1000, 5000].map(t => m.placeAt(m.newGlide("
+     "{latitude: 0, longitude: 0, heading: 350}, {latitude: 1, longitude: 2, heading: 20},"
+     " 1000, 0), t)).map(p => [p.latitude, p.longitude, p.heading, p.done])"),
+     [[0, 0, 350, False], [0.5, 1, 20, False], [1, 2, 20, True], [1, 2, 20, True]]),
+    ("core/glide.js", ("[[null, 900], [900, 1100], [1000, 1e6], [300, 0]]"
+     ".map(p => m.nextDurationMs(...p))"), [900, 1000, 10000, 250]),
+    # 1.1 km: in a second nobody drives it, in a minute everybody may.
+    ("core/glide.js", ("[1, 60].map(s => m.isJump({latitude: 0, longitude: 0},"
+     " {latitude: 0.01, longitude: 0}, s))"), [True, False]),
+    ("core/glide.js", ("[m.headingOf({heading: 12}, null, null),"
+     " m.headingOf({heading: null, latitude: 0, longitude: 1}, {latitude: 0, longitude: 0}, 5),"
+     " m.headingOf({heading: null, latitude: 0, longitude: 0}, {latitude: 0, longitude: 0}, 5)]"
+     ".map(Math.round)"), [12, 90, 5]),
+    ("core/link.js", ("['/track/a.b_c:d-1', '/track/', '/track', '/track/a%20b',"
+     " '/track/%E0%A4%A'].map(m.orderOf).map(o => o.id)"), ["a.b_c:d-1", None, None, None, None]),
+    ("core/link.js", "['', '#token=abc.d-e_f', '#token=', '#token=a%20b'].map(m.tokenOf)",
+     [None, "abc.d-e_f", "", ""]),
+    ("core/link.js", "[m.protocolsFor(null), m.protocolsFor('t')]",
+     [["fleetline.v1"], ["fleetline.v1", "bearer.t"]]),
+    ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
+     " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
+    # Dated an hour ahead: it counts as of its arrival.
+    ("core/fix.js", ("m.readFix({latitude: 1, longitude: 2, recorded_at: '1970-01-01T01:00:09Z',"
+     " received_at: '1970-01-01T00:00:09Z'}).atMs"), 9000),
+    ("core/mercator.js", "m.boxOf({west: 170, south: -10, east: 200, north: 95})",
+     "170,-10,-160,90"),
+    ("core/mercator.js", "m.boxOf({west: -300, south: -80, east: 300, north: 80})",
+     "-180,-80,180,80"),
+    ("core/mercator.js", ("[m.project({latitude: 0, longitude: 0}),"
+     " m.project({latitude: 89, longitude: 180})].map(p => [p.x, Math.round(p.y * 1e6)])"),
+     [[0.5, 500000], [1, 0]]),
+    ("map/health.js", "m.healthView(0, null).tone", "bad"),
+    ("map/health.js", "m.healthView(200, {status: 'ok'}).parts", []),
+    ("map/health.js", ("m.slowest([{shard: 0, backlog: 1, pending: 2}, {shard: 1, backlog: 9},"
+     " {shard: 2, backlog: null, pending: null}]).shard"), 1),
+    ("map/health.js", ("(v => [v.tone, v.parts.map(p => p.tone), v.numbers.at(-1)])(m.healthView("
+     "200, {status: 'degraded', redis: 'up', database: 'down', backlog: 5, dead_letters: 2,"
+     " shards: [{shard: 0, backlog: 5, pending: 0, consumer: 'up'}]}))"),
+     ["warn", ["good", "bad", "good"], ["Dead letters", "2"]]),
+    ("map/rate.js", ("(r => { r.add(10, 500); r.add(10, 5200);"
+     " return [r.perSecond(5400), r.perSecond(5600), r.perSecond(99999)]; })(new m.Rate(0))"),
+     [4, 2, 0]),
+]  # fmt: skip
+
+
+browser = pytest.fixture(scope="module")(any_browser)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, stack_session: Stack) -> Page:
+    """A page that connects to nothing, from which modules can be imported."""
+    page = browser.new_page()
+    page.goto(f"{stack_session.url}/track/")
+    return page
+
+
+def evaluate(page: Page, module: str, expression: str) -> Any:
+    """The value of an expression over a module's names, as JSON knows it."""
+    return json.loads(
+        page.evaluate(
+            f"""async () => {{
+              const script = document.querySelector("script[type=module]").src;
+              const m = await import(new URL("../{module}", script));
+              return JSON.stringify({expression});
+            }}"""
+        )
+    )
+
+
+@pytest.mark.parametrize(("module", "expression", "expected"), CASES)
+def test_pure_functions(page: Page, module: str, expression: str, expected: Any) -> None:
+    assert evaluate(page, module, expression) == expected
+
+
+@pytest.mark.parametrize(("story", "mode"), STORIES.items())
+def test_what_the_customer_sees_after(page: Page, story: str, mode: str) -> None:
+    state, now_ms = STATE, 2_000
+    for word in story.split():
+        if word == "wait":
+            now_ms += 61_000
+            continue
+        code = word.removeprefix("closed-")
+        event = EVENTS.get(word, f"{{type: 'closed', code: {code}, livedMs: 9e3}}")
+        state = f"m.reduce({state}, {event})"
+    assert evaluate(page, "track/state.js", f"m.modeOf({state}, {now_ms}, 60)") == mode
+
+
+def test_nothing_older_is_shown_after_something_newer(page: Page) -> None:
+    newer, older = FIX % 2_000, FIX % 1_000
+    for first, second in ((newer, older), (older, newer)):
+        state = (
+            f"m.reduce(m.reduce({STATE}, {{type: 'fix', fix: {first}}}),"
+            f" {{type: 'fix', fix: {second}}})"
+        )
+        assert evaluate(page, "track/state.js", f"{state}.fix.atMs") == 2_000

@@ -1,0 +1,125 @@
+"""The document as such: complete, valid, readable."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from falcon.inspect import inspect_routes
+
+from common.access.policy import ALLOWED, Action
+from common.settings import load_settings
+from ingest.app import create_app
+from ingest.openapi.document import OPERATIONS, build
+from ingest.openapi.reading import render
+
+DOCUMENT = build(load_settings(_env_file=None), auth=True)
+
+
+def find(value: Any, key: str) -> list[Any]:
+    """Every value under `key`, however deep."""
+    if isinstance(value, dict):
+        own = [value[key]] if key in value else []
+        return own + [hit for inner in value.values() for hit in find(inner, key)]
+    return [hit for inner in value for hit in find(inner, key)] if isinstance(value, list) else []
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in find(DOCUMENT, "$ref"):
+        target: Any = DOCUMENT
+        for name in reference.removeprefix("#/").split("/"):
+            target = target[name]
+
+
+def test_patterns_are_ones_that_browsers_know() -> None:
+    patterns = set(find(DOCUMENT, "pattern"))
+    assert patterns == {r"^[A-Za-z0-9._:\-]{1,64}$"}
+
+
+def test_every_action_has_an_operation_that_names_its_roles() -> None:
+    asked = {operation.action for operation in OPERATIONS}
+    assert asked >= set(Action)
+    text = DOCUMENT["paths"]["/api/v1/drivers/nearby"]["get"]["description"]
+    assert all(role in text for role in ALLOWED[Action.FIND_DRIVERS])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_examples_fit_their_schemas(operation: Any) -> None:
+    described = DOCUMENT["paths"][operation.path][operation.method]
+    contents = [described.get("requestBody", {}).get("content", {})]
+    contents.extend(answer.get("content", {}) for answer in described["responses"].values())
+    for content in contents:
+        for media in content.values():
+            validate(media["schema"], media["example"])
+    for param in described.get("parameters", ()):
+        validate(param["schema"], param["example"])
+    names = set(re.findall(r"{(\w+)}", operation.path))
+    assert names == {p["name"] for p in described.get("parameters", ()) if p["in"] == "path"}
+    if operation.action is not None and not operation.open:
+        assert {"401", "403", "429"} <= set(described["responses"])
+
+
+def validate(schema: Any, example: object) -> None:
+    jsonschema_rs.Draft202012Validator({**schema, **DOCUMENT}).validate(example)
+
+
+def test_names_are_unique() -> None:
+    names = [operation.name for operation in OPERATIONS]
+    assert len(names) == len(set(names))
+
+
+def test_without_access_control_credentials_are_optional() -> None:
+    document = build(load_settings(_env_file=None), auth=False)
+    for operation in OPERATIONS:
+        security = document["paths"][operation.path][operation.method]["security"]
+        assert security == [] or security[0] == {}
+
+
+# What is served and not part of the API: the description's own pages.
+PAGES = re.compile(r"/openapi\.json|/docs(/.*)?|/redoc")
+
+
+def test_every_path_of_the_service_is_described() -> None:
+    app = create_app(load_settings(_env_file=None)).app
+    served = {
+        (route.path.rstrip("/"), method.method.lower())
+        for route in inspect_routes(app)
+        for method in route.methods
+        if not (method.internal or method.method == "HEAD" or PAGES.fullmatch(route.path))
+    }
+    described = {(o.path, o.method) for o in OPERATIONS if o.tag != "Live"}
+    assert served == described
+
+
+class Anchors(HTMLParser):
+    """Collects ids and links, and that what is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        found = dict(attrs)
+        self.ids.extend([found["id"]] if "id" in found else [])
+        self.links.extend([found["href"]] if tag == "a" else [])
+        if tag not in {"meta", "link"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_reading_view_is_whole() -> None:
+    parser = Anchors()
+    page = render(DOCUMENT).decode()
+    parser.feed(page)
+    assert parser.open == []
+    assert len(parser.ids) == len(set(parser.ids))
+    assert {link[1:] for link in parser.links if link.startswith("#")} <= set(parser.ids)
+    for operation in OPERATIONS:
+        assert operation.name.lower() in parser.ids
+    assert "<script" not in page
+    assert "style=" not in page
