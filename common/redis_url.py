@@ -50,6 +50,10 @@ def parse_redis_url(url: str) -> RedisUrl:
         port = parts.port or 6379
     except ValueError as e:
         raise ConfigError(f"REDIS_URL: {e}") from None
+    try:
+        (parts.hostname or "").encode("idna")
+    except UnicodeError:
+        raise ConfigError("REDIS_URL: the host is not a host's name") from None
     query = parse_qs(parts.query)
     if parts.scheme not in ("redis", "rediss", "unix"):
         raise ConfigError("REDIS_URL must begin with redis://, rediss:// or unix://")

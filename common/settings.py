@@ -195,6 +195,11 @@ class Settings(BaseSettings):
             raise ValueError("BATCH_BODY_BYTES_MAX must not be below BODY_BYTES_MAX")
         if self.heartbeat_timeout_s < self.database_timeout_s + 2:
             raise ValueError("HEARTBEAT_TIMEOUT_S must exceed DATABASE_TIMEOUT_S by 2 s or more")
+        waits_ms = max(self.read_block_ms, self.history_linger_ms)
+        if self.heartbeat_timeout_s * 1000 < 2 * waits_ms:
+            raise ValueError(
+                "HEARTBEAT_TIMEOUT_S must be at least twice READ_BLOCK_MS and HISTORY_LINGER_MS"
+            )
         if self.pong_timeout_s >= self.ping_interval_s:
             raise ValueError("PONG_TIMEOUT_S must be below PING_INTERVAL_S")
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):

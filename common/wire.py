@@ -30,6 +30,8 @@ Reply = Any
 RECONNECT = Backoff(first_s=0.05, most_s=1.0)
 # How often overdue replies are looked for; what a deadline may overshoot.
 WATCH_EVERY_S = 0.1
+# A connection that lived this long was a good one: the next attempt comes at once.
+SETTLED_AFTER_S = 1.0
 # A connection that was idle this long is asked whether it lives, before a caller finds out.
 PING_AFTER_IDLE_S = 3.0
 # Count of replies that means: one reply, and not as a list.
@@ -94,6 +96,9 @@ class Link(asyncio.Protocol):
             self.fail(f"not a Redis reply: {e}")
 
     def _settle(self, reply: Reply) -> None:
+        if not self._waiting:
+            self.fail(f"a reply nobody asked for: {reply}")
+            return
         future, replies, size, _ = self._waiting[0]
         if replies:
             self._partial.append(reply)
@@ -106,6 +111,9 @@ class Link(asyncio.Protocol):
             return
         if isinstance(reply, hiredis.ReplyError):
             future.set_exception(reply)
+            if str(reply).startswith("READONLY"):
+                # A replica now: a new connection may find the new primary.
+                self.fail("the server became a read-only replica")
         else:
             future.set_result(reply)
 
@@ -212,14 +220,13 @@ class Wire:
         while True:
             try:
                 link = await self._connect()
-            except (OSError, Overloaded, hiredis.ReplyError, TimeoutError) as e:
+            except (OSError, Overloaded, hiredis.ReplyError, TimeoutError, UnicodeError) as e:
                 self._trouble.failed(error=str(e) or type(e).__name__)
                 self._tried.set()
                 await asyncio.sleep(RECONNECT.delay_s(attempt))
                 attempt += 1
                 continue
-            attempt = 0
-            self._trouble.healed()
+            connected_at = asyncio.get_running_loop().time()
             self.generation += 1
             self._link = link
             self._tried.set()
@@ -228,6 +235,12 @@ class Wire:
             finally:
                 self._link = None
                 link.fail("closed")
+            if asyncio.get_running_loop().time() - connected_at >= SETTLED_AFTER_S:
+                attempt = 0
+                self._trouble.healed()
+            else:
+                await asyncio.sleep(RECONNECT.delay_s(attempt))
+                attempt += 1
             self._trouble.failed(error=link.lost.result())
 
     async def _connect(self) -> Link:
@@ -247,4 +260,5 @@ class Wire:
     async def _watch(link: Link) -> None:
         while not link.lost.done():
             await asyncio.wait((link.lost,), timeout=WATCH_EVERY_S)
-            link.watch()
+            if not link.lost.done():
+                link.watch()

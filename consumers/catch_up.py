@@ -1,11 +1,9 @@
 """How large a page of pending entries to take, from how often they were delivered. Pure.
 
-Pages are only read while the database answers, so entries that were delivered again and again
-were in the hands of a worker that died. The more often, the smaller the page, until the entry
-that kills the process stands alone, and its neighbours are stored.
+A worker that could not store a page and lives says so (`Reader.forgive`), so entries that were
+delivered again and again were in the hands of a worker that died. The more often, the smaller
+the page, until the entry that kills the process stands alone, and its neighbours are stored.
 """
-
-from collections.abc import Sequence
 
 # Deliveries that are normal: the first one, and one after a restart.
 NORMAL_DELIVERIES = 3
@@ -13,15 +11,12 @@ NORMAL_DELIVERIES = 3
 ALONE_AFTER = NORMAL_DELIVERIES + 3
 
 
-def page_size(deliveries: Sequence[int], page_max: int) -> int:
-    """Entries to take next, where `deliveries` are those of the oldest pending, in order."""
-    if not deliveries:
-        return page_max
-    over = deliveries[0] - NORMAL_DELIVERIES
-    size = page_max if over <= 0 else max(1, page_max // 10 ** min(over, 9))
-    if deliveries[0] >= ALONE_AFTER:
-        size = 1
-    return min(size, page_max)
+def page_size(deliveries: int, page_max: int) -> int:
+    """Entries to take next, where the oldest pending one was delivered `deliveries` times."""
+    if deliveries >= ALONE_AFTER:
+        return 1
+    over = max(0, deliveries - NORMAL_DELIVERIES)
+    return max(1, page_max // int(10**over))
 
 
 def is_killer(deliveries: int, retries_max: int) -> bool:

@@ -25,6 +25,7 @@ class Kind(enum.Enum):
 # Longest prefix wins.
 BY_SQLSTATE = {
     "08": Kind.INFRASTRUCTURE,  # connection exception
+    "0A": Kind.INFRASTRUCTURE,  # not supported: by this server, whatever the row
     "22": Kind.RECORD,  # data exception: out of range, bad encoding
     "23": Kind.RECORD,  # integrity constraint violation
     "23505": Kind.DUPLICATE,  # unique violation
@@ -32,8 +33,7 @@ BY_SQLSTATE = {
     "28": Kind.INFRASTRUCTURE,  # not authorised: an operator's mistake, not the row's
     "3D000": Kind.INFRASTRUCTURE,  # the database does not exist (yet, or again)
     "40": Kind.INFRASTRUCTURE,  # rollback: serialisation failure, deadlock
-    "42501": Kind.INFRASTRUCTURE,  # insufficient privilege
-    "42P01": Kind.INFRASTRUCTURE,  # the table does not exist: not migrated yet
+    "42": Kind.INFRASTRUCTURE,  # schema, privileges: not migrated yet, or somebody's mistake
     "53": Kind.INFRASTRUCTURE,  # insufficient resources: disk full, too many connections
     "55": Kind.INFRASTRUCTURE,  # not in prerequisite state: locks, startup
     "57": Kind.INFRASTRUCTURE,  # operator intervention: shutdown, statement timeout

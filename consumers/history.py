@@ -7,7 +7,7 @@ list; either way an entry leaves the pending list only by being stored or by bei
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from common.backoff import Backoff
@@ -33,8 +33,6 @@ DATABASE_BACKOFF = Backoff(first_s=0.1, most_s=1.0)
 RECORD_RETRY_PAUSE_S = 0.01
 # Longest pause of the live loop for a history that keeps up but is busy; see `room`.
 ROOM_WAIT_S = 0.05
-# How many of the oldest pending entries are looked at to choose a page's size.
-DELIVERIES_LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class History:
         dead: DeadLetters,
         limits: HistoryLimits,
         progress: Progress,
+        confirm: Callable[[], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._sink = sink
@@ -66,6 +65,9 @@ class History:
         self._dead = dead
         self._limits = limits
         self._progress = progress
+        # Raises when the shard is somebody else's: before live state is written from a page.
+        self._confirm = confirm
+        self._in_hand = False
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
@@ -109,11 +111,14 @@ class History:
         To be called before anything new is read.
         """
         self._doubtful = await self._reader.last_delivered()
-        if not await self._reader.deliveries(1):
+        if not await self._reader.deliveries():
             self._ledger.keep_up()
 
     async def run(self) -> None:
         """Store until stopped. What cannot be stored by then stays pending in Redis."""
+        with contextlib.suppress(SinkUnavailable):
+            # A database that is set wrong is found out now, not at the first row.
+            await self._sink.ensure()
         while not (self._stopping.is_set() and (self._ledger.behind or not self._ledger.held)):
             self._progress.tick("history")
             try:
@@ -128,7 +133,16 @@ class History:
         if self._ledger.behind:
             await self._store_page()
         elif entries := await self._collect():
-            await self._hold_and_store(entries)
+            self._in_hand = True
+            try:
+                await self._hold_and_store(entries)
+            finally:
+                self._in_hand = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether it believes that nothing is pending."""
+        return not (self._ledger.behind or self._ledger.held or self._in_hand)
 
     async def _collect(self) -> list[Entry]:
         """Wait for a full batch, but let no row linger."""
@@ -169,18 +183,24 @@ class History:
 
     async def _store_page(self) -> None:
         await self._sink.ensure()
-        self._healed()
         after = self._ledger.paged_through
-        oldest = await self._reader.deliveries(DELIVERIES_LOOKED_AT, after)
-        size = page_size([times for _, times in oldest], self._limits.rows)
-        if size == 1 and oldest and is_killer(oldest[0][1], self._limits.retries):
+        deliveries = await self._reader.deliveries(after)
+        size = page_size(deliveries, self._limits.rows)
+        if is_killer(deliveries, self._limits.retries):
             await self._bury_killer(after)
             return
         self._ledger.begin_page()
         page = await self._reader.read_own(size, after)
-        entries = await decode_entries(page, self._reader, self._dead)
-        await self._live.apply(entries)
-        await self._store(entries)
+        try:
+            entries = await decode_entries(page, self._reader, self._dead)
+            await self._confirm()
+            await self._live.apply(entries)
+            await self._store(entries)
+        except (SinkUnavailable, *REDIS_TROUBLE):
+            with contextlib.suppress(*REDIS_TROUBLE):
+                await self._reader.forgive([e.id for e in page])
+            raise
+        self._healed()
         self._ledger.end_page(page[-1].id if page else None, full=len(page) >= size)
 
     async def _bury_killer(self, after: bytes) -> None:
@@ -189,6 +209,7 @@ class History:
             error = "the worker died each time it was in its hands"
             letter = Letter(raw.id, payload, driver_in(payload), CRASHED, error, "", 0)
             await self._dead.bury([letter])
+            self._ledger.paged_through = raw.id
 
     async def _store(self, entries: Sequence[Entry]) -> None:
         if not entries:
@@ -212,6 +233,7 @@ class History:
             refused = await store_others(store, rows, e)
         refused = await self._retry(refused, store)
         buried = await self._bury(refused, entries)
+        self._progress.tick("history")
         await self._reader.ack([e.id for e in entries if e.id not in buried])
         self._doubtful = settled
         self.stored += len(entries) - len(buried)

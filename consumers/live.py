@@ -6,6 +6,7 @@ driver, and written as soon as Redis takes it; what is published is published on
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 
 import hiredis
 
@@ -17,7 +18,9 @@ from common.wire import Command, Reply, Wire
 from consumers.entry import Entry
 from consumers.moves import (
     driver_moves,
+    drop_oldest,
     fleet_message,
+    late_orders,
     order_commands,
     order_moves,
     publish_commands,
@@ -27,6 +30,8 @@ from consumers.newest import Newest, Time
 
 # Drivers that expire in one step: bounds how long a step holds up the live loop.
 EXPIRE_AT_ONCE = 1000
+# Moves written in one piece when Redis takes state again: bounds how long it holds up Redis.
+WRITE_AT_ONCE = 4000
 
 
 class Live:
@@ -43,6 +48,8 @@ class Live:
         self._orders = Newest(names_max)
         self._drivers_unwritten: dict[str, Entry] = {}
         self._orders_unwritten: dict[str, Entry] = {}
+        self._unpublished: dict[str, Entry] = {}
+        self._names_max = names_max
         self._refused = Repeated(get("live"), "live.refused")
         # The live loop and the history's catching up both come here; one batch at a time.
         self._turn = asyncio.Lock()
@@ -58,21 +65,25 @@ class Live:
         await self._look_up(entries)
         drivers = driver_moves(entries, self._drivers)
         orders = order_moves(entries, self._orders)
-        # What was not written before goes along; a newer move takes its place.
+        # A newer move takes the place of one that could not be written before.
         self._drivers_unwritten |= drivers
         self._orders_unwritten |= orders
-        publish = publish_commands(orders)
-        if self._watched and drivers:
-            publish.append(("PUBLISH", self._fleet, fleet_message(drivers)))
-        await self._write(publish)
+        self._unpublished |= orders
+        await self._write(drivers, orders)
         self._drivers.trim()
         self._orders.trim()
+        for unwritten in (self._drivers_unwritten, self._orders_unwritten, self._unpublished):
+            drop_oldest(unwritten, self._names_max)
 
     async def retry(self) -> None:
-        """Write what Redis refused before, if there is any."""
+        """Write what Redis refused before, or what was lost with a connection, in pieces."""
         async with self._turn:
-            if self._drivers_unwritten or self._orders_unwritten:
-                await self._write([])
+            while self._drivers_unwritten or self._orders_unwritten or self._unpublished:
+                drivers = dict(islice(self._drivers_unwritten.items(), WRITE_AT_ONCE))
+                waiting = self._orders_unwritten or self._unpublished
+                orders = dict(islice(waiting.items(), WRITE_AT_ONCE))
+                if not await self._write(drivers, orders):
+                    return
 
     async def expire(self, before_ms: int) -> int:
         """Forget drivers not heard of since `before_ms`, some at a time. Returns how many."""
@@ -91,26 +102,38 @@ class Live:
                 )
         return len(gone)
 
-    async def _write(self, publish: list[Command]) -> None:
-        state = state_commands(self._drivers_unwritten, self._keys)
-        state += order_commands(self._orders_unwritten, self._order_ttl_s)
-        commands = [*state, *publish]
+    async def _write(self, drivers: dict[str, Entry], orders: dict[str, Entry]) -> bool:
+        """Write and publish these moves; whether Redis took the state."""
+        state = state_commands(drivers, self._keys)
+        state += order_commands(orders, self._order_ttl_s)
+        publish = publish_commands({o: e for o, e in orders.items() if o in self._unpublished})
+        if self._watched and drivers:
+            publish.append(("PUBLISH", self._fleet, fleet_message(drivers)))
+        commands: list[Command] = [*state, *publish]
         if not commands:
-            return
+            return True
         replies = await self._wire.send_many(commands)
+        # Published, also where the state was refused; only a lost connection leaves it open.
+        for name in orders:
+            self._unpublished.pop(name, None)
         errors = [r for r in replies[: len(state)] if isinstance(r, hiredis.ReplyError)]
         if errors:
             self._refused.failed(error=str(errors[0]), drivers=len(self._drivers_unwritten))
-            return
+            return False
         self._refused.healed()
-        self._drivers_unwritten.clear()
-        self._orders_unwritten.clear()
+        for name in drivers:
+            self._drivers_unwritten.pop(name, None)
+        for name in orders:
+            self._orders_unwritten.pop(name, None)
+        return True
 
     async def _look_up(self, entries: Sequence[Entry]) -> None:
         drivers = self._drivers.unknown(e.event.driver_id for e in entries)
         orders = self._orders.unknown(
             e.event.order_id for e in entries if e.event.order_id is not None
         )
+        # An order that went to another driver may have a newer fix in another shard.
+        orders += late_orders(entries)
         if drivers:
             reply = await self._wire.send("HMGET", self._keys.live, *drivers)
             _learn(self._drivers, drivers, reply)

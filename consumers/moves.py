@@ -4,7 +4,7 @@ A move is the newest event of a driver; an order's move is the newest event that
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from common.event import EPOCH, effective_time
 from common.keys import ShardKeys, order_key
@@ -15,6 +15,9 @@ from consumers.newest import Newest
 # Web Mercator's limit, which Redis' geo index shares: GEOADD refuses latitudes beyond it.
 # https://valkey.io/commands/geoadd/
 GEO_LATITUDE_MAX = 85.05112878
+
+# A phone that is online delivers a fix sooner than this; a queue that was offline does not.
+LATE_AFTER = timedelta(seconds=2)
 
 
 def driver_moves(entries: Iterable[Entry], newest: Newest) -> dict[str, Entry]:
@@ -75,6 +78,24 @@ def publish_commands(moves: Mapping[str, Entry]) -> list[Command]:
 def fleet_message(moves: Mapping[str, Entry]) -> bytes:
     """One message for operators' maps: a JSON array of the events that moved a driver."""
     return b"[" + b",".join(entry.payload for entry in moves.values()) + b"]"
+
+
+def late_orders(entries: Iterable[Entry]) -> list[str]:
+    """Orders of events that came `LATE_AFTER` or more after they were recorded, each once."""
+    return list(
+        {
+            entry.event.order_id: None
+            for entry in entries
+            if entry.event.order_id is not None
+            and entry.event.received_at - entry.event.recorded_at >= LATE_AFTER
+        }
+    )
+
+
+def drop_oldest(moves: dict[str, Entry], most: int) -> None:
+    """Forget the moves that wait longest, down to `most`: each is replaced by the next fix."""
+    for name in list(moves)[: max(0, len(moves) - most)]:
+        del moves[name]
 
 
 def epoch_ms(when: datetime) -> int:

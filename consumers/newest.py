@@ -26,8 +26,10 @@ class Newest:
         return list({name: None for name in names if name not in times})
 
     def learn(self, name: str, time: Time | None) -> None:
-        """Remember what was looked up, None when the name has no event yet; what is known stays."""
-        self._times.setdefault(name, time)
+        """Remember what was looked up, None when the name has no event yet; the newer one stays."""
+        known = self._times.setdefault(name, time)
+        if time is not None and (known is None or time > known):
+            self._times[name] = time
 
     def advance(self, name: str, time: Time) -> bool:
         """Whether `time` is newer than all before it; if so it is the newest from now on."""

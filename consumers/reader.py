@@ -70,6 +70,13 @@ class Reader:
             part = ids[start : start + IDS_PER_COMMAND]
             await self._wire.send("XACK", self._stream, self._group, *part)
 
+    async def forgive(self, ids: Sequence[bytes]) -> None:
+        """Count these as delivered once: whoever had them in hand is still alive."""
+        for start in range(0, len(ids), IDS_PER_COMMAND):
+            part = ids[start : start + IDS_PER_COMMAND]
+            claim = ("XCLAIM", self._stream, self._group, self._consumer, 0)
+            await self._wire.send(*claim, *part, "RETRYCOUNT", 1, "JUSTID")
+
     def say_lost(self, ids: Sequence[bytes]) -> None:
         """Say loudly that entries vanished before they were stored: somebody trimmed the stream."""
         _log.error("entries.lost", stream=self._stream, count=len(ids), first=ids[0].decode())
@@ -82,12 +89,20 @@ class Reader:
                 return id_order(group[b"last-delivered-id"])
         return (0, 0)
 
-    async def deliveries(self, count: int, after: bytes = b"0") -> list[tuple[bytes, int]]:
-        """The first `count` own pending entries after an id: id and how often it was delivered."""
+    async def deliveries(self, after: bytes = b"0") -> int:
+        """How often the first own pending entry after an id was delivered; 0 if there is none."""
         rows = await self._wire.send(
-            "XPENDING", self._stream, self._group, b"(" + after, "+", count, self._consumer
+            "XPENDING", self._stream, self._group, b"(" + after, "+", 1, self._consumer
         )
-        return [(row[0], row[3]) for row in rows]
+        return rows[0][3] if rows else 0
+
+    async def any_idle(self, idle_ms: int) -> bool:
+        """Whether an own pending entry was not touched for so long."""
+        rows = await self._wire.send(
+            *("XPENDING", self._stream, self._group, "IDLE", idle_ms, "-", "+", 1),
+            self._consumer,
+        )
+        return bool(rows)
 
     async def claim(self, idle_ms: int) -> int:
         """Take over entries that consumers other than this one left idle. Returns how many.

@@ -12,7 +12,6 @@ import faulthandler
 import signal
 import sys
 import time
-from datetime import UTC, datetime
 
 import uvloop
 from redis.exceptions import RedisError
@@ -29,10 +28,10 @@ from common.wire import Reply, Wire
 from consumers.dead_letter import DeadLetters
 from consumers.decode import decode_entries
 from consumers.history import History, HistoryLimits
+from consumers.keeper import Keeper
 from consumers.lease import Fenced, Lease
 from consumers.ledger import Ledger
 from consumers.live import Live
-from consumers.moves import epoch_ms
 from consumers.progress import Progress
 from consumers.reader import REDIS_TROUBLE, Reader, entries_of, is_group_missing
 from consumers.sink import Sink
@@ -41,9 +40,8 @@ from consumers.trim import trim
 # A reply that takes longer than this means that the connection is dead; far above any command.
 REDIS_REPLY_TIMEOUT_S = 5.0
 REDIS_BACKOFF = Backoff(first_s=0.05, most_s=1.0)
-KEEP_EVERY_S = 1.0
-# Entries of consumers that are gone are looked for this often; they wait a minute anyway.
-CLAIM_EVERY_S = 10.0
+# What is left of DRAIN_TIMEOUT_S for trimming, the lease and the interpreter's end.
+LEAVE_S = 2.0
 
 _log = get("worker")
 
@@ -86,6 +84,19 @@ class Worker:
                 retries=settings.max_retries,
             ),
             progress,
+            self._confirm_lease,
+        )
+
+        self._keeper = Keeper(
+            self._wire,
+            self._lease,
+            self._reader,
+            self._live,
+            self._history,
+            self._dead,
+            stream=self._keys.stream,
+            idle_ms=settings.pending_message_timeout,
+            ttl_s=settings.location_ttl,
         )
 
     def _connection(self, shard: int, timeout_s: float) -> Wire:
@@ -101,17 +112,18 @@ class Worker:
         await self._wire.start()
         await self._reads.start()
         try:
-            await self._take_lease()
+            if not await self._take_lease():
+                return
             with contextlib.suppress(*REDIS_TROUBLE):
                 await self._reader.ensure_group()
                 await self._history.begin()
             async with asyncio.TaskGroup() as loops:
                 live = loops.create_task(self._live_loop(), name="live")
                 history = loops.create_task(self._history.run(), name="history")
-                keeper = loops.create_task(self._keeper_loop(), name="keeper")
+                keeper = loops.create_task(self._keeper.run(), name="keeper")
                 await asyncio.wait((live,))
                 self._history.stop()
-                await asyncio.wait((history,), timeout=self._settings.drain_timeout_s)
+                await asyncio.wait((history,), timeout=self._drain_s)
                 history.cancel()
                 keeper.cancel()
             await self._tidy_up()
@@ -125,21 +137,31 @@ class Worker:
             await trim(self._wire, self._keys.stream)
             await self._lease.release()
 
-    async def _take_lease(self) -> None:
+    @property
+    def _drain_s(self) -> float:
+        """Time for the open batch: less than the supervisor's deadline for all of us."""
+        return max(self._settings.drain_timeout_s - LEAVE_S, self._settings.drain_timeout_s / 2)
+
+    async def _take_lease(self) -> bool:
+        """Wait for the shard; False when the worker is stopped before it has it."""
         attempt = 0
+        checked = False
         while not self._stopping.is_set():
             self._progress.tick("live")
             self._progress.tick("history")
             try:
-                await check_meta(self._settings.redis_url, self._settings.shards)
+                if not checked:
+                    await check_meta(self._settings.redis_url, self._settings.shards)
+                    checked = True
                 holder = await self._lease.acquire()
                 if holder is None:
-                    return
+                    return True
                 self._trouble.failed(error=f"the shard is held by {holder}")
             except (*REDIS_TROUBLE, RedisError, OSError) as e:
                 self._trouble.failed(error=str(e))
             await self._pause(REDIS_BACKOFF.delay_s(attempt))
             attempt += 1
+        return False
 
     async def _live_loop(self) -> None:
         attempt = 0
@@ -167,9 +189,8 @@ class Worker:
         many = len(page) * 2 > self._settings.batch_events_max
         if many and not self._stopping.is_set():
             self._reading = self._begin_read()
-        if not self._lease.fresh:
-            await self._lease.renew()
         if page:
+            await self._confirm_lease()
             entries = await decode_entries(page, self._reader, self._dead)
             await self._live.apply(entries)
             self._history.offer(entries)
@@ -181,37 +202,15 @@ class Worker:
             self._settings.batch_events_max, self._settings.read_block_ms
         )
 
+    async def _confirm_lease(self) -> None:
+        if not self._lease.fresh:
+            await self._lease.renew()
+
     async def _mend(self, error: Exception) -> None:
         if is_group_missing(error):
             with contextlib.suppress(*REDIS_TROUBLE):
                 await self._reader.ensure_group()
                 await self._history.begin()
-
-    async def _keeper_loop(self) -> None:
-        claim_at = 0.0
-        while True:
-            try:
-                await self._lease.renew()
-                await self._keep()
-                if time.monotonic() >= claim_at:
-                    claim_at = time.monotonic() + CLAIM_EVERY_S
-                    await self._collect_strays()
-            except REDIS_TROUBLE as e:
-                _log.debug("keeper.waiting", error=str(e))
-            await asyncio.sleep(KEEP_EVERY_S)
-
-    async def _collect_strays(self) -> None:
-        claimed = await self._reader.claim(self._settings.pending_message_timeout)
-        if claimed or self._dead.left:
-            self._dead.left = False
-            self._history.fall_behind()
-
-    async def _keep(self) -> None:
-        await self._live.retry()
-        await self._live.ask_watched()
-        before_ms = epoch_ms(datetime.now(UTC)) - self._settings.location_ttl * 1000
-        await self._live.expire(before_ms)
-        await trim(self._wire, self._keys.stream)
 
     async def _pause(self, seconds: float) -> None:
         if seconds <= 0:

@@ -145,7 +145,8 @@ class Child:
         self._process = None
         self._close_heartbeat()
         if self.spec.pid_file is not None:
-            self.spec.pid_file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.spec.pid_file.unlink(missing_ok=True)
         return status
 
     def _close_heartbeat(self) -> None:

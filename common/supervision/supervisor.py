@@ -7,6 +7,7 @@ was killed; everything stops under one shrinking deadline; a second stop signal 
 import os
 import selectors
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -225,7 +226,7 @@ class Supervisor:
         child.restarts += 1
         try:
             child.spawn()
-        except (OSError, FleetlineError) as e:
+        except (OSError, subprocess.SubprocessError, FleetlineError) as e:
             _log.error("child.not_started", child=child.spec.name, error=str(e))
             child.start_at_s = now_s + child.spec.policy.backoff.most_s
         else:

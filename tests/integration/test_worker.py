@@ -60,7 +60,7 @@ def test_shuffled_fixes_never_move_the_marker_back_and_all_are_stored(servers):
 
 def test_what_a_dead_worker_left_is_stored_once_and_first_comes_first(servers):
     async def main():
-        settings = worker_settings(*servers, history_linger_ms=60_000)
+        settings = worker_settings(*servers, history_linger_ms=5_000)
         async with shard(*servers) as it:
             async with crashing(settings):
                 await it.add(*[payload(s, driver=f"d{s % 3}") for s in range(50)])
@@ -112,7 +112,7 @@ def test_a_collision_in_the_middle_of_a_batch_stores_the_rest(servers):
 
 
 def test_entries_of_a_consumer_that_is_gone_are_taken_over(servers, monkeypatch):
-    monkeypatch.setattr("consumers.worker.CLAIM_EVERY_S", 0.1)
+    monkeypatch.setattr("consumers.keeper.CLAIM_EVERY_S", 0.1)
 
     async def main():
         async with shard(*servers) as it:

@@ -33,7 +33,9 @@ from consumers.failure import Kind, kind_of
         (TypeError("must be real number, not str"), Kind.RECORD),
         (OverflowError("date"), Kind.RECORD),
         (asyncpg.RaiseError("a trigger says no"), Kind.UNKNOWN),
-        (asyncpg.SyntaxOrAccessError("?"), Kind.UNKNOWN),
+        (asyncpg.UndefinedColumnError("renamed"), Kind.INFRASTRUCTURE),
+        (asyncpg.UndefinedFunctionError("not migrated"), Kind.INFRASTRUCTURE),
+        (asyncpg.FeatureNotSupportedError("here"), Kind.INFRASTRUCTURE),
         (KeyError("x"), Kind.UNKNOWN),
     ],
 )
