@@ -5,8 +5,9 @@ forbidden there): the plain XADD that follows decides alone whether a fix is acc
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import hiredis
 
@@ -46,11 +47,14 @@ class LimitedProducer(Producer):
         self._terms = (*terms, ENTRY_FIELD)
         self._unscripted = Repeated(get("ingest"), "rate.local")
 
-    async def add(self, driver_id: str, event: bytes) -> bytes:
-        """Add one event; its message id. Raises `Refused` (429), `Overloaded`."""
+    def add(self, driver_id: str, event: bytes) -> Coroutine[Any, Any, bytes]:
+        """Add one event; its message id. Raises `Refused` (429), `Overloaded` when awaited."""
+        if self.rates.spend(driver_id):
+            return super().add(driver_id, event)
+        return self._add_asking(driver_id, event)
+
+    async def _add_asking(self, driver_id: str, event: bytes) -> bytes:
         rates = self.rates
-        if rates.spend(driver_id):
-            return await super().add(driver_id, event)
         if wait_s := rates.wait_s(driver_id):
             raise rates.too_fast(wait_s)
         shard = shard_of(driver_id, self._shards)

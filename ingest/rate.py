@@ -20,8 +20,8 @@ from common.errors import Refused
 V = TypeVar("V", int, float)
 
 SCRIPT = (Path(__file__).with_name("rate.lua")).read_bytes()
-# Fixes charged ahead: the script's cost is spread over 17. More gains nothing that can be measured.
-LEASE_FIXES = 16
+# Fixes charged ahead: the script's cost is spread over 33. More gains nothing that can be measured.
+LEASE_FIXES = 32
 # A lease is at most this part of the burst, so that nobody can tell; small bursts get none.
 LEASE_SHARE = 64
 # Drivers with a lease or a refusal that one worker remembers; the rest asks Redis again.

@@ -25,6 +25,8 @@ BATCH_FIXES_MAX = 40
 BATCH_SHARE = 0.08
 SENT_TWICE_SHARE = 0.02
 SENT_LATER_SHARE = 0.01
+# An answer is due by then, unless ingest itself is frozen.
+LATE_S = 2.0
 # Each watched order gets a fix this often, so a longest gap means something.
 WATCHED_EVERY_S = 0.2
 
@@ -47,6 +49,9 @@ class Load:
         self.statuses: Counter[int] = Counter()
         self.longest_202_s = 0.0
         self.longest_503_s = 0.0
+        # (seconds it took, when it began, status) of answers that came later than promised.
+        self.late: list[tuple[float, float, int]] = []
+        self._began_s = time.monotonic()
         # Fixes that may never be taken and were, or the other way round.
         self.misjudged: list[str] = []
 
@@ -126,6 +131,9 @@ class Load:
             answer = await caller.post("/api/v1/drivers/locations", _many(fixes))
         if answer is not None:
             self.statuses[answer.status] += 1
+            if answer.took_s > LATE_S:
+                at_s = time.monotonic() - answer.took_s - self._began_s
+                self.late.append((answer.took_s, at_s, answer.status))
         if answer is not None and answer.status in {202, 422}:
             self._settle(fixes, answer)
             return

@@ -13,6 +13,8 @@ from tests.faults.verdict import Verdict
 from tests.faults.watchers import Seen
 
 MB = 1_048_576
+# Late answers in the table: enough to find what was done to ingest then.
+LATE_SHOWN = 12
 LAWS = (
     "lost",
     "doubled",
@@ -49,6 +51,7 @@ def print_report(finished: Round) -> None:
     verdict, load = finished.verdict, finished.load
     worst = max(finished.seen, key=lambda seen: max(seen.gaps, default=(0.0, 0.0)))
     gaps = [f"{gap_s:.1f} s at {from_s:.0f} s" for gap_s, from_s in sorted(worst.gaps)[::-1]]
+    late = [f"{took_s:.1f} s at {at_s:.0f} s" for took_s, at_s, _ in sorted(load.late)[::-1]]
     table = Table(title=f"chaos, seed {finished.seed}", box=None, show_header=False)
     for what, count in sorted(finished.done.items()):
         table.add_row(what, str(count))
@@ -64,6 +67,7 @@ def print_report(finished: Round) -> None:
         ("answers", ", ".join(f"{n} x {s}" for s, n in sorted(load.statuses.items()))),
         ("longest 202", f"{load.longest_202_s:.2f} s"),
         ("longest 503", f"{load.longest_503_s:.2f} s"),
+        ("answers after more than 2 s", f"{len(late)}: {', '.join(late[:LATE_SHOWN])}"),
         ("live frames seen", sum(seen.frames for seen in finished.seen)),
         ("longest gaps in live frames", ", ".join(gaps)),
         ("quiet after the load", f"{finished.quiet_s:.1f} s"),

@@ -46,12 +46,7 @@ CREDENTIALS = {
 }
 CELLS = [
     pytest.param(
-        method,
-        path,
-        body,
-        role,
-        whose,
-        role in allowed,
+        (method, path, body, role, whose, role in allowed),
         id=f"{method} {path} {body} {role} {whose}",
     )
     for method, path, body, own, others in ENDPOINTS

@@ -1,6 +1,7 @@
 """The front door's configuration, and drivers that move."""
 
 import random
+from dataclasses import replace
 
 from deploy.gateway.render import Door, address, render
 from deploy.traffic import CENTRE, REACH_DEG, make_drivers
@@ -17,6 +18,15 @@ def test_all_names_are_filled_in_and_dollars_stay() -> None:
     assert "$http_upgrade" in text
     assert "error_page 502 504 =503 @unavailable;" in text
     assert "@@" not in text
+
+
+def test_tls_is_said_only_with_a_certificate() -> None:
+    closed = render(replace(DOOR, tls=True))
+    assert "listen 127.0.0.1:1 ssl backlog" in closed
+    assert "ssl_certificate tls/cert.pem;" in closed
+    assert "Strict-Transport-Security" in closed
+    assert "ssl" not in render(DOOR)
+    assert "Strict-Transport-Security" not in render(DOOR)
 
 
 def test_addresses() -> None:
