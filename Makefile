@@ -2,6 +2,8 @@
 # PYTHON names the interpreter the virtual environment is made from (3.11 or newer).
 PYTHON ?= python3
 ARGS ?=
+# Tests mostly wait for processes, so two at a time fit two cores.
+JOBS ?= 2
 BIN := .venv/bin
 
 .PHONY: up test check bench chaos format clean
@@ -11,7 +13,7 @@ up: .venv/run.stamp
 	@exec $(BIN)/fleetline up $(ARGS)
 
 test: .venv/dev.stamp
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

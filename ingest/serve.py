@@ -12,6 +12,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from common import log
+from common.access.gate import open_gate
 from common.errors import EXIT_CONFIG, ConfigError
 from common.meta import check_meta
 from common.process import die_with_parent
@@ -33,6 +34,8 @@ def run(settings: Settings) -> int:
     die_with_parent()
     log.configure("ingest", settings.log_level)
     try:
+        # Only a look at what the workers will read: the key file, for one.
+        open_gate(settings)
         asyncio.run(_check(settings))
     except ConfigError as e:
         log.get("ingest").error("config.wrong", error=str(e))

@@ -81,10 +81,12 @@ def test_a_fix_without_a_time_gets_the_servers(api: httpx.Client, store: Any) ->
     assert before <= stored.recorded_at == stored.received_at <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("stamp", [time.time(), time.time() * 1000, int(time.time())])
+@pytest.mark.parametrize("form", ["seconds", "milliseconds", "whole seconds"])
 def test_epoch_seconds_and_milliseconds_are_times(
-    api: httpx.Client, store: Any, stamp: float
+    api: httpx.Client, store: Any, form: str
 ) -> None:
+    now = time.time()
+    stamp = {"seconds": now, "milliseconds": now * 1000, "whole seconds": int(now)}[form]
     assert (
         api.post("/api/v1/drivers/d/location", json={**FIX, "recorded_at": stamp}).status_code
         == 202
