@@ -111,6 +111,9 @@ def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpd
     except MALFORMED as e:
         return InvalidUpdate(f"the body is not JSON: {e}", status=400)
     faults = tuple(_faults(value, kind))
+    if not faults:
+        # A name given twice, once wrong: the last one counts here, any counted there.
+        return InvalidUpdate("a value is out of range")
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
 
 
@@ -125,15 +128,15 @@ def _faults(value: dict[str, msgspec.Raw], kind: type[LocationUpdate]) -> list[F
             msgspec.json.decode(value[field.name], type=field.type)
         except MALFORMED as e:
             faults.append(Fault(field.name, _detail(field.name, str(e))))
-    return faults or [Fault("", "a value is out of range")]
+    return faults
 
 
 def _detail(name: str, message: str) -> str:
-    if "regex" in message:
+    if "regex" in message or name in {"driver_id", "order_id"}:
         return "must be 1-64 of A-Z a-z 0-9 . _ : -"
     if name == "recorded_at":
         return "must be RFC 3339 with an offset, epoch seconds or epoch milliseconds"
-    return message.split(" - at `", maxsplit=1)[0]
+    return message.split(" - at `", maxsplit=1)[0].replace(" | null", "").replace("`", "")
 
 
 def is_id(text: str) -> bool:
@@ -159,9 +162,9 @@ def recorded_time(stamp: Timestamp, now: datetime, limits: TimeLimits) -> dateti
     except (OverflowError, ValueError) as e:
         raise _bad_time("is not a time") from e
     if (when - now).total_seconds() > limits.future_max_s:
-        raise _bad_time(f"lies more than {limits.future_max_s:g} s in the future")
+        raise _bad_time(f"lies more than {limits.future_max_s:.0f} s in the future")
     if (now - when).total_seconds() > limits.age_max_s:
-        raise _bad_time(f"is older than {limits.age_max_s:g} s")
+        raise _bad_time(f"is older than {limits.age_max_s:.0f} s")
     return when
 
 

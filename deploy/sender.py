@@ -7,6 +7,7 @@ carries its `recorded_at`, so what was already taken is not stored twice.
 
 import http.client
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Sender:
         *,
         token: str = "",
         sleep: Callable[[float], None] = time.sleep,
+        say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -68,6 +70,8 @@ class Sender:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._sleep = sleep
+        self._say = say
+        self._host = parts.netloc.rpartition("@")[2]
         self._backoff = Backoff(0.1, 2.0)
         self.totals = Totals()
 
@@ -113,6 +117,8 @@ class Sender:
             except (OSError, http.client.HTTPException) as e:
                 self._connection.close()
                 trouble = str(e) or type(e).__name__
+            if attempt == 0:
+                self._say(f"{self._host} does not take fixes now ({trouble}); trying again")
             if time.monotonic() + wait_s > deadline_s:
                 raise Unreachable(f"gave up after {PATIENCE_S:g} s: {trouble}")
             attempt += 1

@@ -54,7 +54,7 @@ def _send(
     turn = 0
     while until_s is None or time.monotonic() < until_s:
         now_s = time.monotonic()
-        due = int((now_s - begin_s) * rate) - sent
+        due = int((now_s - begin_s) * rate) + 1 - sent
         if due > max(BODY_FIXES_MAX, rate):
             sent += due - int(rate)
             due = int(rate)

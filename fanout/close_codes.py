@@ -34,7 +34,7 @@ TRY_LATER: Final = Close(1013, "try again later", reconnect=True)
 # The order is done. Nothing will ever come again.
 TRACKING_ENDED: Final = Close(4000, "tracking ended", reconnect=False)
 # The token that opened this socket expired or was revoked; a new one may open another.
-TOKEN_EXPIRED: Final = Close(4003, "token expired", reconnect=False)
+TOKEN_EXPIRED: Final = Close(4003, "token expired or revoked", reconnect=False)
 
 CLOSES: Final = (
     GOING_AWAY,

@@ -58,7 +58,7 @@ class Access:
     ) -> None:
         """Raise `Refused` (403) unless `principal` may do that."""
         if self.on and not allowed(principal, action, driver_id=driver_id, order_id=order_id):
-            raise Refused(403, f"a {principal.role} may not {action.value}")
+            raise Refused(403, f"the role {principal.role} may not {action.value}")
 
     def may(self, req: falcon.asgi.Request, action: Action) -> bool:
         """Whether `req` shows it may; for answers that only differ in what they tell."""

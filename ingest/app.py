@@ -135,6 +135,9 @@ class Ingest:
         """An ASGI application; hands on Falcon's coroutine rather than awaiting it in another."""
         if scope["type"] != "http":
             return self.app(scope, receive, send)  # type: ignore[arg-type]
+        if scope["http_version"] == "1":
+            # Granian's word for HTTP/1.0, which Falcon does not know.
+            scope["http_version"] = "1.0"
         body = scope[SCOPE_KEY] = Body(receive, self._waiting)
         return self.app(scope, body, send)  # type: ignore[arg-type]
 

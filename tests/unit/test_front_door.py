@@ -16,7 +16,7 @@ def test_all_names_are_filled_in_and_dollars_stay() -> None:
     text = render(DOOR)
     assert "listen 127.0.0.1:1 " in text
     assert "$http_upgrade" in text
-    assert "error_page 502 504 =503 @unavailable;" in text
+    assert "error_page 502 504 =503 /.error/503;" in text
     assert "@@" not in text
 
 

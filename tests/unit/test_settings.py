@@ -51,4 +51,5 @@ def test_the_example_file_lists_every_setting_with_its_comment():
 
 def _text(name):
     default = Settings.model_fields[name].default
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    whole = isinstance(default, float) and default == int(default)
+    return str(int(default) if whole else default)
