@@ -22,8 +22,6 @@ SCOPE_KEY = "fleetline.body"
 JSON = "application/json"
 # How often late bodies are looked for; what their deadline may overshoot.
 SWEEP_EVERY_S = 0.5
-# Instead of a first event that could not be read: `Body.rest` says 400.
-_BROKEN: Event = {"type": "http.disconnect"}
 # What Falcon is given instead of a first event that never came: it routes, the handler refuses.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
 
@@ -84,18 +82,12 @@ class Body:
         try:
             self.first = await awaited
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self.late:
-                self.first = _NOTHING
-            elif task is None or task.cancelling():
+            if not self.late:
                 raise
-            else:
-                # Nobody cancelled us: so Granian says that the chunks make no body.
-                self.first = _BROKEN
+            self.first = _NOTHING
         finally:
             self._waiting.bodies.pop(self, None)
-        # Falcon would not answer a request that is gone; this one waits for its refusal.
-        return self.first if self.first is not _BROKEN else _NOTHING
+        return self.first
 
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""

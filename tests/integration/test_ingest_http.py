@@ -82,9 +82,7 @@ def test_a_fix_without_a_time_gets_the_servers(api: httpx.Client, store: Any) ->
 
 
 @pytest.mark.parametrize("form", ["seconds", "milliseconds", "whole seconds"])
-def test_epoch_seconds_and_milliseconds_are_times(
-    api: httpx.Client, store: Any, form: str
-) -> None:
+def test_epoch_seconds_and_milliseconds_are_times(api: httpx.Client, store: Any, form: str) -> None:
     now = time.time()
     stamp = {"seconds": now, "milliseconds": now * 1000, "whole seconds": int(now)}[form]
     assert (

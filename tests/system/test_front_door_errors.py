@@ -59,8 +59,7 @@ def test_a_broken_chunked_body_is_a_bad_request(stack):
         b"POST /api/v1/drivers/d/location HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n"
     )
-    for port in (stack.port, stack.port + 8):
-        assert exchange(port, broken)[0] == 400
+    assert exchange(stack.port, broken)[0] == 400
 
 
 def test_an_ingest_that_hangs_is_said_in_time(stack):
