@@ -1,9 +1,6 @@
 """The ASGI application: what is built for one worker, and which path leads where."""
 
-import asyncio
 import gc
-import os
-import signal
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -40,9 +37,6 @@ from ingest.tracking import TrackingToken
 # (errors with tracebacks) may pile up to a few MB until then.
 COLLECT_AFTER = 50_000
 
-# How often a worker looks whether its main process is still there.
-FOLLOW_EVERY_S = 1.0
-
 Scope = MutableMapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -59,8 +53,6 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._parent_pid = os.getppid()
-        self._follower: asyncio.Task[None] | None = None
         self.wire = Wire(
             settings.redis_url,
             reply_timeout_s=settings.redis_reply_timeout_s,
@@ -94,7 +86,6 @@ class Worker:
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
         spare_the_collector()
-        self._follower = asyncio.create_task(self._leave_with_parent(), name="follow parent")
         await self.wire.start()
         await self.backlog.start()
         if self._watch is not None:
@@ -108,20 +99,6 @@ class Worker:
         if self._watch is not None:
             await self._watch.stop()
         await self.wire.close()
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
-
-    async def _leave_with_parent(self) -> None:
-        """Never serve on as an orphan.
-
-        The death signal normally ends us in order, but Granian loses one that comes between
-        setting its handlers and serving, and then hears no later one either.
-        """
-        while os.getppid() == self._parent_pid:  # noqa: ASYNC110 - the kernel sets no Event
-            await asyncio.sleep(FOLLOW_EVERY_S)
-        await asyncio.sleep(self.settings.drain_timeout_s)
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Ingest:

@@ -8,5 +8,5 @@ from ingest.app import create_app
 
 # Whoever imports this is a server's worker, whose main process knows nothing of Fleetline:
 # killed, it would leave its workers serving.
-set_parent_death_signal(signal.SIGTERM)
+set_parent_death_signal(signal.SIGKILL)
 app = create_app(load_settings())

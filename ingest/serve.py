@@ -78,7 +78,9 @@ def _load(settings: Settings) -> Ingest:
     # Until Granian sets its own, the handlers are the main process' and would swallow a signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    die_with_parent()
+    # SIGKILL, since Granian can hang in its own handler when another signal comes while it starts.
+    # Only a main process that was itself killed leaves its workers to the kernel.
+    die_with_parent(signal.SIGKILL)
     log.configure("ingest", settings.log_level)
     return create_app(settings)
 

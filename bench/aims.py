@@ -1,0 +1,108 @@
+"""What is aimed at, and whether a run met it. Pure: figures in, verdicts out.
+
+Aims are for two cores with the load generator on them. Ratios compare figures of one run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.result import Figure
+
+Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A bound on something that figures say. `most`: the value must not be above."""
+
+    label: str
+    unit: str
+    bound: float
+    most: bool
+    # Raises KeyError where a figure is missing, so the aim was not measured.
+    value: Callable[[Figures], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An aim with what was measured; None when it was not."""
+
+    aim: Aim
+    value: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it was met; None when it was not measured."""
+        if self.value is None:
+            return None
+        return self.value <= self.aim.bound if self.aim.most else self.value >= self.aim.bound
+
+    def text(self) -> str:
+        """met, missed, or not measured."""
+        return {True: "met", False: "**missed**", None: "not measured"}[self.met]
+
+
+def _value(key: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].value
+
+
+def _latency(key: str, name: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].latency_ms[name]
+
+
+def _ratio(key: str, other: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].value / found[other].value
+
+
+def _cpu(key: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].cpu_us_total()
+
+
+def _cpu_ratio(found: Figures) -> float:
+    ours, empty = found["ingest_one.direct"].cpu_us, found["ingest_one.empty"].cpu_us
+    return ours["ingest"] / empty["empty"]
+
+
+def _flat(found: Figures) -> float:
+    costs = [found[f"drain.{shards}"].cpu_us_total() for shards in (1, 2, 4, 8)]
+    return max(costs) / costs[0]
+
+
+AIMS = (
+    Aim("POST one: CPU of ingest ÷ empty Falcon handler", "times", 1.4, True, _cpu_ratio),
+    Aim("POST one: requests/s ÷ plain design", "times", 7, False,
+        _ratio("ingest_one.direct", "ingest_one.plain")),
+    Aim("POST many, 100 a body", "fixes/s", 120_000, False, _value("ingest_many.100")),
+    Aim("drain, one consumer", "fixes/s", 40_000, False, _value("drain.1")),
+    Aim("drain ÷ bare COPY", "times", 0.6, False, _ratio("drain.1", "drain.copy")),
+    Aim("drain ÷ plain worker", "times", 60, False, _ratio("drain.1", "drain.plain")),
+    Aim("fan-out", "frames/s", 60_000, False, _value("fanout.rate")),
+    Aim("fan-out ÷ plain design", "times", 5, False, _ratio("fanout.rate", "fanout_plain.rate")),
+    Aim("fan-out, memory a socket", "KB", 20, True, _value("fanout.memory")),
+    Aim("2,000/s: ingest p99, direct", "ms", 10, True, _latency("end_to_end.direct.ingest", "p99")),
+    Aim("2,000/s: POST → frame p50, direct", "ms", 5, True,
+        _latency("end_to_end.direct.frame", "p50")),
+    Aim("2,000/s: POST → frame p99, direct", "ms", 20, True,
+        _latency("end_to_end.direct.frame", "p99")),
+    Aim("2,000/s: POST → frame p99, through nginx", "ms", 30, True,
+        _latency("end_to_end.nginx.frame", "p99")),
+    Aim("sustained, POST one", "fixes/s", 8_000, False, _value("sustained.one")),
+    Aim("sustained, POST many", "fixes/s", 40_000, False, _value("sustained.many")),
+    Aim("whole path, POST one", "µs CPU a fix", 150, True, _cpu("sustained.one")),
+    Aim("whole path, POST many", "µs CPU a fix", 40, True, _cpu("sustained.many")),
+    Aim("CPU a fix of 1 to 8 shards ÷ of 1 shard", "times", 1.25, True, _flat),
+    Aim("current position p99", "ms", 1, True, _latency("reads.current", "p99")),
+    Aim("nearby, 50 of 10,000, p99", "ms", 5, True, _latency("reads.nearby_few", "p99")),
+    Aim("a day of one driver's route", "ms", 100, True, _value("reads.route")),
+)  # fmt: skip
+
+
+def judge(figures: Figures) -> list[Verdict]:
+    """Every aim with its value."""
+    verdicts = []
+    for aim in AIMS:
+        try:
+            verdicts.append(Verdict(aim, round(aim.value(figures), 2)))
+        except (KeyError, ZeroDivisionError):
+            verdicts.append(Verdict(aim, None))
+    return verdicts

@@ -1,0 +1,52 @@
+"""The database around a measurement: emptied before, counted after."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+T = TypeVar("T")
+TIMEOUT_S = 300.0
+
+Connection = asyncpg.Connection
+Work = Callable[[Connection], Awaitable[T]]
+
+
+def call(url: str, work: "Work[T]") -> T:
+    """Run `work` on a connection of its own."""
+
+    async def run() -> T:
+        connection = await asyncpg.connect(url, timeout=10, command_timeout=TIMEOUT_S)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close(timeout=5)
+
+    return asyncio.run(run())
+
+
+def clear(url: str) -> None:
+    """Empty the history, and write out what waits, so that no checkpoint falls into a scenario."""
+
+    async def work(connection: Connection) -> None:
+        await connection.execute("TRUNCATE locations")
+
+    async def checkpoint(connection: Connection) -> None:
+        await connection.execute("CHECKPOINT")
+
+    call(url, work)
+    # The embedded server trusts its superuser; a foreign one may not know him.
+    try:
+        call(url.replace("fleetline@", "postgres@", 1), checkpoint)
+    except (OSError, asyncpg.PostgresError):
+        return
+
+
+def rows(url: str) -> int:
+    """Rows in the history."""
+
+    async def work(connection: Connection) -> int:
+        return int(await connection.fetchval("SELECT count(*) FROM locations"))
+
+    return call(url, work)

@@ -1,0 +1,1 @@
+"""One file for each scenario: `NAME`, `TITLE`, `BOUND_S` and `run(bench) -> figures`."""

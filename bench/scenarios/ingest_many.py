@@ -1,0 +1,51 @@
+"""POST many: 10, 100 and 1,000 fixes a body, beside a bare pipelined XADD."""
+
+import time
+from collections.abc import Iterable
+
+from bench import accounting
+from bench.context import Bench, rate_figure
+from bench.fill import add_entries, events
+from bench.generator import Plan
+from bench.result import Figure
+
+NAME = "ingest_many"
+TITLE = "POST many: 10, 100, 1,000 a body; bare pipelined XADD"
+BOUND_S = 120.0
+CONNECTIONS = 16
+# Requests built beforehand, by fixes a body: about 40,000 fixes each.
+REQUESTS = {10: 4000, 100: 400, 1000: 40}
+
+
+def run(bench: Bench) -> Iterable[Figure]:
+    """Closed loops without consumers; the stream is emptied in between."""
+    stack = bench.stack
+    stack.reset()
+    yield _bare_xadd(bench)
+    for size, requests in REQUESTS.items():
+        stack.reset()
+        stack.start("ingest", backlog_max=100_000_000)
+        bench.warm(stack.settings.ingest_port)
+        plan = Plan(
+            stack.settings.ingest_port,
+            CONNECTIONS,
+            bench.pick(6.0, 2.0),
+            fixes_a_body=size,
+            requests=requests,
+            seed=bench.seed,
+        )
+        label = f"POST many, {size:,} a body"
+        yield rate_figure(f"ingest_many.{size}", label, bench.load(plan))
+    stack.stop_roles()
+
+
+def _bare_xadd(bench: Bench) -> Figure:
+    made = events(bench.seed, bench.pick(400_000, 100_000))
+    before, begin_s = bench.stack.cpu(), time.monotonic()
+    add_entries(bench.stack, made)
+    span_s = time.monotonic() - begin_s
+    cost = accounting.per_fix_us(before, bench.stack.cpu(), len(made))
+    return Figure(
+        "ingest_many.xadd", "bare pipelined XADD, 500 a write", len(made) / span_s, "fixes/s",
+        cpu_us=cost,
+    )  # fmt: skip
