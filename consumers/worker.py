@@ -208,6 +208,8 @@ class Worker:
 
     async def _mend(self, error: Exception) -> None:
         if is_group_missing(error):
+            # Flushed, evicted or restarted empty: what was not stored yet cannot be counted.
+            _log.error("group.lost", stream=self._keys.stream)
             with contextlib.suppress(*REDIS_TROUBLE):
                 await self._reader.ensure_group()
                 await self._history.begin()
