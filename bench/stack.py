@@ -102,13 +102,17 @@ class Stack:
         self.shards = shards
         with self.redis() as client:
             client.flushall()
-            # A log that grew in the scenario before is not rewritten in the middle of this one.
+
+            def rewritten() -> bool:
+                found = client.info("persistence")
+                return not (found["aof_rewrite_in_progress"] or found["aof_rewrite_scheduled"])
+
+            # A log that grew in the scenario before is not rewritten in the middle of this one;
+            # Redis may have begun to by itself.
+            what = "Redis did not rewrite its log"
+            wait_until(rewritten, ROLE_TIMEOUT_S, what)
             client.bgrewriteaof()
-            wait_until(
-                lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0,
-                ROLE_TIMEOUT_S,
-                "Redis did not rewrite its log",
-            )
+            wait_until(rewritten, ROLE_TIMEOUT_S, what)
         database.clear(self.database_url)
 
     def start(self, *roles: str, **settings: object) -> None:
