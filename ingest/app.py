@@ -18,6 +18,7 @@ from ingest.access import Access
 from ingest.apps.resource import Intake, resources
 from ingest.backlog import Backlog
 from ingest.body import SCOPE_KEY, Body, Receive, Waiting
+from ingest.fast_path import FastPath, is_post_one
 from ingest.health import PROBE_TIMEOUT_S, Alive, Health
 from ingest.history import History
 from ingest.limited import LimitedProducer
@@ -102,10 +103,13 @@ class Worker:
 
 
 class Ingest:
-    """Falcon behind a door that gives each request its `Body`."""
+    """Falcon behind a door that gives each request its `Body`, and answers good fixes itself."""
 
-    def __init__(self, app: falcon.asgi.App[Any, Any], body_timeout_s: float) -> None:
+    def __init__(
+        self, app: falcon.asgi.App[Any, Any], fast_path: FastPath, body_timeout_s: float
+    ) -> None:
         self.app = app
+        self._fast_path = fast_path
         self._waiting = Waiting(body_timeout_s)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -116,7 +120,13 @@ class Ingest:
             # Granian's word for HTTP/1.0, which Falcon does not know.
             scope["http_version"] = "1.0"
         body = scope[SCOPE_KEY] = Body(receive, self._waiting)
+        if is_post_one(scope):
+            return self._post_one(scope, body, send)
         return self.app(scope, body, send)  # type: ignore[arg-type]
+
+    async def _post_one(self, scope: Scope, body: Body, send: Send) -> None:
+        if not await self._fast_path.answer(scope, body, send):
+            await self.app(scope, body, send)  # type: ignore[arg-type]
 
 
 def create_app(settings: Settings) -> Ingest:
@@ -128,11 +138,12 @@ def create_app(settings: Settings) -> Ingest:
         middleware.append(falcon.CORSMiddleware(allow_origins=origins))
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=middleware)
     problem.install(app, worker.access)
-    _add_routes(app, worker)
-    return Ingest(app, settings.body_timeout_s)
+    location = _add_routes(app, worker)
+    fast_path = FastPath(location, worker.access, settings.body_bytes_max)
+    return Ingest(app, fast_path, settings.body_timeout_s)
 
 
-def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> None:
+def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> Location:
     settings, wire = worker.settings, worker.wire
     rooms = worker.backlog.rooms
     access = worker.access
@@ -185,3 +196,4 @@ def _add_routes(app: falcon.asgi.App[Any, Any], worker: Worker) -> None:
         app.add_route(path, page)
     app.add_route("/health", health)
     app.add_route("/health/live", Alive())
+    return location

@@ -22,6 +22,7 @@ SCOPE_KEY = "fleetline.body"
 JSON = "application/json"
 # How often late bodies are looked for; what their deadline may overshoot.
 SWEEP_EVERY_S = 0.5
+_UNREAD: Event = {}
 # What Falcon is given instead of a first event that never came: it routes, the handler refuses.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
 
@@ -67,16 +68,21 @@ class Waiting:
 class Body:
     """The body of one request, and the `receive` that Falcon calls for it."""
 
-    __slots__ = ("_receive", "_waiting", "begun_at", "first", "late")
+    __slots__ = ("_receive", "_waiting", "begun_at", "first", "late", "refused")
 
     def __init__(self, receive: Receive, waiting: Waiting) -> None:
         self._receive = receive
         self._waiting = waiting
         self.begun_at = monotonic()
         self.late = False
+        self.first: Event = _UNREAD
+        # Why what it says was not taken, when somebody tried before Falcon was asked.
+        self.refused: Exception | None = None
 
     async def __call__(self) -> Event:
-        """The first event, or nothing yet when it is late."""
+        """The first event, or nothing yet when it is late; the same one however often asked."""
+        if self.first is not _UNREAD:
+            return self.first
         awaited = self._receive()
         self._waiting.add(self, awaited)
         try:

@@ -1,6 +1,6 @@
 """`/api/v1/drivers/{driver_id}/location`: take one fix; show the current position.
 
-`on_post` is the hot path: no middleware, no timer, no second look at the bytes.
+`take` is the hot path: no middleware, no timer, no second look at the bytes.
 """
 
 import falcon
@@ -11,7 +11,7 @@ from common.access.policy import Action
 from common.errors import Fault, InvalidUpdate
 from common.event import Clock, TimeLimits, decode_update, encode_event, is_id, recorded_time
 from ingest.access import Access
-from ingest.body import read_json
+from ingest.body import SCOPE_KEY, Body, read_json
 from ingest.live import Live
 from ingest.producer import Producer
 
@@ -52,13 +52,23 @@ class Location:
         if access.on:
             access.require(access.principal(req), Action.SEND_FIX, driver_id=driver_id)
         require_id("driver_id", driver_id)
-        update = decode_update(await read_json(req, self._bytes_max))
+        body: Body = req.scope[SCOPE_KEY]
+        if body.refused is not None:
+            raise body.refused
+        resp.data = await self.take(driver_id, await read_json(req, self._bytes_max))
+        resp.status = falcon.HTTP_202
+
+    async def take(self, driver_id: str, data: bytes) -> bytes:
+        """Put the fix in `data` into its stream; the answer's body.
+
+        Raises `InvalidUpdate`, `Refused` (too fast), `Overloaded`.
+        """
+        update = decode_update(data)
         now = self._clock.take()
         recorded_at = recorded_time(update.recorded_at, now, self._limits)
         event = encode_event(driver_id, update, recorded_at, now)
         message_id = await self._producer.add(driver_id, event)
-        resp.status = falcon.HTTP_202
-        resp.data = b'{"status":"accepted","message_id":"%b","recorded_at":%b}' % (
+        return b'{"status":"accepted","message_id":"%b","recorded_at":%b}' % (
             message_id,
             orjson.dumps(recorded_at, option=orjson.OPT_UTC_Z),
         )

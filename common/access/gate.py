@@ -55,11 +55,17 @@ class Gate:
         self.used: dict[str, float] = {}
 
     def recall(self, header: str) -> Principal:
-        """Who sends this Authorization header; the hot path. Raises `Refused`, `Overloaded`."""
+        """Who sends this Authorization header. Raises `Refused`, `Overloaded`."""
+        return self.remembered(header) or self._learn(header)
+
+    def remembered(self, header: str) -> Principal | None:
+        """Who sends this Authorization header, if that is known by now; the hot path."""
         principal = self._known.get(header)
+        if principal is None:
+            return None
         now = time.time()
-        if principal is None or principal.expires_at <= now:
-            principal = self._learn(header)
+        if principal.expires_at <= now:
+            return None
         if principal.key_id:
             self.used[principal.key_id] = now
         return principal
@@ -92,6 +98,8 @@ class Gate:
         self._known.pop(header, None)
         principal = self.judge(credential_of(header))
         self._known[header] = principal
+        if principal.key_id:
+            self.used[principal.key_id] = time.time()
         if len(self._known) > self._credentials_max:
             self._known.popitem(last=False)
         return principal
