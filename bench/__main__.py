@@ -15,11 +15,12 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markdown import Markdown
 
-from bench import accounting, aims, readme, result, table
+from bench import accounting, aims, readme, result, summary, table
 from bench.context import Bench, LostFixes
 from bench.processes import Failed
 from bench.result import Figure, Outcome
 from bench.scenarios import (
+    access,
     drain,
     end_to_end,
     fanout,
@@ -41,7 +42,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        locust_users, timescale,
+        access, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.
@@ -175,7 +176,8 @@ def _report(
     console.print(Markdown(text))
     console.print(f"written: {path}, .md, {len(drawn)} plots", markup=False)
     if update_readme:
-        readme.update(ROOT, text, drawn)
+        section = summary.summary(table.where(found), by_key, verdicts)
+        readme.update(ROOT, section, text, drawn)
     lost = [outcome.name for outcome in outcomes if outcome.lost]
     failed = [outcome.name for outcome in outcomes if outcome.error]
     if lost:

@@ -63,6 +63,28 @@ def _cpu_ratio(found: Figures) -> float:
     return ours["ingest"] / empty["empty"]
 
 
+def _added(key: str, other: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].cpu_us["ingest"] - found[other].cpu_us["ingest"]
+
+
+def _more_cpu(key: str, other: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].cpu_us["ingest"] / found[other].cpu_us["ingest"]
+
+
+def _slower(key: str, other: str, name: str) -> Callable[[Figures], float]:
+    return lambda found: found[key].latency_ms[name] / found[other].latency_ms[name]
+
+
+def _off_limit(found: Figures) -> float:
+    flooder = found["access.flooder"]
+    return abs(flooder.value / float(flooder.totals["limit_per_s"]) - 1)
+
+
+def _refused_others(found: Figures) -> float:
+    keys = ("access.alone", "access.extra", "access.flood")
+    return float(sum(found[key].totals["refused_429"] for key in keys))
+
+
 def _flat(found: Figures) -> float:
     costs = [found[f"drain.{shards}"].cpu_us_total() for shards in (1, 2, 4, 8)]
     return max(costs) / costs[0]
@@ -94,6 +116,18 @@ AIMS = (
     Aim("current position p99", "ms", 1, True, _latency("reads.current", "p99")),
     Aim("nearby, 50 of 10,000, p99", "ms", 5, True, _latency("reads.nearby_few", "p99")),
     Aim("a day of one driver's route", "ms", 100, True, _value("reads.route")),
+    Aim("2,000/s: CPU of ingest, AUTH=on ÷ off", "times", 1.15, True,
+        _more_cpu("access.paced.closed", "access.paced.open")),
+    Aim("2,000/s: ingest p50, AUTH=on ÷ off", "times", 1.15, True,
+        _slower("access.paced.closed", "access.paced.open", "p50")),
+    Aim("POST one: a known token", "µs CPU more", 5, True,
+        _added("access.loop.closed", "access.loop.open")),
+    Aim("flooding driver: off its limit", "of it", 0.05, True, _off_limit),
+    Aim("flooding driver: 429s of others", "answers", 0, True, _refused_others),
+    Aim("others' p50 beside a flood ÷ beside as many others", "times", 1.05, True,
+        _slower("access.flood", "access.extra", "p50")),
+    Aim("others' p99 beside a flood ÷ beside as many others", "times", 1.1, True,
+        _slower("access.flood", "access.extra", "p99")),
 )  # fmt: skip
 
 

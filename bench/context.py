@@ -72,9 +72,14 @@ class Bench:
     def load(self, plan: generator.Plan, *, drain: bool = False) -> Load:
         """Run a generator. With `drain` the account ends when everything is stored."""
         talker = self.start_generator(plan)
+        return self.measure(talker, plan, drain=drain)
+
+    def measure(self, talker: Talker, plan: generator.Plan, *, drain: bool = False) -> Load:
+        """Let a generator go that is ready, once or for one of its rounds."""
         before = self.stack.cpu()
         talker.go()
-        report = generator.Report(**talker.report(plan.seconds + REPORT_SLACK_S))
+        timeout_s = plan.seconds + REPORT_SLACK_S
+        report = generator.Report(**talker.report(timeout_s, rounds=plan.rounds))
         if drain:
             self.stack.drained()
         after = self.stack.cpu()

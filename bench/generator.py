@@ -6,7 +6,7 @@ requests leave at a given rate whatever the answers do, and a latency begins whe
 its own CPU: where that was the limit, its figures are not the service's.
 
 Reads its plan (JSON) from standard input, says `ready`, waits for a line, and writes what it
-saw as one line of JSON.
+saw as one line of JSON. If the plan is for rounds it then waits for the next line.
 """
 
 import array
@@ -18,7 +18,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import uvloop
@@ -59,6 +59,12 @@ class Plan:
     trace: str = ""
     # Instead of fixes: paths to GET in turn.
     paths: list[str] = field(default_factory=list)
+    # All fixes are this one driver's.
+    driver_id: str = ""
+    # Driver id -> the token it sends.
+    tokens: dict[str, str] = field(default_factory=dict)
+    # After a round another may come, on new connections and where the requests had got to.
+    rounds: bool = False
 
 
 @dataclass(slots=True)
@@ -86,9 +92,9 @@ class Report:
 class Generator:
     """Sends what the plan says."""
 
-    def __init__(self, plan: Plan, requests: list[tuple[Pieces, int, int]]) -> None:
+    def __init__(self, plan: Plan, source: Iterator[tuple[Pieces, int, int]]) -> None:
         self._plan = plan
-        self._source = itertools.cycle(requests)
+        self._source = source
         self._connections: list[Connection] = []
         self._free: deque[Connection] = deque()
         self._due: deque[float] = deque()
@@ -118,6 +124,9 @@ class Generator:
         plan = self._plan
         self._clock_offset_s = time.time() - time.monotonic()
         used_s = _cpu_s()
+        if not self._connections:
+            # Another round: a server lets go of connections that idle between two.
+            await self.connect()
         self._begin_s = time.monotonic()
         self._measure_from_s = self._begin_s + plan.seconds * plan.warmup_share
         self._end_s = self._begin_s + plan.seconds
@@ -240,7 +249,10 @@ def build(plan: Plan) -> list[tuple[Pieces, int, int]]:
     source = fixes_of(plan)
     if plan.fixes_a_body == 1:
         singles = itertools.islice(source, plan.requests)
-        return [(one(fix, host), 1, is_first_order(fix)) for fix in singles]
+        token = plan.tokens.get
+        return [
+            (one(fix, host, token(fix.driver_id, "")), 1, is_first_order(fix)) for fix in singles
+        ]
     groups = group(source, plan.fixes_a_body, plan.requests)
     return [(many(g, host), len(g), sum(map(is_first_order, g))) for g in groups]
 
@@ -251,6 +263,8 @@ def fixes_of(plan: Plan) -> Iterator[Fix]:
         from deploy.trace import read_trace
 
         return recorded(plan.seed, plan.drivers, read_trace(Path(plan.trace)))
+    if plan.driver_id:
+        return (replace(fix, driver_id=plan.driver_id) for fix in streets(plan.seed, 1))
     return streets(plan.seed, plan.drivers)
 
 
@@ -266,11 +280,15 @@ def _cpu_s() -> float:
 
 async def _main() -> None:
     plan = Plan(**json.loads(sys.stdin.readline()))
-    generator = Generator(plan, build(plan))
+    source = itertools.cycle(build(plan))
+    generator = Generator(plan, source)
     await generator.connect()
     print("ready", flush=True)
-    sys.stdin.readline()
-    print(json.dumps(asdict(await generator.run())), flush=True)
+    while sys.stdin.readline():
+        print(json.dumps(asdict(await generator.run())), flush=True)
+        if not plan.rounds:
+            return
+        generator = Generator(plan, source)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ def stamp_of(epoch_s: float) -> bytes:
     return b"%.6f" % epoch_s
 
 
-def one(fix: Fix, host: str) -> Pieces:
-    """POST one."""
+def one(fix: Fix, host: str, token: str = "") -> Pieces:
+    """POST one, with a token if there is one."""
     body = _open(fix.values())
     path = f"/api/v1/drivers/{fix.driver_id}/location"
-    return (_head(path, host, len(body) + STAMP_BYTES + 1) + body, b"}")
+    return (_head(path, host, len(body) + STAMP_BYTES + 1, token) + body, b"}")
 
 
 def many(fixes: Sequence[Fix], host: str) -> Pieces:
@@ -54,8 +54,9 @@ def _open(values: dict[str, object]) -> bytes:
     return orjson.dumps(values)[:-1] + b',"recorded_at":'
 
 
-def _head(path: str, host: str, size: int) -> bytes:
+def _head(path: str, host: str, size: int, token: str = "") -> bytes:
+    credential = f"Authorization: Bearer {token}\r\n" if token else ""
     return (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {size}\r\n\r\n"
+        f"{credential}Content-Length: {size}\r\n\r\n"
     ).encode()

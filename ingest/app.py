@@ -136,7 +136,9 @@ def create_app(settings: Settings) -> Ingest:
     middleware: list[Any] = [worker]
     if origins := parse_origins("CORS_ORIGINS", settings.cors_origins):
         middleware.append(falcon.CORSMiddleware(allow_origins=origins))
-    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=middleware)
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
+        middleware=middleware, response_type=problem.TypedResponse
+    )
     problem.install(app, worker.access)
     location = _add_routes(app, worker)
     fast_path = FastPath(location, worker.access, settings.body_bytes_max)

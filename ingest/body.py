@@ -23,7 +23,7 @@ JSON = "application/json"
 # How often late bodies are looked for; what their deadline may overshoot.
 SWEEP_EVERY_S = 0.5
 _UNREAD: Event = {}
-# What Falcon is given instead of a first event that never came: it routes, the handler refuses.
+# What Falcon is given instead of a first event that is none: it routes, the handler refuses.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
 
 
@@ -80,9 +80,13 @@ class Body:
         self.refused: Exception | None = None
 
     async def __call__(self) -> Event:
-        """The first event, or nothing yet when it is late; the same one however often asked."""
+        """The first event, however often asked; nothing yet when it is late or was not to be read.
+
+        Granian says of a broken chunk that the sender is gone. Falcon would answer nothing at all
+        then, and Granian 500 in its place; so Falcon goes on, and `rest` refuses.
+        """
         if self.first is not _UNREAD:
-            return self.first
+            return self.first if self.first.get("type") == "http.request" else _NOTHING
         awaited = self._receive()
         self._waiting.add(self, awaited)
         try:
@@ -93,7 +97,7 @@ class Body:
             self.first = _NOTHING
         finally:
             self._waiting.bodies.pop(self, None)
-        return self.first
+        return self.first if self.first["type"] == "http.request" else _NOTHING
 
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""
@@ -102,7 +106,9 @@ class Body:
             async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
                 while True:
                     if event["type"] != "http.request":
-                        raise falcon.HTTPBadRequest(description="the body ended early")
+                        raise falcon.HTTPBadRequest(
+                            description="the body ended early, or is not well-formed"
+                        )
                     part = event.get("body", b"")
                     size += len(part)
                     if size > bytes_max:

@@ -47,6 +47,11 @@ class LimitedProducer(Producer):
         self._terms = (*terms, ENTRY_FIELD)
         self._unscripted = Repeated(get("ingest"), "rate.local")
 
+    def require_pace(self, driver_id: str) -> None:
+        """Raise `Refused` (429) while the driver's next fix is known not to be due."""
+        if wait_s := self.rates.known_wait_s(driver_id):
+            raise self.rates.too_fast(wait_s)
+
     def add(self, driver_id: str, event: bytes) -> Coroutine[Any, Any, bytes]:
         """Add one event; its message id. Raises `Refused` (429), `Overloaded` when awaited."""
         if self.rates.spend(driver_id):

@@ -63,6 +63,7 @@ class Location:
 
         Raises `InvalidUpdate`, `Refused` (too fast), `Overloaded`.
         """
+        self._producer.require_pace(driver_id)
         update = decode_update(data)
         now = self._clock.take()
         recorded_at = recorded_time(update.recorded_at, now, self._limits)

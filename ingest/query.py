@@ -118,8 +118,10 @@ def read_route_query(params: Params, now: datetime) -> RouteQuery:
     end = reader.time("end_time") or now
     start = reader.time("start_time") or _before(end)
     limit = reader.integer("limit", ROUTE_POINTS, 1, ROUTE_POINTS_MAX)
-    form = reader.text("format") or "json"
-    if form not in ROUTE_FORMATS:
+    form = reader.text("format")
+    if form is None:
+        form = "json"
+    elif form not in ROUTE_FORMATS:
         reader.fault("format", f"must be one of {', '.join(ROUTE_FORMATS)}")
     cursor = reader.text("cursor")
     after = None

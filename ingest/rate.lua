@@ -13,6 +13,8 @@ local now = time[1] * 1000000 + time[2]
 local lease, interval, span = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local given = #ARGV - 5
 local arrival = math.max(now, tonumber(redis.call('GET', KEYS[1])) or 0)
+-- Further ahead than a burst: the clock has stepped back. Nobody is kept out until it is there again.
+if arrival > now + span then arrival = now end
 local free = math.floor((now + span - arrival) / interval)
 local added = math.max(0, math.min(given, free))
 -- More than the burst can never fit at once: then what fits.

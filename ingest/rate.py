@@ -81,6 +81,12 @@ class Rates:
             del self._refused[driver_id]
         return max(0.0, wait_s)
 
+    def known_wait_s(self, driver_id: str) -> float:
+        """`wait_s` of a driver that holds no lease either: whether its next fix is refused."""
+        if driver_id not in self._refused or self._leases.get(driver_id):
+            return 0.0
+        return self.wait_s(driver_id)
+
     def note(self, driver_id: str, *, leased: int, refused_us: float | None) -> None:
         """What Redis said: a lease, or the time until the next fix."""
         if leased:

@@ -64,6 +64,8 @@ def run(settings: Settings) -> int:
         log_level=LogLevels.warning,
         log_access=False,
         respawn_failed_workers=True,
+        # "Killing worker-1 after it refused to gracefully stop" may be said of one that has gone:
+        # two threads of Granian wait for the same process, and only one of them learns its end.
         workers_kill_timeout=max(1, math.ceil(settings.drain_timeout_s)),
     )
     try:

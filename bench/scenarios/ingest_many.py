@@ -1,8 +1,14 @@
-"""POST many: 10, 100 and 1,000 fixes a body, beside a bare pipelined XADD."""
+"""POST many: 10, 100 and 1,000 fixes a body, beside a bare pipelined XADD.
+
+Once more with a recorded bus line instead of made-up streets: every driver starts somewhere else
+on it. Longer numbers and longer ways between fixes; the cost should be the same.
+"""
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
+import deploy
 from bench import accounting
 from bench.context import Bench, rate_figure
 from bench.fill import add_entries, events
@@ -15,6 +21,7 @@ BOUND_S = 120.0
 CONNECTIONS = 16
 # Requests built beforehand, by fixes a body: about 40,000 fixes each.
 REQUESTS = {10: 4000, 100: 400, 1000: 40}
+RECORDED = Path(deploy.__file__).parent / "examples" / "liverpool_bus_route14.csv"
 
 
 def run(bench: Bench) -> Iterable[Figure]:
@@ -22,21 +29,28 @@ def run(bench: Bench) -> Iterable[Figure]:
     stack = bench.stack
     stack.reset()
     yield _bare_xadd(bench)
-    for size, requests in REQUESTS.items():
-        stack.reset()
-        stack.start("ingest", backlog_max=100_000_000)
-        bench.warm(stack.settings.ingest_port)
-        plan = Plan(
-            stack.settings.ingest_port,
-            CONNECTIONS,
-            bench.pick(6.0, 2.0),
-            fixes_a_body=size,
-            requests=requests,
-            seed=bench.seed,
-        )
-        label = f"POST many, {size:,} a body"
-        yield rate_figure(f"ingest_many.{size}", label, bench.load(plan))
+    for size in REQUESTS:
+        yield _posted(bench, size, f"ingest_many.{size}", f"POST many, {size:,} a body")
+    label = "POST many, 100 a body, recorded bus line"
+    yield _posted(bench, 100, "ingest_many.recorded", label, trace=str(RECORDED))
     stack.stop_roles()
+
+
+def _posted(bench: Bench, size: int, key: str, label: str, trace: str = "") -> Figure:
+    stack = bench.stack
+    stack.reset()
+    stack.start("ingest", backlog_max=100_000_000)
+    bench.warm(stack.settings.ingest_port)
+    plan = Plan(
+        stack.settings.ingest_port,
+        CONNECTIONS,
+        bench.pick(6.0, 2.0),
+        fixes_a_body=size,
+        requests=REQUESTS[size],
+        seed=bench.seed,
+        trace=trace,
+    )
+    return rate_figure(key, label, bench.load(plan))
 
 
 def _bare_xadd(bench: Bench) -> Figure:

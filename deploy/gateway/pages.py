@@ -155,7 +155,6 @@ def _headers(csp: str) -> str:
     return "\n            ".join(
         (
             f'add_header Content-Security-Policy "{csp}" always;',
-            'add_header X-Content-Type-Options "nosniff" always;',
             'add_header Referrer-Policy "no-referrer" always;',
             'add_header Permissions-Policy "geolocation=(), camera=(), microphone=()" always;',
         )

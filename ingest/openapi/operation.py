@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from common.access.policy import ALLOWED, Action, Scope
+from ingest.problem import title_of
 
 Schema = dict[str, Any]
 # From a type to its schema, or a reference to it.
@@ -162,7 +162,7 @@ def error_response(status: int) -> Schema:
     """The shared answer for a failure."""
     example: Schema = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": title_of(status),
         "status": status,
         "detail": ERRORS[status],
     }

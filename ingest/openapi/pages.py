@@ -56,7 +56,6 @@ class Page:
         resp.set_header("cache-control", self._cache_control)
         resp.set_header("content-security-policy", POLICY)
         resp.set_header("referrer-policy", "no-referrer")
-        resp.set_header("x-content-type-options", "nosniff")
         resp.set_header("vary", "accept-encoding")
         if "gzip" in (req.get_header("accept-encoding") or ""):
             resp.set_header("content-encoding", "gzip")

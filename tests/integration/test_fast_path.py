@@ -38,7 +38,7 @@ CASES: dict[str, tuple[str, bytes, dict[str, str]]] = {
 
 def seen(answer: httpx.Response) -> tuple[int, dict[str, str], Any]:
     """What must be the same: not the message's id, the time, or what a browser is told."""
-    body = answer.json() if answer.content else None
+    body: Any = answer.json() if answer.content else None
     if answer.status_code == 202:
         body = {**body, "message_id": "", "recorded_at": ""}
     elif body:

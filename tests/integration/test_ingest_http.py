@@ -43,6 +43,7 @@ def put_live(store: Any, driver_id: str, *, age_s: float = 0.0) -> bytes:
 def assert_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     found: dict[str, Any] = answer.json()
     assert {"type", "title", "status", "detail"} <= set(found)
     assert found["status"] == status

@@ -175,6 +175,7 @@ def test_pages_are_served_from_here_under_a_strict_policy(
     answer = described.get(path)
     assert answer.status_code == falcon.http_status_to_code(falcon.HTTP_200)
     assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-encoding"] == "gzip"
     assert "unsafe" not in POLICY
     assert described.get(path, headers={"accept-encoding": "identity"}).text == answer.text

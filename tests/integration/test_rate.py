@@ -162,11 +162,22 @@ def test_over_http(redis_server: RedisServer) -> None:
         path = "/api/v1/drivers/d/location"
         found = [api.post(path, json=fix).status_code for _ in range(7)]
         assert found == [202] * 5 + [429] * 2
-        answer = api.post(path, json=fix)
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert 1 <= int(answer.headers["retry-after"]) <= 2
-        assert answer.headers["ratelimit-policy"] == '"driver";q=5;w=10'
-        assert answer.headers["ratelimit"].startswith('"driver";r=0;t=')
+        # An Origin leads through Falcon: both ways are worded alike.
+        for headers in ({}, {"origin": "http://elsewhere"}):
+            answer = api.post(path, json=fix, headers=headers)
+            assert answer.json() == {
+                "type": "about:blank",
+                "title": "Too Many Requests",
+                "status": 429,
+                "detail": "this driver sends more than 0.5 fixes a second",
+            }
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert 1 <= int(answer.headers["retry-after"]) <= 2
+            assert answer.headers["ratelimit-policy"] == '"driver";q=5;w=10'
+            assert answer.headers["ratelimit"].startswith('"driver";r=0;t=')
+            # What a flooding driver sends is not even looked at.
+            assert api.post(path, content=b"{", headers=headers).status_code == 429
         fixes = [{**fix, "driver_id": "e"} for _ in range(7)]
         fixes[1]["latitude"] = 91
         answer = api.post("/api/v1/drivers/locations", json=fixes)

@@ -35,6 +35,22 @@ def test_fixes_are_seen_by_those_who_watch(stack: Stack, tmp_path: Path) -> None
     assert 0 < frames.latency_ms["p50"] < 10_000
 
 
+def test_a_generator_takes_rounds_that_lie_apart(stack: Stack, tmp_path: Path) -> None:
+    plan = generator.Plan(
+        stack.port, 2, 0.4, rate=100, requests=10, driver_id="bench-rounds", rounds=True
+    )
+    talker = Talker("bench.generator", asdict(plan), tmp_path / "generator.log")
+    try:
+        for _ in range(2):
+            talker.go()
+            posts = generator.Report(**talker.report(20, rounds=True))
+            assert posts.statuses == {"202": posts.requests}
+            assert posts.requests > 30
+    finally:
+        talker.close()
+    assert stack.request("GET", "/api/v1/drivers/bench-rounds/location")[0] == 200
+
+
 def test_a_scenario_leaves_a_result_and_no_process(tmp_path: Path) -> None:
     done = subprocess.run(
         (

@@ -48,6 +48,22 @@ def test_odd_requests_are_refused_with_a_problem(stack, request_bytes, status):
     assert status != 405 or "get" in headers["allow"]
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/health", b"/health/gateway", b"/docs", b"/openapi.json", b"/map", b"/assets/config.json",
+        b"/nowhere", b"/api/v1/drivers/none/location", b"/api/v1/drivers/%00/route",
+        b"/api/v1/drivers/orders/o/driver-location",
+    ],
+)  # fmt: skip
+def test_every_answer_forbids_guessing_its_type_once(stack, target):
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as sock:
+        sock.sendall(get(target))
+        head = sock.makefile("rb").read().lower().partition(b"\r\n\r\n")[0]
+    assert head.count(b"\r\nx-content-type-options: nosniff") == 1
+    assert head.count(b"\r\nreferrer-policy:") <= 1
+
+
 def test_http_1_0_is_spoken(stack):
     for port in (stack.port, stack.port + 8):
         found, _, body = exchange(port, get(b"/health/live", version=b"HTTP/1.0"))
@@ -59,7 +75,10 @@ def test_a_broken_chunked_body_is_a_bad_request(stack):
         b"POST /api/v1/drivers/d/location HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n"
     )
-    assert exchange(stack.port, broken)[0] == 400
+    for port in (stack.port, stack.port + 8):
+        found, headers, body = exchange(port, broken)
+        assert (found, headers["content-type"]) == (400, "application/problem+json")
+        assert json.loads(body)["title"] == "Bad Request"
 
 
 def test_an_ingest_that_hangs_is_said_in_time(stack):

@@ -10,6 +10,7 @@ from bench.generator import Report
 from bench.readme import BEGIN, END, put
 from bench.result import Figure, Outcome
 from bench.scenarios.sustained import trouble
+from bench.summary import summary
 from bench.table import aims, figures, number
 
 
@@ -88,6 +89,18 @@ def test_the_readme_gets_one_block():
     once = put("# F\n\ntext\n", "one")
     assert once == f"# F\n\ntext\n\n## Benchmarks\n\n{BEGIN}\none\n{END}\n"
     assert put(once, "two") == once.replace("one", "two")
+
+
+def test_the_readme_compares_what_was_measured():
+    found = {
+        "drain.1": Figure("drain.1", "drain", 40_000, "fixes/s"),
+        "drain.plain": Figure("drain.plain", "plain worker", 800, "fixes/s"),
+        "drain.copy": Figure("drain.copy", "bare COPY", 300_000, "fixes/s"),
+    }
+    text = summary("here", found, judge(found))
+    assert "| **40,000 fixes/s** | 800 fixes/s | 300,000 fixes/s (bare COPY) |" in text
+    assert "fan-out" not in text
+    assert "1 of 3 aims were met" in text
 
 
 def report(**changes):

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from bench.payload import STAMP_BYTES, get, many, one, stamp_of
+from bench.scenarios.access import new_tokens
 from bench.workload import (
     BLOCK_M,
     BLOCKS,
@@ -20,6 +21,9 @@ from bench.workload import (
     recorded,
     streets,
 )
+from common.access.gate import Gate, Lists
+from common.access.policy import Role
+from common.access.signing import Signing
 from common.event import decode_update
 from deploy.trace import read_trace
 
@@ -85,6 +89,17 @@ def test_one_is_a_request_that_ingest_accepts():
     update = decode_update(body)
     assert update.recorded_at == pytest.approx(1_764_000_000.123456)
     assert update.order_id == fix.order_id
+
+
+def test_a_driver_may_bring_its_token():
+    fix = next(streets(1, 1))
+    tokens = new_tokens("s" * 32, [fix.driver_id])
+    _, headers, body = parts(stamp_of(1_764_000_000.5).join(one(fix, "h:1", tokens[fix.driver_id])))
+    assert int(headers["Content-Length"]) == len(body)
+    gate = Gate(Signing(["s" * 32], [], "fleetline"), credentials_max=10)
+    gate.replace(Lists())
+    principal = gate.recall(headers["Authorization"])
+    assert (principal.role, principal.driver_id) == (Role.DRIVER, fix.driver_id)
 
 
 def test_many_is_a_body_with_each_fix_once():

@@ -48,6 +48,14 @@ def test_every_failure_is_a_problem(error: Exception, status: int) -> None:
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
+@pytest.mark.parametrize(
+    ("status", "title"), [(413, "Content Too Large"), (422, "Unprocessable Content")]
+)
+def test_titles_are_those_of_rfc_9110(status: int, title: str) -> None:
+    # Python's own differ between its releases, and the front door says these.
+    assert fail(falcon.HTTPError(status)).json["title"] == title
+
+
 @pytest.mark.parametrize("error", [RuntimeError("secret"), hiredis.ReplyError("secret")])
 def test_our_insides_stay_inside(error: Exception) -> None:
     text = fail(error).text

@@ -69,6 +69,7 @@ def test_an_unescaped_plus_of_an_offset_is_understood() -> None:
         ({"limit": "10001"}, {"limit"}),
         ({"limit": ["1", "2"]}, {"limit"}),
         ({"format": "xml"}, {"format"}),
+        ({"format": ""}, {"format"}),
         ({"cursor": "-5"}, {"cursor"}),
         ({"cursor": "9" * 18}, {"cursor"}),
     ],

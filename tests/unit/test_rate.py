@@ -26,6 +26,17 @@ def test_a_refusal_is_remembered_until_the_next_fix_is_due():
     assert found.wait_s("other") == 0
 
 
+def test_a_driver_is_known_to_wait_only_without_a_lease():
+    found, now = rates()
+    assert found.known_wait_s("d") == 0
+    found.note("d", leased=2, refused_us=250_000)
+    assert found.known_wait_s("d") == 0
+    assert found.spend("d", 2) == 2
+    assert found.known_wait_s("d") == pytest.approx(0.25)
+    now[0] += 0.3
+    assert found.known_wait_s("d") == 0
+
+
 @pytest.mark.parametrize(("burst", "lease"), [(1, 0), (63, 0), (640, 10), (5000, LEASE_FIXES)])
 def test_a_lease_is_a_small_part_of_the_burst(burst, lease):
     assert Limit(10, burst).lease == lease
