@@ -151,11 +151,11 @@ class Settings(BaseSettings):
 
     # Sockets one fan-out process accepts; then 503 before the upgrade.
     fanout_connections_max: Count = 20_000
-    # Sockets from one address; 0 means no limit (everything behind one proxy has one address).
+    # Sockets from one address, in each process; 0: no limit (one proxy, one address).
     fanout_connections_per_address_max: Annotated[int, Field(ge=0)] = 0
     # Origins that browsers may watch from, separated by commas; empty means the same host only.
     ws_origins: str = ""
-    # Processes of the fan-out.
+    # Processes of the fan-out; limits on sockets, handshakes and refusals hold for each of them.
     fanout_workers: Annotated[int, Field(ge=1, le=64)] = 1
     # A ping is sent this often, in seconds.
     ping_interval_s: Seconds = 25.0

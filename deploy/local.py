@@ -7,22 +7,20 @@ is one clear line, and nothing is left running.
 
 import resource
 import sys
-import time
 from dataclasses import dataclass
 
 import structlog
 
-from common import process
 from common.access.policy import Role
-from common.errors import ConfigError
 from common.settings import Settings
 from common.supervision.spec import ChildSpec
 from common.supervision.state import read_state, state_file
 from common.supervision.supervisor import StartFailed, Stopped, Supervisor
 from deploy.closed import new_token, what_to_paste
 from deploy.home import Home
+from deploy.local_ports import await_ports
 from deploy.servers import packages
-from deploy.servers.checks import fetch_json, http_answers, port_is_free
+from deploy.servers.checks import fetch_json, http_answers
 from deploy.servers.gateway import gateway_spec
 from deploy.servers.postgres import postgres_spec
 from deploy.servers.redis import redis_spec
@@ -31,7 +29,6 @@ from deploy.wiring import (
     fitting_sockets,
     local_gateway_host,
     local_host,
-    ports_needed,
     redis_url,
     role_environment,
 )
@@ -43,8 +40,6 @@ MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
 # The demo ends with its stack; this is only longer.
 DEMO_TOKEN_S = 30 * 86_400
-# What a killed `up` left behind has this long to go.
-LEFTOVER_S = 10.0
 # Beyond the roles' shared deadline, for the servers: their data is on disk either way.
 SERVERS_STOP_S = 1.5
 
@@ -70,7 +65,7 @@ def up(settings: Settings, options: Options) -> int:
     _require_packages(settings, options)
     home.lock()
     try:
-        _await_ports(home, settings, options)
+        await_ports(home, settings, options.roles, gateway=options.gateway)
         home.rotate_logs()
         _raise_file_limit()
         with home.log("up").open("a") as own:
@@ -106,7 +101,16 @@ def _run(home: Home, settings: Settings, options: Options) -> int:
         log = home.log(e.child) if e.child in names else home.folder("log")
         print(f"fleetline: {e}{detail} (log: {log})", file=sys.stderr)
         return supervisor.status or 1
+    finally:
+        _forget(home)
     return status
+
+
+def _forget(home: Home) -> None:
+    """Nothing runs any more: a role that was killed could not take its files away itself."""
+    for pattern in ("*.pid", "*.new", "state-*.json"):
+        for file in home.folder("run").glob(pattern):
+            file.unlink(missing_ok=True)
 
 
 def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Options) -> None:
@@ -239,21 +243,6 @@ def _require_packages(settings: Settings, options: Options) -> None:
         packages.require("postgres")
     if options.gateway:
         packages.require("gateway")
-
-
-def _await_ports(home: Home, settings: Settings, options: Options) -> None:
-    """Refuse ports in use; what a killed `up` of this home left may still be letting go."""
-    deadline_s = time.monotonic() + LEFTOVER_S
-    leftovers = home.leftovers()
-    for setting, host, port in ports_needed(settings, options.roles, gateway=options.gateway):
-        while not port_is_free(host, port):
-            waiting = any(process.is_alive(pid) for pid in leftovers)
-            if not waiting or time.monotonic() > deadline_s:
-                raise ConfigError(
-                    f"{setting}: port {port} on {host} is in use or not ours to listen on; "
-                    "--port P moves all ports"
-                )
-            time.sleep(0.05)
 
 
 def _raise_file_limit() -> None:

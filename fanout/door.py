@@ -230,14 +230,16 @@ class Door:
             return problem(HTTPStatus.NOT_FOUND, "there is nothing here")
         if isinstance(target, PageTarget):
             return self._health(target)
+        address = client_address(peer, headers)
+        full = self._full(address)
         if not wants_upgrade(headers):
-            return problem(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket")
+            # Browsers do not tell a page why its handshake failed; it asks here, without one.
+            return full or problem(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket")
         # picows compares the whole header; Firefox sends `keep-alive, Upgrade`.
         headers["Connection"] = "upgrade"
         if not origin_allowed(headers, self._origins):
             return problem(HTTPStatus.FORBIDDEN, "this origin may not watch")
-        address = client_address(peer, headers)
-        if (full := self._full(address)) is not None:
+        if full is not None:
             return full
         order_id = target.order_id if isinstance(target, OrderTarget) else None
         verdict = self._policy.authorize(WatchRequest(order_id, address, headers, query))
@@ -268,7 +270,7 @@ class Door:
         elif len(self._sessions.open) >= self._sessions_max:
             reason = "all sockets are taken"
         elif per_address and self._sessions.by_address[address] >= per_address:
-            reason = "too many sockets from this address"
+            reason = "all sockets of this address are taken"
         if reason is None:
             return None
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, retry_after_s=RETRY_AFTER_S)

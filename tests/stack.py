@@ -27,9 +27,20 @@ ROLES = ("redis", "postgres", "gateway", "consumers", "fanout", "ingest")
 FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
 
 
+# Ports from one stack's to the next one's, and the one among them that no stack listens on.
+BLOCK = 16
+CLAIM_OFFSET = BLOCK - 1
+
+
 def free_base() -> int:
-    """A port P such that all that `--port P` uses are free now."""
-    for base in range(20_000 + os.getpid() % 5000, 32_000, 16):
+    """A port P such that all that `--port P` uses are free, and stay ours.
+
+    Tests run in several processes: the block is claimed by a port that this one keeps bound
+    until it ends, so nobody else gets it between this look and the start of the stack.
+    """
+    for base in range(20_000 + os.getpid() % 5000 // BLOCK * BLOCK, 32_000, BLOCK):
+        if not _claim(base + CLAIM_OFFSET):
+            continue
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for offset in OFFSETS.values():
                 sock = stack.enter_context(socket.socket())
@@ -37,6 +48,18 @@ def free_base() -> int:
                 sock.bind(("127.0.0.1", base + offset))
             return base
     raise RuntimeError("no free ports")
+
+
+def _claim(port: int) -> bool:
+    """Keep a port bound for as long as this process lives; false if somebody has it."""
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        # From here on the number alone is held, by the process.
+        sock.detach()
+        return True
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -77,6 +100,8 @@ class Stack:
         self.database_url = (
             f"postgresql://fleetline@127.0.0.1:{self.port + OFFSETS['postgres_port']}/fleetline"
         )
+        # Sent with every request, where it is closed.
+        self.token: str | None = None
         self._options = options
         self._extra = extra or {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,6 +141,7 @@ class Stack:
             )
         except TimeoutError:
             process.kill()
+            process.wait()
         if process.poll() is not None:
             process.wait()
             self._process = None
@@ -177,7 +203,10 @@ class Stack:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json"}
+            if self.token is not None:
+                headers["Authorization"] = f"Bearer {self.token}"
+            connection.request(method, path, text, headers)
             response = connection.getresponse()
             raw = response.read()
             return response.status, json.loads(raw) if raw else None

@@ -139,6 +139,9 @@ def test_limits_on_sockets(redis_server: RedisServer) -> None:
                 await connect(port, path)
             assert refused.value.status == 503
             assert refused.value.headers["retry-after"] == "5"
+            # A page is not told why its handshake failed: it asks without one.
+            status, body = await get(port, path)
+            assert (status, body["detail"]) == (503, "all sockets of this address are taken")
             # Behind the proxy on this machine, the address it names is the one that counts.
             other = {"X-Real-IP": "203.0.113.9"}
             clients.append(await connect(port, path, headers=other))
@@ -146,6 +149,7 @@ def test_limits_on_sockets(redis_server: RedisServer) -> None:
                 await connect(port, path, headers={"X-Forwarded-For": "203.0.113.10"})
             clients[0].abort()
             await until(lambda: len(server.sessions.open) == 2)
+            assert (await get(port, path))[0] == 426
             clients.append(await connect(port, path, headers=other))
             for client in clients:
                 client.abort()

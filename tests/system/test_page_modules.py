@@ -30,6 +30,14 @@ STORIES = {
     "lost nothing lost nothing lost nothing": "waiting",
     "lost found lost found lost found unreachable": "reconnecting",
     "lost found lost found lost found lost": "live",
+    # A full server of sockets says so, and the position is asked for at once.
+    "lost full-found": "live",
+    "lost full-found found": "live",
+    "lost full-found lost full-found unreachable": "reconnecting",
+    "lost full-nothing": "waiting",
+    # One that is not there is most often back at once.
+    "lost away-found": "reconnecting",
+    "lost away-found lost away-found": "live",
     # A network that was down says nothing about sockets.
     "lost lost lost unreachable lost found": "reconnecting",
     "lost lost nothing": "reconnecting",
@@ -42,7 +50,7 @@ STORIES = {
     "opened fix ended lost opened fix": "ended",
     "lost over": "ended",
     "opened closed-4003": "expired",
-    "lost unknown": "expired",
+    "lost unknown": "revoked",
     "lost forbidden": "denied",
     "opened closed-1008": "denied",
     "opened closed-4242": "denied",
@@ -60,7 +68,13 @@ EVENTS = {
     "found": "{type: 'answered', status: 200, detail: '', fix: %s}" % (FIX % 900),
     "nothing": "{type: 'answered', status: 404, detail: 'the order has no position', fix: null}",
     "over": "{type: 'answered', status: 404, detail: 'tracking … has ended', fix: null}",
-    "unknown": "{type: 'answered', status: 401, detail: '', fix: null}",
+    "full-found": "{type: 'answered', status: 200, detail: '', fix: %s, sockets: 'full'}"
+    % (FIX % 900),
+    "full-nothing": "{type: 'answered', status: 404, detail: '', fix: null, sockets: 'full'}",
+    "away-found": "{type: 'answered', status: 200, detail: '', fix: %s, sockets: 'away'}"
+    % (FIX % 900),
+    "closed-4003": "{type: 'closed', code: 4003, livedMs: 9e3, refusal: 'expired'}",
+    "unknown": "{type: 'answered', status: 401, detail: '', fix: null, refusal: 'revoked'}",
     "forbidden": "{type: 'answered', status: 403, detail: '', fix: null}",
     "overloaded": "{type: 'answered', status: 503, detail: '', fix: null}",
     "unreachable": "{type: 'answered', status: 0, detail: '', fix: null}",
@@ -107,6 +121,14 @@ CASES: list[tuple[str, str, Any]] = [
      [None, "abc.d-e_f", "", ""]),
     ("core/link.js", "[m.protocolsFor(null), m.protocolsFor('t')]",
      [["fleetline.v1"], ["fleetline.v1", "bearer.t"]]),
+    # The payload is {"exp":100}; a page's clock may be 5 s slow.
+    ("core/link.js", ("[[null, 0], ['', 0], ['flk_a', 1e9], ['a.eyJleHAiOjEwMH0.b', 94e3],"
+     " ['a.eyJleHAiOjEwMH0.b', 95e3], ['a.%.b', 9e9]].map(p => m.refusalOf(...p))"),
+     ["incomplete", "incomplete", "revoked", "revoked", "expired", "revoked"]),
+    ("track/view.js", ("['full', 'away', 'blocked'].map(cause => m.viewOf({link: 'polling', cause,"
+     " final: null, fix: null, failures: 3}, 0, {staleAgeS: 60}).note.split('.')[0])"),
+     ["All places for live updates are taken", "Live updates are interrupted",
+      "Live updates do not get through on this network"]),
     ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
      " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
     # Dated an hour ahead: it counts as of its arrival.

@@ -165,13 +165,29 @@ def test_as_root_with_a_home_nobody_else_may_enter(tmp_path: Path) -> None:
         assert (closed.stat().st_mode & 0o777) == 0o700
 
 
-def test_a_second_signal_does_not_wait(home: Path) -> None:
-    stack = Stack(home, "--roles", "")
+def test_a_second_signal_does_not_wait_and_leaves_nothing(home: Path) -> None:
+    # The supervisor of the consumers was killed, and left the files of its children behind.
+    stack = Stack(home, "--roles", "consumers")
     with stack:
         family = stack.family()
         family[0].send_signal(signal.SIGINT)
         assert stack.stop(signal.SIGINT) == 0
         assert gone(family)
+        assert {file.name for file in (home / "run").iterdir()} <= {"lock", "stack.json"}
+
+
+def test_a_port_that_is_roots_alone_is_refused_before_any_work(home: Path) -> None:
+    # The front door never runs as root: it failed only when the database had been made.
+    first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first <= 1:
+        pytest.skip("here every port is everybody's")
+    result = fleetline("up", "--home", str(home), "--port", str(min(first - 1, 80)))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert "_PORT: port" in line
+    assert "--port P" in line
+    assert "database" not in result.stdout
+    assert not (home / "data").exists()
 
 
 def test_ctrl_c_while_starting(home: Path) -> None:

@@ -3,6 +3,8 @@
 const ID = /^[A-Za-z0-9._:-]{1,64}$/;
 // Also what a WebSocket subprotocol may hold (RFC 9110 token), which is how it travels.
 const TOKEN = /^[A-Za-z0-9._~+-]{1,4096}$/;
+// This page's clock and the server's may differ by this.
+const CLOCKS_MS = 5_000;
 
 /** Whether `id` is a driver's or an order's. */
 export function isId(id) {
@@ -26,6 +28,24 @@ export function tokenOf(hash) {
   const given = new URLSearchParams(hash.replace(/^#/, "")).get("token");
   if (given === null) return null;
   return TOKEN.test(given) ? given : "";
+}
+
+/** Why the service refuses a token: "incomplete" (there is none), "expired" or "revoked". */
+export function refusalOf(token, nowMs) {
+  if (!token) return "incomplete";
+  const endsS = expiryOf(token);
+  return endsS !== null && endsS * 1000 <= nowMs + CLOCKS_MS ? "expired" : "revoked";
+}
+
+// The `exp` of a JWT, unverified: it only chooses the words. Null for keys and broken tokens.
+function expiryOf(token) {
+  try {
+    const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const { exp } = JSON.parse(atob(claims));
+    return Number.isFinite(exp) ? exp : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Subprotocols to offer: ours, and the token beside it. */

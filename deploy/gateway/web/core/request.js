@@ -19,6 +19,15 @@ export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {
   }
 }
 
+/** Why no socket opened at `path`: "full", "away" (nobody there), "blocked" (there is room, but
+ *  none came through), or null where no answer came. Browsers do not tell it; the server does. */
+export async function whyNoSocket(path) {
+  const { status, body } = await getJson(path);
+  if (status === 426) return "blocked";
+  if (status !== 503) return null;
+  return typeof body?.detail === "string" && body.detail.includes("taken") ? "full" : "away";
+}
+
 /** The address of a socket on this host. */
 export function socketUrl(path) {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;

@@ -11,9 +11,27 @@ const LINKS = {
   live: "Live",
   connecting: "Connecting…",
   reconnecting: "Reconnecting…",
-  expired: "This link has expired or was revoked",
-  denied: "This link does not allow the fleet map",
+  full: "No place free, trying again…",
+  expired: "Expired",
+  revoked: "No longer valid",
+  incomplete: "No access",
+  denied: "No access",
 };
+// What stands on the map where it shows no drivers.
+const NOTICES = {
+  reconnecting: ["Not connected", "Drivers appear as soon as the connection is back."],
+  full: ["All places for live updates are taken", "Drivers appear as soon as one is free."],
+  expired: ["This link has expired", "Its time is over. Please ask for a new link."],
+  revoked: [
+    "This link no longer works", "It was revoked, or is not complete. Please ask for a new link.",
+  ],
+  incomplete: [
+    "This map needs a link of its own", "The one that was opened holds no token, or half of it.",
+  ],
+  denied: ["No access to the fleet map", "This link was not made for operators."],
+};
+const ELSEWHERE = ["No drivers here", "Zoom out or move the map: there are drivers elsewhere."];
+const NOBODY = ["No drivers yet", "A driver appears as soon as its first position arrives."];
 
 export class Overview {
   constructor({ token, announcer, onChoose }) {
@@ -21,25 +39,45 @@ export class Overview {
     this.announcer = announcer;
     this.onChoose = onChoose;
     this.healthTitle = "";
+    this.link = "connecting";
+    this.over = false;
     this.pollHealth();
   }
 
   setLink(link) {
+    this.link = link;
     document.body.dataset.link = link;
     setText(byId("link"), LINKS[link]);
     this.announcer.say(LINKS[link]);
   }
 
-  setCounts({ inView, inAll, rate }) {
-    setText(byId("in-view"), countText(inView));
-    setText(byId("in-all"), countText(inAll));
-    setText(byId("rate"), countText(rate));
+  /** It is over: say why, and offer nothing that cannot work. */
+  end(reason) {
+    this.over = true;
+    document.body.classList.add("over");
+    this.setEmpty(0);
+    this.announcer.say(NOTICES[reason].join(". "));
   }
 
-  /** Why the map is empty, if it is. */
-  setEmpty(reason) {
-    setShown(byId("empty"), reason !== null);
-    if (reason !== null) setText(byId("empty-detail"), reason);
+  /** Without a connection nothing is known of those who send, and no count is no zero. */
+  setCounts({ inView, inAll, rate }) {
+    const live = this.link === "live";
+    const known = live || inAll > 0;
+    setText(byId("in-view"), countText(known ? inView : null));
+    setText(byId("in-all"), countText(known ? inAll : null));
+    setText(byId("rate"), countText(live ? rate : null));
+  }
+
+  /** Nobody is in view: say why. `inAll`: drivers elsewhere. */
+  setEmpty(inAll) {
+    const [title, detail] = NOTICES[this.link] ?? (inAll > 0 ? ELSEWHERE : NOBODY);
+    setText(byId("empty-title"), title);
+    setText(byId("empty-detail"), detail);
+    setShown(byId("empty"), true);
+  }
+
+  setFilled() {
+    setShown(byId("empty"), false);
   }
 
   /** Drivers in view by id, while somebody has the list open. */
@@ -61,6 +99,7 @@ export class Overview {
 
   async pollHealth() {
     const { status, body } = await getJson("/health", { token: this.token, timeoutMs: 4_000 });
+    if (this.over) return;
     this.drawHealth(healthView(status, body));
     setTimeout(() => this.pollHealth(), HEALTH_MS);
   }

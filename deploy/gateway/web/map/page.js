@@ -47,8 +47,9 @@ class Page {
     });
     this.stream = new Stream({
       token,
+      nowMs: config.nowMs,
       onFixes: (fixes) => this.take(fixes),
-      onLink: (link) => this.overview.setLink(link),
+      onLink: (link) => this.linked(link),
     });
   }
 
@@ -66,13 +67,24 @@ class Page {
     // Where there is room the service's health is seen at once.
     byId("health").open = matchMedia("(min-width: 720px) and (min-height: 640px)").matches;
     byId("list").addEventListener("toggle", () => this.tick());
-    setInterval(() => this.tick(), TICK_MS);
+    this.ticking = setInterval(() => this.tick(), TICK_MS);
     setInterval(() => { if (!document.hidden) this.stream.sweep(); }, SWEEP_MS);
     this.stream.look(WORLD);
   }
 
   isOld(fix) {
     return (this.nowMs - fix.atMs) / 1000 > this.config.stale_age_s;
+  }
+
+  linked(link) {
+    this.overview.setLink(link);
+    if (!this.stream.over) return;
+    // Who may not watch any more is shown nothing any more.
+    clearInterval(this.ticking);
+    if (this.details.fix !== null) this.details.close();
+    this.drivers.byId.clear();
+    this.layer.refresh();
+    this.overview.end(link);
   }
 
   // Once a second is often enough for ages, and reading a clock 5,000 times a frame is not free.
@@ -185,16 +197,13 @@ class Page {
     const ids = this.layer.spots.map((spot) => spot.id);
     const inAll = this.drivers.byId.size;
     const rate = this.rate.perSecond(performance.now());
-    this.overview.setCounts({ inView: ids.length, inAll, rate });
+    // What is drawn may still hold one that has just expired.
+    this.overview.setCounts({ inView: Math.min(ids.length, inAll), inAll, rate });
     this.overview.setList(ids.sort());
-    this.overview.setEmpty(ids.length > 0 ? null : emptyReason(inAll));
+    if (ids.length > 0) this.overview.setFilled();
+    else this.overview.setEmpty(inAll);
     this.details.tick();
   }
-}
-
-function emptyReason(inAll) {
-  if (inAll > 0) return "Zoom out or move the map: there are drivers elsewhere.";
-  return "A driver appears as soon as its first position arrives.";
 }
 
 async function start() {
@@ -206,7 +215,7 @@ async function start() {
     import("../core/ground.js"), import("./layer.js"), import("./details.js"),
   ]);
   const page = new Page(config, token, { newMap, DriverLayer, Details });
-  if (token === "") return page.stream.end("expired");
+  if (token === "") return page.stream.end("incomplete");
   return page.start();
 }
 

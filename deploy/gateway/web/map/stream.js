@@ -2,8 +2,8 @@
 
 import { retryDelayMs } from "../core/backoff.js";
 import { readFix } from "../core/fix.js";
-import { protocolsFor } from "../core/link.js";
-import { getJson, socketUrl } from "../core/request.js";
+import { protocolsFor, refusalOf } from "../core/link.js";
+import { getJson, socketUrl, whyNoSocket } from "../core/request.js";
 import { WORLD } from "../core/mercator.js";
 
 const POSITIONS_MAX = 5_000;
@@ -15,15 +15,19 @@ const SWEEP_MS = 3_000;
 const MAY_WE = "/api/v1/drivers/nearby?lat=0&lng=0&radius=1&limit=1";
 
 export class Stream {
-  /** `onFixes` gets positions, `onLink` one of live, reconnecting, expired, denied. */
-  constructor({ token, onFixes, onLink }) {
+  /** `onFixes` gets positions; `onLink` live, reconnecting, full, or why it is over: expired,
+   *  revoked, incomplete, denied. */
+  constructor({ token, nowMs, onFixes, onLink }) {
     this.token = token;
+    this.nowMs = nowMs;
     this.onFixes = onFixes;
     this.onLink = onLink;
     this.box = null;
     this.socket = null;
     this.failures = 0;
     this.timer = 0;
+    this.full = false;
+    this.over = false;
     addEventListener("online", () => this.retryNow());
   }
 
@@ -48,8 +52,7 @@ export class Stream {
   }
 
   open(box) {
-    const path = `/api/v1/fleet/live?bbox=${box}&n=${POSITIONS_MAX}`;
-    return new WebSocket(socketUrl(path), protocolsFor(this.token));
+    return new WebSocket(socketUrl(pathOf(box)), protocolsFor(this.token));
   }
 
   connect() {
@@ -62,13 +65,18 @@ export class Stream {
       clearTimeout(timer);
       openedMs = performance.now();
       before?.close();
+      this.full = false;
       if (this.socket === socket) this.onLink("live");
     };
     // The old box's positions are still worth showing.
     socket.onmessage = (message) => this.take(message.data);
     socket.onclose = (event) => {
       clearTimeout(timer);
-      if (this.socket !== socket) return;
+      if (this.over || this.socket !== socket) return;
+      if (before?.readyState === WebSocket.OPEN) {
+        // Where all places are taken, the old socket's is the one to have.
+        before.onclose = () => this.retryNow();
+      }
       before?.close();
       this.socket = null;
       const lived = openedMs !== null && performance.now() - openedMs >= SHORT_LIFE_MS;
@@ -78,26 +86,38 @@ export class Stream {
   }
 
   async lost(code, opened) {
-    if (code === 4003) return this.end("expired");
+    if (code === 4003) return this.end(refusalOf(this.token, this.nowMs()));
     if (code === 1008 || code >= 4000) return this.end("denied");
-    this.onLink("reconnecting");
+    if (!this.full) this.onLink("reconnecting");
     if (!opened) {
-      const { status } = await getJson(MAY_WE, { token: this.token });
-      if (status === 401) return this.end("expired");
+      const [{ status }, sockets] = await Promise.all([
+        getJson(MAY_WE, { token: this.token }), whyNoSocket(pathOf(this.box)),
+      ]);
+      if (status === 401) return this.end(refusalOf(this.token, this.nowMs()));
       if (status === 403) return this.end("denied");
+      this.full = sockets === "full";
     }
-    const delayMs = retryDelayMs(this.failures - 1, { busy: code === 1013 });
+    // Meanwhile somebody may have moved the map, which connects at once.
+    if (this.socket !== null) return undefined;
+    const busy = this.full || code === 1013;
+    this.onLink(busy ? "full" : "reconnecting");
     clearTimeout(this.timer);
-    if (this.socket === null) this.timer = setTimeout(() => this.connect(), delayMs);
+    // Operators are few, and see nothing meanwhile: for them a full server is asked more often.
+    const attempt = Math.min(this.failures - 1, busy ? 1 : Infinity);
+    const delayMs = retryDelayMs(attempt, { busy });
+    this.timer = setTimeout(() => this.connect(), delayMs);
     return undefined;
   }
 
   end(reason) {
     this.over = true;
+    clearTimeout(this.timer);
+    this.socket?.close();
     this.onLink(reason);
   }
 
   take(text) {
+    if (this.over) return;
     let frame;
     try {
       frame = JSON.parse(text);
@@ -107,4 +127,8 @@ export class Stream {
     if (frame?.type !== "positions" || !Array.isArray(frame.data)) return;
     this.onFixes(frame.data.map(readFix).filter((fix) => fix !== null && fix.driverId !== ""));
   }
+}
+
+function pathOf(box) {
+  return `/api/v1/fleet/live?bbox=${box}&n=${POSITIONS_MAX}`;
 }

@@ -4,16 +4,13 @@
 
 import { jittered, retryDelayMs } from "../core/backoff.js";
 import { isNewer, readFix } from "../core/fix.js";
-import { protocolsFor } from "../core/link.js";
-import { getJson, socketUrl } from "../core/request.js";
-import { BLOCKED_BEFORE_POLLING } from "./state.js";
+import { protocolsFor, refusalOf } from "../core/link.js";
+import { getJson, socketUrl, whyNoSocket } from "../core/request.js";
+import { SHORT_LIFE_MS } from "./state.js";
 
 // A handshake takes no longer on any network worth waiting for.
 const OPEN_TIMEOUT_MS = 8_000;
 const POLL_MS = 5_000;
-// While polling, a socket is tried again after this, then half as often each time.
-const SOCKET_RETRY_MS = 10_000;
-const SOCKET_RETRY_MOST_MS = 80_000;
 // A quiet socket may be a dead one, and a page cannot see pings: it asks.
 const CHECK_MS = 60_000;
 // After an answer newer than all frames, the frame itself has this long to come.
@@ -32,6 +29,8 @@ export class Connection {
     this.socket = null;
     this.heardMs = 0;
     this.checking = false;
+    // Sockets that failed since positions are asked for instead.
+    this.polls = 0;
     this.drop = () => {};
     this.wake = () => {};
   }
@@ -45,9 +44,11 @@ export class Connection {
     });
     let state = this.dispatch({ type: "connecting" });
     while (state.final === null) {
-      state = this.dispatch(await this.watch());
+      const end = await this.watch();
+      if (end.livedMs >= SHORT_LIFE_MS) this.polls = 0;
+      state = this.dispatch(end);
       if (state.final !== null) break;
-      state = await this.ask();
+      state = await this.ask(end);
       if (state.final !== null) break;
       state = state.link === "polling" ? await this.poll() : await this.pause(state);
       if (state.final === null) state = this.dispatch({ type: "connecting" });
@@ -73,7 +74,8 @@ export class Connection {
         clearTimeout(timer);
         this.socket = null;
         const livedMs = openedMs === null ? 0 : performance.now() - openedMs;
-        resolve({ type: "closed", code, livedMs });
+        const refusal = refusalOf(this.token, this.nowMs());
+        resolve({ type: "closed", code, livedMs, opened: openedMs !== null, refusal });
       };
       // A closing handshake with nobody there takes a minute: the page goes on without it.
       this.drop = () => { socket.close(); end(1006); };
@@ -104,32 +106,39 @@ export class Connection {
     if (fix !== null) this.dispatch({ type: "fix", fix });
   }
 
-  // Ask once: where the driver is, or why nobody says.
-  async ask() {
-    return this.dispatch(await this.question());
+  // Ask once: where the driver is, or why nobody says; and after a socket's end, why that.
+  async ask(end = null) {
+    const full = end?.code === 1013 ? "full" : null;
+    const failed = end !== null && !end.opened && full === null;
+    const why = failed ? whyNoSocket(this.socketPath) : full;
+    const [answer, sockets] = await Promise.all([this.question(), why]);
+    return this.dispatch({ ...answer, sockets });
   }
 
   async question() {
     const { status, body } = await getJson(this.requestPath, { token: this.token });
     const fix = status === 200 ? readFix(body) : null;
     const detail = typeof body?.detail === "string" ? body.detail : "";
-    return { type: "answered", status, detail, fix };
+    return { type: "answered", status, detail, fix, refusal: refusalOf(this.token, this.nowMs()) };
   }
 
   // Ask again and again; back to sockets after a while, or when requests fail too.
   async poll() {
-    const round = Math.min(this.getState().failures - BLOCKED_BEFORE_POLLING, 10);
-    const restMs = Math.min(SOCKET_RETRY_MOST_MS, SOCKET_RETRY_MS * 2 ** round);
-    const untilMs = performance.now() + jittered(restMs);
+    // A server that is not there is missed by all its watchers, and is most often back soon.
+    const attempt = this.getState().cause === "away" ? Math.min(this.polls, 1) : this.polls;
+    this.polls += 1;
+    const untilMs = performance.now() + retryDelayMs(attempt, { busy: true });
     for (;;) {
-      const woken = await this.wait(jittered(POLL_MS));
-      if (woken || performance.now() > untilMs) return this.getState();
+      const restMs = untilMs - performance.now();
+      const woken = await this.wait(Math.min(restMs, jittered(POLL_MS)));
+      if (woken || performance.now() >= untilMs) return this.getState();
       const state = await this.ask();
       if (state.final !== null || state.link !== "polling") return state;
     }
   }
 
   async pause(state) {
+    this.polls = 0;
     const delayMs = retryDelayMs(state.failures - 1, { busy: state.busy });
     const paused = this.dispatch({ type: "retry-at", atMs: this.nowMs() + delayMs });
     await this.wait(delayMs);

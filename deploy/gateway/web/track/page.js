@@ -2,7 +2,7 @@
 
 import { Announcer, byId, setFacts, setShown, setText } from "../core/dom.js";
 import { loadConfig } from "../core/config.js";
-import { orderOf, tokenOf } from "../core/link.js";
+import { orderOf, refusalOf, tokenOf } from "../core/link.js";
 import { Connection } from "./connection.js";
 import { INITIAL, reduce } from "./state.js";
 import { viewOf } from "./view.js";
@@ -66,7 +66,7 @@ async function start() {
   const config = await loadConfig();
   const page = new Page(config, await newTrackMap(config), text);
   if (id === null) return page.dispatch({ type: "invalid" });
-  if (token === "") return page.dispatch({ type: "answered", status: 401, detail: "", fix: null });
+  if (token === "") return page.dispatch({ type: "answered", status: 401, refusal: refusalOf("") });
   const connection = new Connection({
     orderId: id,
     token,

@@ -1,7 +1,7 @@
 // What a customer's page knows, and what it makes of an event. Pure: the whole of the rules.
 //
 //   link: connecting → open → retry → connecting …          final: null, or why it is over
-//                              └► polling (sockets fail, requests do not)
+//                              └► polling (sockets fail, requests do not; `cause` says why)
 //
 // `final` is never left: no event starts anything again.
 
@@ -9,13 +9,14 @@ import { isNewer } from "../core/fix.js";
 
 // After so many sockets in a row that failed while a request got through, sockets are blocked and
 // the position is asked for. A network that is down altogether says nothing about sockets.
-export const BLOCKED_BEFORE_POLLING = 3;
+const BLOCKED_BEFORE_POLLING = 3;
+// A server of sockets that is not there is most often back at once.
+const AWAY_BEFORE_POLLING = 2;
 // A socket that lived shorter than this counts as a failure.
 export const SHORT_LIFE_MS = 5_000;
 
 const FINAL_CODES = new Map([
   [4000, "ended"],
-  [4003, "expired"],
   [1008, "denied"],
   [1009, "denied"],
 ]);
@@ -24,6 +25,7 @@ export const INITIAL = Object.freeze({
   link: "connecting",
   final: null,
   busy: false,
+  cause: null,
   failures: 0,
   blocked: 0,
   retryAtMs: 0,
@@ -45,7 +47,7 @@ export function reduce(state, event) {
     case "connecting":
       return state.link === "polling" ? state : { ...state, link: "connecting" };
     case "opened":
-      return { ...state, link: "open", busy: false };
+      return { ...state, link: "open", busy: false, cause: null };
     case "fix":
       return isNewer(event.fix, state.fix) ? { ...state, fix: event.fix } : state;
     case "closed":
@@ -64,7 +66,8 @@ function over(state, reason) {
   return { ...state, final: reason, fix: null, busy: false };
 }
 
-function closed(state, { code, livedMs }) {
+function closed(state, { code, livedMs, refusal }) {
+  if (code === 4003) return over(state, refusal);
   const reason = finalOf(code);
   if (reason !== null) return over(state, reason);
   const [failures, blocked] = livedMs >= SHORT_LIFE_MS
@@ -73,21 +76,37 @@ function closed(state, { code, livedMs }) {
   return { ...state, link, busy: code === 1013, failures, blocked, retryAtMs: 0 };
 }
 
-// An answer to GET …/location; status 0: none came.
-function answered(state, { status, detail, fix }) {
-  if (status === 401) return over(state, "expired");
+// An answer to GET …/location; status 0: none came. `sockets`: why none opened just before.
+function answered(state, { status, detail, fix, refusal, sockets = null }) {
+  if (status === 401) return over(state, refusal);
   if (status === 403) return over(state, "denied");
   if (status === 400 || status === 422) return over(state, "invalid");
   if (status === 404 && detail.includes("ended")) return over(state, "ended");
   const reached = status === 200 || status === 404;
   const newest = fix !== null && isNewer(fix, state.fix) ? fix : state.fix;
   if (state.link === "open") return { ...state, fix: newest };
-  const blocked = reached ? state.blocked + 1 : 0;
-  if (blocked >= BLOCKED_BEFORE_POLLING) {
-    return { ...state, link: "polling", busy: false, blocked, fix: newest };
+  const blocked = reached ? state.blocked + (isBlocked(state, sockets) ? 1 : 0) : 0;
+  const cause = causeOf(state, sockets, blocked);
+  if (reached && cause !== null) {
+    return { ...state, link: "polling", busy: false, cause, blocked, fix: newest };
   }
   const busy = state.busy || status === 503 || status === 429;
   return { ...state, link: "retry", busy, blocked, fix: newest };
+}
+
+// Whether an answer tells that sockets do not get through: one after a socket that failed.
+function isBlocked({ link }, sockets) {
+  return sockets === "blocked" || (sockets === null && link !== "polling");
+}
+
+// Why to ask for positions instead; null to go on trying.
+function causeOf({ link, cause, failures }, sockets, blocked) {
+  const polling = link === "polling";
+  if (polling && sockets === null) return cause;
+  if (sockets === "full") return "full";
+  if (sockets === "away" && failures >= AWAY_BEFORE_POLLING) return "away";
+  if (blocked >= BLOCKED_BEFORE_POLLING) return "blocked";
+  return polling ? cause : null;
 }
 
 /** What the page shows: connecting, waiting, live, old, reconnecting, busy, or why it is over. */

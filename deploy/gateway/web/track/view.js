@@ -13,7 +13,9 @@ const TITLES = {
   busy: "Very busy right now",
   ended: "Tracking has ended",
   expired: "This link has expired",
-  denied: "This link is not allowed",
+  revoked: "This link no longer works",
+  incomplete: "This link is not complete",
+  denied: "No access to this order",
   invalid: "This link does not work",
 };
 
@@ -21,9 +23,20 @@ const DETAILS = {
   connecting: "One moment.",
   waiting: "Your driver appears here as soon as the first position arrives.",
   ended: "The order is complete. Its driver is no longer shown.",
-  expired: "It expired or was revoked. Please ask for a new link.",
-  denied: "It does not give access to this order. Please ask for a new link.",
+  expired: "Its time is over. Please ask for a new link.",
+  revoked: "It was withdrawn, or is not complete. Please ask for a new link.",
+  incomplete: "A part of it is missing. Please copy the whole link, or ask for a new one.",
+  denied: "This link was not made for this order. Please ask for a new link.",
   invalid: "The order in this address is not one of ours. Please check that the link is complete.",
+};
+
+// Why positions are asked for, and that nobody needs to do anything about it.
+const CAUSES = {
+  full: "All places for live updates are taken. Until one is free, the position comes every few"
+    + " seconds.",
+  away: "Live updates are interrupted. Until they are back, the position comes every few seconds.",
+  blocked: "Live updates do not get through on this network. Instead, the position comes every"
+    + " few seconds.",
 };
 
 /** Everything the card shows: {mode, title, detail, note, facts, over, canRetry}. */
@@ -45,7 +58,7 @@ function detailOf(mode, { fix, retryAtMs, link }, nowMs) {
   if (mode === "live") return `Updated ${age}`;
   if (mode === "old") return `Last position ${age}. The driver may be without signal.`;
   const what = mode === "busy"
-    ? "The service cannot take more visitors."
+    ? "The service has more to do than it can."
     : "The connection was lost.";
   const next = link === "retry" && retryAtMs > nowMs
     ? `Trying again in ${waitText(retryAtMs - nowMs)}.`
@@ -53,10 +66,8 @@ function detailOf(mode, { fix, retryAtMs, link }, nowMs) {
   return age === null ? `${what} ${next}` : `${what} ${next} Last position ${age}.`;
 }
 
-function noteOf({ link, final }) {
-  return link === "polling" && final === null
-    ? "Live updates do not get through on this network; asking every few seconds instead."
-    : "";
+function noteOf({ link, final, cause }) {
+  return link === "polling" && final === null ? CAUSES[cause] : "";
 }
 
 // Only of a live position: an old speed is nobody's.

@@ -1,0 +1,180 @@
+"""Both pages on a closed stack: links that end, that never worked, and a server that is full."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import TIMEOUT_MS, Visit, any_browser
+from tests.courier import Courier
+from tests.crowd import Crowd
+from tests.stack import Stack, fleetline, new_home
+from tests.system.conftest import QUICK
+
+# Few, so that few fill it; enough for a page of each kind, and a map that looks elsewhere.
+PLACES = 4
+# Time to open both pages and see that they work, before their links end.
+SHORT_TTL = "8s"
+
+browser = pytest.fixture(scope="module")(any_browser)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A closed stack; requests of tests are a backend's."""
+    with new_home() as home:
+        extra = {
+            **QUICK,
+            "FANOUT_CONNECTIONS_MAX": str(PLACES),
+            # All tests are one address, and most of them are refused.
+            "REFUSALS_PER_ADDRESS_MAX": "0",
+        }
+        with Stack(home, "--auth", extra=extra) as running:
+            running.token = new_token(running, "gateway", "shop", "1h")
+            yield running
+
+
+def new_token(stack: Stack, role: str, subject: str, ttl: str = "1h") -> str:
+    done = fleetline(
+        "token", "create", "--home", str(stack.home),
+        "--role", role, "--subject", subject, "--ttl", ttl,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    token: str = done.stdout.strip()
+    return token
+
+
+def revoke(stack: Stack, subject: str) -> None:
+    done = fleetline("token", "revoke", "--home", str(stack.home), "--subject", subject)
+    assert done.returncode == 0, done.stderr
+
+
+def new_link(stack: Stack, order_id: str) -> str:
+    status, answer = stack.request("POST", f"/api/v1/orders/{order_id}/tracking-token")
+    assert status == 200
+    link: str = answer["url"]
+    return link
+
+
+def map_link(stack: Stack, token: str) -> str:
+    return f"{stack.url}/map#token={token}"
+
+
+def visit(browser: Browser, link: str) -> Visit:
+    # A refused handshake stands on the browser's console.
+    return Visit(browser, link, outage=True)
+
+
+def await_end_of_map(page: Visit, title: str) -> None:
+    page.await_text("#empty-title", title)
+    # Nothing is shown to who may not see it, and nothing is offered that cannot work.
+    assert not page.page.locator("#search").is_visible()
+    assert not page.page.locator("#health").is_visible()
+    assert page.evaluate("document.body.classList.contains('over')")
+
+
+def test_links_that_expire_while_they_are_watched(browser: Browser, stack: Stack) -> None:
+    tracker = new_token(stack, "tracker", "page-expires", SHORT_TTL)
+    operator = new_token(stack, "operator", "map-expires", SHORT_TTL)
+    with (
+        Courier(stack, "page-expires"),
+        visit(browser, f"{stack.url}/track/page-expires#token={tracker}") as page,
+        visit(browser, map_link(stack, operator)) as operators,
+    ):
+        page.await_mode("live")
+        operators.await_text("#link", "Live")
+        operators.await_true("Number(document.querySelector('#in-all').textContent) >= 1")
+        page.await_mode("expired")
+        assert page.text("#title") == "This link has expired"
+        assert page.page.locator(".puck").count() == 0
+        assert len(page.sockets) == 1
+        await_end_of_map(operators, "This link has expired")
+        page.shoot("track-expired")
+        operators.shoot("map-expired")
+        # And whoever opens them later.
+        page.page.reload()
+        operators.page.reload()
+        page.await_mode("expired")
+        await_end_of_map(operators, "This link has expired")
+
+
+def test_a_link_that_is_revoked_while_it_is_watched(browser: Browser, stack: Stack) -> None:
+    link = new_link(stack, "page-revoked")
+    with Courier(stack, "page-revoked"):
+        with visit(browser, link) as page:
+            page.await_mode("live")
+            revoke(stack, "page-revoked")
+            page.await_mode("revoked")
+            assert page.text("#title") == "This link no longer works"
+            assert page.page.locator(".puck").count() == 0
+            assert link.partition("=")[2] not in page.page.locator("body").inner_html()
+            page.shoot("track-revoked")
+            page.page.reload()
+            page.await_mode("revoked")
+        # A new one is what the page tells to ask for.
+        with visit(browser, new_link(stack, "page-revoked")) as page:
+            page.await_mode("live")
+
+
+def test_a_map_whose_token_is_revoked(browser: Browser, stack: Stack) -> None:
+    token = new_token(stack, "operator", "map-revoked")
+    with Courier(stack, "page-map-revoked"), visit(browser, map_link(stack, token)) as page:
+        page.await_text("#link", "Live")
+        page.await_true("Number(document.querySelector('#in-all').textContent) >= 1")
+        revoke(stack, "map-revoked")
+        await_end_of_map(page, "This link no longer works")
+        page.shoot("map-revoked")
+        page.page.reload()
+        await_end_of_map(page, "This link no longer works")
+
+
+def test_a_link_for_another_order(browser: Browser, stack: Stack) -> None:
+    link = new_link(stack, "page-mine").replace("/track/page-mine", "/track/page-yours")
+    with Courier(stack, "page-yours"), visit(browser, link) as page:
+        page.await_mode("denied")
+        assert page.text("#title") == "No access to this order"
+        page.shoot("track-denied")
+
+
+def test_a_map_with_the_token_of_a_driver(browser: Browser, stack: Stack) -> None:
+    link = map_link(stack, new_token(stack, "driver", "page-driver"))
+    with visit(browser, link) as page:
+        await_end_of_map(page, "No access to the fleet map")
+        page.shoot("map-denied")
+
+
+def test_links_that_lost_their_token(browser: Browser, stack: Stack) -> None:
+    for end in ("", "#token=", "#token=a%20b"):
+        with visit(browser, f"{stack.url}/track/page-cut{end}") as page:
+            page.await_mode("incomplete")
+            assert page.text("#title") == "This link is not complete"
+    with visit(browser, new_link(stack, "page-cut")[:-20]) as page:
+        page.await_mode("revoked")
+        page.await_text("#detail", "or is not complete")
+    with visit(browser, f"{stack.url}/map") as page:
+        await_end_of_map(page, "This map needs a link of its own")
+
+
+def test_a_full_server_is_asked_until_it_has_room(browser: Browser, stack: Stack) -> None:
+    token = new_token(stack, "operator", "crowd")
+    with (
+        Courier(stack, "page-full"),
+        Crowd(stack, "page-full", token) as crowd,
+        visit(browser, new_link(stack, "page-full")) as page,
+        visit(browser, map_link(stack, token)) as operators,
+    ):
+        assert crowd.sockets
+        page.await_text("#note", "All places for live updates are taken")
+        page.await_mode("live")
+        assert page.page.locator(".puck").count() == 1
+        operators.await_text("#link", "No place free")
+        operators.await_text("#empty-title", "All places for live updates are taken")
+        page.shoot("track-full")
+        operators.shoot("map-full")
+        tried = len(page.sockets)
+        crowd.leave()
+        # By itself, and by a socket; a full server is not pressed, so that may take a while.
+        page.page.locator("#note").wait_for(state="hidden", timeout=3 * TIMEOUT_MS)
+        page.await_mode("live")
+        assert len(page.sockets) > tried
+        operators.page.locator("#link", has_text="Live").wait_for(timeout=3 * TIMEOUT_MS)
