@@ -36,6 +36,7 @@ class ShardKeys:
     seen: str
     dead: str
     consumer: str
+    counts: str
 
 
 def shard_keys(stream_name: str, shard: int) -> ShardKeys:
@@ -48,6 +49,7 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
         seen=f"seen:{tag}",
         dead=f"dead:{tag}",
         consumer=f"consumer:{tag}",
+        counts=f"counts:{tag}",
     )
 
 

@@ -14,23 +14,19 @@ from common.backoff import Backoff
 from common.errors import SinkUnavailable
 from common.log import Repeated, get
 from consumers.catch_up import is_killer, page_size
-from consumers.dead_letter import CRASHED, REFUSED, DeadLetters, Letter, driver_in
+from consumers.counts import ENTRIES_LOST, Counts
+from consumers.dead_letter import CRASHED, DeadLetters, Letter, driver_in
 from consumers.decode import decode_entries
 from consumers.entry import Entry, id_order
-from consumers.failure import Kind, kind_of
-from consumers.isolate import Refused, Store, is_unavailable, store_others
 from consumers.ledger import Ledger
 from consumers.live import Live
 from consumers.progress import Progress
 from consumers.reader import REDIS_TROUBLE, Reader
-from consumers.row import Row, rows_of
 from consumers.sink import Sink
+from consumers.store import BatchStore
 
 # An outage may last minutes; half-second retries notice its end soon and cost nothing.
 DATABASE_BACKOFF = Backoff(first_s=0.1, most_s=1.0)
-# Between two tries of rows that were refused. Everybody behind them waits, so it is short: at
-# 0.05 one percent of such rows cost more than half of the throughput.
-RECORD_RETRY_PAUSE_S = 0.01
 # Longest pause of the live loop for a history that keeps up but is busy; see `room`.
 ROOM_WAIT_S = 0.05
 
@@ -54,6 +50,7 @@ class History:
         reader: Reader,
         live: Live,
         dead: DeadLetters,
+        counts: Counts,
         limits: HistoryLimits,
         progress: Progress,
         confirm: Callable[[], Awaitable[None]],
@@ -63,20 +60,30 @@ class History:
         self._reader = reader
         self._live = live
         self._dead = dead
+        self._counts = counts
         self._limits = limits
         self._progress = progress
         # Raises when the shard is somebody else's: before live state is written from a page.
         self._confirm = confirm
-        self._in_hand = False
+        self._in_hand = 0
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
-        self._trouble = Repeated(get("history"), "history.waiting")
+        self._log = get("history")
+        self._trouble = Repeated(self._log, "history.waiting")
         self._attempt = 0
         # Entries up to this id may be stored already: by a predecessor, or by an attempt whose
         # outcome is unknown. They go through the staging table; a collision would cost more.
         self._doubtful = (0, 0)
         self.stored = 0
+        self._batches = BatchStore(
+            sink,
+            reader,
+            dead,
+            counts,
+            retries=limits.retries,
+            advance=lambda: progress.tick("history"),
+        )
 
     def offer(self, batch: Sequence[Entry]) -> None:
         """Take a batch the live stage is done with."""
@@ -98,6 +105,19 @@ class History:
     def fall_behind(self) -> None:
         """Entries may have been delivered that nobody saw: read the pending list again."""
         self._ledger.fall_behind()
+        self._changed.set()
+
+    @property
+    def held(self) -> int:
+        """Entries in memory, not counting a page of pending ones."""
+        return self._ledger.held + self._in_hand
+
+    def pending_lost(self) -> None:
+        """Redis has forgotten what it had delivered: what is held in memory is stored all the same.
+
+        It needs nobody to be acknowledged to. Unless the memory must be let go of later: a loss.
+        """
+        self._ledger.pending_lost()
         self._changed.set()
 
     def stop(self) -> None:
@@ -127,17 +147,18 @@ class History:
                 # Nothing is lost: what was in hand is pending, and is read again.
                 self._ledger.fall_behind()
                 await self._back_off(e)
+            self._say_lost()
 
     async def step(self) -> None:
         """One batch, from memory or from the pending list."""
         if self._ledger.behind:
             await self._store_page()
         elif entries := await self._collect():
-            self._in_hand = True
+            self._in_hand = len(entries)
             try:
                 await self._hold_and_store(entries)
             finally:
-                self._in_hand = False
+                self._in_hand = 0
 
     @property
     def idle(self) -> bool:
@@ -174,12 +195,19 @@ class History:
                 await self._store(entries)
             except SinkUnavailable as e:
                 if self._stopping.is_set():
+                    self._ledger.give_up(entries)
                     raise
                 await self._back_off(e)
                 self._progress.tick("history")
             else:
                 self._healed()
                 return
+        self._ledger.give_up(entries)
+
+    def _say_lost(self) -> None:
+        if lost := self._ledger.orphans_lost():
+            self._counts.add(ENTRIES_LOST, lost)
+            self._log.error("entries.lost", count=lost, why="in memory only, and let go of")
 
     async def _store_page(self) -> None:
         await self._sink.ensure()
@@ -214,57 +242,12 @@ class History:
     async def _store(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        rows = rows_of(entries)
         redelivered = id_order(entries[0].id) <= self._doubtful
         settled, self._doubtful = self._doubtful, id_order(entries[-1].id)
-
-        async def store(part: Sequence[Row]) -> None:
-            self._progress.tick("history")
-            await self._sink.store(part, redelivered=redelivered)
-
-        refused: list[Refused] = []
-        try:
-            await store(rows)
-        except Exception as e:
-            if is_unavailable(e):
-                raise
-            if kind_of(e) is Kind.UNKNOWN and self._attempt < self._limits.retries:
-                raise SinkUnavailable(f"{type(e).__name__}: {e}") from e
-            refused = await store_others(store, rows, e)
-        refused = await self._retry(refused, store)
-        buried = await self._bury(refused, entries)
-        self._progress.tick("history")
-        await self._reader.ack([e.id for e in entries if e.id not in buried])
+        self.stored += await self._batches.store(
+            entries, redelivered=redelivered, attempt=self._attempt
+        )
         self._doubtful = settled
-        self.stored += len(entries) - len(buried)
-
-    async def _retry(self, refused: list[Refused], store: Store) -> list[Refused]:
-        """Try each refused row again, alone; return those refused MAX_RETRIES times in all."""
-        for _ in range(self._limits.retries - 1):
-            if not refused:
-                break
-            await asyncio.sleep(RECORD_RETRY_PAUSE_S)
-            again = []
-            for one in refused:
-                try:
-                    await store([one.row])
-                except Exception as e:
-                    if is_unavailable(e):
-                        raise
-                    again.append(Refused(one.row, e))
-            refused = again
-        return refused
-
-    async def _bury(self, refused: Sequence[Refused], entries: Sequence[Entry]) -> set[bytes]:
-        """Dead-letter the entries of refused rows; returns their ids."""
-        errors = {one.row[:2]: one.error for one in refused}
-        letters = []
-        for entry in entries if errors else ():
-            error = errors.get((entry.event.driver_id, entry.event.recorded_at))
-            if error is not None:
-                letters.append(_refused_letter(entry, error, self._limits.retries))
-        await self._dead.bury(letters)
-        return {letter.entry_id for letter in letters}
 
     async def _back_off(self, error: Exception) -> None:
         self._trouble.failed(error=str(error), attempt=self._attempt)
@@ -277,15 +260,3 @@ class History:
     def _healed(self) -> None:
         self._attempt = 0
         self._trouble.healed()
-
-
-def _refused_letter(entry: Entry, error: Exception, attempts: int) -> Letter:
-    return Letter(
-        entry.id,
-        entry.payload,
-        entry.event.driver_id,
-        REFUSED,
-        f"{type(error).__name__}: {error}",
-        getattr(error, "sqlstate", None) or "",
-        attempts,
-    )

@@ -1,7 +1,7 @@
 """The keeper: what a worker does once a second beside its work.
 
-It renews the lease, writes live state that Redis refused before, expires silent drivers, trims
-the stream, and sees to it that no entry stays pending for ever, however it got lost.
+It renews the lease, sees what waits, writes live state that Redis refused before, expires silent
+drivers, trims the stream, and sees to it that no entry stays pending for ever, however it got lost.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 
 from common.log import Repeated, get
 from common.wire import Wire
+from consumers.counts import Counts
 from consumers.dead_letter import DeadLetters
 from consumers.history import History
 from consumers.lease import Lease
 from consumers.live import Live
 from consumers.moves import epoch_ms
-from consumers.reader import REDIS_TROUBLE, Reader
+from consumers.reader import REDIS_TROUBLE, Reader, is_group_missing
 from consumers.trim import trim
 
 KEEP_EVERY_S = 1.0
@@ -34,6 +35,7 @@ class Keeper:
         live: Live,
         history: History,
         dead: DeadLetters,
+        counts: Counts,
         *,
         stream: str,
         idle_ms: int,
@@ -45,6 +47,7 @@ class Keeper:
         self._live = live
         self._history = history
         self._dead = dead
+        self._counts = counts
         self._stream = stream
         self._idle_ms = idle_ms
         self._ttl_s = ttl_s
@@ -64,6 +67,8 @@ class Keeper:
             await asyncio.sleep(KEEP_EVERY_S)
 
     async def _keep(self) -> None:
+        await self._reader.look()
+        await self._counts.keep()
         await self._live.retry()
         await self._live.ask_watched()
         await self._live.expire(epoch_ms(datetime.now(UTC)) - self._ttl_s * 1000)
@@ -75,9 +80,10 @@ class Keeper:
     async def _collect_strays(self) -> None:
         try:
             claimed = await self._reader.claim(self._idle_ms)
-        except REDIS_TROUBLE:
+        except REDIS_TROUBLE as e:
             # Some may have become ours before the reply was lost.
-            self._history.fall_behind()
+            if not is_group_missing(e):
+                self._history.fall_behind()
             raise
         forgotten = self._history.idle and await self._reader.any_idle(self._idle_ms)
         if claimed or forgotten or self._dead.left:

@@ -9,6 +9,9 @@ Invariant: an entry offered is either held here, or in the page being stored, or
 page to come. That is why offers are held from before a page is read (`begin_page`): an entry
 delivered before the read is in the page, one delivered after it is held here, and one that is
 both is dropped here (`end_page`, and `offer` for those that come even later).
+
+When Redis has lost its pending list (`pending_lost`), what is held is all there is of it: letting
+go of that is a loss, and is counted.
 """
 
 from collections import deque
@@ -29,6 +32,9 @@ class Ledger:
         # True at the start: what a predecessor left pending comes first.
         self.behind = True
         self.held = 0
+        # Entries up to this id are not pending in Redis any more: they are here or nowhere.
+        self._orphaned_through = self._offered_through = (0, 0)
+        self._orphans_lost = 0
 
     def offer(self, batch: Sequence[Entry]) -> None:
         """Hold a batch that was just read, or let it go: it is pending in Redis either way."""
@@ -38,6 +44,8 @@ class Ledger:
         if self.held + len(batch) > self._events_max:
             self.fall_behind()
             return
+        if batch:
+            self._offered_through = id_order(batch[-1].id)
         self._batches.append(batch)
         self.held += len(batch)
 
@@ -51,7 +59,25 @@ class Ledger:
         self._let_go()
         self.paged_through = b"0-0"
 
+    def pending_lost(self) -> None:
+        """Redis has forgotten all that it had delivered."""
+        self._orphaned_through = self._offered_through
+        self.paged_through = b"0-0"
+        self.behind = False
+
+    def give_up(self, entries: Sequence[Entry]) -> None:
+        """Entries that were taken from here will not be stored from memory."""
+        if entries and id_order(entries[0].id) <= self._orphaned_through:
+            self._orphans_lost += sum(id_order(e.id) <= self._orphaned_through for e in entries)
+
+    def orphans_lost(self) -> int:
+        """Entries lost since this was last asked: let go of though nobody else had them."""
+        lost, self._orphans_lost = self._orphans_lost, 0
+        return lost
+
     def _let_go(self) -> None:
+        for batch in self._batches:
+            self.give_up(batch)
         self._batches.clear()
         self.held = 0
         self.behind = True

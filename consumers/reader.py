@@ -1,6 +1,7 @@
 """Reading a shard's stream through its consumer group, and acknowledging. Holds no rules."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import hiredis
@@ -8,8 +9,10 @@ import hiredis
 from common.errors import Overloaded
 from common.keys import ENTRY_FIELD, ShardKeys
 from common.log import get
-from common.wire import Reply, Wire
+from common.wire import Command, Reply, Wire, is_full
+from consumers.counts import CONFLICTS, ENTRIES_LOST, Counts
 from consumers.entry import RawEntry, id_order
+from consumers.waiting import Waiting
 
 # A command with more arguments than this would hold up Redis and everybody behind it.
 IDS_PER_COMMAND = 5000
@@ -27,13 +30,22 @@ class Reader:
     """
 
     def __init__(
-        self, reads: Wire, wire: Wire, keys: ShardKeys, *, group: str, consumer: str
+        self,
+        reads: Wire,
+        wire: Wire,
+        keys: ShardKeys,
+        counts: Counts,
+        *,
+        group: str,
+        consumer: str,
     ) -> None:
         self._reads = reads
         self._wire = wire
         self._stream = keys.stream
+        self._counts = counts
         self._group = group
         self._consumer = consumer
+        self.waiting = Waiting()
 
     async def ensure_group(self) -> None:
         """Create stream and group if they are missing, at 0: what is in the stream is unread."""
@@ -64,11 +76,30 @@ class Reader:
             *("STREAMS", self._stream),
         )
 
-    async def ack(self, ids: Sequence[bytes]) -> None:
-        """Acknowledge `ids`: they are stored."""
-        for start in range(0, len(ids), IDS_PER_COMMAND):
-            part = ids[start : start + IDS_PER_COMMAND]
-            await self._wire.send("XACK", self._stream, self._group, *part)
+    async def ack(self, ids: Sequence[bytes], conflicts: int = 0) -> None:
+        """Acknowledge `ids`: they are stored. `conflicts` of them are counted, in the same step."""
+        starts = range(0, len(ids), IDS_PER_COMMAND)
+        parts = [ids[start : start + IDS_PER_COMMAND] for start in starts]
+        acks: list[Command] = [("XACK", self._stream, self._group, *part) for part in parts]
+        if conflicts and not await self._ack_and_count(acks, conflicts):
+            self._counts.add(CONFLICTS, conflicts)
+            conflicts = 0
+        if not conflicts:
+            for ack in acks:
+                await self._wire.send(*ack)
+        self.waiting.settled(len(ids))
+
+    async def _ack_and_count(self, acks: Sequence[Command], conflicts: int) -> bool:
+        """False: nothing was done, because Redis is full and counting takes room."""
+        counting = self._counts.raising(CONFLICTS, conflicts)
+        replies = await self._wire.send_many([("MULTI",), *acks, counting, ("EXEC",)])
+        errors = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
+        if any(map(is_full, errors)):
+            return False
+        if errors:
+            raise errors[0]
+        self._counts.raised(CONFLICTS, replies[-1][-1])
+        return True
 
     async def forgive(self, ids: Sequence[bytes]) -> None:
         """Count these as delivered once: whoever had them in hand is still alive."""
@@ -79,15 +110,48 @@ class Reader:
 
     def say_lost(self, ids: Sequence[bytes]) -> None:
         """Say loudly that entries vanished before they were stored: somebody trimmed the stream."""
+        self._counts.add(ENTRIES_LOST, len(ids))
         _log.error("entries.lost", stream=self._stream, count=len(ids), first=ids[0].decode())
 
     async def last_delivered(self) -> tuple[int, int]:
         """Newest id that was handed to any consumer of the group; zeros if none ever was."""
-        for row in await self._wire.send("XINFO", "GROUPS", self._stream):
+        group = self._own(await self._wire.send("XINFO", "GROUPS", self._stream))
+        return id_order(group[b"last-delivered-id"]) if group else (0, 0)
+
+    def _own(self, groups: Reply) -> dict[bytes, Reply]:
+        """Our group's facts in an answer to XINFO GROUPS; empty if it is not there."""
+        for row in groups:
             group = dict(zip(row[::2], row[1::2], strict=True))
             if group[b"name"] == self._group.encode():
-                return id_order(group[b"last-delivered-id"])
-        return (0, 0)
+                return group
+        return {}
+
+    async def look(self) -> None:
+        """See what waits. A stream or a group that is gone changes nothing of what was seen."""
+        stream, groups = await self._wire.send_many(
+            [("XINFO", "STREAM", self._stream), ("XINFO", "GROUPS", self._stream)]
+        )
+        if isinstance(stream, hiredis.ReplyError) or isinstance(groups, hiredis.ReplyError):
+            return
+        facts, group = dict(zip(stream[::2], stream[1::2], strict=True)), self._own(groups)
+        if group:
+            pending, unread = group[b"pending"], group[b"lag"]
+            if unread is None:
+                # Redis forgets the lag when entries are deleted out of order: an upper bound.
+                unread = max(0, facts[b"length"] - pending)
+            self.waiting.look(
+                unread,
+                pending,
+                delivered=group[b"last-delivered-id"],
+                through=facts[b"last-generated-id"],
+                now_s=time.monotonic(),
+            )
+
+    async def any_left(self) -> bool:
+        """Whether anything is in the stream still that was there at the last look."""
+        return bool(
+            await self._wire.send("XRANGE", self._stream, "-", self.waiting.through, "COUNT", 1)
+        )
 
     async def deliveries(self, after: bytes = b"0") -> int:
         """How often the first own pending entry after an id was delivered; 0 if there is none."""

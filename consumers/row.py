@@ -1,6 +1,6 @@
 """Rows: an event as COPY takes it. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from common.event import LocationEvent
@@ -34,6 +34,8 @@ Row = tuple[
     float | None,
     str | None,
 ]
+# What identifies a fix: driver and the device's time.
+Key = tuple[str, datetime]
 
 
 def row_of(event: LocationEvent) -> Row:
@@ -53,13 +55,42 @@ def row_of(event: LocationEvent) -> Row:
     )
 
 
-def rows_of(entries: Iterable[Entry]) -> list[Row]:
-    """Rows by key, each key once: the first entry of a key stays.
+def rows_of(entries: Iterable[Entry]) -> tuple[list[Row], list[Row]]:
+    """Rows by key, each key once: the first entry of a key stays. And the rows left out by that.
 
     Sorted, because two writers that insert the same keys in opposite order deadlock.
     """
-    unique: dict[tuple[str, datetime], Row] = {}
+    unique: dict[Key, Row] = {}
+    repeated: list[Row] = []
     for entry in entries:
         event = entry.event
-        unique.setdefault((event.driver_id, event.recorded_at), row_of(event))
-    return [unique[key] for key in sorted(unique)]
+        row = row_of(event)
+        if unique.setdefault((event.driver_id, event.recorded_at), row) is not row:
+            repeated.append(row)
+    return [unique[key] for key in sorted(unique)], repeated
+
+
+def conflicts_among(
+    rows: Sequence[Row], repeated: Sequence[Row], differing: Iterable[Row], refused: Collection[Key]
+) -> list[Row]:
+    """The rows of a batch that name a stored fix and say something else of it than what is stored.
+
+    `rows` and `repeated` are what `rows_of` gave; `differing` are stored rows that differ from
+    those of `rows` with the same key; `refused` keys are not stored at all. An identical repeat is
+    no conflict. When a fix was received is none of its values.
+    """
+    stored = {row[:2]: row for row in differing}
+    conflicts = list(stored.values())
+    if repeated:
+        stored = {row[:2]: row for row in rows} | stored
+        conflicts += [
+            row
+            for row in repeated
+            if row[:2] not in refused and _values(row) != _values(stored[row[:2]])
+        ]
+    return conflicts
+
+
+def _values(row: Row) -> tuple[object, ...]:
+    """What a fix says: all but its key and when it was received."""
+    return row[3:]

@@ -25,8 +25,10 @@ from common.process import die_with_parent
 from common.settings import Settings, load_settings
 from common.supervision.heartbeat import Heartbeat
 from common.wire import Reply, Wire
+from consumers.counts import Counts
 from consumers.dead_letter import DeadLetters
 from consumers.decode import decode_entries
+from consumers.group import make_again
 from consumers.history import History, HistoryLimits
 from consumers.keeper import Keeper
 from consumers.lease import Fenced, Lease
@@ -61,7 +63,10 @@ class Worker:
         self._wire = self._connection(shard, REDIS_REPLY_TIMEOUT_S)
         block_s = settings.read_block_ms / 1000
         self._reads = self._connection(shard, block_s + REDIS_REPLY_TIMEOUT_S)
-        self._reader = Reader(self._reads, self._wire, self._keys, group=group, consumer=consumer)
+        self._counts = Counts(self._wire, self._keys.counts)
+        self._reader = Reader(
+            self._reads, self._wire, self._keys, self._counts, group=group, consumer=consumer
+        )
         self._lease = Lease(self._wire, self._keys.consumer)
         self._dead = DeadLetters(self._wire, self._keys, shard=shard, group=group)
         self._live = Live(
@@ -78,6 +83,7 @@ class Worker:
             self._reader,
             self._live,
             self._dead,
+            self._counts,
             HistoryLimits(
                 rows=settings.history_rows,
                 linger_s=settings.history_linger_ms / 1000,
@@ -94,6 +100,7 @@ class Worker:
             self._live,
             self._history,
             self._dead,
+            self._counts,
             stream=self._keys.stream,
             idle_ms=settings.pending_message_timeout,
             ttl_s=settings.location_ttl,
@@ -117,6 +124,7 @@ class Worker:
             with contextlib.suppress(*REDIS_TROUBLE):
                 await self._reader.ensure_group()
                 await self._history.begin()
+                await self._counts.keep()
             async with asyncio.TaskGroup() as loops:
                 live = loops.create_task(self._live_loop(), name="live")
                 history = loops.create_task(self._history.run(), name="history")
@@ -171,12 +179,17 @@ class Worker:
             try:
                 await self._live_step()
             except REDIS_TROUBLE as e:
-                # A reply may be lost after the entries were delivered: they are pending now.
-                self._history.fall_behind()
                 self._trouble.failed(error=str(e))
-                await self._pause(REDIS_BACKOFF.delay_s(attempt))
+                missing = is_group_missing(e)
+                if not missing:
+                    # A reply may be lost after the entries were delivered: they are pending now.
+                    self._history.fall_behind()
+                # A lost group is made again at once, unless that was tried just now.
+                if attempt or not missing:
+                    await self._pause(REDIS_BACKOFF.delay_s(attempt))
                 attempt += 1
-                await self._mend(e)
+                if missing:
+                    await self._make_group_again()
             else:
                 attempt = 0
                 self._trouble.healed()
@@ -185,6 +198,7 @@ class Worker:
         await self._history.room()
         reading, self._reading = self._reading or self._begin_read(), None
         page = entries_of(await reading)
+        self._reader.waiting.delivered(page)
         read_at = time.monotonic()
         many = len(page) * 2 > self._settings.batch_events_max
         if many and not self._stopping.is_set():
@@ -206,13 +220,9 @@ class Worker:
         if not self._lease.fresh:
             await self._lease.renew()
 
-    async def _mend(self, error: Exception) -> None:
-        if is_group_missing(error):
-            # Flushed, evicted or restarted empty: what was not stored yet cannot be counted.
-            _log.error("group.lost", stream=self._keys.stream)
-            with contextlib.suppress(*REDIS_TROUBLE):
-                await self._reader.ensure_group()
-                await self._history.begin()
+    async def _make_group_again(self) -> None:
+        with contextlib.suppress(*REDIS_TROUBLE):
+            await make_again(self._keys.stream, self._reader, self._history, self._counts)
 
     async def _pause(self, seconds: float) -> None:
         if seconds <= 0:

@@ -17,6 +17,7 @@ from rich.table import Table
 from common.keys import META, shard_keys
 from common.settings import Settings
 from common.supervision.state import read_state, state_file
+from consumers.counts import NAMES
 from deploy.home import Home
 from deploy.wiring import redis_url
 
@@ -26,12 +27,15 @@ TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard; None where Redis cannot say."""
+    """What waits in a shard; None where Redis cannot say. The last three: `consumers.counts`."""
 
     shard: int
     backlog: int | None
     pending: int | None
     dead_letters: int | None
+    conflicts: int
+    groups_lost: int
+    entries_lost: int
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
@@ -76,7 +80,7 @@ def read_processes(home: Home) -> list[dict[str, Any]]:
 
 
 def read_shards(url: str, settings: Settings) -> list[ShardState]:
-    """Backlog (unread), pending and dead letters of all shards. Raises what redis-py raises."""
+    """What waits, and what was counted, in all shards. Raises what redis-py raises."""
     client = redis.Redis.from_url(
         url,
         decode_responses=True,
@@ -92,18 +96,21 @@ def read_shards(url: str, settings: Settings) -> list[ShardState]:
 def _read_shard(client: Any, settings: Settings, shard: int) -> ShardState:
     keys = shard_keys(settings.stream_name, shard)
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
+    found = client.hmget(keys.counts, NAMES)
+    counts = {name: int(count or 0) for name, count in zip(NAMES, found, strict=True)}
     try:
         groups = client.xinfo_groups(keys.stream)
     except redis.ResponseError:
         # No stream yet: nobody has sent anything.
-        return ShardState(shard, 0, 0, dead)
+        return ShardState(shard, 0, 0, dead, **counts)
     group = next((g for g in groups if g["name"] == settings.consumer_group), None)
     if group is None:
-        return ShardState(shard, length, 0, dead)
+        return ShardState(shard, length, 0, dead, **counts)
     pending = int(group["pending"])
     # Redis forgets the lag when entries are deleted out of order; then an upper bound will do.
     lag = group.get("lag")
-    return ShardState(shard, max(0, length - pending) if lag is None else int(lag), pending, dead)
+    backlog = max(0, length - pending) if lag is None else int(lag)
+    return ShardState(shard, backlog, pending, dead, **counts)
 
 
 def _process_table(processes: list[dict[str, Any]]) -> Table:
@@ -118,12 +125,10 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
 
 def _shard_table(shards: list[ShardState]) -> Table:
     table = Table(box=None, header_style="bold")
-    for column in ("shard", "backlog", "pending", "dead letters"):
-        table.add_column(column, justify="right")
+    for column in asdict(shards[0]):
+        table.add_column(column.replace("_", " "), justify="right")
     for shard in shards:
-        table.add_row(
-            str(shard.shard), str(shard.backlog), str(shard.pending), str(shard.dead_letters)
-        )
+        table.add_row(*map(str, asdict(shard).values()))
     return table
 
 

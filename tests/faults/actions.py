@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.faults.plan import Step
+from tests.faults.windows import Window, recovery_s
 from tests.stack import Stack
 from tests.wait import pace
 
@@ -33,13 +35,15 @@ def redis_client(stack: Stack, timeout_s: float = 1.0) -> Any:
 
 
 class Actions:
-    """Carries out steps. `done` counts them by verb and target."""
+    """Carries out steps. `done` counts them by verb and target, `windows` says when."""
 
     def __init__(self, stack: Stack, say: Say) -> None:
         self._stack = stack
         self._say = say
         self._thawing: set[asyncio.Task[None]] = set()
         self.done: Counter[str] = Counter()
+        self._began_s = time.monotonic()
+        self.windows: list[Window] = []
         # Redis' own limit, asked before it is ever changed.
         self._memory = ""
 
@@ -95,14 +99,21 @@ class Actions:
                 reached.append(process)
         if reached:
             lasts = f" for {step.for_s:g} s" if number is signal.SIGSTOP else ""
-            self._note(step, f"pid {reached[0].pid}{lasts}")
+            window = self._note(step, f"pid {reached[0].pid}{lasts}")
+            if number is signal.SIGSTOP:
+                window.to_s += step.for_s
         return reached
 
     async def _restart_up(self) -> None:
         await self.end()
-        self._note(Step(0, "kill", "up", 0, 0), "and all that hangs on it; starting it again")
-        await asyncio.to_thread(self._stack.kill)
-        await asyncio.to_thread(self._stack.start)
+        window = self._note(
+            Step(0, "kill", "up", 0, 0), "and all that hangs on it; starting it again"
+        )
+        try:
+            await asyncio.to_thread(self._stack.kill)
+            await asyncio.to_thread(self._stack.start)
+        finally:
+            window.to_s = self._now_s()
 
     async def _cut(self, step: Step) -> None:
         try:
@@ -133,22 +144,32 @@ class Actions:
                 if not self._memory:
                     self._memory = (await client.config_get("maxmemory"))["maxmemory"]
                 await client.config_set("maxmemory", 1)
-            self._note(step, f"maxmemory for {step.for_s:g} s")
+            window = self._note(step, f"maxmemory for {step.for_s:g} s")
         except REDIS_TROUBLE as e:
             self._say(f"fill redis: not there ({type(e).__name__})")
             return
+        window.to_s += step.for_s
         await pace(step.for_s)
         for _ in range(50):
             with contextlib.suppress(*REDIS_TROUBLE):
                 async with redis_client(self._stack) as client:
                     await client.config_set("maxmemory", self._memory)
+                    window.to_s = self._now_s()
                 return
             await pace(0.2)
 
-    def _note(self, step: Step, detail: str) -> None:
+    def _now_s(self) -> float:
+        return time.monotonic() - self._began_s
+
+    def _note(self, step: Step, detail: str) -> Window:
+        """Say and count it; its window is a moment until somebody makes it longer."""
         self.done[f"{step.verb} {step.target}"] += 1
         shard = f"-{step.shard}" if step.target == "consumer" else ""
         self._say(f"{step.verb} {step.target}{shard}: {detail}")
+        now_s, recovering_s = self._now_s(), recovery_s(step.verb, step.for_s)
+        window = Window(step.target, step.shard, now_s, now_s, recovering_s)
+        self.windows.append(window)
+        return window
 
 
 async def _thaw_after(processes: Iterable[psutil.Process], seconds: float) -> None:

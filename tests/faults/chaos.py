@@ -18,17 +18,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.keys import shard_keys
+from common.keys import shard_keys, shard_of
 from tests.faults.actions import REDIS_TROUBLE, Actions, redis_client
 from tests.faults.evidence import STREAM, gather_evidence, survivors, waiting
-from tests.faults.fixes import poison
+from tests.faults.fixes import poison, watched_driver
 from tests.faults.journal import Journal, read_journal
 from tests.faults.load import Load
 from tests.faults.memory import Memories
 from tests.faults.plan import Step, make_plan
 from tests.faults.report import Round, print_report
-from tests.faults.verdict import judge
+from tests.faults.service import Waited, judge_service
+from tests.faults.verdict import Verdict, judge
 from tests.faults.watchers import Watchers
+from tests.faults.windows import carrying, unexplained_s
 from tests.stack import Stack
 from tests.wait import pace, until
 
@@ -73,14 +75,8 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began_s:7.1f} s  {line}", flush=True)
 
-    load = Load(
-        stack.port,
-        journal,
-        seed=options.seed,
-        rate=options.rate,
-        drivers=options.drivers,
-        watched=WATCHED,
-    )
+    more = {"drivers": options.drivers, "watched": WATCHED}
+    load = Load(stack.port, journal, seed=options.seed, rate=options.rate, **more)
     watchers, memories = Watchers(stack.port, WATCHED), Memories(stack, options.shards)
     actions = Actions(stack, say)
     sending, watching, poisoning = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -102,6 +98,7 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
             await until(lambda: _all_see(watchers, healed), timeout_s=LIVE_TIMEOUT_S)
         still_deaf = [n for n, seen in enumerate(watchers.seen) if seen.frames == healed[n]]
         watching.set()
+        watched_s = time.monotonic() - began_s
         sending.set()
         await loading
         quiet_began_s = time.monotonic()
@@ -112,16 +109,53 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
     journal.close()
     memories.sample()
     verdict = judge(read_journal(journal.path), await gather_evidence(stack, options.shards))
-    for example in load.misjudged:
-        verdict.violate("misjudged", example)
     for index in still_deaf:
         verdict.violate("live did not come back", f"order chaos-{index}")
+    _judge_clients(load, watchers, actions, memories, options.shards, verdict)
+    undisturbed_s = unexplained_s(0, watched_s, carrying(actions.windows, 0))
+    return Round(
+        options.seed,
+        load,
+        watchers.seen,
+        actions.done,
+        memories,
+        verdict,
+        quiet_s,
+        undisturbed_s,
+    )
+
+
+def _judge_clients(  # noqa: PLR0917
+    load: Load,
+    watchers: Watchers,
+    actions: Actions,
+    memories: Memories,
+    shards: int,
+    verdict: Verdict,
+) -> None:
+    """What those who sent and watched have seen, and what the roles have grown."""
+    judge_service(_waited(load, watchers, actions, memories, shards), verdict)
+    for example in load.misjudged:
+        verdict.violate("misjudged", example)
     for seen in watchers.seen:
         if seen.backwards:
             verdict.violate("frames went back in time", seen)
     for status in load.statuses.keys() - {202, 422, 503}:
         verdict.violate("odd answer", f"{load.statuses[status]} times {status}")
-    return Round(options.seed, load, watchers.seen, actions.done, memories, verdict, quiet_s)
+
+
+def _waited(
+    load: Load, watchers: Watchers, actions: Actions, memories: Memories, shards: int
+) -> Waited:
+    return Waited(
+        load.late,
+        [
+            (shard_of(watched_driver(index), shards), seen.gaps)
+            for index, seen in enumerate(watchers.seen)
+        ],
+        actions.windows,
+        memories.by_role,
+    )
 
 
 async def _carry_out(plan: list[Step], actions: Actions) -> None:

@@ -72,7 +72,7 @@ class Fixes:
 
     def make_watched(self, index: int, now_us: int) -> Fix:
         """A plain fix of a driver whose order is watched."""
-        return self._fix(f"w-{index}", "now", now_us, order=f"chaos-{index}")
+        return self._fix(watched_driver(index), "now", now_us, order=f"chaos-{index}")
 
     def _fix(self, driver: str, kind: str, now_us: int, order: str | None = None) -> Fix:
         # As if the clock had never been set.
@@ -103,6 +103,11 @@ class Fixes:
         hours = self._rng.choice((-9, -3, 1, 2, 12)) if kind == "zone" else 0
         when = EPOCH + timedelta(microseconds=at_us)
         return when.astimezone(timezone(timedelta(hours=hours))).isoformat()
+
+
+def watched_driver(index: int) -> str:
+    """The driver of a watched order."""
+    return f"w-{index}"
 
 
 def poison(number: int, rng: random.Random) -> bytes:

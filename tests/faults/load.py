@@ -49,7 +49,8 @@ class Load:
         self.statuses: Counter[int] = Counter()
         self.longest_202_s = 0.0
         self.longest_503_s = 0.0
-        # (seconds it took, when it began, status) of answers that came later than promised.
+        # (seconds it took, when it began, status) of answers that came later than promised; the
+        # status is 0 where none came in that time.
         self.late: list[tuple[float, float, int]] = []
         self._began_s = time.monotonic()
         # Fixes that may never be taken and were, or the other way round.
@@ -125,15 +126,16 @@ class Load:
 
     async def _send(self, caller: Caller, fixes: Sequence[Fix], tries: int) -> None:
         self._journal.sending(fixes)
+        asked_s = time.monotonic()
         if len(fixes) == 1:
             answer = await caller.post(f"/api/v1/drivers/{fixes[0].driver}/location", _one(fixes))
         else:
             answer = await caller.post("/api/v1/drivers/locations", _many(fixes))
+        took_s, status = time.monotonic() - asked_s, 0 if answer is None else answer.status
+        if took_s > LATE_S:
+            self.late.append((took_s, asked_s - self._began_s, status))
         if answer is not None:
-            self.statuses[answer.status] += 1
-            if answer.took_s > LATE_S:
-                at_s = time.monotonic() - answer.took_s - self._began_s
-                self.late.append((answer.took_s, at_s, answer.status))
+            self.statuses[status] += 1
         if answer is not None and answer.status in {202, 422}:
             self._settle(fixes, answer)
             return

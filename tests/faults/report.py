@@ -13,8 +13,9 @@ from tests.faults.verdict import Verdict
 from tests.faults.watchers import Seen
 
 MB = 1_048_576
-# Late answers in the table: enough to find what was done to ingest then.
+# Late answers in the table: enough to find what was done to ingest then. And gaps.
 LATE_SHOWN = 12
+GAPS_SHOWN = 5
 LAWS = (
     "lost",
     "doubled",
@@ -25,6 +26,9 @@ LAWS = (
     "live is not the newest",
     "frames went back in time",
     "live did not come back",
+    "live stood still",
+    "refused too late",
+    "memory grew",
     "misjudged",
     "odd answer",
     "not quiet",
@@ -43,6 +47,8 @@ class Round:
     memories: Memories
     verdict: Verdict
     quiet_s: float
+    # In which nothing explains a customer of shard 0 who sees nothing.
+    undisturbed_s: float
 
 
 def print_report(finished: Round) -> None:
@@ -50,7 +56,8 @@ def print_report(finished: Round) -> None:
     console = Console(highlight=False, width=100)
     verdict, load = finished.verdict, finished.load
     worst = max(finished.seen, key=lambda seen: max(seen.gaps, default=(0.0, 0.0)))
-    gaps = [f"{gap_s:.1f} s at {from_s:.0f} s" for gap_s, from_s in sorted(worst.gaps)[::-1]]
+    longest = sorted(worst.gaps)[: -GAPS_SHOWN - 1 : -1]
+    gaps = [f"{gap_s:.1f} s at {from_s:.0f} s" for gap_s, from_s in longest]
     late = [f"{took_s:.1f} s at {at_s:.0f} s" for took_s, at_s, _ in sorted(load.late)[::-1]]
     table = Table(title=f"chaos, seed {finished.seed}", box=None, show_header=False)
     for what, count in sorted(finished.done.items()):
@@ -70,6 +77,7 @@ def print_report(finished: Round) -> None:
         ("answers after more than 2 s", f"{len(late)}: {', '.join(late[:LATE_SHOWN])}"),
         ("live frames seen", sum(seen.frames for seen in finished.seen)),
         ("longest gaps in live frames", ", ".join(gaps)),
+        ("time that no fault covers", f"{finished.undisturbed_s:.0f} s"),
         ("quiet after the load", f"{finished.quiet_s:.1f} s"),
     ]
     for name, value in rows:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import redis
 
 from common.errors import Overloaded
 from common.wire import Wire
+from tests.faults.disk import grow, small_disk
 from tests.servers import RedisServer, valkey
 from tests.wait import until
 
@@ -89,26 +89,13 @@ def test_twenty_kills_under_load_lose_nothing_that_was_confirmed():
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ("mount", "-t", "tmpfs", "-o", "size=8m", "fleetline-test", str(disk)),
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("cannot mount a small disk here: that needs root")
-    yield disk
-    subprocess.run(("umount", "--lazy", str(disk)), check=True)
+    with small_disk(tmp_path, 8):
+        yield tmp_path
 
 
-def grow(disk: Path) -> None:
-    subprocess.run(("mount", "-o", "remount,size=64m", str(disk)), check=True)
-
-
-def test_a_full_disk_refuses_and_loses_nothing_that_was_confirmed(small_disk):
+def test_a_full_disk_refuses_and_loses_nothing_that_was_confirmed(disk):
     """With `appendfsync always` the server ends rather than confirm what it cannot write."""
 
     async def fill(server: RedisServer) -> list[bytes]:
@@ -124,13 +111,13 @@ def test_a_full_disk_refuses_and_loses_nothing_that_was_confirmed(small_disk):
         await running
         return load.ids
 
-    server = RedisServer(small_disk)
+    server = RedisServer(disk)
     server.start()
     try:
         ids = asyncio.run(fill(server))
         with contextlib.suppress(ProcessLookupError):
             server.kill()
-        grow(small_disk)
+        grow(disk, 64)
         server.start()
         assert_all_there(server, ids)
         assert server.command("XADD", STREAM, "*", "e", "x").startswith(b"$")

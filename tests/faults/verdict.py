@@ -1,4 +1,4 @@
-"""The law, and the judge. Pure.
+"""The law, and the judge of what is stored. Pure; `service` judges what was waited for.
 
 Every id answered 202 is in the history exactly once, or in the dead letters if it was injected
 poison; nothing is there that was not sent; the newest fix of each driver is its live position;

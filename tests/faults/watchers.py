@@ -5,7 +5,6 @@ Each notes how long it saw nothing, and whether a frame ever went back in time o
 
 import asyncio
 import contextlib
-import heapq
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,8 +17,8 @@ ORDER_PATH = "/api/v1/drivers/orders/chaos-{}/driver-location"
 # A socket that shows nothing for this long is left, as a customer would reload the page.
 PATIENCE_S = 40.0
 RECONNECT_AFTER_S = 0.2
-# The longest gaps, for the report.
-GAPS_KEPT = 5
+# Shorter ones are how frames come.
+GAP_MIN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -28,7 +27,7 @@ class Seen:
 
     frames: int = 0
     connections: int = 0
-    # (length, when it began since the watching began) of the longest, in seconds, not sorted.
+    # (length, when it began since the watching began) of gaps between frames, in seconds.
     gaps: list[tuple[float, float]] = field(default_factory=list)
     backwards: int = 0
     newest_number: int = 0
@@ -80,11 +79,9 @@ class Watchers:
 
 def _note_gap(seen: Seen, now_s: float) -> None:
     if seen.last_at_s:
-        gap = (now_s - seen.last_at_s, seen.last_at_s - seen.began_s)
-        if len(seen.gaps) < GAPS_KEPT:
-            heapq.heappush(seen.gaps, gap)
-        else:
-            heapq.heappushpop(seen.gaps, gap)
+        gap_s = now_s - seen.last_at_s
+        if gap_s > GAP_MIN_S:
+            seen.gaps.append((gap_s, seen.last_at_s - seen.began_s))
     seen.last_at_s = now_s
 
 

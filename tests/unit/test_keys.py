@@ -25,6 +25,7 @@ def test_names():
         seen="seen:{3}",
         dead="dead:{3}",
         consumer="consumer:{3}",
+        counts="counts:{3}",
     )
     assert keys.order_key("o1") == "order:o1"
     assert keys.order_ended_key("o1") == "order-ended:o1"

@@ -24,7 +24,9 @@ class History(RuleBasedStateMachine):
         self.pending = []
         self.unseen = []
         self.page = None
-        self.storing = []
+        # Known to nobody but the ledger, because Redis forgot them; and what became of them.
+        self.orphans = set()
+        self.orphans_stored = self.orphans_lost = 0
 
     @rule(count=st.integers(1, 5))
     def redis_delivers(self, count):
@@ -64,9 +66,21 @@ class History(RuleBasedStateMachine):
         self.page = None
         self.ledger.fall_behind()
 
+    @precondition(lambda self: self.page is None and not self.unseen)
+    @rule()
+    def redis_forgets(self):
+        self.orphans |= set(self._held())
+        self.pending = []
+        self.ledger.pending_lost()
+        assert not self.ledger.behind
+
+    def _held(self):
+        return [e.id for batch in self.ledger._batches for e in batch]
+
     def _ack(self, ids):
         # Stored twice would be a bug here: nothing may be held that a page has stored.
-        assert set(ids) <= set(self.pending)
+        assert set(ids) <= set(self.pending) | self.orphans
+        self.orphans_stored += len(self.orphans & set(ids))
         self.pending = [i for i in self.pending if i not in set(ids)]
 
     @invariant()
@@ -77,9 +91,15 @@ class History(RuleBasedStateMachine):
     def nothing_is_forgotten(self):
         if self.ledger.behind or self.page is not None:
             return
-        held = [e.id for batch in self.ledger._batches for e in batch]
+        held = self._held()
         unseen = [e.id for batch in self.unseen for e in batch]
         assert set(self.pending) <= set(held) | set(unseen)
+
+    @invariant()
+    def orphans_are_held_or_stored_or_counted(self):
+        self.orphans_lost += self.ledger.orphans_lost()
+        held = self.orphans & set(self._held())
+        assert len(self.orphans) == self.orphans_stored + self.orphans_lost + len(held)
 
 
 History.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)

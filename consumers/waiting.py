@@ -1,0 +1,53 @@
+"""What waits in a stream, as far as the worker has seen: the number for the day Redis forgets it.
+
+Pure. The keeper looks once a second; from then on the worker knows what it was handed and what it
+settled itself. What was accepted after the last look and never handed out, nobody has seen.
+"""
+
+from collections.abc import Sequence
+
+from consumers.entry import RawEntry, id_order
+
+
+class Waiting:
+    """Entries unread and pending: at the last look, and what became of them since."""
+
+    def __init__(self) -> None:
+        self._unread = 0
+        self._pending = 0
+        self._seen_at_s: float | None = None
+        self._delivered_through = (0, 0)
+        # The newest id in the stream at the last look.
+        self.through = b"0-0"
+
+    def look(
+        self, unread: int, pending: int, *, delivered: bytes, through: bytes, now_s: float
+    ) -> None:
+        """Redis says what waits; `now_s` is monotonic. Ids: newest handed out, newest of all."""
+        self._unread = unread
+        self._pending = pending
+        self._delivered_through = id_order(delivered)
+        self.through = through
+        self._seen_at_s = now_s
+
+    def delivered(self, page: Sequence[RawEntry]) -> None:
+        """The worker was handed new entries; some may have been on their way at the last look."""
+        if not page:
+            return
+        count = len(page)
+        if id_order(page[0].id) <= self._delivered_through:
+            count = sum(id_order(entry.id) > self._delivered_through for entry in page)
+        self._unread = max(0, self._unread - count)
+        self._pending += count
+
+    def settled(self, count: int) -> None:
+        """`count` entries were acknowledged."""
+        self._pending = max(0, self._pending - count)
+
+    def gone(self, held: int) -> int:
+        """If the stream is gone: entries seen in it that are not among the `held` in memory."""
+        return self._unread + max(0, self._pending - held)
+
+    def age_s(self, now_s: float) -> float | None:
+        """How long ago the last look was; None if there was none."""
+        return None if self._seen_at_s is None else now_s - self._seen_at_s
