@@ -231,7 +231,7 @@ class Wire:
             self._link = link
             self._tried.set()
             try:
-                await self._watch(link)
+                await self._watch(link, connected_at)
             finally:
                 self._link = None
                 link.fail("closed")
@@ -256,9 +256,12 @@ class Wire:
                 raise
         return link
 
-    @staticmethod
-    async def _watch(link: Link) -> None:
+    async def _watch(self, link: Link, connected_at: float) -> None:
+        loop = asyncio.get_running_loop()
         while not link.lost.done():
             await asyncio.wait((link.lost,), timeout=WATCH_EVERY_S)
-            if not link.lost.done():
-                link.watch()
+            if link.lost.done():
+                return
+            link.watch()
+            if loop.time() - connected_at >= SETTLED_AFTER_S:
+                self._trouble.healed()

@@ -7,6 +7,7 @@ so that `TOKEN=$(fleetline token create …)` is all it takes.
 import json
 import re
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,6 +80,7 @@ def create_key(
     home: HomeOption = None,
 ) -> None:
     """Print a new key. It is shown this once; only its hash is kept."""
+    from common.access.watch import POLL_EVERY_S
     from common.event import is_id
     from deploy.access_store import access_store
 
@@ -90,6 +92,8 @@ def create_key(
         raise ConfigError("--name: must be 1-64 printable characters")
     with access_store(_settings(home)) as store:
         key_id, text = store.create_key(role, name, driver)
+    # Whoever uses it next is to find it in force: every process looks for changes this often.
+    time.sleep(POLL_EVERY_S * 1.2)
     print(text)
     print(f"id {key_id}; end it with: fleetline key revoke {key_id}", file=sys.stderr)
 

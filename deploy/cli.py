@@ -32,9 +32,9 @@ Token = Annotated[
     str,
     typer.Option(envvar="FLEETLINE_TOKEN", show_envvar=True, help="Token or key of a gateway."),
 ]
-Url = Annotated[str, typer.Option(help="Base address of the HTTP API.")]
-# The front door of a stack on this machine.
-HERE = "http://127.0.0.1:8002"
+Url = Annotated[
+    str | None, typer.Option(help="Base address of the HTTP API [of the stack in FLEETLINE_HOME].")
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -132,7 +132,7 @@ def replay(
     speed: Annotated[
         float, typer.Option(min=0, help="Times its own pace; 0: as fast as accepted.")
     ] = 1.0,
-    url: Url = HERE,
+    url: Url = None,
     token: Token = "",
     columns: Annotated[
         str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
@@ -141,7 +141,7 @@ def replay(
     """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
     from deploy.replay import run
 
-    raise typer.Exit(run(file, speed=speed, url=url, columns=columns, token=token))
+    raise typer.Exit(run(file, speed=speed, url=url or stack_url(), columns=columns, token=token))
 
 
 @app.command()
@@ -149,7 +149,7 @@ def simulate(
     *,
     drivers: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many drivers.")],
     rate: Annotated[float, typer.Option(min=0.001, help="Fixes a second, all together.")],
-    url: Url = HERE,
+    url: Url = None,
     token: Token = "",
     seconds: Annotated[float | None, typer.Option(min=0, help="How long [until Ctrl-C].")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
@@ -159,7 +159,14 @@ def simulate(
     from deploy.simulate import run
 
     raise typer.Exit(
-        run(drivers=drivers, rate=rate, url=url, seconds=seconds, seed=seed, token=token)
+        run(
+            drivers=drivers,
+            rate=rate,
+            url=url or stack_url(),
+            seconds=seconds,
+            seed=seed,
+            token=token,
+        )
     )
 
 
@@ -175,6 +182,15 @@ def status(
 
     overrides = {"fleetline_home": home} if home is not None else {}
     raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
+
+
+def stack_url() -> str:
+    """The stack that was last started in this home, or where one would be."""
+    from common.settings import load_settings
+    from deploy.home import Home
+
+    settings = load_settings()
+    return Home(settings.fleetline_home).noted().get("url") or settings.front_door_url()
 
 
 def _configure(role: str, level: str) -> None:

@@ -115,7 +115,8 @@ def _forget(home: Home) -> None:
 
 def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Options) -> None:
     say(f"fleetline up in {home.path}, {settings.shards} shards")
-    home.note({"redis_url": redis_url(settings)})
+    url = _url(settings, gateway=options.gateway)
+    home.note({"redis_url": redis_url(settings), "url": url})
     servers = _servers(home, settings, options)
     supervisor.spawn(*servers)
     supervisor.await_ready(SERVERS_TIMEOUT_S)
@@ -132,14 +133,13 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Opti
     supervisor.await_ready(ROLES_TIMEOUT_S, lambda: _all_answer(home, settings, options))
     for name in options.roles:
         say(f"{name}: ready")
-    url = _url(settings, gateway=options.gateway)
     if options.demo:
         supervisor.spawn(_demo(home, environment, options.demo, settings))
         say(f"demo: {options.demo} drivers")
     # From here on a death is news; before, it is the reason of a failed start.
     supervisor.tell = say
     if settings.auth == "on":
-        for line in what_to_paste(settings, url):
+        for line in what_to_paste(settings, settings.public_url.rstrip("/") or url):
             say(line)
     say(f"ready {url}")
 

@@ -11,12 +11,16 @@ A resource does, before it reads the body:
 Refusals are `common.errors.Refused`: 401, 403 or 429, made a problem by `ingest.problem`.
 """
 
+from time import time
+
 import falcon.asgi
 
 from common.access.address import Failures, client_address
+from common.access.claims import unknown
 from common.access.gate import Gate
 from common.access.policy import Action, Principal, Role, allowed
 from common.errors import Refused
+from ingest.body import SCOPE_KEY, Body
 
 # Stands for everybody while AUTH=off; nobody asks what it may do.
 ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
@@ -63,6 +67,14 @@ class Access:
         """Raise `Refused` (403) unless `principal` may do that."""
         if self.on and not allowed(principal, action, driver_id=driver_id, order_id=order_id):
             raise Refused(403, f"the role {principal.role} may not {action.value}")
+
+    def recheck(self, principal: Principal, req: falcon.asgi.Request) -> None:
+        """Once the body of `req` has come: raise `Refused` (401) if `principal` ended meanwhile."""
+        if self._gate is None:
+            return
+        body: Body = req.scope[SCOPE_KEY]
+        if body.slow and (principal.expires_at <= time() or self._gate.refuses(principal)):
+            raise unknown()
 
     def may(self, req: falcon.asgi.Request, action: Action) -> bool:
         """Whether `req` shows it may; for answers that only differ in what they tell."""

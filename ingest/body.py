@@ -22,6 +22,8 @@ SCOPE_KEY = "fleetline.body"
 JSON = "application/json"
 # How often late bodies are looked for; what their deadline may overshoot.
 SWEEP_EVERY_S = 0.5
+# A body that took longer to come is one whose sender may have been shut out meanwhile.
+SLOW_AFTER_S = 1.0
 _UNREAD: Event = {}
 # What Falcon is given instead of a first event that is none: it routes, the handler refuses.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
@@ -98,6 +100,11 @@ class Body:
         finally:
             self._waiting.bodies.pop(self, None)
         return self.first if self.first["type"] == "http.request" else _NOTHING
+
+    @property
+    def slow(self) -> bool:
+        """Whether it took so long that its sender has to be looked at again."""
+        return monotonic() - self.begun_at > SLOW_AFTER_S
 
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""

@@ -71,7 +71,7 @@ class FastPath:
         ):
             return False
         data: bytes = (await body()).get("body", b"")
-        if len(data) != length:
+        if len(data) != length or body.slow:
             return False
         status, media_type, more = 202, _JSON, _MORE
         try:

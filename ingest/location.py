@@ -49,13 +49,15 @@ class Location:
     ) -> None:
         """Take a fix: 202 once the stream has it."""
         access = self._access
-        if access.on:
-            access.require(access.principal(req), Action.SEND_FIX, driver_id=driver_id)
+        principal = access.principal(req)
+        access.require(principal, Action.SEND_FIX, driver_id=driver_id)
         require_id("driver_id", driver_id)
         body: Body = req.scope[SCOPE_KEY]
         if body.refused is not None:
             raise body.refused
-        resp.data = await self.take(driver_id, await read_json(req, self._bytes_max))
+        data = await read_json(req, self._bytes_max)
+        access.recheck(principal, req)
+        resp.data = await self.take(driver_id, data)
         resp.status = falcon.HTTP_202
 
     async def take(self, driver_id: str, data: bytes) -> bytes:

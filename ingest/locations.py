@@ -39,6 +39,7 @@ class Locations:
         # Who it is comes before what it says: a stranger's body is not even read.
         principal = access.principal(req)
         body = await read_json(req, self._bytes_max)
+        access.recheck(principal, req)
         judged = judge(body, self._fixes_max, self._clock, self._limits)
         if access.on and not allowed(principal, Action.SEND_FIX):
             # One that is not allowed refuses the whole body: nothing has been written yet.

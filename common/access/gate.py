@@ -121,7 +121,7 @@ def credential_of(header: str) -> str:
             return rest
         if scheme.lower() == "basic":
             try:
-                return base64.b64decode(rest, validate=True).decode("ascii").partition(":")[2]
+                return base64.b64decode(rest, validate=True).decode("ascii").rpartition(":")[2]
             except (binascii.Error, ValueError):
                 pass
     raise unknown()

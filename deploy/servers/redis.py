@@ -17,6 +17,8 @@ MEMORY_SHARE = 0.5
 def redis_spec(home: Home, port: int) -> ChildSpec:
     """The server on loopback `port`, its data under data/redis."""
     data = home.folder("data/redis")
+    # Positions and key records: for nobody else on this machine to read.
+    data.chmod(0o700)
     return ChildSpec(
         name="redis",
         argv=(str(packages.redis_binary()), *_options(port, data)),

@@ -62,7 +62,8 @@ def basic_user(authorization: str | None) -> str | None:
     if scheme.lower() != "basic":
         return None
     try:
-        user, colon, _ = b64decode(credentials.strip(), validate=True).decode().partition(":")
+        # A driver's id may hold colons, a token or key does not.
+        user, colon, _ = b64decode(credentials.strip(), validate=True).decode().rpartition(":")
     except ValueError:
         return None
     return user if colon else None

@@ -122,6 +122,7 @@ class AppResource:
         """Take what the app delivers."""
         principal = self._principal(req)
         body = await read_any(req, self._intake.bytes_max)
+        self._access.recheck(principal, req)
         await self._take(req, resp, principal, body)
 
     def _principal(self, req: falcon.asgi.Request) -> Principal:

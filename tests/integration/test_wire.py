@@ -4,6 +4,7 @@ import asyncio
 
 import hiredis
 import pytest
+from structlog.testing import capture_logs
 
 from common.errors import ConfigError, Overloaded
 from common.redis_url import parse_redis_url
@@ -144,6 +145,27 @@ def test_a_server_that_is_killed_comes_back(redis_server):
         await wire.close()
 
     asyncio.run(main())
+
+
+def test_it_is_said_once_that_redis_is_back(redis_server, monkeypatch):
+    monkeypatch.setattr("common.wire.SETTLED_AFTER_S", 0.1)
+
+    async def main():
+        wire = await wire_to(redis_server.url)
+        redis_server.kill()
+        await until(lambda: _is_down(wire))
+        with capture_logs() as said:
+            redis_server.start()
+            # While it is up, not when it is lost again.
+            await until(lambda: _is_said(said, "redis.unreachable.healed"))
+            assert wire.up
+        await wire.close()
+
+    asyncio.run(main())
+
+
+async def _is_said(said, event):
+    return any(line["event"] == event for line in said)
 
 
 def test_a_dead_connection_is_found_while_nobody_asks(redis_server, monkeypatch):

@@ -98,7 +98,7 @@ def test_owntracks_other_messages_are_ignored(body: bytes) -> None:
     [
         ("Basic amFuZTpzZWNyZXQ=", "jane"), ("basic amFuZTpzZWNyZXQ=", "jane"),
         ("Bearer amFuZTpzZWNyZXQ=", None), ("Basic !", None), ("Basic /w==", None), (None, None),
-        ("Basic amFuZQ==", None),
+        ("Basic amFuZQ==", None), ("Basic YTpiOnNlY3JldA==", "a:b"),
     ],
 )  # fmt: skip
 def test_basic_user(authorization: str | None, user: str | None) -> None:

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
+from deploy.cli import stack_url
+from deploy.home import Home
+from deploy.servers.redis import redis_spec
 from deploy.wiring import (
     PORT_MAX,
     database_url,
@@ -70,3 +73,21 @@ def test_sockets_fit_the_machine_unless_somebody_chose(monkeypatch: pytest.Monke
     assert fitting_sockets(up_settings(None, None, None), 4096) == 3584
     monkeypatch.setenv("FANOUT_CONNECTIONS_MAX", "20000")
     assert fitting_sockets(up_settings(None, None, None), 4096) is None
+
+
+def test_nobody_else_reads_the_positions_in_redis(tmp_path):
+    redis_spec(Home(tmp_path), 1)
+    assert (tmp_path / "data/redis").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_server_runs_with_the_quicker_allocator(tmp_path):
+    (library,) = redis_spec(Home(tmp_path), 1).env["LD_PRELOAD"].split(":")
+    assert Path(library).name == "libmimalloc.so"
+
+
+def test_senders_find_the_stack_of_this_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLEETLINE_HOME", str(tmp_path))
+    monkeypatch.setenv("GATEWAY_PORT", "8123")
+    assert stack_url() == "http://127.0.0.1:8123"
+    Home(tmp_path).note({"url": "http://127.0.0.1:9000"})
+    assert stack_url() == "http://127.0.0.1:9000"
