@@ -103,3 +103,12 @@ def test_every_module_is_used():
         if not used.search(extra) and not any(map(used.search, others)):
             dead.append(module)
     assert dead == []
+
+
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+
+
+@pytest.mark.parametrize("path", tracked("*.md"), ids=name_of)
+def test_links_lead_somewhere(path):
+    for target in LINK.findall(path.read_text()):
+        assert (path.parent / target).exists(), target
