@@ -1,10 +1,10 @@
 """The good fix, answered without Falcon: a POST one that is as it should be; and one too fast.
 
-Falcon's request, routing and response cost 8 µs of a request, and nothing
-of them is needed for it. Whatever is unusual (another header, an unknown credential, a body in
-parts, a fix that cannot be taken) goes to Falcon as if this were not here, so that there is one
-place where failures are worded. A driver that floods is refused here (44 µs, through Falcon 82):
-otherwise it would cost more than those it is held back for.
+Falcon's request, routing and response cost 8 µs, and nothing of them is needed for it. Whatever
+is unusual (another header, an unknown credential, a body in parts, a fix that cannot be taken)
+goes to Falcon as if this were not here, so that there is one place where failures are worded. A
+driver that floods is refused here (44 µs, through Falcon 82): otherwise it would cost more than
+those it is held back for.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
