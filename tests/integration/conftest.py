@@ -15,6 +15,8 @@ from tests.wait import wait_until
 @pytest.fixture(scope="session")
 def ingest_session(redis_session: RedisServer) -> Iterator[IngestServer]:
     """One ingest on the run's Valkey, without a database."""
+    # Another file's tests may have left it with another number of shards.
+    redis_session.command("FLUSHALL")
     with ingest(REDIS_URL=redis_session.url, BODY_TIMEOUT_S="1") as server:
         yield server
 

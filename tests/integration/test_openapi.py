@@ -78,6 +78,8 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(redis_session: RedisServer, database: str) -> Iterator[IngestServer]:
     """An ingest with a database, for routes."""
+    # Another file's tests may have left it with another number of shards.
+    redis_session.command("FLUSHALL")
     with ingest(REDIS_URL=redis_session.url, DATABASE_URL=database) as found:
         yield found
 
@@ -98,6 +100,7 @@ def test_the_service_does_as_described(described: httpx.Client, tmp_path: Path) 
 def closed_url(redis_session: RedisServer, database: str) -> Iterator[str]:
     """An ingest with AUTH=on."""
     settings = {"AUTH": "on", "AUTH_SECRET": SECRET, "REFUSALS_PER_ADDRESS_MAX": "0"}
+    redis_session.command("FLUSHALL")
     with ingest(REDIS_URL=redis_session.url, DATABASE_URL=database, **settings) as found:
         wait_until(lambda: httpx.get(f"{found.url}/health").is_success, what="it to accept")
         yield found.url
