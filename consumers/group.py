@@ -40,4 +40,5 @@ async def make_again(stream: str, reader: Reader, history: History, counts: Coun
         await history.begin()
     else:
         history.pending_lost()
+    reader.waiting.forget()
     await reader.look()

@@ -17,6 +17,8 @@ class Waiting:
         self._pending = 0
         self._seen_at_s: float | None = None
         self._delivered_through = (0, 0)
+        # Newest id and length of each page handed out that the last look did not know of.
+        self._pages: list[tuple[tuple[int, int], int]] = []
         # The newest id in the stream at the last look.
         self.through = b"0-0"
 
@@ -24,9 +26,12 @@ class Waiting:
         self, unread: int, pending: int, *, delivered: bytes, through: bytes, now_s: float
     ) -> None:
         """Redis says what waits; `now_s` is monotonic. Ids: newest handed out, newest of all."""
-        self._unread = unread
-        self._pending = pending
         self._delivered_through = id_order(delivered)
+        # Pages come by another connection: some may have overtaken this look.
+        self._pages = [page for page in self._pages if page[0] > self._delivered_through]
+        late = sum(count for _, count in self._pages)
+        self._unread = max(0, unread - late)
+        self._pending = pending + late
         self.through = through
         self._seen_at_s = now_s
 
@@ -37,8 +42,14 @@ class Waiting:
         count = len(page)
         if id_order(page[0].id) <= self._delivered_through:
             count = sum(id_order(entry.id) > self._delivered_through for entry in page)
+        self._pages.append((id_order(page[-1].id), count))
         self._unread = max(0, self._unread - count)
         self._pending += count
+
+    def forget(self) -> None:
+        """Redis has forgotten it all, and begins anew."""
+        self._unread = self._pending = 0
+        self._pages.clear()
 
     def settled(self, count: int) -> None:
         """`count` entries were acknowledged."""

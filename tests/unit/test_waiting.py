@@ -51,3 +51,24 @@ def test_what_was_on_its_way_at_the_look_is_not_counted_twice():
     assert waiting.gone(held=0) == 100
     waiting.delivered(page(99, 4))
     assert waiting.gone(held=0) == 102
+
+
+def test_a_page_that_overtook_the_look_is_not_counted_twice():
+    """The worker had it before it heard of a look that was taken earlier."""
+    waiting = seen(0, 0, delivered=100)
+    waiting.delivered(page(101, 21))
+    waiting.delivered(page(122, 9))
+    waiting.look(9, 21, delivered=b"121-0", through=b"130-0", now_s=1.0)
+    assert waiting.gone(held=30) == 0
+    assert waiting.gone(held=0) == 30
+    # The next look knows of them.
+    waiting.look(0, 30, delivered=b"130-0", through=b"130-0", now_s=2.0)
+    assert waiting.gone(held=0) == 30
+
+
+def test_after_a_loss_it_begins_anew():
+    waiting = seen(3, 0, delivered=0)
+    waiting.delivered(page(1, 2))
+    waiting.forget()
+    waiting.look(0, 0, delivered=b"0-0", through=b"0-0", now_s=1.0)
+    assert waiting.gone(held=0) == 0
