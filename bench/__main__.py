@@ -35,6 +35,7 @@ from bench.scenarios import (
 )
 from bench.stack import Stack
 from common.errors import FleetlineError
+from common.signals import stop_as_interrupt
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("bench/results")
@@ -90,7 +91,7 @@ def main(
 
 def _measure(chosen: list[str], *, quick: bool, seed: int) -> list[Outcome]:
     outcomes = []
-    with _stop_as_interrupt(), Stack() as stack:
+    with stop_as_interrupt(), Stack() as stack:
         bench = Bench(stack, quick, seed, lambda line: console.print(f"    {line}", style="dim"))
         for number, name in enumerate(chosen, 1):
             module = SCENARIOS[name]
@@ -143,20 +144,6 @@ def _bounded(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextlib.contextmanager
-def _stop_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends like Ctrl-C: everything that was started is stopped."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _report(

@@ -7,7 +7,8 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -68,3 +69,17 @@ def set_on_stop(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """For roles with an event loop: SIGINT and SIGTERM set `stop`."""
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+
+
+@contextmanager
+def stop_as_interrupt() -> Iterator[None]:
+    """For programs without a loop: SIGTERM ends the block as Ctrl-C does, so all is put away."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,14 +1,11 @@
 """`fleetline simulate`: drivers with orders who move and send, at a rate, through the HTTP API."""
 
 import random
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
 
+from common.signals import stop_as_interrupt
 from deploy.sender import BODY_FIXES_MAX, Sender, Totals, Unreachable
 from deploy.traffic import Driver, make_drivers
 
@@ -29,7 +26,7 @@ def run(
         driver.moved_at_s = begin_s
     status = 0
     try:
-        with _stop_as_interrupt():
+        with stop_as_interrupt():
             _send(fleet, rate, sender, rng, None if seconds is None else begin_s + seconds)
     except KeyboardInterrupt:
         pass
@@ -89,17 +86,3 @@ def _line(totals: Totals, elapsed_s: float) -> str:
         f"sent {totals.sent}, accepted {totals.accepted}, refused {totals.refused}, "
         f"{rate:.0f} a second"
     )
-
-
-@contextmanager
-def _stop_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends like Ctrl-C: with the totals."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
