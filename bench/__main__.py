@@ -35,7 +35,7 @@ from bench.scenarios import (
 )
 from bench.stack import Stack
 from common.errors import FleetlineError
-from common.signals import stop_as_interrupt
+from common.processes.signals import stop_as_interrupt
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path("bench/results")

@@ -9,7 +9,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.log import LogLevels
 
-from common.process import die_with_parent
+from common.processes.process import die_with_parent
 from common.settings import load_settings
 
 # Set to anything: the handler reads the body.

@@ -16,7 +16,7 @@ from bench.stack import Stack
 from bench.workload import CENTRE, Fix, streets
 from common.event import LocationEvent, LocationUpdate, decode_event, encode_event
 from common.keys import ENTRY_FIELD, shard_keys, shard_of
-from consumers.row import Row, row_of
+from consumers.history.row import Row, row_of
 
 AT_ONCE = 500
 ORDER_TTL_S = 3600

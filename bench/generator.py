@@ -27,7 +27,7 @@ from bench.http_client import Connection
 from bench.payload import Pieces, get, group, many, one, stamp_of
 from bench.percentiles import histogram, summary
 from bench.workload import Fix, recorded, streets
-from common.process import die_with_parent
+from common.processes.process import die_with_parent
 
 # The open loop looks this often whether something is due: what is due together leaves together.
 TICK_S = 0.001
@@ -260,7 +260,7 @@ def build(plan: Plan) -> list[tuple[Pieces, int, int]]:
 def fixes_of(plan: Plan) -> Iterator[Fix]:
     """The workload that the plan names."""
     if plan.trace:
-        from deploy.trace import read_trace
+        from deploy.tools.trace import read_trace
 
         return recorded(plan.seed, plan.drivers, read_trace(Path(plan.trace)))
     if plan.driver_id:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from common.process import PARENT_PID_ENV, set_parent_death_signal
+from common.processes.process import PARENT_PID_ENV, set_parent_death_signal
 
 STOP_TIMEOUT_S = 20.0
 # Building a hundred thousand requests takes seconds.

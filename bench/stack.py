@@ -23,8 +23,8 @@ from redis.retry import Retry
 from bench import accounting, database
 from bench.processes import Failed, spawn, stop, wait_until
 from common.keys import shard_keys
+from common.processes.state import read_state, state_file
 from common.settings import Settings
-from common.supervision.state import read_state, state_file
 from deploy.servers.checks import http_answers
 from deploy.wiring import OFFSETS, database_url, redis_url, role_environment, up_settings
 

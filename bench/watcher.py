@@ -22,7 +22,7 @@ from bench.frames import PING, TEXT, Stamps, pong, split, upgrade
 from bench.generator import SATURATED_CPU
 from bench.percentiles import histogram, summary
 from bench.resp import pack
-from common.process import die_with_parent
+from common.processes.process import die_with_parent
 
 # Handshakes that are under way together; the server's backlog holds more.
 CONNECT_AT_ONCE = 256

@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from common import log, process
+from common import log
 from common.errors import EXIT_CONFIG, ConfigError
+from common.processes import process
 from common.settings import load_settings
 from consumers import supervisor
 

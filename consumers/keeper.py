@@ -9,15 +9,15 @@ import time
 from datetime import UTC, datetime
 
 from common.log import Repeated, get
-from common.wire import Wire
-from consumers.counts import Counts
-from consumers.dead_letter import DeadLetters
-from consumers.history import History
-from consumers.lease import Lease
-from consumers.live import Live
-from consumers.moves import epoch_ms
-from consumers.reader import REDIS_TROUBLE, Reader, is_group_missing
-from consumers.trim import trim
+from common.redis.wire import Wire
+from consumers.history.stage import History
+from consumers.live.moves import epoch_ms
+from consumers.live.stage import Live
+from consumers.stream.counts import Counts
+from consumers.stream.dead_letter import DeadLetters
+from consumers.stream.lease import Lease
+from consumers.stream.reader import REDIS_TROUBLE, Reader, is_group_missing
+from consumers.stream.trim import trim
 
 KEEP_EVERY_S = 1.0
 # Entries of consumers that are gone are looked for this often; they wait a minute anyway.

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.processes.heartbeat import Heartbeat
+from common.processes.spec import ChildSpec
+from common.processes.state import state_file
+from common.processes.supervisor import Supervisor
 from common.settings import Settings
-from common.supervision.heartbeat import Heartbeat
-from common.supervision.spec import ChildSpec
-from common.supervision.state import state_file
-from common.supervision.supervisor import Supervisor
 
 _PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?\Z")
 

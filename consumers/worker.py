@@ -20,24 +20,24 @@ from common.backoff import Backoff
 from common.errors import EXIT_CONFIG, ConfigError
 from common.keys import ShardKeys, shard_keys
 from common.log import Repeated, configure, get
-from common.meta import check_meta
-from common.process import die_with_parent
+from common.processes.heartbeat import Heartbeat
+from common.processes.process import die_with_parent
+from common.redis.meta import check_meta
+from common.redis.wire import Reply, Wire
 from common.settings import Settings, load_settings
-from common.supervision.heartbeat import Heartbeat
-from common.wire import Reply, Wire
-from consumers.counts import Counts
-from consumers.dead_letter import DeadLetters
-from consumers.decode import decode_entries
-from consumers.group import make_again
-from consumers.history import History, HistoryLimits
+from consumers.history.ledger import Ledger
+from consumers.history.sink import Sink
+from consumers.history.stage import History, HistoryLimits
 from consumers.keeper import Keeper
-from consumers.lease import Fenced, Lease
-from consumers.ledger import Ledger
-from consumers.live import Live
+from consumers.live.stage import Live
 from consumers.progress import Progress
-from consumers.reader import REDIS_TROUBLE, Reader, entries_of, is_group_missing
-from consumers.sink import Sink
-from consumers.trim import trim
+from consumers.stream.counts import Counts
+from consumers.stream.dead_letter import DeadLetters
+from consumers.stream.decode import decode_entries
+from consumers.stream.group import make_again
+from consumers.stream.lease import Fenced, Lease
+from consumers.stream.reader import REDIS_TROUBLE, Reader, entries_of, is_group_missing
+from consumers.stream.trim import trim
 
 # A reply that takes longer than this means that the connection is dead; far above any command.
 REDIS_REPLY_TIMEOUT_S = 5.0

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from common import process
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
-from deploy import access_cli, dead
+from common.processes import process
+from deploy.tools import access_cli, dead
 
 app = typer.Typer(
     name="fleetline",
@@ -139,7 +139,7 @@ def replay(
     ] = "",
 ) -> None:
     """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
-    from deploy.replay import run
+    from deploy.tools.replay import run
 
     raise typer.Exit(run(file, speed=speed, url=url or stack_url(), columns=columns, token=token))
 
@@ -156,7 +156,7 @@ def simulate(
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
-    from deploy.simulate import run
+    from deploy.tools.simulate import run
 
     raise typer.Exit(
         run(

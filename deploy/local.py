@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import structlog
 
 from common.access.policy import Role
+from common.processes.spec import ChildSpec
+from common.processes.state import read_state, state_file
+from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
-from common.supervision.spec import ChildSpec
-from common.supervision.state import read_state, state_file
-from common.supervision.supervisor import StartFailed, Stopped, Supervisor
 from deploy.closed import new_token, what_to_paste
 from deploy.home import Home
 from deploy.local_ports import await_ports

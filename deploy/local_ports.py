@@ -5,8 +5,8 @@ import os
 import time
 from collections.abc import Iterator
 
-from common import process
 from common.errors import ConfigError
+from common.processes import process
 from common.settings import Settings
 from deploy.home import Home
 from deploy.servers.checks import port_is_free

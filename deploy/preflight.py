@@ -3,9 +3,9 @@
 from redis.exceptions import RedisError
 
 from common.errors import FleetlineError
-from common.meta import check_meta, durability_warning
+from common.redis.meta import check_meta, durability_warning
 from common.settings import Settings
-from deploy.migrate import migrate
+from deploy.schema.migrate import migrate
 
 
 async def preflight(settings: Settings) -> None:

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from common.keys import META, shard_keys
+from common.processes.state import read_state, state_file
 from common.settings import Settings
-from common.supervision.state import read_state, state_file
-from consumers.counts import NAMES
+from consumers.stream.counts import NAMES
 from deploy.home import Home
 from deploy.wiring import redis_url
 
@@ -27,7 +27,7 @@ TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard; None where Redis cannot say. The last three: `consumers.counts`."""
+    """What waits in a shard; None where Redis cannot say. The last three: `counts.NAMES`."""
 
     shard: int
     backlog: int | None

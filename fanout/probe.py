@@ -12,11 +12,11 @@ import secrets
 from collections.abc import Awaitable
 
 from common.log import get
+from common.redis.wire import Wire
 from common.settings import Settings
-from common.wire import Wire
-from fanout.bridge import Bridge
 from fanout.counts import Counts
-from fanout.subscriptions import FAILURES, Subscriptions
+from fanout.orders.bridge import Bridge
+from fanout.orders.subscriptions import FAILURES, Subscriptions
 
 
 class Probe:

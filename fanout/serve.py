@@ -18,22 +18,22 @@ from common import log
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.errors import EXIT_CONFIG, ConfigError
-from common.process import die_with_parent
+from common.processes.heartbeat import Heartbeat
+from common.processes.process import die_with_parent
+from common.processes.signals import set_on_stop
+from common.redis.wire import Wire
 from common.settings import Settings
-from common.signals import set_on_stop
-from common.supervision.heartbeat import Heartbeat
-from common.wire import Wire
-from fanout.access import AccessPolicy
 from fanout.counts import Counts
-from fanout.door import Door
-from fanout.drain import drain
-from fanout.feed import Feed
-from fanout.guests import Guests
-from fanout.policy import Policy
+from fanout.fleet.feed import Feed
+from fanout.orders.subscriptions import Subscriptions
 from fanout.probe import Probe
-from fanout.session import UNSENT_BYTES_MAX
-from fanout.sessions import Sessions
-from fanout.subscriptions import Subscriptions
+from fanout.sockets.access import AccessPolicy
+from fanout.sockets.door import Door
+from fanout.sockets.drain import drain
+from fanout.sockets.guests import Guests
+from fanout.sockets.policy import Policy
+from fanout.sockets.session import UNSENT_BYTES_MAX
+from fanout.sockets.sessions import Sessions
 from fanout.workers import supervise
 
 # Handshakes that wait in the kernel: a whole deploy's worth of clients comes back at once.

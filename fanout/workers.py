@@ -6,10 +6,10 @@ Each process subscribes only to what its own sessions watch, so they share nothi
 import sys
 from typing import Final
 
+from common.processes.heartbeat import Heartbeat
+from common.processes.spec import ChildSpec
+from common.processes.supervisor import Supervisor
 from common.settings import Settings
-from common.supervision.heartbeat import Heartbeat
-from common.supervision.spec import ChildSpec
-from common.supervision.supervisor import Supervisor
 
 # Makes `python -m fanout` serve instead of starting workers of its own.
 WORKER_FLAG: Final = "--worker"

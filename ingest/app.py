@@ -11,27 +11,27 @@ from common.access.closed import parse_origins
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.event import Clock, TimeLimits
+from common.redis.wire import Wire
 from common.settings import Settings
-from common.wire import Wire
-from ingest import problem
-from ingest.access import Access
 from ingest.apps.resource import Intake, resources
-from ingest.backlog import Backlog
-from ingest.body import SCOPE_KEY, Body, Receive, Waiting
-from ingest.fast_path import FastPath, is_post_one
-from ingest.health import PROBE_TIMEOUT_S, Alive, Health
-from ingest.history import History
-from ingest.limited import LimitedProducer
-from ingest.live import Live
-from ingest.location import Location
-from ingest.locations import Locations
-from ingest.nearby import Nearby
+from ingest.http import problem
+from ingest.http.access import Access
+from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting
+from ingest.http.fast_path import FastPath, is_post_one
+from ingest.intake.backlog import Backlog
+from ingest.intake.limited import LimitedProducer
+from ingest.intake.producer import Producer
+from ingest.intake.rate import Limit
 from ingest.openapi.pages import pages
-from ingest.order import OrderComplete, OrderLocation
-from ingest.producer import Producer
-from ingest.rate import Limit
-from ingest.route import Route
-from ingest.tracking import TrackingToken
+from ingest.resources.health import PROBE_TIMEOUT_S, Alive, Health
+from ingest.resources.history import History
+from ingest.resources.live_positions import Live
+from ingest.resources.location import Location
+from ingest.resources.locations import Locations
+from ingest.resources.nearby import Nearby
+from ingest.resources.order import OrderComplete, OrderLocation
+from ingest.resources.route import Route
+from ingest.resources.tracking import TrackingToken
 
 # Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
 # Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles

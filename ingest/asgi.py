@@ -2,7 +2,7 @@
 
 import signal
 
-from common.process import set_parent_death_signal
+from common.processes.process import set_parent_death_signal
 from common.settings import load_settings
 from ingest.app import create_app
 

@@ -14,8 +14,8 @@ from granian.log import LogLevels
 from common import log
 from common.access.gate import open_gate
 from common.errors import EXIT_CONFIG, ConfigError
-from common.meta import check_meta
-from common.process import die_with_parent
+from common.processes.process import die_with_parent
+from common.redis.meta import check_meta
 from common.settings import Settings
 from ingest.app import Ingest, create_app
 

@@ -14,10 +14,10 @@ import uvloop
 from common.event import LocationUpdate, encode_event
 from common.frame import ended_frame
 from common.keys import order_ended_key, order_key
+from common.redis.wire import Wire
 from common.settings import Settings, load_settings
-from common.wire import Wire
-from fanout.policy import Policy
 from fanout.serve import Fanout, listen, running
+from fanout.sockets.policy import Policy
 from tests import wait
 from tests.servers import free_port
 from tests.ws import Client, get

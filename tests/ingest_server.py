@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from common.process import set_parent_death_signal
+from common.processes.process import set_parent_death_signal
 from tests.servers import free_port
 from tests.wait import wait_until
 

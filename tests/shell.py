@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from common.process import set_parent_death_signal
+from common.processes.process import set_parent_death_signal
 from tests.wait import wait_until
 
 _END = "__end_of_command__"

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import psutil
 
-from common.supervision.state import read_state, state_file
+from common.processes.state import read_state, state_file
 from deploy.wiring import OFFSETS
 from tests.wait import wait_until
 

@@ -12,10 +12,10 @@ import sys
 import threading
 from pathlib import Path
 
-from common.supervision.heartbeat import Heartbeat
-from common.supervision.spec import ChildSpec
-from common.supervision.state import state_file
-from common.supervision.supervisor import Supervisor
+from common.processes.heartbeat import Heartbeat
+from common.processes.spec import ChildSpec
+from common.processes.state import state_file
+from common.processes.supervisor import Supervisor
 
 DRAIN_S = 1.5
 SILENT_S = 2.0

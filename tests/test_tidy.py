@@ -5,8 +5,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 LINES_MAX = 300
 FUNCTION_LINES_MAX = 60
@@ -36,35 +34,52 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_files_and_functions_stay_small(path):
-    source = path.read_text()
-    assert len(source.splitlines()) <= LINES_MAX
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert lines <= FUNCTION_LINES_MAX, f"{node.name}: {lines} lines"
+TREES = {path: ast.parse(path.read_text()) for path in PYTHON}
+DEFINITIONS = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@pytest.mark.parametrize("path", [p for p in PYTHON if "tests" not in p.parts], ids=name_of)
-def test_public_names_say_what_they_are(path):
-    tree = ast.parse(path.read_text())
-    bare = path.name == "__init__.py" and not tree.body
-    assert bare or ast.get_docstring(tree), "a module says what it is"
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            public = not node.name.startswith("_")
-            assert not public or ast.get_docstring(node), f"{node.name} has no docstring"
+def test_files_and_functions_stay_small():
+    long_files = [
+        name_of(path) for path in PYTHON if len(path.read_text().splitlines()) > LINES_MAX
+    ]
+    assert long_files == []
+    long_functions = [
+        f"{name_of(path)}: {node.name}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or node.lineno) - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert long_functions == []
 
 
-@pytest.mark.parametrize("path", TEXT, ids=name_of)
-def test_no_marks_no_tabs_no_long_lines(path):
-    if path == Path(__file__):
-        return
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        assert not BANNED_WORDS.search(line), f"line {number}: {line.strip()}"
-        assert line == line.rstrip(), f"line {number}: space at its end"
-        assert len(line) <= COLUMNS_MAX or path.suffix not in {".py", ".sql"}, f"line {number}"
+def test_public_names_say_what_they_are():
+    undocumented = []
+    for path, tree in TREES.items():
+        if "tests" in path.relative_to(ROOT).parts:
+            continue
+        if tree.body and not ast.get_docstring(tree):
+            undocumented.append(name_of(path))
+        undocumented += [
+            f"{name_of(path)}: {node.name}"
+            for node in tree.body
+            if isinstance(node, DEFINITIONS)
+            and not node.name.startswith("_")
+            and not ast.get_docstring(node)
+        ]
+    assert undocumented == []
+
+
+def test_no_marks_no_trailing_space_no_long_lines():
+    faults = []
+    for path in TEXT:
+        if path == Path(__file__):
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            too_long = len(line) > COLUMNS_MAX and path.suffix in {".py", ".sql"}
+            if too_long or BANNED_WORDS.search(line) or line != line.rstrip():
+                faults.append(f"{name_of(path)}:{number}: {line.strip()}")
+    assert faults == []
 
 
 def test_names_say_something():
@@ -108,7 +123,11 @@ def test_every_module_is_used():
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
-@pytest.mark.parametrize("path", tracked("*.md"), ids=name_of)
-def test_links_lead_somewhere(path):
-    for target in LINK.findall(path.read_text()):
-        assert (path.parent / target).exists(), target
+def test_links_lead_somewhere():
+    broken = [
+        f"{name_of(path)}: {target}"
+        for path in tracked("*.md")
+        for target in LINK.findall(path.read_text())
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []

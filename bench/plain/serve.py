@@ -17,7 +17,7 @@ from fastapi import FastAPI, Path, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field
 from redis.asyncio import Redis
 
-from common.process import die_with_parent
+from common.processes.process import die_with_parent
 
 STREAM = "plain:locations"
 

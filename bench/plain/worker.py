@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from bench.plain.serve import STREAM
-from common.process import die_with_parent
+from common.processes.process import die_with_parent
 
 GROUP = "plain"
 _INSERT = """

@@ -21,7 +21,7 @@ from common.event import encode_event
 from common.frame import update_frame
 from common.keys import order_key
 from deploy.servers.checks import http_answers
-from fanout.protocol import text_frame
+from fanout.sockets.protocol import text_frame
 
 NAME = "fanout"
 TITLE = "Fan-out: frames a second, memory per socket, bare PUBLISH, the plain design"

@@ -9,8 +9,8 @@ from bench.bare import batches
 from bench.context import Bench, LostFixes
 from bench.fill import events
 from bench.result import Figure
-from consumers.row import Row
-from consumers.sink import Sink
+from consumers.history.row import Row
+from consumers.history.sink import Sink
 
 NAME = "history"
 TITLE = "History: COPY straight, 5 % duplicates, all duplicates"
@@ -18,7 +18,7 @@ BOUND_S = 120.0
 
 
 def run(bench: Bench) -> Iterable[Figure]:
-    """Drives `consumers.sink.Sink` as a worker does, batch by batch."""
+    """Drives `consumers.history.sink.Sink` as a worker does, batch by batch."""
     fresh = batches(events(bench.seed, bench.pick(300_000, 60_000)))
     bench.stack.reset()
     yield _store(bench, fresh, "straight", "history, COPY straight")

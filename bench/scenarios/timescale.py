@@ -11,8 +11,8 @@ from bench.context import Bench, LostFixes
 from bench.fill import events
 from bench.processes import Failed
 from bench.result import Figure
-from consumers.sink import Sink
-from deploy.migrate import migrate
+from consumers.history.sink import Sink
+from deploy.schema.migrate import migrate
 
 NAME = "timescale"
 TITLE = "Embedded PostgreSQL and TimescaleDB: the sink (BENCH_TIMESCALE_URL)"

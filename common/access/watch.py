@@ -16,7 +16,7 @@ from common.access.api_key import read_records
 from common.access.gate import Gate, Lists
 from common.errors import Overloaded
 from common.log import Repeated, get
-from common.wire import Reply, Wire
+from common.redis.wire import Reply, Wire
 
 # Half of what is promised; the other half is for a slow reply.
 POLL_EVERY_S = 1.0

@@ -10,9 +10,9 @@ import signal
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.processes.policy import RestartPolicy
+from common.processes.spec import ChildSpec
 from common.settings import Settings
-from common.supervision.policy import RestartPolicy
-from common.supervision.spec import ChildSpec
 from deploy.gateway.pages import find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, render
 from deploy.home import Home

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import process
 from common.errors import FleetlineError
-from common.supervision.policy import RestartPolicy
-from common.supervision.spec import ChildSpec
+from common.processes import process
+from common.processes.policy import RestartPolicy
+from common.processes.spec import ChildSpec
 from deploy.home import Home
 from deploy.servers import packages, privileges
 from deploy.servers.checks import postgres_answers

@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from common.supervision.policy import RestartPolicy
-from common.supervision.spec import ChildSpec
+from common.processes.policy import RestartPolicy
+from common.processes.spec import ChildSpec
 from deploy.home import Home
 from deploy.servers import packages
 from deploy.servers.checks import redis_answers

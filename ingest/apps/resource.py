@@ -15,12 +15,12 @@ from common.access.policy import Action, Principal, allowed
 from common.errors import InvalidUpdate, Overloaded, Refused
 from common.event import MICROSECOND, Clock, LocationUpdate, TimeLimits, encode_event, recorded_time
 from common.log import Repeated, get
-from ingest.access import Access
 from ingest.apps import background_geolocation, osmand, overland, owntracks
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload, split
-from ingest.body import read_any
-from ingest.producer import Producer
+from ingest.http.access import Access
+from ingest.http.body import read_any
+from ingest.intake.producer import Producer
 
 # Says how many fixes of this request can never be stored; apps ignore it, people who set up a
 # phone look for it.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.access.policy import ALLOWED, Action, Scope
-from ingest.problem import title_of
+from ingest.http.problem import title_of
 
 Schema = dict[str, Any]
 # From a type to its schema, or a reference to it.

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from common.event import LocationEvent
-from ingest.health_report import ShardHealth
+from ingest.resources.health_report import ShardHealth
 
 T = TypeVar("T")
 # A field that may be absent.

@@ -7,6 +7,14 @@ from msgspec import Meta
 
 from common.access.policy import Action
 from common.event import Id, Latitude, LocationEvent, LocationUpdate, Longitude
+from ingest.http.query import (
+    NEARBY,
+    NEARBY_MAX,
+    RADIUS_M,
+    RADIUS_M_MAX,
+    ROUTE_POINTS,
+    ROUTE_POINTS_MAX,
+)
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes import (
     Accepted,
@@ -18,14 +26,6 @@ from ingest.openapi.shapes import (
     RouteFeature,
     RoutePage,
     TrackingToken,
-)
-from ingest.query import (
-    NEARBY,
-    NEARBY_MAX,
-    RADIUS_M,
-    RADIUS_M_MAX,
-    ROUTE_POINTS,
-    ROUTE_POINTS_MAX,
 )
 
 DRIVERS, ORDERS = "/api/v1/drivers", "/api/v1/orders"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from common.wire import Wire
-from consumers.dead_letter import DeadLetters, Letter
+from common.redis.wire import Wire
+from consumers.stream.dead_letter import DeadLetters, Letter
 from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
 from tests.wait import until
 

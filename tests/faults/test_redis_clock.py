@@ -16,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.keys import rate_prefix, shard_of
-from consumers.entry import id_order
+from consumers.stream.entry import id_order
 from tests.ingest_server import ingest
 from tests.servers import RedisServer
 from tests.shard import KEYS, shard, worker_settings, working

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from common.errors import Overloaded
-from common.wire import Wire
+from common.redis.wire import Wire
 from tests.faults.disk import grow, small_disk
 from tests.servers import RedisServer, valkey
 from tests.wait import until

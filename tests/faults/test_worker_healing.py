@@ -26,7 +26,7 @@ async def pending_is(it, count):
 @pytest.mark.parametrize("how", ["read-only", "locked"])
 def test_a_table_that_cannot_be_written_dead_letters_nothing(servers, monkeypatch, how):
     """Each failing page raised the delivery counts, until healthy entries passed for killers."""
-    monkeypatch.setattr("consumers.history.DATABASE_BACKOFF", Backoff(0.01, 0.05))
+    monkeypatch.setattr("consumers.history.stage.DATABASE_BACKOFF", Backoff(0.01, 0.05))
     settings = worker_settings(*servers, database_timeout_s=0.2)
 
     async def main():
@@ -92,7 +92,7 @@ def test_a_schema_that_does_not_fit_dead_letters_nothing(servers, damage):
 
 def test_redis_that_froze_and_was_killed_is_found_again(redis_server, database_url, monkeypatch):
     """The connection was lost while it was being asked whether it lives: nobody looked again."""
-    monkeypatch.setattr("common.wire.PING_AFTER_IDLE_S", 0.2)
+    monkeypatch.setattr("common.redis.wire.PING_AFTER_IDLE_S", 0.2)
     servers = redis_server.url, database_url
 
     async def main():
@@ -148,7 +148,7 @@ async def often_delivered(it):
 
 def test_much_state_that_a_full_redis_refused_is_written_later_in_pieces(servers, monkeypatch):
     """All that was refused went along with every batch, until a batch was too large to send."""
-    monkeypatch.setattr("consumers.live.WRITE_AT_ONCE", 100)
+    monkeypatch.setattr("consumers.live.stage.WRITE_AT_ONCE", 100)
 
     async def main():
         async with shard(*servers) as it:
@@ -238,7 +238,7 @@ def test_commits_that_are_not_on_disk_are_refused(redis_server, postgres_session
 
 def test_a_server_that_greets_and_hangs_up_is_not_stormed():
     """Each connection lived a moment, so each failure passed for the first."""
-    from common.wire import Wire
+    from common.redis.wire import Wire
 
     async def main():
         accepted = 0

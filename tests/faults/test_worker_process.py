@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.process import set_parent_death_signal
+from common.processes.process import set_parent_death_signal
 from tests.shard import payload, shard
 from tests.stack import environment
 from tests.wait import pace, until
@@ -19,7 +19,8 @@ from tests.wait import pace, until
 # With a lease of two seconds instead of ten.
 PROGRAM = """
 import sys
-from consumers import lease, worker
+from consumers import worker
+from consumers.stream import lease
 lease.TTL_S, lease.FRESH_S = 2, 1.0
 sys.exit(worker.main())
 """

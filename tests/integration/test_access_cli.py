@@ -11,7 +11,7 @@ import pytest
 from common.access.gate import Gate
 from common.access.signing import Signing
 from common.access.watch import USES_EVERY_S, AccessWatch
-from common.wire import Wire
+from common.redis.wire import Wire
 from deploy.closed import closed_overrides
 from tests.access import SECRET, bearer
 from tests.servers import RedisServer

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from common.access.policy import Role
-from deploy.access_store import AccessStore
+from deploy.tools.access_store import AccessStore
 from tests.access import SECRET, bearer, token
 from tests.fanout_server import fanout, in_loop, publishing, until
 from tests.servers import RedisServer

@@ -11,8 +11,8 @@ import aiofastnet
 import kosoku
 from picows import WSMsgType, WSUpgradeRequest
 
-from fanout.door import new_protocol
-from fanout.protocol import StrictListener
+from fanout.sockets.door import new_protocol
+from fanout.sockets.protocol import StrictListener
 from tests.fanout_server import in_loop
 
 CASES = 247

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
-from fanout.policy import Verdict, WatchRequest
+from fanout.sockets.policy import Verdict, WatchRequest
 from tests.fanout_server import event, fanout, in_loop, number_of, publishing, until
 from tests.servers import RedisServer
 from tests.ws import ORDER_PATH, Refused, connect, get, watching

@@ -8,7 +8,7 @@ import orjson
 import psutil
 
 from common.keys import fleet_channel, shard_keys
-from common.wire import Wire
+from common.redis.wire import Wire
 from tests.fanout_server import event, fanout, fanout_process, in_loop, publishing, until
 from tests.servers import RedisServer
 from tests.wait import pace

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.keys import META
-from common.meta import check_meta, durability_warning
+from common.redis.meta import check_meta, durability_warning
 from tests.servers import RedisServer
 
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from common.errors import ConfigError, FleetlineError
-from deploy.migrate import Migration, migrate, outstanding, read_migrations
+from deploy.schema.migrate import Migration, migrate, outstanding, read_migrations
 from tests.postgres import PostgresServer, postgres
 
 ONE = Migration(1, "one", "CREATE TABLE one (a int)")

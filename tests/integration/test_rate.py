@@ -11,10 +11,10 @@ import pytest
 
 from common.errors import Overloaded, Refused
 from common.keys import shard_keys, shard_of
-from common.wire import Wire
-from ingest.backlog import Rooms
-from ingest.limited import LimitedProducer
-from ingest.rate import Limit
+from common.redis.wire import Wire
+from ingest.intake.backlog import Rooms
+from ingest.intake.limited import LimitedProducer
+from ingest.intake.rate import Limit
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import wait_until

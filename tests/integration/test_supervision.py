@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common import process
-from common.process import PARENT_PID_ENV
-from common.supervision.state import read_state, state_file
+from common.processes import process
+from common.processes.process import PARENT_PID_ENV
+from common.processes.state import read_state, state_file
 from tests.supervised import CASES, DRAIN_S, SILENT_S
 from tests.wait import wait_until
 
@@ -163,7 +163,7 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, start: Start) -> 
 
 def run_code(code: str, **env: str) -> str:
     result = subprocess.run(
-        (sys.executable, "-c", f"from common.process import *; import os\n{code}"),
+        (sys.executable, "-c", f"from common.processes.process import *; import os\n{code}"),
         capture_output=True, text=True, env={**os.environ, **env}, check=False,
     )  # fmt: skip
     return result.stdout + result.stderr
@@ -192,7 +192,7 @@ die_with_parent()
 asked = ctypes.c_int(-1); ctypes.CDLL(None).prctl(2, ctypes.byref(asked)); print(asked.value)"""
     environment = {k: v for k, v in os.environ.items() if k != PARENT_PID_ENV}
     result = subprocess.run(
-        (sys.executable, "-c", f"from common.process import *\n{code}"),
+        (sys.executable, "-c", f"from common.processes.process import *\n{code}"),
         capture_output=True, text=True, env=environment, check=True,
     )  # fmt: skip
     assert result.stdout == "0\n"

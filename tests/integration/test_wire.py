@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.errors import ConfigError, Overloaded
-from common.redis_url import parse_redis_url
-from common.wire import Wire
+from common.redis.url import parse_redis_url
+from common.redis.wire import Wire
 from tests.proxy import Proxy
 from tests.servers import valkey
 from tests.wait import until
@@ -148,7 +148,7 @@ def test_a_server_that_is_killed_comes_back(redis_server):
 
 
 def test_it_is_said_once_that_redis_is_back(redis_server, monkeypatch):
-    monkeypatch.setattr("common.wire.SETTLED_AFTER_S", 0.1)
+    monkeypatch.setattr("common.redis.wire.SETTLED_AFTER_S", 0.1)
 
     async def main():
         wire = await wire_to(redis_server.url)
@@ -169,7 +169,7 @@ async def _is_said(said, event):
 
 
 def test_a_dead_connection_is_found_while_nobody_asks(redis_server, monkeypatch):
-    monkeypatch.setattr("common.wire.PING_AFTER_IDLE_S", 0.1)
+    monkeypatch.setattr("common.redis.wire.PING_AFTER_IDLE_S", 0.1)
 
     async def main():
         proxy = Proxy("127.0.0.1", redis_server.port)

@@ -6,9 +6,9 @@ import hiredis
 import pytest
 
 from common.errors import ConfigError
-from consumers.lease import Fenced, identity
 from consumers.progress import Progress
-from consumers.reader import is_group_missing
+from consumers.stream.lease import Fenced, identity
+from consumers.stream.reader import is_group_missing
 from consumers.worker import Worker
 from tests.shard import GROUP, KEYS, crashing, identities, payload, shard, worker_settings, working
 from tests.wait import until

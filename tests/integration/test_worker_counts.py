@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.backoff import Backoff
-from consumers.counts import Counts
+from consumers.stream.counts import Counts
 from tests.shard import GROUP, KEYS, crashing, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
@@ -23,7 +23,7 @@ def servers(redis_server, database_url):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("consumers.keeper.KEEP_EVERY_S", 0.02)
-    monkeypatch.setattr("consumers.history.DATABASE_BACKOFF", Backoff(0.01, 0.05))
+    monkeypatch.setattr("consumers.history.stage.DATABASE_BACKOFF", Backoff(0.01, 0.05))
 
 
 async def counted(it, name):
@@ -76,7 +76,7 @@ def _received_later(sent):
 
 def test_a_conflict_that_is_redelivered_is_counted_once(servers, monkeypatch):
     """The crash comes between the commit and the acknowledgement, which counts."""
-    from consumers.reader import Reader
+    from consumers.stream.reader import Reader
 
     class Killed(BaseException):
         pass
@@ -266,7 +266,7 @@ async def _waits(worker, count):
 
 
 def test_of_two_versions_of_a_count_the_larger_is_right(redis_server):
-    from common.wire import Wire
+    from common.redis.wire import Wire
 
     async def main():
         wire = Wire(redis_server.url, reply_timeout_s=5)

@@ -1,6 +1,6 @@
 """Pages shrink around an entry that kills the worker, and only around that."""
 
-from consumers.catch_up import ALONE_AFTER, is_killer, page_size
+from consumers.stream.catch_up import ALONE_AFTER, is_killer, page_size
 
 PAGE_MAX = 2000
 

@@ -1,7 +1,7 @@
 """The close-code table keeps what API.md promises."""
 
-from fanout import close_codes
-from fanout.close_codes import CLOSES, may_be_received
+from fanout.sockets import close_codes
+from fanout.sockets.close_codes import CLOSES, may_be_received
 
 
 def test_table_is_the_one_of_the_api() -> None:

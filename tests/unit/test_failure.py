@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from consumers.failure import Kind, kind_of
+from consumers.history.failure import Kind, kind_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 from deploy.gateway.render import Door, address, render
-from deploy.traffic import CENTRE, REACH_DEG, make_drivers
+from deploy.tools.traffic import CENTRE, REACH_DEG, make_drivers
 
 DOOR = Door(
     listen="127.0.0.1:1", ingest="127.0.0.1:2", fanout="127.0.0.1:3",

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.frame import ended_frame
-from fanout.hub import Channel, Hub, newer
-from fanout.protocol import text_frame
+from fanout.orders.hub import Channel, Hub, newer
+from fanout.sockets.protocol import text_frame
 from tests.fanout_server import event
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
-from fanout.fleet import (
+from fanout.fleet.box import (
     PIECE_DEGREES_MAX,
     Box,
     Picture,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
-from fanout.drain import WAVE_LEAST, plan_waves
-from fanout.request import (
+from fanout.sockets.drain import WAVE_LEAST, plan_waves
+from fanout.sockets.request import (
     OrderTarget,
     PageTarget,
     client_address,

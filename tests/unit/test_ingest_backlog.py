@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import Overloaded
-from ingest.backlog import Rooms
+from ingest.intake.backlog import Rooms
 
 
 def opened(*lengths: int, entries_max: int = 10) -> Rooms:

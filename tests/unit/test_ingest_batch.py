@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
 from common.event import Clock, TimeLimits, decode_event
-from ingest.batch import Judged, judge
+from ingest.intake.batch import Judged, judge
 
 LIMITS = TimeLimits(86_400, 30 * 86_400)
 GOOD: dict[str, Any] = {"driver_id": "d", "latitude": 1.5, "longitude": 2.5}

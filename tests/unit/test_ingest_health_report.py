@@ -1,7 +1,7 @@
 import hiredis
 
 from common.keys import shard_keys
-from ingest.health_report import ShardHealth, questions, read_shard, report
+from ingest.resources.health_report import ShardHealth, questions, read_shard, report
 
 NONE = hiredis.ReplyError("ERR no such key")
 NOW_MS = 1_700_000_005_000

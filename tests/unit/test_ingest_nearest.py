@@ -3,8 +3,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.nearby import with_distance
-from ingest.nearest import Hit, merge
+from ingest.resources.nearby import with_distance
+from ingest.resources.nearest import Hit, merge
 
 # Few distances and ids, so that ties are common.
 HITS = st.lists(

@@ -5,8 +5,8 @@ import pytest
 
 from common.access.address import Failures
 from common.errors import Fault, InvalidUpdate, Overloaded, Refused
-from ingest import problem
-from ingest.access import Access
+from ingest.http import problem
+from ingest.http.access import Access
 
 
 class Failing:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.route_format import COLUMNS, Page, as_csv, as_geojson, as_gpx, as_json
+from ingest.resources.route_format import COLUMNS, Page, as_csv, as_geojson, as_gpx, as_json
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 1, 2, tzinfo=UTC)

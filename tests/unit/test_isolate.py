@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import SinkUnavailable
-from consumers.isolate import line_of, store_others
+from consumers.history.isolate import line_of, store_others
 
 
 class Refusal(Exception):

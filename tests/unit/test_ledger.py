@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumers.entry import Entry, id_order
-from consumers.ledger import Ledger
+from consumers.history.ledger import Ledger
+from consumers.stream.entry import Entry, id_order
 
 EVENTS_MAX = 12
 

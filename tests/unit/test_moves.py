@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from common.event import LocationEvent, LocationUpdate, decode_event, effective_time, encode_event
 from common.keys import shard_keys
-from consumers.entry import Entry
-from consumers.moves import (
+from consumers.live.moves import (
     driver_moves,
     fleet_message,
     order_commands,
@@ -16,7 +15,8 @@ from consumers.moves import (
     publish_commands,
     state_commands,
 )
-from consumers.newest import Newest
+from consumers.live.newest import Newest
+from consumers.stream.entry import Entry
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = shard_keys("driver-locations", 3)

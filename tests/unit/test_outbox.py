@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanout.outbox import Outbox
+from fanout.sockets.outbox import Outbox
 
 
 def test_newest_only_while_full() -> None:

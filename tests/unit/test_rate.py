@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.rate import DRIVERS_MAX, LEASE_FIXES, Limit, Rates, retry_after_s
+from ingest.intake.rate import DRIVERS_MAX, LEASE_FIXES, Limit, Rates, retry_after_s
 
 
 def rates(limit=None):

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from common.event import LocationEvent
-from consumers.entry import Entry
-from consumers.row import Row, conflicts_among, row_of, rows_of
+from consumers.history.row import Row, conflicts_among, row_of, rows_of
+from consumers.stream.entry import Entry
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -40,7 +40,7 @@ def test_given_tells_the_environment_from_a_default(monkeypatch, tmp_path):
 
 
 def test_the_example_file_lists_every_setting_with_its_comment():
-    source = (ROOT / "common/settings.py").read_text()
+    source = (ROOT / "common/settings/__init__.py").read_text()
     fields = re.findall(r"    # (.+)\n    (\w+): .+", source)
     assert {name for _, name in fields} == set(Settings.model_fields)
     expected = [f"# {comment}\n# {name.upper()}={_text(name)}" for comment, name in fields]

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from common.signals import stop_as_interrupt
+from common.processes.signals import stop_as_interrupt
 
 
 def test_sigterm_ends_the_block_and_the_earlier_handler_comes_back():

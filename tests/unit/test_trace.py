@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from deploy.replay import bodies, end_of
-from deploy.trace import Trace, parse_columns, parse_csv, parse_gpx, parse_time, read_trace
+from deploy.tools.replay import bodies, end_of
+from deploy.tools.trace import Trace, parse_columns, parse_csv, parse_gpx, parse_time, read_trace
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "liverpool_bus_route14.csv"
 

@@ -1,7 +1,7 @@
 """The number that is said when Redis forgets a stream."""
 
-from consumers.entry import RawEntry
-from consumers.waiting import Waiting
+from consumers.stream.entry import RawEntry
+from consumers.stream.waiting import Waiting
 
 
 def page(first: int, count: int) -> list[RawEntry]:

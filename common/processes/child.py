@@ -1,0 +1,161 @@
+"""One child process: spawn it, hear it, stop it. Decides nothing.
+
+It leads a session of its own, so a terminal's Ctrl-C reaches only the supervisor, and what it
+leaves behind can be killed as a group.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+from common.processes import process
+from common.processes.heartbeat import BEAT_EVERY_S, HEARTBEAT_FD_ENV
+from common.processes.policy import Record
+from common.processes.spec import ChildSpec, State
+
+# After SIGABRT a child gets this long to write its stacks.
+ABORT_GRACE_S = 2.0
+
+
+class Child:
+    """A spec, its process if there is one, and its history."""
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.state = State.STOPPED
+        self.since = time.time()
+        self.restarts = 0
+        self.record = Record()
+        # Monotonic seconds: next start, the moment it became ready, last beat, end of a grace.
+        self.start_at_s = 0.0
+        self.ready_at_s: float | None = None
+        self.beat_at_s: float | None = None
+        self.kill_at_s: float | None = None
+        self.heartbeat_fd: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Pid of the running process."""
+        return self._process.pid if self._process is not None else None
+
+    def enter(self, state: State) -> None:
+        """Note a new state and since when."""
+        if state is not self.state:
+            self.state = state
+            self.since = time.time()
+
+    def spawn(self) -> None:
+        """Start the process. The one before must have been reaped."""
+        if self._process is not None:
+            raise RuntimeError(f"{self.spec.name} runs already")
+        if self.spec.prepare is not None:
+            self.spec.prepare()
+        env = {**os.environ, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
+        env.pop(HEARTBEAT_FD_ENV, None)
+        beats = self.spec.heartbeat_timeout_s is not None
+        read_fd, write_fd = os.pipe2(os.O_CLOEXEC) if beats else (-1, -1)
+        if beats:
+            env[HEARTBEAT_FD_ENV] = str(write_fd)
+        try:
+            with contextlib.ExitStack() as stack:
+                if beats:
+                    stack.callback(os.close, write_fd)
+                log = self.spec.log_file
+                output = stack.enter_context(log.open("ab")) if log is not None else None
+                self._process = subprocess.Popen(
+                    self.spec.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=env,
+                    cwd=self.spec.cwd,
+                    pass_fds=(write_fd,) if beats else (),
+                    start_new_session=True,
+                    # Safe: the supervisor has one thread, so no lock can be held at the fork.
+                    preexec_fn=self._before_exec,  # noqa: PLW1509
+                )
+        except BaseException:
+            if beats:
+                os.close(read_fd)
+            raise
+        now_s = time.monotonic()
+        if beats:
+            os.set_blocking(read_fd, False)
+            self.heartbeat_fd = read_fd
+        self.ready_at_s = None
+        self.kill_at_s = None
+        self.beat_at_s = now_s if self.spec.beats_from_start else None
+        self.enter(State.STARTING)
+        self._write_pid()
+
+    def _before_exec(self) -> None:
+        if self.spec.become is not None:
+            self.spec.become()
+        # After the change of user, which clears it.
+        process.set_parent_death_signal(self.spec.orphan_signal)
+
+    def hear(self) -> None:
+        """Read the beats that wait."""
+        if self.heartbeat_fd is None:
+            return
+        try:
+            if os.read(self.heartbeat_fd, 4096):
+                if self.state is not State.DRAINING and self.kill_at_s is None:
+                    self.beat_at_s = time.monotonic()
+            else:
+                # All writers are gone; the exit follows. A closed pipe must not spin the loop.
+                self._close_heartbeat()
+        except BlockingIOError:
+            pass
+
+    def silent_at_s(self) -> float | None:
+        """When the patience with a child that does not beat ends."""
+        if self.pid is None or self.beat_at_s is None or self.spec.heartbeat_timeout_s is None:
+            return None
+        # A child writes once in BEAT_EVERY_S: less patience than two of them kills the healthy.
+        return self.beat_at_s + max(self.spec.heartbeat_timeout_s, 2 * BEAT_EVERY_S)
+
+    def abort(self) -> None:
+        """SIGABRT: Python writes the stacks of all threads into its log; SIGKILL follows."""
+        self.kill_at_s = time.monotonic() + ABORT_GRACE_S
+        self.beat_at_s = None
+        self.signal(signal.SIGABRT)
+
+    def signal(self, number: int) -> None:
+        """Signal the process itself; silent if it is gone."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL to its whole group."""
+        if self._process is not None:
+            process.signal_group(self._process.pid, signal.SIGKILL)
+
+    def reap(self) -> int | None:
+        """Exit status if it has ended (negative: a signal); what it left in its group is killed."""
+        if self._process is None:
+            return None
+        status = self._process.poll()
+        if status is None:
+            return None
+        process.signal_group(self._process.pid, signal.SIGKILL)
+        self._process = None
+        self._close_heartbeat()
+        if self.spec.pid_file is not None:
+            with contextlib.suppress(OSError):
+                self.spec.pid_file.unlink(missing_ok=True)
+        return status
+
+    def _close_heartbeat(self) -> None:
+        if self.heartbeat_fd is not None:
+            os.close(self.heartbeat_fd)
+            self.heartbeat_fd = None
+
+    def _write_pid(self) -> None:
+        if self.spec.pid_file is not None and self.pid is not None:
+            partial = self.spec.pid_file.with_suffix(".new")
+            partial.write_text(f"{self.pid}\n")
+            partial.replace(self.spec.pid_file)

@@ -1,0 +1,49 @@
+"""What a supervisor says about its children, in a file, for `fleetline status`."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from common.processes import process
+from common.processes.child import Child
+
+
+def state_file(home: Path, supervisor: str) -> Path:
+    """Where the supervisor of this name writes."""
+    return home / "run" / f"state-{supervisor}.json"
+
+
+def write_state(path: Path, supervisor: str, children: Iterable[Child]) -> None:
+    """Replace the file as a whole: a reader sees one moment or another, never half of one."""
+    state = {
+        "supervisor": supervisor,
+        "pid": os.getpid(),
+        # Tells our pid from a later process that got the same number.
+        "started_ticks": process.started_ticks(os.getpid()),
+        "children": [
+            {
+                "role": child.spec.name,
+                "pid": child.pid,
+                "state": child.state.value,
+                "restarts": child.restarts,
+                "since": child.since,
+            }
+            for child in children
+        ],
+    }
+    partial = path.with_suffix(".new")
+    partial.write_text(json.dumps(state))
+    partial.replace(path)
+
+
+def read_state(path: Path) -> dict[str, object] | None:
+    """The state a living supervisor wrote, None if there is none."""
+    try:
+        state: dict[str, object] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    pid = state.get("pid")
+    if not isinstance(pid, int) or not process.is_alive(pid):
+        return None
+    return state if process.started_ticks(pid) == state.get("started_ticks") else None

@@ -1,0 +1,288 @@
+"""The loop: wait for a signal, a death, a beat or a deadline; act; wait again.
+
+Invariants: a child is started again only after the one before was reaped and what it left behind
+was killed; everything stops under one shrinking deadline; a second stop signal kills at once.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from common import log
+from common.errors import FleetlineError
+from common.processes import process
+from common.processes.child import Child
+from common.processes.heartbeat import Heartbeat
+from common.processes.policy import Halt, judge
+from common.processes.signals import STOP_SIGNALS, SignalQueue
+from common.processes.spec import ChildSpec, State
+from common.processes.state import write_state
+
+# Readiness is asked this often while a child starts.
+READY_POLL_S = 0.05
+# Nothing to do: the loop still turns this often, to beat to a supervisor of its own.
+IDLE_S = 1.0
+
+_log = log.get("supervision")
+
+
+class StartFailed(FleetlineError):
+    """A child ended, or did not become ready in time, while the stack was starting."""
+
+    def __init__(self, child: str, detail: str) -> None:
+        super().__init__(f"{child} {detail}")
+        self.child = child
+
+
+class Stopped(FleetlineError):
+    """A stop signal, or a child that halts all, came while the stack was starting."""
+
+
+class Supervisor:
+    """Children in start order. Use as a context: leaving it drains whatever runs."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        drain_timeout_s: float,
+        state_file: Path | None = None,
+        heartbeat: Heartbeat | None = None,
+        drain_together: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._drain_timeout_s = drain_timeout_s
+        self._state_file = state_file
+        self._heartbeat = heartbeat or Heartbeat(None)
+        # Equals that do not need each other: all are asked at once, so each has the whole time.
+        self._drain_together = drain_together
+        self._clock = clock
+        self._children: list[Child] = []
+        self._signals = SignalQueue((*STOP_SIGNALS, signal.SIGCHLD))
+        self._stop_signals = 0
+        self._draining = False
+        self._status = 0
+        self._said: object = None
+        # Children that whoever embeds this had before: never swept.
+        self._foreign: set[int] = set()
+        # Told one line of news at a time, for whoever watches.
+        self.tell: Callable[[str], None] = lambda _line: None
+
+    def __enter__(self) -> Self:
+        self._foreign = process.children_of(os.getpid())
+        process.adopt_orphans()
+        self._signals.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._drain()
+        finally:
+            self._signals.__exit__(kind, error, trace)
+            if self._state_file is not None:
+                self._state_file.unlink(missing_ok=True)
+
+    def spawn(self, *specs: ChildSpec) -> None:
+        """Start children, in this order, without waiting for them."""
+        for spec in specs:
+            child = Child(spec)
+            self._children.append(child)
+            child.spawn()
+        self._say()
+
+    def await_ready(self, timeout_s: float, check: Callable[[], bool] = lambda: True) -> None:
+        """Turn until all children are ready (or done, for `once`) and `check` says yes.
+
+        Raises `StartFailed` or `Stopped`. While starting, a death is a failure, not a restart.
+        """
+        deadline_s = self._clock() + timeout_s
+        while not (all(map(_is_settled, self._children)) and check()):
+            late = [c.spec.name for c in self._children if not _is_settled(c)]
+            if self._clock() > deadline_s:
+                raise StartFailed(
+                    ", ".join(late) or "the stack", f"did not answer within {timeout_s:g} s"
+                )
+            self._turn(READY_POLL_S)
+            self._raise_if_dead()
+            if self._stop_signals or self._status:
+                raise Stopped("stopped while starting")
+
+    def _raise_if_dead(self) -> None:
+        for child in self._children:
+            if child.state in {State.BACKOFF, State.FAILED}:
+                raise StartFailed(child.spec.name, "ended while starting")
+
+    def run(self) -> int:
+        """Keep the children alive until a stop signal or a halt. Returns the exit status."""
+        while not self._stop_signals and not self._status:
+            self._turn(IDLE_S)
+        return self._status
+
+    @property
+    def status(self) -> int:
+        """Exit status so far: 0, or that of a child which cannot be mended by restarting."""
+        return self._status
+
+    def _turn(self, wait_s: float) -> None:
+        """One step: wait, hear, reap, restart."""
+        self._wait(self._patience_s(wait_s))
+        self._heartbeat.beat()
+        self._stop_signals += sum(n in STOP_SIGNALS for n in self._signals.take())
+        now_s = self._clock()
+        died = False
+        for child in self._children:
+            child.hear()
+            status = child.reap()
+            if status is not None:
+                died = True
+                self._after_death(child, status, now_s)
+        if died:
+            self._sweep_strays()
+        for child in self._children:
+            self._tend(child, now_s)
+        self._say()
+
+    def _wait(self, wait_s: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._signals.wake_fd, selectors.EVENT_READ)
+            for child in self._children:
+                if child.heartbeat_fd is not None:
+                    selector.register(child.heartbeat_fd, selectors.EVENT_READ)
+            selector.select(max(0.0, wait_s))
+
+    def _patience_s(self, most_s: float) -> float:
+        now_s = self._clock()
+        moments = [now_s + most_s]
+        for child in self._children:
+            if child.state is State.STARTING:
+                moments.append(now_s + READY_POLL_S)
+            if child.state in {State.BACKOFF, State.FAILED} and not self._draining:
+                moments.append(child.start_at_s)
+            moments += [at for at in (child.kill_at_s, child.silent_at_s()) if at is not None]
+        return min(moments) - now_s
+
+    def _after_death(self, child: Child, status: int, now_s: float) -> None:
+        ready_at_s, child.ready_at_s = child.ready_at_s, None
+        if self._draining or (child.spec.once and status == 0):
+            child.enter(State.STOPPED)
+            return
+        facts = {"child": child.spec.name, "status": status}
+        if child.spec.once:
+            _log.error("child.failed", **facts)
+            self._status = self._status or abs(status)
+            child.enter(State.FAILED)
+            return
+        run_s = now_s - ready_at_s if ready_at_s is not None else 0.0
+        verdict, child.record = judge(
+            child.spec.policy, child.record, status=status, run_s=run_s, now_s=now_s
+        )
+        if isinstance(verdict, Halt):
+            _log.error("child.halted", **facts)
+            self._status = verdict.status
+            child.enter(State.FAILED)
+            return
+        child.start_at_s = now_s + verdict.delay_s
+        child.enter(State.FAILED if verdict.failed else State.BACKOFF)
+        self.tell(f"{child.spec.name}: ended with {status}, again in {verdict.delay_s:.1f} s")
+        _log.warning(
+            "child.died", run_s=round(run_s, 1), delay_s=round(verdict.delay_s, 2), **facts
+        )
+
+    def _tend(self, child: Child, now_s: float) -> None:
+        silent_at_s = child.silent_at_s()
+        if child.kill_at_s is not None and now_s >= child.kill_at_s:
+            child.kill_at_s = None
+            child.kill()
+        elif silent_at_s is not None and now_s >= silent_at_s:
+            _log.error("child.silent", child=child.spec.name, pid=child.pid)
+            child.abort()
+        if child.state is State.STARTING and (child.spec.ready is None or child.spec.ready()):
+            child.ready_at_s = now_s
+            child.enter(State.RUNNING)
+            if child.restarts:
+                self.tell(f"{child.spec.name}: running again")
+        if (
+            child.state in {State.BACKOFF, State.FAILED}
+            and not self._draining
+            and not self._status
+            and not self._stop_signals
+            and not child.spec.once
+            and now_s >= child.start_at_s
+        ):
+            self._respawn(child, now_s)
+
+    def _respawn(self, child: Child, now_s: float) -> None:
+        child.restarts += 1
+        try:
+            child.spawn()
+        except (OSError, subprocess.SubprocessError, FleetlineError) as e:
+            _log.error("child.not_started", child=child.spec.name, error=str(e))
+            child.start_at_s = now_s + child.spec.policy.backoff.most_s
+        else:
+            _log.info("child.restarted", child=child.spec.name, pid=child.pid)
+
+    def _sweep_strays(self) -> None:
+        """Kill what dead children left: it is ours now, and may hold a port or write a shard."""
+        known = self._foreign | {child.pid for child in self._children if child.pid is not None}
+        while strays := process.children_of(os.getpid()) - known:
+            for pid in strays:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except (ProcessLookupError, ChildProcessError):
+                    pass
+
+    def _drain(self) -> None:
+        """Stop in reverse start order: each has its share, all have one deadline."""
+        self._draining = True
+        deadline_s = self._clock() + self._drain_timeout_s
+        asked = self._stop_signals
+        if self._drain_together:
+            for child in self._children:
+                self._ask(child)
+        for child in reversed(self._children):
+            self._ask(child)
+            until_s = min(deadline_s, self._clock() + child.spec.stop_timeout_s)
+            while child.pid is not None and self._clock() < until_s and self._stop_signals <= asked:
+                self._turn(min(IDLE_S, until_s - self._clock()))
+            if child.pid is not None:
+                _log.warning("child.killed", child=child.spec.name, pid=child.pid)
+            while child.pid is not None:
+                child.kill()
+                self._turn(READY_POLL_S)
+        self._sweep_strays()
+
+    def _ask(self, child: Child) -> None:
+        if child.pid is None:
+            child.enter(State.STOPPED)
+        elif child.state is not State.DRAINING:
+            child.enter(State.DRAINING)
+            # Stopping is not progress: the deadline watches it now.
+            child.beat_at_s = None
+            child.signal(child.spec.stop_signal)
+
+    def _say(self) -> None:
+        said = [(c.spec.name, c.pid, c.state, c.restarts) for c in self._children]
+        if self._state_file is not None and said != self._said:
+            self._said = said
+            try:
+                write_state(self._state_file, self._name, self._children)
+            except OSError as e:
+                # A full disk must not take the stack down with it.
+                _log.warning("state.not_written", error=str(e))
+
+
+def _is_settled(child: Child) -> bool:
+    return child.state is (State.STOPPED if child.spec.once else State.RUNNING)

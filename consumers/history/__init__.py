@@ -1,0 +1,1 @@
+"""The history stage: batches into the database, exactly once."""

@@ -1,0 +1,1 @@
+"""The live stage: newest position per driver and order, published at once."""

@@ -1,0 +1,1 @@
+"""A shard's stream: reading, acknowledging, trimming, dead letters, and who may."""

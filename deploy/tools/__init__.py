@@ -1,0 +1,1 @@
+"""Commands beside the stack: replay, simulate, dead letters, tokens and keys."""

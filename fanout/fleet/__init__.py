@@ -1,0 +1,1 @@
+"""The operators' map: every driver in a box, a frame a second."""

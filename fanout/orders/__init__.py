@@ -1,0 +1,1 @@
+"""Which customer watches which order, and the Pub/Sub connection that feeds them."""

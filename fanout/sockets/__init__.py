@@ -1,0 +1,1 @@
+"""A customer's socket, from the handshake to the close code."""

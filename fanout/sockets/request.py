@@ -1,0 +1,121 @@
+"""What a handshake asks for, read from its path and headers. Pure.
+
+Everything here comes from strangers: a value that does not fit is named in an `InvalidUpdate`,
+which becomes a problem+json answer before any upgrade.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from common.access import address
+from common.errors import Fault, InvalidUpdate
+from common.event import is_id
+from fanout.fleet.box import Box, parse_box
+
+ORDER_PREFIX: Final = "/api/v1/drivers/orders/"
+ORDER_SUFFIX: Final = "/driver-location"
+FLEET_PATH: Final = "/api/v1/fleet/live"
+LIVE_PATH: Final = "/health/live"
+READY_PATH: Final = "/health/ready"
+
+# Query parameters read; more are not looked at.
+QUERY_FIELDS_MAX: Final = 16
+# The subprotocol that is chosen when a client offers it (beside one that carries its token).
+SUBPROTOCOL: Final = "fleetline.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTarget:
+    """A customer's socket."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetTarget:
+    """An operator's socket: a box, and the most positions of a frame."""
+
+    box: Box
+    positions_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageTarget:
+    """A plain HTTP answer: one of the health paths."""
+
+    path: str
+
+
+Target = OrderTarget | FleetTarget | PageTarget | None
+
+
+def split_target(raw: bytes) -> tuple[str, dict[str, str]]:
+    """Path and query of a request line's target."""
+    try:
+        parts = urlsplit(raw.decode("ascii"))
+        query = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
+    except ValueError as e:
+        raise InvalidUpdate("the request target is not a URL") from e
+    return parts.path, dict(query)
+
+
+def read_target(path: str, query: Mapping[str, str]) -> Target:
+    """What is asked for; None for a path that is not ours. Raises `InvalidUpdate`."""
+    if path.startswith(ORDER_PREFIX) and path.endswith(ORDER_SUFFIX):
+        order_id = unquote(path[len(ORDER_PREFIX) : -len(ORDER_SUFFIX)])
+        if not is_id(order_id):
+            raise _fault("order_id", "must be 1-64 of A-Z a-z 0-9 . _ : -")
+        return OrderTarget(order_id)
+    if path == FLEET_PATH:
+        box, positions_max = parse_box(query.get("bbox"), query.get("n"))
+        return FleetTarget(box, positions_max)
+    if path in (LIVE_PATH, READY_PATH):
+        return PageTarget(path)
+    return None
+
+
+def _fault(field: str, detail: str) -> InvalidUpdate:
+    return InvalidUpdate(f"{field}: {detail}", faults=(Fault(field, detail),))
+
+
+def origin_allowed(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
+    """Whether a browser's page may open this socket. Without an Origin it is no browser.
+
+    With no list, only pages of the same host; browsers would otherwise let any page that a
+    customer visits watch in the customer's name.
+    """
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    if origins:
+        return origin in origins
+    try:
+        return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:
+        return False
+
+
+def parse_origins(setting: str) -> frozenset[str]:
+    """The setting WS_ORIGINS as a set."""
+    return frozenset(part.strip().rstrip("/") for part in setting.split(",") if part.strip())
+
+
+def client_address(peer: str, headers: Mapping[str, str]) -> str:
+    """Whose connection counts."""
+    return address.client_address(
+        peer, headers.get("x-real-ip", ""), headers.get("x-forwarded-for", "")
+    )
+
+
+def wants_upgrade(headers: Mapping[str, str]) -> bool:
+    """Whether the Connection header lists `upgrade`. Firefox sends `keep-alive, Upgrade`."""
+    tokens = headers.get("connection", "").lower().split(",")
+    return "upgrade" in (token.strip() for token in tokens)
+
+
+def offers_subprotocol(headers: Mapping[str, str]) -> bool:
+    """Whether our subprotocol is among those offered; a browser then expects it chosen."""
+    offered = headers.get("sec-websocket-protocol", "").split(",")
+    return SUBPROTOCOL in (name.strip() for name in offered)

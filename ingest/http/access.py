@@ -1,0 +1,101 @@
+"""Who asks, and whether they may: the one place where a resource learns it.
+
+`on` is False with AUTH=off; hot paths test it and nothing else. With AUTH=on a known credential
+costs one look-up of the whole Authorization header in memory (`common.access.gate`).
+
+A resource does, before it reads the body:
+
+    if self._access.on:
+        self._access.require(self._access.principal(req), Action.SEND_FIX, driver_id=driver_id)
+
+Refusals are `common.errors.Refused`: 401, 403 or 429, made a problem by `ingest.http.problem`.
+"""
+
+from time import time
+
+import falcon.asgi
+
+from common.access.address import Failures, client_address
+from common.access.claims import unknown
+from common.access.gate import Gate
+from common.access.policy import Action, Principal, Role, allowed
+from common.errors import Refused
+from ingest.http.body import SCOPE_KEY, Body
+
+# Stands for everybody while AUTH=off; nobody asks what it may do.
+ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
+
+
+class Access:
+    """Asks the gate on behalf of the resources of one worker."""
+
+    def __init__(self, gate: Gate | None, failures: Failures) -> None:
+        self.on = gate is not None
+        self._gate = gate
+        self._failures = failures
+
+    def principal(self, req: falcon.asgi.Request) -> Principal:
+        """Who sends `req`, by `Authorization: Bearer` (or Basic, whose password is a token or key).
+
+        Raises `Refused` (401), or `Overloaded` before the lists of keys were read.
+        """
+        if self._gate is None:
+            return ANYBODY
+        return self._gate.recall(req.get_header("authorization") or "")
+
+    def remembered(self, header: str) -> Principal | None:
+        """Who sends this Authorization header, if that is known already; for the hot path."""
+        return ANYBODY if self._gate is None else self._gate.remembered(header)
+
+    # OwnTracks and its like can only send Basic; both are taken everywhere, by the same look-up.
+    basic = principal
+
+    def credential(self, text: str) -> Principal:
+        """Who has the token or key `text`, for an app that can send it nowhere but in its URL."""
+        if self._gate is None:
+            return ANYBODY
+        return self._gate.recall(f"Bearer {text}")
+
+    def require(
+        self,
+        principal: Principal,
+        action: Action,
+        *,
+        driver_id: str | None = None,
+        order_id: str | None = None,
+    ) -> None:
+        """Raise `Refused` (403) unless `principal` may do that."""
+        if self.on and not allowed(principal, action, driver_id=driver_id, order_id=order_id):
+            raise Refused(403, f"the role {principal.role} may not {action.value}")
+
+    def recheck(self, principal: Principal, req: falcon.asgi.Request) -> None:
+        """Once the body of `req` has come: raise `Refused` (401) if `principal` ended meanwhile."""
+        if self._gate is None:
+            return
+        body: Body = req.scope[SCOPE_KEY]
+        if body.slow and (principal.expires_at <= time() or self._gate.refuses(principal)):
+            raise unknown()
+
+    def may(self, req: falcon.asgi.Request, action: Action) -> bool:
+        """Whether `req` shows it may; for answers that only differ in what they tell."""
+        if self._gate is None:
+            return True
+        try:
+            return allowed(self.principal(req), action)
+        except Refused:
+            return False
+
+    def refusal(self, req: falcon.asgi.Request, error: Refused) -> Refused:
+        """`error`, or "too many" when the address of `req` has been refused too often."""
+        if error.status == 429:
+            return error
+        client = req.scope.get("client")
+        address = client_address(
+            client[0] if client else "",
+            req.get_header("x-real-ip") or "",
+            req.get_header("x-forwarded-for") or "",
+        )
+        wait_s = self._failures.note(address)
+        if not wait_s:
+            return error
+        return Refused(429, "too many refused requests from this address", retry_after_s=wait_s)

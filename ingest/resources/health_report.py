@@ -1,0 +1,104 @@
+"""What the probes' replies mean, shard by shard and as a whole. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import hiredis
+
+from common.keys import ShardKeys
+from common.redis.wire import Command, Reply
+
+# A key that never exists. XADD with NOMKSTREAM to it writes nothing, and is still refused exactly
+# when a fix would be: out of memory, read-only, disk full, loading.
+PROBE_KEY = "fleetline:probe"
+PROBE: Command = ("XADD", PROBE_KEY, "NOMKSTREAM", "*", "e", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardHealth:
+    """One shard. Counts are None while Redis cannot say."""
+
+    shard: int
+    backlog: int | None = None
+    pending: int | None = None
+    oldest_pending_ms: int | None = None
+    dead_letters: int | None = None
+    consumer: str = "down"
+
+
+def questions(keys: ShardKeys, group: str) -> list[Command]:
+    """What to ask about one shard; `read_shard` takes the replies."""
+    return [
+        ("XLEN", keys.stream),
+        ("XINFO", "GROUPS", keys.stream),
+        ("XPENDING", keys.stream, group),
+        ("XLEN", keys.dead),
+        ("EXISTS", keys.consumer),
+    ]
+
+
+def read_shard(shard: int, group: str, replies: Sequence[Reply], now_ms: int) -> ShardHealth:
+    """Read the replies to `questions`. An error reply means that there is no stream or group."""
+    length, groups, pending, dead, consumer = (
+        None if isinstance(reply, hiredis.ReplyError) else reply for reply in replies
+    )
+    waiting, oldest_ms = _pending(pending, now_ms)
+    return ShardHealth(
+        shard=shard,
+        backlog=_backlog(length or 0, groups, group, waiting),
+        pending=waiting,
+        oldest_pending_ms=oldest_ms,
+        dead_letters=dead or 0,
+        consumer="up" if consumer else "down",
+    )
+
+
+def _pending(summary: Reply, now_ms: int) -> tuple[int, int]:
+    if not summary or not summary[0]:
+        return 0, 0
+    oldest = int(bytes(summary[1]).partition(b"-")[0])
+    return summary[0], max(0, now_ms - oldest)
+
+
+def _backlog(length: int, groups: Reply, group: str, pending: int) -> int:
+    """Entries not delivered yet. Redis does not know its lag once an unread entry was deleted."""
+    for entry in groups or ():
+        facts: dict[bytes, Any] = dict(zip(entry[::2], entry[1::2], strict=True))
+        if facts.get(b"name") == group.encode():
+            lag = facts.get(b"lag")
+            return lag if lag is not None else max(0, length - pending)
+    return length
+
+
+def report(
+    *,
+    accepting: bool,
+    full: bool,
+    redis_up: bool,
+    database_up: bool,
+    shards: Sequence[ShardHealth],
+) -> dict[str, object]:
+    """The object of API.md; `full`: some shard refuses, `accepting`: not every one does.
+
+    Dead letters are somebody's work to do, not a degraded system.
+    """
+    status = "ok"
+    if not (redis_up and accepting):
+        status = "down"
+    elif full or not database_up or any(shard.consumer == "down" for shard in shards):
+        status = "degraded"
+    return {
+        "status": status,
+        "redis": "up" if redis_up else "down",
+        "database": "up" if database_up else "down",
+        "pending_messages": _sum([shard.pending for shard in shards]),
+        "backlog": _sum([shard.backlog for shard in shards]),
+        "dead_letters": _sum([shard.dead_letters for shard in shards]),
+        "shards": [asdict(shard) for shard in shards],
+    }
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

@@ -1,0 +1,88 @@
+"""The history as ingest reads it: routes from PostgreSQL, never on the way of a fix.
+
+Connections are made when a question needs one, so ingest starts and runs without a database; a
+connection on which a question failed is dropped, not given back, because its state is unknown.
+"""
+
+import asyncio
+from importlib.resources import files
+from typing import Any
+
+import asyncpg
+
+from common.errors import Overloaded
+from common.log import Repeated, get
+from ingest.http.query import RouteQuery
+
+ROUTE_SQL = files("ingest.resources").joinpath("route.sql").read_text(encoding="utf-8")
+
+Row = Any
+
+
+class History:
+    """A small pool of connections, each made on demand."""
+
+    def __init__(self, database_url: str, *, connections_max: int, timeout_s: float) -> None:
+        self._url = database_url
+        self._connections_max = connections_max
+        self._timeout_s = timeout_s
+        self._pool: Any = None
+        self._trouble = Repeated(get("ingest"), "database.unreachable")
+
+    async def route(self, driver_id: str, query: RouteQuery) -> list[Row]:
+        """Up to `limit` + 1 rows: one more than asked for says that there is a next page.
+
+        Raises `Overloaded` when the database cannot answer now.
+        """
+        rows: list[Row] = await self._fetch(
+            ROUTE_SQL, driver_id, query.start, query.end, query.after, query.limit + 1
+        )
+        return rows
+
+    async def answers(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            await self._fetch("SELECT 1")
+        except Overloaded:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    async def _fetch(self, sql: str, *args: object) -> list[Row]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                rows = await self._fetch_patiently(sql, *args)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+            self._trouble.failed(error=str(e) or type(e).__name__)
+            raise Overloaded("the history cannot be read now", retry_after_s=2) from e
+        self._trouble.healed()
+        return rows
+
+    async def _fetch_patiently(self, sql: str, *args: object) -> list[Row]:
+        if self._pool is None:
+            # With no connection to begin with this neither connects nor waits.
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=self._connections_max,
+                timeout=self._timeout_s,
+                server_settings={
+                    "application_name": "fleetline-ingest",
+                    "statement_timeout": str(round(self._timeout_s * 1000)),
+                },
+            )
+        connection = await self._pool.acquire()
+        try:
+            rows: list[Row] = await connection.fetch(sql, *args)
+        except BaseException:
+            # Asking a dead server to cancel, or waiting for it to close, may take for ever.
+            connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+        return rows
