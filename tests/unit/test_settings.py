@@ -67,7 +67,7 @@ def test_names_of_other_programs_are_left_alone():
         "HOME",
         "LOG_DIR",
     ]
-    theirs += ["REDIS_SERVICE_PORT", "AUTHOR", "SHELL", "HOST", "PORT", "VIRTUAL_ENV"]
+    theirs += ["LOG_DIR", "REDIS_SERVICE_PORT", "AUTHOR", "SHELL", "HOST", "PORT", "VIRTUAL_ENV"]
     assert misspelt(theirs, Settings.model_fields) is None
 
 
