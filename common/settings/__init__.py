@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.access.address import parse_networks
 from common.access.closed import require_closed
 from common.errors import ConfigError
 from common.settings.names import misspelt
@@ -55,6 +56,9 @@ class Settings(BaseSettings):
     bind_host: str = "127.0.0.1"
     # Address of the front door alone, so that the others can stay on loopback; empty: BIND_HOST.
     gateway_host: str = ""
+    # Load balancers before the front door, whose X-Forwarded-For it believes: addresses and
+    # networks, separated by commas.
+    trusted_proxies: str = ""
     # Port of the front door (nginx: HTTP and WebSocket).
     gateway_port: Port = 8002
     # Port of ingest.
@@ -207,6 +211,7 @@ class Settings(BaseSettings):
             raise ValueError("PONG_TIMEOUT_S must be below PING_INTERVAL_S")
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
+        parse_networks("TRUSTED_PROXIES", self.trusted_proxies)
         for name in ("stream_name", "consumer_group"):
             value = getattr(self, name)
             if not value or any(c in value for c in "{}\r\n "):

@@ -104,9 +104,7 @@ def parse_origins(setting: str) -> frozenset[str]:
 
 def client_address(peer: str, headers: Mapping[str, str]) -> str:
     """Whose connection counts."""
-    return address.client_address(
-        peer, headers.get("x-real-ip", ""), headers.get("x-forwarded-for", "")
-    )
+    return address.client_address(peer, headers.get("x-real-ip", ""))
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:

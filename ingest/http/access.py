@@ -90,11 +90,7 @@ class Access:
         if error.status == 429:
             return error
         client = req.scope.get("client")
-        address = client_address(
-            client[0] if client else "",
-            req.get_header("x-real-ip") or "",
-            req.get_header("x-forwarded-for") or "",
-        )
+        address = client_address(client[0] if client else "", req.get_header("x-real-ip") or "")
         wait_s = self._failures.note(address)
         if not wait_s:
             return error

@@ -176,10 +176,10 @@ def test_addresses_are_limited(redis_server: RedisServer) -> None:
         limits: dict[str, Any] = {"handshakes_per_address_max": 3, "refusals_per_address_max": 2}
         async with fanout(redis_server.url, **CLOSED, **limits) as server:
             port = server.settings.fanout_port
-            friend = {**CREDENTIALS["tracker"], "X-Forwarded-For": "203.0.113.5"}
+            friend = {**CREDENTIALS["tracker"], "X-Real-IP": "203.0.113.5"}
             found = [await status_of(port, MINE, friend) for _ in range(4)]
             assert found == [101, 101, 101, 429]
-            stranger = {"X-Forwarded-For": "203.0.113.6"}
+            stranger = {"X-Real-IP": "203.0.113.6"}
             found = [await status_of(port, MINE, stranger) for _ in range(3)]
             assert found == [401, 401, 429]
             # Nobody speaks for another from afar, and nobody here is limited.

@@ -103,10 +103,11 @@ def test_new_claims_are_read_back():
 
 
 def test_only_a_proxy_here_speaks_for_others():
-    assert client_address("198.51.100.1", "", "203.0.113.9") == "198.51.100.1"
-    assert client_address("127.0.0.1", "", "1.1.1.1, 203.0.113.9") == "203.0.113.9"
-    assert client_address("127.0.0.1", "203.0.113.8", "") == "203.0.113.8"
-    assert client_address("127.0.0.1", "", "<script>") == "127.0.0.1"
+    assert client_address("198.51.100.1", "203.0.113.9") == "198.51.100.1"
+    assert client_address("127.0.0.1", "203.0.113.8") == "203.0.113.8"
+    assert client_address("::ffff:127.0.0.1", "::ffff:203.0.113.8") == "203.0.113.8"
+    assert client_address("127.0.0.1", "1.1.1.1, 203.0.113.9") == "127.0.0.1"
+    assert client_address("127.0.0.1", "<script>") == "127.0.0.1"
 
 
 def test_failures_are_counted_by_address_and_window():

@@ -62,7 +62,7 @@ def test_only_a_local_proxy_speaks_for_another_address() -> None:
     named = {"x-real-ip": "203.0.113.9"}
     assert client_address("198.51.100.1", named) == "198.51.100.1"
     assert client_address("127.0.0.1", named) == "203.0.113.9"
-    assert client_address("::1", {"x-forwarded-for": "1.1.1.1, 203.0.113.7"}) == "203.0.113.7"
+    assert client_address("::1", {"x-forwarded-for": "203.0.113.7"}) == "::1"
     assert client_address("127.0.0.1", {"x-real-ip": "nonsense"}) == "127.0.0.1"
     assert client_address("127.0.0.1", {}) == "127.0.0.1"
 
