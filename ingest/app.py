@@ -17,6 +17,7 @@ from ingest.apps.resource import Intake, resources
 from ingest.http import problem
 from ingest.http.access import Access
 from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting
+from ingest.http.drain import draining
 from ingest.http.fast_path import FastPath, is_post_one
 from ingest.intake.backlog import Backlog
 from ingest.intake.limited import LimitedProducer
@@ -122,11 +123,11 @@ class Ingest:
         body = scope[SCOPE_KEY] = Body(receive, self._waiting)
         if is_post_one(scope):
             return self._post_one(scope, body, send)
-        return self.app(scope, body, send)  # type: ignore[arg-type]
+        return self.app(scope, body, draining(send, body, scope["headers"]))  # type: ignore[arg-type]
 
     async def _post_one(self, scope: Scope, body: Body, send: Send) -> None:
         if not await self._fast_path.answer(scope, body, send):
-            await self.app(scope, body, send)  # type: ignore[arg-type]
+            await self.app(scope, body, draining(send, body, scope["headers"]))  # type: ignore[arg-type]
 
 
 def create_app(settings: Settings) -> Ingest:

@@ -35,9 +35,7 @@ REFUSALS = (
     # 495 to 497: something about TLS, or plain HTTP in its place. 494: a head too large.
     Refusal((400, 412, 416, 421, 495, 496, 497), MALFORMED, "the request is not well-formed HTTP"),
     Refusal((403, 404), NOT_FOUND, "there is nothing here"),
-    Refusal(
-        (405,), METHOD_NOT_ALLOWED, "nothing here takes this method", {"Allow": "GET, HEAD"}
-    ),
+    Refusal((405,), METHOD_NOT_ALLOWED, "nothing here takes this method", {"Allow": "GET, HEAD"}),
     Refusal((413,), BODY_TOO_LARGE, "the body is too large"),
     Refusal((414,), ADDRESS_TOO_LONG, "the address is too long"),
     Refusal((494,), HEADERS_TOO_LARGE, "the headers are too large"),
