@@ -140,6 +140,7 @@ def create_app(settings: Settings) -> Ingest:
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
         middleware=middleware, response_type=problem.TypedResponse
     )
+    app.req_options.strip_url_path_trailing_slash = True
     problem.install(app, worker.access)
     location = _add_routes(app, worker)
     fast_path = FastPath(location, worker.access, settings.body_bytes_max)
