@@ -1,6 +1,7 @@
 """HTTP by the byte, for tests of what no client library would send."""
 
 import contextlib
+import re
 import socket
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -34,7 +35,7 @@ def request(
 
 
 def exchange(port: int, raw: bytes, timeout_s: float = 10.0) -> Reply:
-    """Send `raw` and read to the end of the connection. Raises `OSError` when nothing came."""
+    """Send `raw`; the answer. Raises `OSError` when none came."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as sock:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             sock.sendall(raw)
@@ -42,10 +43,10 @@ def exchange(port: int, raw: bytes, timeout_s: float = 10.0) -> Reply:
 
 
 def read_reply(sock: socket.socket) -> Reply:
-    """Read to the end of the connection; the answer. Raises `OSError` when nothing came."""
+    """Read one answer, to its length or the connection's end. Raises `OSError` when none came."""
     answer = b""
     with contextlib.suppress(ConnectionResetError):
-        while data := sock.recv(65_536):
+        while not _is_whole(answer) and (data := sock.recv(65_536)):
             answer += data
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head:
@@ -53,3 +54,9 @@ def read_reply(sock: socket.socket) -> Reply:
     lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:])
     return Reply(int(lines[0].split(" ")[1]), headers, body)
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: ([0-9]+)", head.lower())
+    return bool(end and length) and len(body) >= int(length[1])
