@@ -123,11 +123,13 @@ class Ingest:
         body = scope[SCOPE_KEY] = Body(receive, self._waiting)
         if is_post_one(scope):
             return self._post_one(scope, body, send)
-        return self.app(scope, body, draining(send, body, scope["headers"]))  # type: ignore[arg-type]
+        send = draining(send, body, scope["headers"])
+        return self.app(scope, body, send)  # type: ignore[arg-type]
 
     async def _post_one(self, scope: Scope, body: Body, send: Send) -> None:
         if not await self._fast_path.answer(scope, body, send):
-            await self.app(scope, body, draining(send, body, scope["headers"]))  # type: ignore[arg-type]
+            send = draining(send, body, scope["headers"])
+            await self.app(scope, body, send)  # type: ignore[arg-type]
 
 
 def create_app(settings: Settings) -> Ingest:
