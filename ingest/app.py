@@ -17,7 +17,6 @@ from ingest.apps.resource import Intake, resources
 from ingest.http import problem
 from ingest.http.access import Access
 from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting
-from ingest.http.drain import draining
 from ingest.http.fast_path import FastPath, is_post_one
 from ingest.intake.backlog import Backlog
 from ingest.intake.limited import LimitedProducer
@@ -123,12 +122,10 @@ class Ingest:
         body = scope[SCOPE_KEY] = Body(receive, self._waiting)
         if is_post_one(scope):
             return self._post_one(scope, body, send)
-        send = draining(send, body, scope["headers"])
         return self.app(scope, body, send)  # type: ignore[arg-type]
 
     async def _post_one(self, scope: Scope, body: Body, send: Send) -> None:
         if not await self._fast_path.answer(scope, body, send):
-            send = draining(send, body, scope["headers"])
             await self.app(scope, body, send)  # type: ignore[arg-type]
 
 
@@ -142,6 +139,7 @@ def create_app(settings: Settings) -> Ingest:
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
         middleware=middleware, response_type=problem.TypedResponse
     )
+    # Ids have no slash: one at the end is a typing habit.
     app.req_options.strip_url_path_trailing_slash = True
     problem.install(app, worker.access)
     location = _add_routes(app, worker)

@@ -24,9 +24,6 @@ JSON = "application/json"
 SWEEP_EVERY_S = 0.5
 # A body that took longer to come is one whose sender may have been shut out meanwhile.
 SLOW_AFTER_S = 1.0
-# Bytes of a body that are read for nobody, so that its sender hears the answer; more than the
-# front door lets through.
-DRAINED_BYTES_MAX = 2 * 1024 * 1024
 _UNREAD: Event = {}
 # What Falcon is given instead of a first event that is none: it routes, the handler refuses.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
@@ -73,7 +70,7 @@ class Waiting:
 class Body:
     """The body of one request, and the `receive` that Falcon calls for it."""
 
-    __slots__ = ("_ended", "_receive", "_size", "_waiting", "begun_at", "first", "late", "refused")
+    __slots__ = ("_receive", "_waiting", "begun_at", "first", "late", "refused")
 
     def __init__(self, receive: Receive, waiting: Waiting) -> None:
         self._receive = receive
@@ -81,9 +78,6 @@ class Body:
         self.begun_at = monotonic()
         self.late = False
         self.first: Event = _UNREAD
-        # Bytes that came after the first event, and whether the last has come.
-        self._size = 0
-        self._ended = False
         # Why what it says was not taken, when somebody tried before Falcon was asked.
         self.refused: Exception | None = None
 
@@ -112,25 +106,6 @@ class Body:
         """Whether it took so long that its sender has to be looked at again."""
         return monotonic() - self.begun_at > SLOW_AFTER_S
 
-    async def _next(self) -> Event:
-        event = await self._receive()
-        self._size += len(event.get("body", b""))
-        self._ended = event["type"] != "http.request" or not event.get("more_body", False)
-        return event
-
-    async def drain(self, length: int | None) -> bool:
-        """Read and drop what is left of `length` bytes (None: chunks); whether all of it came."""
-        size = len(self.first.get("body", b""))
-        try:
-            async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
-                while not self._ended and (length is None or size + self._size < length):
-                    if size + self._size > DRAINED_BYTES_MAX:
-                        return False
-                    await self._next()
-        except TimeoutError:
-            return False
-        return True
-
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""
         event, parts, size = self.first, [], 0
@@ -150,7 +125,7 @@ class Body:
                         raise TimeoutError
                     if not event.get("more_body", False):
                         return b"".join(parts)
-                    event = await self._next()
+                    event = await self._receive()
         except TimeoutError as e:
             raise falcon.HTTPError(
                 408,
