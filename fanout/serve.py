@@ -25,15 +25,20 @@ from common.redis.wire import Wire
 from common.settings import Settings
 from fanout.counts import Counts
 from fanout.fleet.feed import Feed
+from fanout.health import Health
 from fanout.orders.subscriptions import Subscriptions
 from fanout.probe import Probe
 from fanout.sockets.access import AccessPolicy
-from fanout.sockets.door import Door
+from fanout.sockets.connection import Connections
 from fanout.sockets.drain import drain
-from fanout.sockets.guests import Guests
+from fanout.sockets.handshake import Handshake
+from fanout.sockets.places import Places, SocketLimits
 from fanout.sockets.policy import Policy
+from fanout.sockets.request import parse_origins
 from fanout.sockets.session import UNSENT_BYTES_MAX
 from fanout.sockets.sessions import Sessions
+from fanout.sockets.token_sessions import TokenSessions
+from fanout.sockets.watchers import SessionFactory
 from fanout.workers import supervise
 
 # Handshakes that wait in the kernel: a whole deploy's worth of clients comes back at once.
@@ -60,40 +65,73 @@ class Fanout:
             settings.redis_url, reply_timeout_s=settings.redis_reply_timeout_s, name=name
         )
         gate = open_gate(settings)
-        self.guests = Guests() if gate is None else Guests(gate.refuses)
-        self.watch = None if gate is None else AccessWatch(self.wire, gate, self.guests.recheck)
-        self.sessions = Sessions(settings, self.counts, self.guests)
+        self.with_token = TokenSessions() if gate is None else TokenSessions(gate.refuses)
+        self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
+        self.places = Places(socket_limits(settings))
+        self.sessions = Sessions(
+            self.counts,
+            self.places,
+            self.with_token,
+            ping_interval_s=settings.ping_interval_s,
+            pong_timeout_s=settings.pong_timeout_s,
+            stall_max_s=settings.stall_max_s,
+        )
         self.subscriptions = Subscriptions(settings, self.wire, self.counts, f"{name}-pubsub")
         self.probe = Probe(settings, self.wire, self.subscriptions, self.counts)
         self.feed = Feed(settings, self.wire, self.subscriptions, self.counts)
-        self.door = Door(
-            settings,
-            policy=policy or AccessPolicy(settings, gate),
-            sessions=self.sessions,
-            subscriptions=self.subscriptions,
-            feed=self.feed,
-            probe=self.probe,
-            counts=self.counts,
-            sessions_max=sessions_max(settings),
+        self.handshake = Handshake(
+            origins=parse_origins(settings.ws_origins),
+            policy=policy
+            or AccessPolicy(
+                gate,
+                handshakes=settings.handshakes_per_token_max,
+                refusals=settings.refusals_per_address_max,
+            ),
+            places=self.places,
+            sessions=SessionFactory(
+                self.sessions,
+                self.subscriptions,
+                self.feed,
+                inbound_bytes_max=settings.inbound_bytes_max,
+            ),
+            health=Health(
+                lambda: self.probe.delivering and not self.places.draining,
+                # What is going on here is for operators; strangers reach this port too.
+                self.shown_gauges if settings.auth == "off" else None,
+            ),
+        )
+        self.connections = Connections(
+            self.handshake.decide,
+            self.counts,
+            timeout_s=settings.handshake_timeout_s,
+            message_bytes_max=settings.inbound_bytes_max,
         )
 
-    async def keep_turning(self) -> None:
+    async def keep_ticking(self) -> None:
         """Turn the sessions' wheel; that it turns is the process' sign of life."""
         while True:
             await asyncio.sleep(self.sessions.tick_s)
-            self.sessions.turn()
-            self.door.forget_gone()
+            self.sessions.tick()
             self._heartbeat.beat()
+
+    def shown_gauges(self) -> dict[str, int]:
+        """What the health page shows."""
+        return {
+            "sessions": len(self.sessions.open),
+            "operators": len(self.feed.operators),
+            "channels": len(self.subscriptions.hub.channels),
+            "full": len(self.sessions.full),
+        }
 
     def gauges(self) -> dict[str, int]:
         """What is there now. All zero once everybody has gone."""
         return {
             "sessions": len(self.sessions.open),
-            "guests": len(self.guests.sessions),
-            "addresses": len(self.sessions.by_address),
+            "with_token": len(self.with_token.sessions),
+            "places": self.places.taken + len(self.places.counts),
             "full": len(self.sessions.full),
             "ending": len(self.sessions.ending),
-            "handshakes": len(self.door.pending),
+            "handshakes": len(self.connections.open) + len(self.connections.by_peer),
             "operators": len(self.feed.operators),
             "watched": sum(c.watched for c in self.subscriptions.hub.channels.values()),
         }
@@ -137,19 +175,19 @@ async def running(
             tasks.create_task(fanout.subscriptions.run(), name="subscriptions"),
             tasks.create_task(fanout.probe.run(), name="probe"),
             tasks.create_task(fanout.feed.run(), name="feed"),
-            tasks.create_task(fanout.keep_turning(), name="wheel"),
-            tasks.create_task(fanout.guests.run(), name="guests"),
+            tasks.create_task(fanout.keep_ticking(), name="wheel"),
+            tasks.create_task(fanout.with_token.run(), name="tokens"),
         ]
         server = await aiofastnet.create_server(
-            loop, fanout.door.connection, sock=sock, backlog=LISTEN_BACKLOG
+            loop, fanout.connections.accept, sock=sock, backlog=LISTEN_BACKLOG
         )
         try:
             yield fanout
         finally:
             server.close()
-            fanout.door.close()
+            fanout.places.draining = True
+            fanout.connections.close()
             await drain(fanout.sessions, settings.drain_timeout_s * 0.8)
-            fanout.door.forget_gone()
             for part in parts:
                 part.cancel()
     if fanout.watch is not None:
@@ -165,6 +203,16 @@ async def _serve(settings: Settings, sock: socket.socket) -> None:
     async with running(settings, sock):
         _log.info("listening", host=settings.bind_host, port=settings.fanout_port)
         await stop.wait()
+
+
+def socket_limits(settings: Settings) -> SocketLimits:
+    """How many sockets this process may have."""
+    return SocketLimits(
+        process=sessions_max(settings),
+        per_token=settings.sockets_per_token_max,
+        per_order=settings.sockets_per_order_max,
+        per_address=settings.fanout_connections_per_address_max,
+    )
 
 
 def sessions_max(settings: Settings) -> int:

@@ -46,6 +46,9 @@ def fanout_settings(redis_url: str, **overrides: Any) -> Settings:
         "probe_interval_s": 0.5,
         "unsubscribe_linger_s": 0.2,
         "drain_timeout_s": 2.0,
+        # The tests' events are dated by their number, not by the clock.
+        "location_ttl": 1_000_000_000,
+        "sockets_per_order_max": 0,
     }
     return load_settings(redis_url=redis_url, **{**quick, **overrides})
 
@@ -76,6 +79,12 @@ def event(number: int, order_id: str = "o1", driver_id: str = "d1", **update: An
     when = T0 + timedelta(milliseconds=number)
     fields = {"latitude": 10 + number * 1e-5, "longitude": 20.0, "order_id": order_id, **update}
     return encode_event(driver_id, LocationUpdate(**fields), when, when)
+
+
+def event_now(order_id: str = "o1", driver_id: str = "d1") -> bytes:
+    """An event of this moment."""
+    now = datetime.now(UTC)
+    return encode_event(driver_id, LocationUpdate(10.0, 20.0, order_id=order_id), now, now)
 
 
 def number_of(frame: Any) -> int:

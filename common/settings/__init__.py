@@ -116,8 +116,8 @@ class Settings(BaseSettings):
     rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
     # Refused requests (401, 403) of one address in a minute; then 429. 0 means no limit.
     refusals_per_address_max: Annotated[int, Field(ge=0)] = 20
-    # Handshakes of sockets of one address in a minute; then 429. 0 means no limit.
-    handshakes_per_address_max: Annotated[int, Field(ge=0)] = 600
+    # Handshakes of one tracking link in a minute; then 429. 0 means no limit.
+    handshakes_per_token_max: Annotated[int, Field(ge=0)] = 600
 
     # A position older than this is not shown any more, in seconds.
     location_ttl: Annotated[int, Field(ge=1)] = 300
@@ -151,8 +151,12 @@ class Settings(BaseSettings):
 
     # Sockets one fan-out process accepts; then 503 before the upgrade.
     fanout_connections_max: Count = 20_000
-    # Sockets from one address, in each process; 0: no limit (one proxy, one address).
-    fanout_connections_per_address_max: Annotated[int, Field(ge=0)] = 0
+    # Sockets of one tracking link, in each process; then 429. 0 means no limit.
+    sockets_per_token_max: Annotated[int, Field(ge=0)] = 20
+    # Sockets that watch one order, in each process; then 429. 0 means no limit.
+    sockets_per_order_max: Annotated[int, Field(ge=0)] = 200
+    # Sockets without a token (AUTH=off) from one other machine, in each process; 0: no limit.
+    fanout_connections_per_address_max: Annotated[int, Field(ge=0)] = 1000
     # Origins that browsers may watch from, separated by commas; empty means the same host only.
     ws_origins: str = ""
     # Processes of the fan-out; limits on sockets, handshakes and refusals hold for each of them.

@@ -150,13 +150,15 @@ class Picture:
         # Effective time of the newest position of each driver that came by.
         self._shown_until: dict[str, tuple[datetime, datetime]] = {}
 
-    def add(self, batch: Batch) -> None:
-        """Keep what lies in the box and is newer."""
+    def add(self, batch: Batch, oldest: datetime) -> None:
+        """Keep what lies in the box, is newer than what came before, and not before `oldest`."""
         holds, shown_until = self.box.holds, self._shown_until
         for spot, event in batch:
             if not holds(spot.latitude, spot.longitude):
                 continue
             driver_id, moment = spot.driver_id, effective_time(spot)
+            if moment[0] < oldest:
+                continue
             known = shown_until.pop(driver_id, None)
             # Taken out and put back: the order of the keys is that of the last positions.
             shown_until[driver_id] = moment if known is None or moment > known else known

@@ -7,10 +7,12 @@ while an operator is connected.
 
 import asyncio
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from common.event import effective_time
 from common.keys import fleet_channel, shard_keys
 from common.log import Repeated, get
 from common.redis.wire import Wire
@@ -36,6 +38,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self._shards = settings.shards
         self._stream_name = settings.stream_name
+        self._location_ttl = timedelta(seconds=settings.location_ttl)
         self._wire = wire
         self._subscriptions = subscriptions
         self._counts = counts
@@ -98,8 +101,9 @@ class Feed:
             except msgspec.DecodeError as e:
                 self._trouble.failed(error=str(e))
                 continue
+            oldest = self._oldest()
             for picture in self._pictures.values():
-                picture.add(batch)
+                picture.add(batch, oldest)
             # Customers' frames go first.
             await asyncio.sleep(0)
 
@@ -137,7 +141,7 @@ class Feed:
             self._trouble.healed()
             if box in self._pictures:
                 # Others who look at this box have not seen what is newer here.
-                self._pictures[box].add(batch)
+                self._pictures[box].add(batch, self._oldest())
             self._show_all(box, [event for _, event in batch], ready)
 
     def _show_all(self, box: Box, events: list[bytes], ready: list[Session]) -> None:
@@ -160,5 +164,13 @@ class Feed:
                 if members:
                     values = await self._wire.send("HMGET", keys.live, *members)
                     found += (value for value in values if value is not None)
-        batch = read_events(dict.fromkeys(found))
-        return [item for item in batch if box.holds(item[0].latitude, item[0].longitude)]
+        batch, oldest = read_events(dict.fromkeys(found)), self._oldest()
+        return [
+            (spot, event)
+            for spot, event in batch
+            if box.holds(spot.latitude, spot.longitude) and effective_time(spot)[0] >= oldest
+        ]
+
+    def _oldest(self) -> datetime:
+        """A position from before this says nothing about now."""
+        return datetime.now(UTC) - self._location_ttl

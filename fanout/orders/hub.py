@@ -13,6 +13,7 @@ Delivery awaits nobody, takes no lock and decodes nothing. Only a merge compares
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Protocol
 
 from common.errors import PoisonEntry
@@ -68,19 +69,20 @@ class Channel:
             for session in self.live:
                 session.offer(frame)
 
-    def refresh(self, snapshot: bytes | None, *, ended: bool) -> None:
+    def refresh(self, snapshot: bytes | None, *, ended: bool, oldest: datetime) -> None:
         """Merge a snapshot that was read after the subscription was confirmed.
 
-        The marker wins over the snapshot. Sessions that waited go live.
+        The marker wins over the snapshot. Sessions that waited go live. A position from before
+        `oldest` says nothing about now: nobody is shown it.
         """
         if ended or self.ended:
             self.end()
             return
-        if snapshot is not None and newer(snapshot, self.last):
+        if snapshot is not None and newer(snapshot, self.last) and is_since(oldest, snapshot):
             self.deliver(snapshot)
         waiting, self.waiting = self.waiting, set()
         self.live |= waiting
-        if waiting and self.last is not None:
+        if waiting and self.last is not None and is_since(oldest, self.last):
             frame = text_frame(update_frame(self.last))
             for session in waiting:
                 session.offer(frame)
@@ -100,6 +102,14 @@ def newer(event: bytes, than: bytes | None) -> bool:
     try:
         moment = moment_of(event)
         return than is None or moment > moment_of(than)
+    except PoisonEntry:
+        return False
+
+
+def is_since(oldest: datetime, event: bytes) -> bool:
+    """Whether `event` counts as of `oldest` or later. Bytes that are no event never do."""
+    try:
+        return moment_of(event)[0] >= oldest
     except PoisonEntry:
         return False
 

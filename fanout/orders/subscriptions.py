@@ -11,6 +11,7 @@ takes it once for up to 512 channels: aiorwlock's cost grows with its holders.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -61,6 +62,7 @@ class Subscriptions:
         self._url = parse_redis_url(settings.redis_url)
         self._reply_timeout_s = settings.redis_reply_timeout_s
         self._linger_s = settings.unsubscribe_linger_s
+        self._location_ttl = timedelta(seconds=settings.location_ttl)
         self._wire = wire
         self._counts = counts
         self._name = name
@@ -207,8 +209,9 @@ class Subscriptions:
         keys += [channel.ended_key for channel in channels]
         found = await self._wire.send("MGET", *keys)
         count = len(channels)
+        oldest = datetime.now(UTC) - self._location_ttl
         for channel, snapshot, ended in zip(channels, found[:count], found[count:], strict=True):
-            channel.refresh(snapshot, ended=ended is not None)
+            channel.refresh(snapshot, ended=ended is not None, oldest=oldest)
 
     async def _keep_releasing(self) -> None:
         while True:

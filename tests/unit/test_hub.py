@@ -1,15 +1,17 @@
 """The hub's rules: who is shown what, in which order, and who is first and last."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.event import EPOCH
 from common.frame import ended_frame
 from fanout.orders.hub import Channel, Hub, newer
 from fanout.sockets.protocol import text_frame
-from tests.fanout_server import event
+from tests.fanout_server import T0, event
 
 
 class Watcher:
@@ -32,7 +34,7 @@ class Watcher:
 def joined(channel: Channel, snapshot: bytes | None = None) -> Watcher:
     watcher = Watcher()
     channel.waiting.add(watcher)
-    channel.refresh(snapshot, ended=False)
+    channel.refresh(snapshot, ended=False, oldest=EPOCH)
     return watcher
 
 
@@ -63,7 +65,7 @@ def test_one_who_waits_is_shown_the_newer_of_snapshot_and_message() -> None:
         channel.waiting.add(waiting)
         channel.deliver(event(message))
         assert waiting.shown == []
-        channel.refresh(event(snapshot), ended=False)
+        channel.refresh(event(snapshot), ended=False, oldest=EPOCH)
         assert waiting.shown == [3]
     channel = Channel("o1")
     assert joined(channel).shown == []
@@ -81,11 +83,11 @@ def test_a_snapshot_newer_than_what_others_saw_is_shown_to_them_too() -> None:
 def test_old_snapshot_and_repeated_message_change_nothing() -> None:
     channel = Channel("o1")
     watcher = joined(channel, event(5))
-    channel.refresh(event(4), ended=False)
-    channel.refresh(b"garbage", ended=False)
+    channel.refresh(event(4), ended=False, oldest=EPOCH)
+    channel.refresh(b"garbage", ended=False, oldest=EPOCH)
     channel.deliver(event(5))
     channel.deliver(b'{"type":"unknown"}')
-    channel.refresh(None, ended=False)
+    channel.refresh(None, ended=False, oldest=EPOCH)
     assert watcher.shown == [5]
 
 
@@ -104,8 +106,29 @@ def test_the_marker_wins_over_the_snapshot() -> None:
     channel = Channel("o1")
     watcher = Watcher()
     channel.waiting.add(watcher)
-    channel.refresh(event(1), ended=True)
+    channel.refresh(event(1), ended=True, oldest=EPOCH)
     assert watcher.shown == ["end"]
+
+
+def test_an_old_position_is_shown_to_nobody_who_comes_now() -> None:
+    # Regression: a queue of three days ago, delivered today, was the first thing a customer saw.
+    old, now = T0 + timedelta(milliseconds=5), T0 + timedelta(milliseconds=6)
+    channel = Channel("o1")
+    first, second, third = Watcher(), Watcher(), Watcher()
+    channel.waiting.add(first)
+    channel.refresh(event(5), ended=False, oldest=now)
+    assert first.shown == []
+    # Live again: what comes now is shown, and stays the newest there is.
+    channel.deliver(event(7))
+    channel.waiting.add(second)
+    channel.refresh(event(5), ended=False, oldest=old)
+    assert (first.shown, second.shown) == ([7], [7])
+    # The driver was silent for long, with a customer there who saw the last of it.
+    channel.waiting.add(third)
+    channel.refresh(event(7), ended=False, oldest=T0 + timedelta(milliseconds=8))
+    assert (second.shown, third.shown) == ([7], [])
+    channel.deliver(event(9))
+    assert (second.shown, third.shown) == ([7, 9], [9])
 
 
 def test_newer() -> None:
@@ -136,8 +159,8 @@ def test_everybody_sees_rising_numbers_and_ends_on_the_newest(steps: list[str]) 
             lost = True
         elif step == "gap":
             lost = False
-            channel.refresh(event(newest) if newest else None, ended=False)
-    channel.refresh(event(newest) if newest else None, ended=False)
+            channel.refresh(event(newest) if newest else None, ended=False, oldest=EPOCH)
+    channel.refresh(event(newest) if newest else None, ended=False, oldest=EPOCH)
     for watcher in watchers:
         assert watcher.shown == sorted(set(watcher.shown), key=int)  # type: ignore[arg-type]
         assert watcher.shown[-1:] == ([newest] if newest else [])

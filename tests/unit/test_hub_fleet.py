@@ -1,12 +1,14 @@
 """Boxes and pictures of the operators' stream."""
 
 import math
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
+from common.event import EPOCH
 from fanout.fleet.box import (
     PIECE_DEGREES_MAX,
     Box,
@@ -16,7 +18,7 @@ from fanout.fleet.box import (
     read_batch,
     read_events,
 )
-from tests.fanout_server import event
+from tests.fanout_server import T0, event
 
 longitudes = st.floats(-180, 180)
 latitudes = st.floats(-85, 85)
@@ -83,14 +85,20 @@ def at(number: int, driver_id: str, latitude: float = 10.0) -> bytes:
 def test_picture_keeps_the_newest_of_each_driver_in_the_box() -> None:
     picture = Picture(Box(0, 0, 30, 30))
     message = b"[" + b",".join((at(1, "a"), at(2, "b"), at(3, "a"), at(4, "c", 40.0))) + b"]"
-    picture.add(read_batch(message))
+    picture.add(read_batch(message), EPOCH)
     assert sorted(picture.take()) == sorted((at(3, "a"), at(2, "b")))
     assert picture.take() == []
     # What was shown is remembered: nothing older follows, nor the same again.
-    picture.add(read_events([at(2, "a"), at(3, "a")]))
+    picture.add(read_events([at(2, "a"), at(3, "a")]), EPOCH)
     assert picture.take() == []
-    picture.add(read_events([at(5, "a")]))
+    picture.add(read_events([at(5, "a")]), EPOCH)
     assert picture.take() == [at(5, "a")]
+
+
+def test_a_driver_whose_newest_position_is_old_is_not_there() -> None:
+    picture = Picture(Box(0, 0, 30, 30))
+    picture.add(read_events([at(1, "a"), at(2, "b")]), T0 + timedelta(milliseconds=2))
+    assert picture.take() == [at(2, "b")]
 
 
 def test_frames_hold_as_many_as_asked_for() -> None:
