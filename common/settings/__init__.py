@@ -5,15 +5,18 @@ stand last. Whatever is bounded has its limit here. `.env.example` lists the sam
 test keeps the two together.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.access.closed import require_closed
 from common.errors import ConfigError
+from common.settings.names import misspelt
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -230,10 +233,21 @@ def load_settings(**overrides: object) -> Settings:
 
     Raises `ConfigError` with one line that names the variable at fault.
     """
+    slip = misspelt({*os.environ, *_names_in_file()}, Settings.model_fields)
+    if slip is not None:
+        raise ConfigError(f"{slip[0]}: there is no such setting; {slip[1]} is one")
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as e:
         raise ConfigError(_one_line(e)) from e
+
+
+def _names_in_file() -> set[str]:
+    file = Path(str(Settings.model_config["env_file"]))
+    try:
+        return set(dotenv_values(file)) if file.is_file() else set()
+    except (OSError, UnicodeError) as e:
+        raise ConfigError(f"{file}: cannot be read") from e
 
 
 def _one_line(error: ValidationError) -> str:

@@ -165,9 +165,9 @@ class Picture:
             if known is None or moment > known:
                 self._waiting[driver_id] = event
         while len(shown_until) > PICTURE_DRIVERS_MAX:
-            oldest = next(iter(shown_until))
-            del shown_until[oldest]
-            self._waiting.pop(oldest, None)
+            quietest = next(iter(shown_until))
+            del shown_until[quietest]
+            self._waiting.pop(quietest, None)
 
     def take(self) -> list[bytes]:
         """All that waited."""

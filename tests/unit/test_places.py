@@ -1,5 +1,7 @@
 """Who may have how many sockets."""
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
