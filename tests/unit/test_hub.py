@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from common.event import EPOCH
 from common.frame import ended_frame
+from common.keys import order_key
 from fanout.orders.hub import Channel, Hub, newer
 from fanout.sockets.protocol import text_frame
 from tests.fanout_server import T0, event
@@ -44,7 +45,7 @@ def test_first_and_last_watcher() -> None:
     a, b = Watcher(), Watcher()
     channel = hub.join("o1", a)
     assert hub.join("o1", b) is channel
-    assert list(routes) == [b"order:o1"]
+    assert list(routes) == [order_key("o1").encode()]
     assert not hub.leave(channel, a, 1.0)
     assert hub.leave(channel, b, 2.0)
     assert hub.idle_since(1.9) == []
@@ -54,7 +55,7 @@ def test_first_and_last_watcher() -> None:
     assert hub.join("o1", a) is channel
     assert hub.forget(idle) == []
     assert hub.leave(channel, a, 3.0)
-    assert hub.forget(hub.idle_since(3.0)) == [b"order:o1"]
+    assert hub.forget(hub.idle_since(3.0)) == [order_key("o1").encode()]
     assert (routes, hub.channels) == ({}, {})
 
 
