@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from fanout.sockets.answers import Answer, json_answer
+from fanout.sockets.answers import PlainAnswer, json_answer
 from fanout.sockets.request import LIVE_PATH
 
 
-class Health:
+class HealthPage:
     """Answers the health paths. `gauges` is None where strangers reach the port (AUTH=on)."""
 
     def __init__(
@@ -18,7 +18,7 @@ class Health:
         self._delivering = delivering
         self._gauges = gauges
 
-    def answer(self, path: str) -> Answer:
+    def answer(self, path: str) -> PlainAnswer:
         """The answer to a GET of `path`."""
         if path == LIVE_PATH:
             return json_answer(HTTPStatus.OK, {"status": "ok"})

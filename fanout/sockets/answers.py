@@ -12,7 +12,7 @@ from common.problem import MEDIA_TYPE, Problem, encode_problem, faults_listed
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PlainAnswer:
     """A whole HTTP answer, after which the connection ends."""
 
     status: int
@@ -41,16 +41,18 @@ class Rejected(FleetlineError):
         self.headers = headers or {}
         self.unread = unread
 
-    def answer(self) -> Answer:
+    def answer(self) -> PlainAnswer:
         """The problem as RFC 9457 says."""
         body = encode_problem(self.problem, self.detail, faults_listed(self.faults))
         status = self.problem.status
-        return Answer(status, encode_answer(status, body, MEDIA_TYPE, self.headers), self.unread)
+        return PlainAnswer(
+            status, encode_answer(status, body, MEDIA_TYPE, self.headers), self.unread
+        )
 
 
-def json_answer(status: int, body: dict[str, Any]) -> Answer:
+def json_answer(status: int, body: dict[str, Any]) -> PlainAnswer:
     """A JSON body."""
-    return Answer(status, encode_answer(status, orjson.dumps(body), "application/json", {}))
+    return PlainAnswer(status, encode_answer(status, orjson.dumps(body), "application/json", {}))
 
 
 def encode_answer(status: int, body: bytes, media_type: str, headers: Mapping[str, str]) -> bytes:

@@ -12,9 +12,9 @@ from typing import Final
 
 from common.access.address import is_loopback
 from common.problem import HEAD_LATE
-from fanout.counts import Counts
-from fanout.sockets.answers import Answer, Rejected
-from fanout.sockets.handshake import Accepted
+from fanout.counts import FanoutCounts
+from fanout.sockets.answers import PlainAnswer, Rejected
+from fanout.sockets.handshake import Admission
 from fanout.sockets.head import END, HEAD_BYTES_MAX, Head, read_head, too_large
 from fanout.sockets.upgrade import upgrade
 
@@ -27,27 +27,27 @@ CONNECTIONS_PER_ADDRESS_MAX: Final = 128
 # How long what follows a refused head is read and dropped, in seconds.
 LINGER_S: Final = 1.0
 
-Decide = Callable[[Head, str], Answer | Accepted]
+Decide = Callable[[Head, str], PlainAnswer | Admission]
 
 
 class Connections:
     """All connections that are no sockets, yet or at all. `decide` judges a head and its sender."""
 
     def __init__(
-        self, decide: Decide, counts: Counts, *, timeout_s: float, message_bytes_max: int
+        self, decide: Decide, counts: FanoutCounts, *, timeout_s: float, message_bytes_max: int
     ) -> None:
         self.decide = decide
         self.counts = counts
         self.timeout_s = timeout_s
         self.message_bytes_max = message_bytes_max
-        self.open: set[Connection] = set()
+        self.open: set[HandshakeConnection] = set()
         self.by_peer: Counter[str] = Counter()
 
     def accept(self) -> asyncio.Protocol:
         """The server's protocol factory."""
-        return Connection(self)
+        return HandshakeConnection(self)
 
-    def add(self, connection: "Connection") -> bool:
+    def add(self, connection: "HandshakeConnection") -> bool:
         """Count one in, if there is room for it."""
         peer = connection.peer
         if len(self.open) >= CONNECTIONS_MAX:
@@ -58,7 +58,7 @@ class Connections:
         self.by_peer[peer] += 1
         return True
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "HandshakeConnection") -> None:
         """Count one out: it is gone, or a socket now."""
         if connection not in self.open:
             return
@@ -73,7 +73,7 @@ class Connections:
             connection.drop()
 
 
-class Connection(asyncio.Protocol):
+class HandshakeConnection(asyncio.Protocol):
     """One connection, from its first byte to the last of its answer, or to its upgrade."""
 
     def __init__(self, connections: Connections) -> None:
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
             decision = self._connections.decide(head, self.peer)
         except Rejected as e:
             decision = e.answer()
-        if isinstance(decision, Answer):
+        if isinstance(decision, PlainAnswer):
             self._answer(decision)
         else:
             self._upgrade(decision, bytes(self._received[end + len(END) :]))
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         else:
             self.drop()
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: PlainAnswer) -> None:
         if answer.status >= 400:
             self._connections.counts.refused[answer.status] += 1
         self._settle()
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _upgrade(self, accepted: Accepted, tail: bytes) -> None:
+    def _upgrade(self, accepted: Admission, tail: bytes) -> None:
         self._settle()
         self._connections.remove(self)
         upgrade(self._transport, accepted, tail, self._connections.message_bytes_max)

@@ -12,8 +12,8 @@ from picows import WSListener
 
 from common.errors import InvalidUpdate
 from common.problem import NOT_FOUND, ORIGIN_NOT_ALLOWED, UPGRADE_REQUIRED, problem_of
-from fanout.health import Health
-from fanout.sockets.answers import Answer, Rejected
+from fanout.health import HealthPage
+from fanout.sockets.answers import PlainAnswer, Rejected
 from fanout.sockets.head import Head
 from fanout.sockets.places import Places, place_of
 from fanout.sockets.policy import Policy, WatchRequest
@@ -40,7 +40,7 @@ _UPGRADE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Admission:
     """A handshake that becomes a socket: who listens on it, and what the 101 answers to."""
 
     listener: WSListener
@@ -58,7 +58,7 @@ class Handshake:
         policy: Policy,
         places: Places,
         sessions: SessionFactory,
-        health: Health,
+        health: HealthPage,
     ) -> None:
         self._origins = origins
         self._policy = policy
@@ -66,7 +66,7 @@ class Handshake:
         self._sessions = sessions
         self._health = health
 
-    def decide(self, head: Head, peer: str) -> Answer | Accepted:
+    def decide(self, head: Head, peer: str) -> PlainAnswer | Admission:
         """Let the client of `head` in, or answer it. Raises `Rejected`."""
         try:
             path, query = split_target(head.target)
@@ -86,7 +86,7 @@ class Handshake:
         place = place_of(principal, order_id, address)
         self._places.require_place(place, principal)
         session = self._sessions.create(target, place, principal)
-        return Accepted(session, key, chosen_subprotocol(headers))
+        return Admission(session, key, chosen_subprotocol(headers))
 
     def _require_socket(self, head: Head) -> None:
         """Raise `Rejected` unless a socket can be opened here by whoever asks, token aside."""

@@ -41,7 +41,7 @@ class Place:
 
 
 class Places:
-    """Counts the places that are taken."""
+    """FanoutCounts the places that are taken."""
 
     def __init__(self, limits: SocketLimits) -> None:
         self.limits = limits

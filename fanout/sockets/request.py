@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from common.access import address
 from common.errors import Fault, InvalidUpdate
 from common.event import is_id
-from fanout.fleet.box import Box, parse_box
+from fanout.fleet.box import BoxSubscription, parse_subscription
 
 ORDER_PREFIX: Final = "/api/v1/drivers/orders/"
 ORDER_SUFFIX: Final = "/driver-location"
@@ -39,10 +39,9 @@ class OrderTarget:
 
 @dataclass(frozen=True, slots=True)
 class FleetTarget:
-    """An operator's socket: a box, and the most positions of a frame."""
+    """An operator's socket."""
 
-    box: Box
-    positions_max: int
+    subscription: BoxSubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,7 @@ def read_target(path: str, query: Mapping[str, str]) -> Target:
             raise _fault("order_id", "must be 1-64 of A-Z a-z 0-9 . _ : -")
         return OrderTarget(order_id)
     if path == FLEET_PATH:
-        box, positions_max = parse_box(query.get("bbox"), query.get("n"))
-        return FleetTarget(box, positions_max)
+        return FleetTarget(parse_subscription(query.get("bbox"), query.get("n")))
     if path in (LIVE_PATH, READY_PATH):
         return PageTarget(path)
     return None

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from picows import WSTransport
 
 from common.access.policy import Principal
-from fanout.sockets.close_codes import NOT_ALLOWED, TRACKING_ENDED, Close
+from fanout.sockets.close_codes import NOT_ALLOWED, TRACKING_ENDED, TRY_LATER, Close
 from fanout.sockets.outbox import Outbox
 from fanout.sockets.places import Place
 from fanout.sockets.protocol import StrictListener
@@ -105,6 +105,10 @@ class Session(StrictListener):
         self._ending = True
         if not self.outbox.full:
             self.close(TRACKING_ENDED)
+
+    def postpone(self) -> None:
+        """Close: what it came for cannot be had now."""
+        self.close(TRY_LATER)
 
     def pause_writing(self) -> None:
         """Called by the transport: the socket is full."""

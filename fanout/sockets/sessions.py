@@ -9,7 +9,7 @@ import math
 import random
 from typing import Final
 
-from fanout.counts import Counts
+from fanout.counts import FanoutCounts
 from fanout.sockets.close_codes import NO_PONG, Close
 from fanout.sockets.places import Places
 from fanout.sockets.session import Session
@@ -26,7 +26,7 @@ class Sessions:
 
     def __init__(
         self,
-        counts: Counts,
+        counts: FanoutCounts,
         places: Places,
         with_token: TokenSessions,
         *,

@@ -5,7 +5,8 @@ from typing import Any
 from picows import WSTransport
 
 from common.access.policy import Principal
-from fanout.fleet.feed import Feed
+from fanout.fleet.box import BoxSubscription
+from fanout.fleet.feed import FleetFeed
 from fanout.orders.subscriptions import Subscriptions
 from fanout.sockets.places import Place
 from fanout.sockets.request import FleetTarget, OrderTarget
@@ -36,20 +37,20 @@ class CustomerSession(Session):
 class OperatorSession(Session):
     """A session that watches a box of the map."""
 
-    __slots__ = ("feed", "target")
+    __slots__ = ("feed", "subscription")
 
-    def __init__(self, target: FleetTarget, feed: Feed, **session: Any) -> None:
+    def __init__(self, subscription: BoxSubscription, feed: FleetFeed, **session: Any) -> None:
         super().__init__(**session)
-        self.target = target
+        self.subscription = subscription
         self.feed = feed
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Look at the box."""
+        """Subscribe to the box."""
         super().on_ws_connected(transport)
-        self.feed.add(self, self.target.box, self.target.positions_max)
+        self.feed.add(self, self.subscription)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Look away."""
+        """Leave it."""
         super().on_ws_disconnected(transport)
         self.feed.remove(self)
 
@@ -58,7 +59,7 @@ class SessionFactory:
     """Makes the session of an accepted handshake."""
 
     def __init__(
-        self, owner: Owner, subscriptions: Subscriptions, feed: Feed, *, inbound_bytes_max: int
+        self, owner: Owner, subscriptions: Subscriptions, feed: FleetFeed, *, inbound_bytes_max: int
     ) -> None:
         self._owner = owner
         self._subscriptions = subscriptions
@@ -77,4 +78,4 @@ class SessionFactory:
         }
         if isinstance(target, OrderTarget):
             return CustomerSession(target.order_id, self._subscriptions, **session)
-        return OperatorSession(target, self._feed, **session)
+        return OperatorSession(target.subscription, self._feed, **session)

@@ -11,9 +11,9 @@ import aiofastnet
 import kosoku
 from picows import WSMsgType
 
-from fanout.counts import Counts
+from fanout.counts import FanoutCounts
 from fanout.sockets.connection import Connections
-from fanout.sockets.handshake import Accepted
+from fanout.sockets.handshake import Admission
 from fanout.sockets.head import Head
 from fanout.sockets.protocol import StrictListener
 from fanout.sockets.request import read_key
@@ -38,15 +38,15 @@ class Echo(StrictListener):
             self._parts.clear()
 
 
-def echo(head: Head, peer: str) -> Accepted:
-    return Accepted(Echo(), read_key(head.headers))
+def echo(head: Head, peer: str) -> Admission:
+    return Admission(Echo(), read_key(head.headers))
 
 
 def test_autobahn_cases() -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:
             connections = Connections(
-                echo, Counts(), timeout_s=5, message_bytes_max=MESSAGE_BYTES_MAX
+                echo, FanoutCounts(), timeout_s=5, message_bytes_max=MESSAGE_BYTES_MAX
             )
             server = await aiofastnet.create_server(
                 asyncio.get_running_loop(), connections.accept, sock=sock

@@ -1,12 +1,22 @@
 """A customer's socket from handshake to close, against a real Valkey."""
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 import pytest
 
 from common.keys import order_key
-from tests.fanout_server import event, event_now, fanout, in_loop, number_of, publishing, until
+from tests.fanout_server import (
+    QUICK,
+    event,
+    event_now,
+    fanout,
+    in_loop,
+    number_of,
+    publishing,
+    until,
+)
 from tests.servers import RedisServer
 from tests.ws import ORDER_PATH, connect, watching
 
@@ -115,7 +125,9 @@ def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: RedisSer
 
 def test_pings_and_silence(redis_server: RedisServer) -> None:
     async def main() -> None:
-        async with fanout(redis_server.url, ping_interval_s=0.6, pong_timeout_s=0.3) as server:
+        async with fanout(
+            redis_server.url, tuning=replace(QUICK, ping_interval_s=0.6, pong_timeout_s=0.3)
+        ) as server:
             port = server.settings.fanout_port
             async with watching(port, "o1") as good, watching(port, "o1") as mute:
                 mute.answer_pings = False

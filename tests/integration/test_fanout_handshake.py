@@ -1,6 +1,7 @@
 """Before the upgrade: every answer is HTTP of ours, whatever comes."""
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -23,7 +24,7 @@ from common.problem import (
 )
 from fanout.sockets.answers import Rejected
 from fanout.sockets.policy import WatchRequest
-from tests.fanout_server import fanout, in_loop, publishing, until
+from tests.fanout_server import QUICK, fanout, in_loop, publishing, until
 from tests.servers import RedisServer
 from tests.ws import ORDER_PATH, Refused, connect, get, request
 
@@ -105,7 +106,9 @@ RAW: list[tuple[bytes, Problem]] = [
 
 def test_what_is_no_request_of_ours_is_a_problem(redis_server: RedisServer) -> None:
     async def main() -> None:
-        async with fanout(redis_server.url, handshake_timeout_s=0.5) as server:
+        async with fanout(
+            redis_server.url, tuning=replace(QUICK, handshake_timeout_s=0.5)
+        ) as server:
             port = server.settings.fanout_port
             for data, problem in RAW:
                 check(*await request(port, data), problem)
