@@ -4,14 +4,10 @@ Counts are each process' own and bounded; what is forgotten only starts anew.
 """
 
 import ipaddress
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
-# Addresses remembered by one process; past it the one that was quiet longest is forgotten.
-ADDRESSES_MAX = 20_000
-WINDOW_S = 60.0
+from common.access.attempts import AttemptLimiter
 
 
 def client_address(peer: str, real_ip: str) -> str:
@@ -66,22 +62,8 @@ class Failures:
     """
 
     def __init__(self, per_minute: int, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
-        self._now = now
-        # Address -> (end of its window, events in it).
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._attempts = AttemptLimiter(per_minute, now=now)
 
     def note(self, address: str) -> int:
         """Count one; 0, or the seconds to wait when there were too many."""
-        if not self._per_minute or is_loopback(address):
-            return 0
-        key = _group(address)
-        now = self._now()
-        ends_at, count = self._windows.get(key, (0.0, 0))
-        if ends_at <= now:
-            ends_at, count = now + WINDOW_S, 0
-        self._windows[key] = (ends_at, count + 1)
-        self._windows.move_to_end(key)
-        if len(self._windows) > ADDRESSES_MAX:
-            self._windows.popitem(last=False)
-        return 0 if count < self._per_minute else math.ceil(ends_at - now)
+        return 0 if is_loopback(address) else self._attempts.note(_group(address))
