@@ -159,6 +159,10 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, start: Start) -> 
     supervisor.kill()
     supervisor.wait()
     wait_until(lambda: not any(map(process.is_alive, pids)), timeout_s=3)
+    # What they said then is in their logs all the same.
+    for name in "abc":
+        log = tmp_path / f"{name}.log"
+        wait_until(lambda log=log: "stops" in log.read_text(), timeout_s=3)
 
 
 def run_code(code: str, **env: str) -> str:
