@@ -102,12 +102,12 @@ class Publisher:
         """Set and publish event `number` of an order."""
         payload = event(number, order_id)
         key = order_key(order_id)
-        await self.wire.send_many((("SET", key, payload), ("PUBLISH", key, payload)))
+        await self.wire.pipeline_raw((("SET", key, payload), ("PUBLISH", key, payload)))
 
     async def end(self, order_id: str = "o1") -> None:
         """Complete an order."""
         key = order_key(order_id)
-        await self.wire.send_many(
+        await self.wire.pipeline_raw(
             (
                 ("SET", order_ended_key(order_id), "1", "EX", 60),
                 ("DEL", key),

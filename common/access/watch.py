@@ -72,7 +72,7 @@ class AccessWatch:
 
     async def _read(self, now: float) -> None:
         # The number comes first: a change after it is seen at the next look.
-        version, records, revoked = await self._wire.send_many(
+        version, records, revoked = await self._wire.pipeline_raw(
             [
                 ("GET", keys.ACCESS_VERSION),
                 ("HGETALL", keys.ACCESS_KEYS),

@@ -78,7 +78,7 @@ class DeadLetters:
     async def _still_pending(self, letters: Sequence[Letter]) -> list[Letter]:
         """Nobody but this process acknowledges, and here only one at a time: it stays true."""
         stream, group = self._keys.stream, self._group
-        replies = await self._wire.send_many(
+        replies = await self._wire.pipeline_raw(
             [("XPENDING", stream, group, x.entry_id, x.entry_id, 1) for x in letters]
         )
         for reply in replies:
@@ -96,7 +96,7 @@ class DeadLetters:
                 ("XACK", self._keys.stream, self._group, letter.entry_id),
                 ("EXEC",),
             ]
-        replies: list[Reply] = await self._wire.send_many(commands)
+        replies: list[Reply] = await self._wire.pipeline_raw(commands)
         errors = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
         if any(map(is_full, errors)):
             return False

@@ -97,7 +97,7 @@ class Backlog:
         """Ask for the lengths; while Redis does not answer the count stays as it is."""
         noted = self.rooms.noted()
         try:
-            *lengths, shards = await self._wire.send_many(self._commands)
+            *lengths, shards = await self._wire.pipeline_raw(self._commands)
         except Overloaded:
             return
         if isinstance(shards, bytes) and shards != b"%d" % self._shards:

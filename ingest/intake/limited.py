@@ -172,7 +172,7 @@ class LimitedProducer(Producer):
         """
         count = len(commands)
         commands += [self._command("EVALSHA", _SHA, question) for question in questions]
-        replies = await self._wire.send_many(commands)
+        replies = await self._wire.pipeline_raw(commands)
         self._check(replies[:count])
         answers = replies[count:]
         unknown = [
@@ -183,7 +183,7 @@ class LimitedProducer(Producer):
         if unknown:
             # A server that was restarted. This also makes it remember.
             again = [self._command("EVAL", SCRIPT, questions[place]) for place in unknown]
-            for place, reply in zip(unknown, await self._wire.send_many(again), strict=True):
+            for place, reply in zip(unknown, await self._wire.pipeline_raw(again), strict=True):
                 answers[place] = reply
         for reply in answers:
             if isinstance(reply, hiredis.ReplyError):

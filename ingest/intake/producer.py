@@ -76,7 +76,7 @@ class Producer:
             counts[shard] += 1
             commands.append(("XADD", streams[shard], "*", ENTRY_FIELD, event))
         self._take_rooms(counts)
-        self._check(await self._wire.send_many(commands))
+        self._check(await self._wire.pipeline_raw(commands))
         return NO_SURPLUS
 
     async def add_whole(self, events: Events) -> None:

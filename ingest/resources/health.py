@@ -95,7 +95,7 @@ class Health:
             commands.extend(questions(keys, self._group))
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                replies = await self._wire.send_many(commands)
+                replies = await self._wire.pipeline_raw(commands)
         except (Overloaded, TimeoutError):
             return False, False, [ShardHealth(shard) for shard in range(len(self._keys))]
         now_ms = time.time_ns() // 1_000_000

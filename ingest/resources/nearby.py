@@ -58,7 +58,7 @@ class Nearby:
             *("FROMLONLAT", longitude, query.latitude),
             *("BYRADIUS", query.radius, "m", "ASC", "COUNT", count, "WITHDIST"),
         )
-        replies = await self._live.wire.send_many(
+        replies = await self._live.wire.pipeline_raw(
             [("GEOSEARCH", keys.geo, *around) for keys in self._live.keys]
         )
         answers: list[list[Hit]] = []
@@ -92,7 +92,7 @@ class Nearby:
         by_shard: dict[int, list[str]] = defaultdict(list)
         for driver_id in driver_ids:
             by_shard[shard_of(driver_id, self._live.shards)].append(driver_id)
-        replies = await self._live.wire.send_many(
+        replies = await self._live.wire.pipeline_raw(
             [("HMGET", self._live.keys[shard].live, *ids) for shard, ids in by_shard.items()]
         )
         events: dict[str, bytes] = {}

@@ -52,7 +52,7 @@ class OrderComplete:
         access = self._access
         access.require(access.principal(req), Action.END_ORDER, order_id=order_id)
         require_id("order_id", order_id)
-        replies = await self._wire.send_many(
+        replies = await self._wire.pipeline_raw(
             [
                 ("SET", order_ended_key(order_id), "1", "EX", self._ended_ttl_s),
                 ("DEL", order_key(order_id)),

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
+from common.keys import order_key
 from fanout.sockets.policy import Verdict, WatchRequest
 from tests.fanout_server import event, fanout, in_loop, number_of, publishing, until
 from tests.servers import RedisServer
@@ -59,7 +60,7 @@ def test_a_message_that_comes_again_is_shown_once(redis_server: RedisServer) -> 
 
 def test_channel_is_left_a_while_after_its_last_watcher(redis_server: RedisServer) -> None:
     def subscribers() -> bytes:
-        return redis_server.command("PUBSUB", "NUMSUB", "order:o1").split(b"\r\n")[-2]
+        return redis_server.command("PUBSUB", "NUMSUB", order_key("o1")).split(b"\r\n")[-2]
 
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:

@@ -6,6 +6,7 @@ import random
 import time
 from itertools import pairwise
 
+from common.keys import order_ended_key, order_key
 from tests.fanout_server import (
     Publisher,
     event,
@@ -78,18 +79,18 @@ def test_published_while_the_connection_is_killed(redis_server: RedisServer) -> 
                 assert number_of(await client.json()) == 1
                 for number in range(2, 12):
                     # The message is lost with the connection; the snapshot has it.
-                    await publisher.wire.send_many(
+                    await publisher.wire.pipeline_raw(
                         (
                             ("CLIENT", "KILL", "TYPE", "pubsub"),
-                            ("SET", "order:o1", event(number)),
-                            ("PUBLISH", "order:o1", event(number)),
+                            ("SET", order_key("o1"), event(number)),
+                            ("PUBLISH", order_key("o1"), event(number)),
                         )
                     )
                     assert number_of(await client.json()) == number
                 assert server.counts.reconnects >= 10
                 # Also the end of an order is not lost in a gap.
-                await publisher.wire.send_many(
-                    (("CLIENT", "KILL", "TYPE", "pubsub"), ("SET", "order-ended:o1", "1"))
+                await publisher.wire.pipeline_raw(
+                    (("CLIENT", "KILL", "TYPE", "pubsub"), ("SET", order_ended_key("o1"), "1"))
                 )
                 assert (await client.json())["type"] == "tracking_ended"
                 assert (await client.closed()).code == 4000
