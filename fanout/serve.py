@@ -60,7 +60,7 @@ class Fanout:
             settings.redis_url, reply_timeout_s=settings.redis_reply_timeout_s, name=name
         )
         gate = open_gate(settings)
-        self.guests = Guests() if gate is None else Guests(gate.refuses)
+        self.guests = Guests() if gate is None else Guests(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.guests.recheck)
         self.sessions = Sessions(settings, self.counts, self.guests)
         self.subscriptions = Subscriptions(settings, self.wire, self.counts, f"{name}-pubsub")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from common.access.address import Failures
+from common.access.address import AttemptLimiter
 from common.access.claims import unknown
 from common.access.gate import Gate, credential_of
 from common.access.policy import Action, Principal, allowed
@@ -25,8 +25,8 @@ class AccessPolicy:
 
     def __init__(self, settings: Settings, gate: Gate | None) -> None:
         self._gate = gate
-        self._handshakes = Failures(settings.handshakes_per_address_max)
-        self._refusals = Failures(settings.refusals_per_address_max)
+        self._handshakes = AttemptLimiter(settings.handshakes_per_address_max)
+        self._refusals = AttemptLimiter(settings.refusals_per_address_max)
 
     def authorize(self, request: WatchRequest) -> Verdict:
         """Let in, or say why not."""
@@ -35,7 +35,7 @@ class AccessPolicy:
         if self._gate is None:
             return ALLOWED
         try:
-            principal = self._gate.judge(offered(request.headers, request.query))
+            principal = self._gate.verify(offered(request.headers, request.query))
             require_watch(principal, request.order_id)
         except Overloaded as e:
             return Verdict(HTTPStatus.SERVICE_UNAVAILABLE, e.detail, headers={"Retry-After": "1"})

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.access import address
 from common.errors import Fault, InvalidUpdate
-from common.event import is_id
+from common.event import ID_DETAIL, is_id
 from fanout.fleet.box import Box, parse_box
 
 ORDER_PREFIX: Final = "/api/v1/drivers/orders/"
@@ -66,7 +66,7 @@ def read_target(path: str, query: Mapping[str, str]) -> Target:
     if path.startswith(ORDER_PREFIX) and path.endswith(ORDER_SUFFIX):
         order_id = unquote(path[len(ORDER_PREFIX) : -len(ORDER_SUFFIX)])
         if not is_id(order_id):
-            raise _fault("order_id", "must be 1-64 of A-Z a-z 0-9 . _ : -")
+            raise _fault("order_id", ID_DETAIL)
         return OrderTarget(order_id)
     if path == FLEET_PATH:
         box, positions_max = parse_box(query.get("bbox"), query.get("n"))

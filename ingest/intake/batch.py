@@ -5,11 +5,12 @@ is each fix validated alone, from its own bytes.
 """
 
 from collections.abc import Generator, Iterator
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from common.errors import InvalidUpdate
+from common.errors import Fault, InvalidUpdate
 from common.event import MALFORMED, DriverUpdate, invalid, is_id
 from ingest.intake.validate import Indexed, Validator, Verdicts
 
@@ -21,6 +22,7 @@ ERRORS_MAX = 100
 ITEMS_A_PIECE = 200
 BROKEN_A_PIECE = 10
 
+_driver_id = attrgetter("driver_id")
 _NOT_LISTED = InvalidUpdate("is not valid")
 
 
@@ -58,7 +60,7 @@ def validate_batch(
     else:
         good = batch.locations if isinstance(batch, _Batch) else batch
         _require_count(good, fixes_max)
-        updates = [(index, update.driver_id, update) for index, update in enumerate(good)]
+        updates = list(zip(range(len(good)), map(_driver_id, good), good, strict=True))
     if updates:
         yield from validator.validate(updates, verdicts)
 
@@ -68,10 +70,10 @@ def errors_listed(verdicts: Verdicts) -> list[dict[str, object]]:
     listed: list[dict[str, object]] = []
     for rejection in sorted(verdicts.rejected, key=lambda rejection: rejection.index):
         error = rejection.error
-        if not error.faults:
-            listed.append({"index": rejection.index, "field": "", "detail": error.detail})
-        for fault in error.faults:
-            listed.append({"index": rejection.index, "field": fault.field, "detail": fault.detail})
+        listed += [
+            {"index": rejection.index, "field": fault.field, "detail": fault.detail}
+            for fault in error.faults or (Fault("", error.detail),)
+        ]
         if len(listed) >= ERRORS_MAX:
             break
     return listed[:ERRORS_MAX]

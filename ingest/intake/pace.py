@@ -88,8 +88,8 @@ class Pace(Protocol):
     def note(self, ask: Ask, reply: Sequence[int]) -> tuple[int, float]:
         """What the script said to `ask`: fixes added, and seconds until the rest would fit."""
 
-    def take_locally(self, driver_id: str, count: int) -> int:
-        """Fixes of `count` to let through by this worker's own count: Redis cannot say now."""
+    def take_locally(self, ask: Ask, *, whole: bool) -> tuple[int, float]:
+        """As `note`, by this worker's own account: Redis cannot say now."""
 
     def charge(self, driver_id: str, count: int) -> None:
         """Charge `count` fixes that were refused for what they are."""
@@ -118,12 +118,12 @@ class Unlimited:
         return Admission(paid=fixes)
 
     def note(self, ask: Ask, reply: Sequence[int]) -> tuple[int, float]:
-        """Nothing is ever asked."""
-        raise NotImplementedError
+        """All of them were added."""
+        return len(ask.events), 0.0
 
-    def take_locally(self, driver_id: str, count: int) -> int:
-        """All of them."""
-        return count
+    def take_locally(self, ask: Ask, *, whole: bool) -> tuple[int, float]:
+        """All of them may be added."""
+        return len(ask.events), 0.0
 
     def charge(self, driver_id: str, count: int) -> None:
         """There is no account to charge."""
@@ -132,8 +132,8 @@ class Unlimited:
         """Nobody is too fast."""
 
     def too_fast(self, wait_s: float) -> Refused:
-        """Nobody is too fast."""
-        raise NotImplementedError
+        """The general refusal; no driver meets it."""
+        return Refused(429, "too fast", retry_after_s=retry_after_s(wait_s))
 
 
 class PerDriver:
@@ -224,15 +224,17 @@ class PerDriver:
             if wait_s:
                 raise self.too_fast(wait_s)
 
-    def take_locally(self, driver_id: str, count: int) -> int:
-        """Fixes of `count` to let through by this worker's own count: Redis cannot say now."""
-        limit, now = self.limit, self._now()
-        arrival = max(now, self._local.get(driver_id, 0.0))
+    def take_locally(self, ask: Ask, *, whole: bool) -> tuple[int, float]:
+        """As `note`, by this worker's own account: Redis cannot say now."""
+        limit, now, count = self.limit, self._now(), len(ask.events)
+        arrival = max(now, self._local.get(ask.driver_id, 0.0))
         free = math.floor(limit.burst - (arrival - now) * limit.fixes_per_s + 1e-6)
-        taken = max(0, min(count, free))
-        if taken:
-            _put(self._local, driver_id, arrival + taken / limit.fixes_per_s)
-        return taken
+        added = max(0, min(count, free))
+        if whole and added < count <= limit.burst:
+            added = 0
+        if added:
+            _put(self._local, ask.driver_id, arrival + added / limit.fixes_per_s)
+        return added, (count - added) / limit.fixes_per_s
 
     def too_fast(self, wait_s: float) -> Refused:
         """The refusal of a fix; the headers are those of the IETF's RateLimit draft."""

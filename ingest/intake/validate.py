@@ -42,15 +42,20 @@ class Rejection:
 
 @dataclass(slots=True)
 class Verdicts:
-    """What became of a request's fixes: those to store with their indexes, and the rejected."""
+    """What became of a request's fixes: those to store, in their order, and the rejected."""
 
     fixes: list[Fix] = field(default_factory=list)
-    indexes: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
     def reject(self, index: int, driver_id: str | None, error: InvalidUpdate) -> None:
         """Note the fix at `index` as one that cannot be stored."""
         self.rejected.append(Rejection(index, driver_id, error))
+
+    def indexes(self) -> list[int]:
+        """The index in the request of each of `fixes`: those of all that was not rejected."""
+        rejected = {rejection.index for rejection in self.rejected}
+        count = len(self.fixes) + len(rejected)
+        return [index for index in range(count) if index not in rejected]
 
     def drivers(self) -> set[str]:
         """Every driver that any of the fixes names, a rejected one too."""
@@ -76,7 +81,7 @@ class Validator:
         count, limits = len(updates), self._limits
         first = self._clock.take(count)
         received_at = first + (count - 1) * MICROSECOND
-        fixes, indexes = verdicts.fixes, verdicts.indexes
+        add, encode = verdicts.fixes.append, encode_event
         for begin in range(0, count, FIXES_A_PIECE):
             if begin:
                 yield
@@ -91,5 +96,4 @@ class Validator:
                     except InvalidUpdate as e:
                         verdicts.reject(index, driver_id, e)
                         continue
-                fixes.append((driver_id, encode_event(driver_id, update, recorded_at, received_at)))
-                indexes.append(index)
+                add((driver_id, encode(driver_id, update, recorded_at, received_at)))

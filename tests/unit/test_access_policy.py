@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.access.address import Failures, client_address
+from common.access.address import AttemptLimiter, client_address
 from common.access.api_key import new_key, read_key, read_records
 from common.access.claims import new_claims, read_claims
 from common.access.closed import listens_on_loopback, parse_origins, parse_secrets
@@ -87,12 +87,12 @@ def test_revocations():
     early = Principal(Role.DRIVER, "d1", "d1", issued_at=10.0, token_id="t1")
     late = Principal(Role.DRIVER, "d1", "d1", issued_at=30.0, token_id="t2")
     lists = Lists(revoked={"sub:d1": 20.0})
-    assert lists.refuse(early)
-    assert not lists.refuse(late)
-    assert Lists(revoked={"jti:t2": 40.0}).refuse(late)
+    assert lists.is_revoked(early)
+    assert not lists.is_revoked(late)
+    assert Lists(revoked={"jti:t2": 40.0}).is_revoked(late)
     # A token without an id is not ended by a revocation of no id.
-    assert not Lists(revoked={"jti:": 40.0}).refuse(Principal(Role.DRIVER, "d3", "d3"))
-    assert Lists().refuse(Principal(Role.GATEWAY, "key:a", key_id="a"))
+    assert not Lists(revoked={"jti:": 40.0}).is_revoked(Principal(Role.DRIVER, "d3", "d3"))
+    assert Lists().is_revoked(Principal(Role.GATEWAY, "key:a", key_id="a"))
 
 
 def test_new_claims_are_read_back():
@@ -111,7 +111,7 @@ def test_only_a_proxy_here_speaks_for_others():
 
 def test_failures_are_counted_by_address_and_window():
     now = [0.0]
-    failures = Failures(2, now=lambda: now[0])
+    failures = AttemptLimiter(2, now=lambda: now[0])
     assert [failures.note("203.0.113.1") for _ in range(3)] == [0, 0, 60]
     assert failures.note("203.0.113.2") == 0
     assert failures.note("127.0.0.1") == failures.note("127.0.0.1") == failures.note("::1") == 0
