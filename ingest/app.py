@@ -5,7 +5,7 @@ from typing import Any
 
 import falcon.asgi
 
-from common.access.closed import parse_origins
+from common.access.origin import parse_origins
 from common.settings import Settings
 from ingest.apps.resource import AppIntake, resources
 from ingest.http import problem

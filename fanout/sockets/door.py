@@ -12,6 +12,7 @@ from typing import Any, Final
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol, WSTransport  # type: ignore[attr-defined]
 
+from common.access.origin import parse_origins
 from common.errors import InvalidUpdate
 from common.log import get
 from common.settings import Settings
@@ -30,7 +31,6 @@ from fanout.sockets.request import (
     client_address,
     offers_subprotocol,
     origin_allowed,
-    parse_origins,
     read_target,
     split_target,
     wants_upgrade,
@@ -168,7 +168,7 @@ class Door:
         sessions_max: int,
     ) -> None:
         self._settings = settings
-        self._origins = parse_origins(settings.ws_origins)
+        self._origins = frozenset(parse_origins("WS_ORIGINS", settings.ws_origins))
         self._policy = policy
         self._sessions = sessions
         self._subscriptions = subscriptions

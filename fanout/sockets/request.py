@@ -97,11 +97,6 @@ def origin_allowed(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
         return False
 
 
-def parse_origins(setting: str) -> frozenset[str]:
-    """The setting WS_ORIGINS as a set."""
-    return frozenset(part.strip().rstrip("/") for part in setting.split(",") if part.strip())
-
-
 def client_address(peer: str, headers: Mapping[str, str]) -> str:
     """Whose connection counts."""
     return address.client_address(
