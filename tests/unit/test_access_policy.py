@@ -144,7 +144,7 @@ def test_what_is_loopback(host, open_to_others):
         ({"cors_origins": "*"}, "CORS_ORIGINS: '*' is not an origin"),
         ({"ws_origins": "*"}, "WS_ORIGINS: '*' is not an origin"),
         ({"ws_origins": "shop.example.org"}, "WS_ORIGINS: 'shop.example.org' is not an origin"),
-        ({"allowed_hosts": "*"}, "ALLOWED_HOSTS: '*' is not a host name"),
+        ({"allowed_hosts": "*"}, "ALLOWED_HOSTS: '*' is not a host"),
         (
             {"tracking_token_ttl_s": 1000, "order_ended_ttl_s": 999},
             "TRACKING_TOKEN_TTL_S must not exceed ORDER_ENDED_TTL_S",
