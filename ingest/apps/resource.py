@@ -12,15 +12,15 @@ import falcon
 import falcon.asgi
 
 from common.access.policy import Action, Principal, allowed
-from common.errors import InvalidUpdate, Overloaded, Refused
-from common.event import MICROSECOND, Clock, LocationUpdate, TimeLimits, encode_event, recorded_time
+from common.errors import Overloaded, Refused
+from common.event import LocationUpdate
 from common.log import Repeated, get
 from ingest.apps import background_geolocation, osmand, overland, owntracks
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload, split
 from ingest.http.access import Access
 from ingest.http.body import read_any
-from ingest.intake.producer import Producer
+from ingest.intake.intake import Intake
 
 # Says how many fixes of this request can never be stored; apps ignore it, people who set up a
 # phone look for it.
@@ -54,22 +54,11 @@ APPS = (
 )
 
 
-class Intake:
-    """Dates, encodes and stores translated fixes: what a batch is to the API."""
+class AppIntake:
+    """Stores translated fixes: what a batch is to the API."""
 
-    def __init__(
-        self,
-        producer: Producer,
-        clock: Clock,
-        limits: TimeLimits,
-        *,
-        bytes_max: int,
-        fixes_max: int,
-    ) -> None:
-        self._producer = producer
-        self._clock = clock
-        self._limits = limits
-        self._fixes_max = fixes_max
+    def __init__(self, intake: Intake, *, bytes_max: int) -> None:
+        self._intake = intake
         self.bytes_max = bytes_max
 
     async def store(self, fixes: list[tuple[str, LocationUpdate]], refused: list[str]) -> None:
@@ -79,39 +68,23 @@ class Intake:
         Too fast for a driver's limit is such a case: an app can only repeat the whole request.
         """
         # No app limits its batches as the API does; the body's size bounds this loop.
-        for begin in range(0, len(fixes), self._fixes_max):
-            events = self._encode(fixes[begin : begin + self._fixes_max], refused)
+        intake = self._intake
+        for begin in range(0, len(fixes), intake.fixes_max):
+            part = fixes[begin : begin + intake.fixes_max]
+            updates = [(n, driver_id, update) for n, (driver_id, update) in enumerate(part)]
+            verdicts = await intake.validate(updates, None)
+            refused += [rejection.error.detail for rejection in verdicts.rejected]
             try:
-                if len(events) == 1:
-                    await self._producer.add(*events[0])
-                elif events:
-                    await self._producer.add_whole(events)
+                if verdicts.fixes:
+                    await intake.add(verdicts.fixes, whole=True)
             except Refused as e:
                 raise Overloaded(e.detail, retry_after_s=e.retry_after_s) from e
-
-    def _encode(
-        self, fixes: list[tuple[str, LocationUpdate]], refused: list[str]
-    ) -> list[tuple[str, bytes]]:
-        count = len(fixes)
-        first = self._clock.take(count)
-        received_at = first + (count - 1) * MICROSECOND
-        events = []
-        for position, (driver_id, update) in enumerate(fixes):
-            try:
-                stamp = update.recorded_at
-                now = received_at if stamp is not None else first + position * MICROSECOND
-                recorded_at = recorded_time(stamp, now, self._limits)
-            except InvalidUpdate as e:
-                refused.append(e.detail)
-                continue
-            events.append((driver_id, encode_event(driver_id, update, recorded_at, received_at)))
-        return events
 
 
 class AppResource:
     """One app's path."""
 
-    def __init__(self, app: App, intake: Intake, access: Access) -> None:
+    def __init__(self, app: App, intake: AppIntake, access: Access) -> None:
         self._app = app
         self._intake = intake
         self._access = access
@@ -176,7 +149,7 @@ class QueryResource(AppResource):
         await self._take(req, resp, self._principal(req), b"")
 
 
-def resources(intake: Intake, access: Access) -> list[tuple[str, AppResource]]:
+def resources(intake: AppIntake, access: Access) -> list[tuple[str, AppResource]]:
     """Path and resource of every app."""
     return [
         (app.path, (QueryResource if app.by_address else AppResource)(app, intake, access))

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from common.errors import Fault, InvalidUpdate
-from common.event import MALFORMED, is_id
+from common.event import MALFORMED, require_id
 
 # Fields of a query or a form. Traccar Client sends some twenty; each costs a little to split.
 FIELDS_MAX = 200
@@ -53,7 +53,8 @@ class Upload:
         for name in (self.params.get("driver_id"), *named, self.token_driver_id):
             text = _text(name)
             if text:
-                return _require_id("driver_id", text)
+                require_id("driver_id", text)
+                return text
         raise InvalidUpdate(
             "the request names no driver; see how the app is set up",
             faults=(Fault("driver_id", "is required"),),
@@ -62,7 +63,10 @@ class Upload:
     def order_id(self) -> str | None:
         """The order that the address names, for all fixes. Raises `InvalidUpdate`."""
         text = self.params.get("order_id")
-        return _require_id("order_id", text) if text else None
+        if not text:
+            return None
+        require_id("order_id", text)
+        return text
 
 
 @dataclass(slots=True)
@@ -114,10 +118,3 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def _require_id(field_name: str, text: str) -> str:
-    if not is_id(text):
-        detail = "must be 1-64 of A-Z a-z 0-9 . _ : -"
-        raise InvalidUpdate(f"{field_name}: {detail}", faults=(Fault(field_name, detail),))
-    return text

@@ -8,10 +8,10 @@ import falcon
 import falcon.asgi
 
 from common.access.policy import Action
+from common.event import require_id
 from ingest.http.access import Access
 from ingest.http.query import RouteQuery, encode_cursor, read_route_query
 from ingest.resources.history import History
-from ingest.resources.location import require_id
 from ingest.resources.route_format import FORMATS
 from ingest.resources.route_page import Page
 
