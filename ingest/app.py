@@ -7,7 +7,7 @@ import falcon.asgi
 
 from common.access.origin import parse_origins
 from common.settings import Settings
-from ingest.apps.resource import AppIntake, resources
+from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting
 from ingest.http.fast_path import FastPath, is_post_one
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> Ingest:
     if origins := parse_origins("CORS_ORIGINS", settings.cors_origins):
         middleware.append(falcon.CORSMiddleware(allow_origins=origins))
     app: App = falcon.asgi.App(middleware=middleware, response_type=problem.TypedResponse)
-    # Ids have no slash: one at the end is a typing habit.
+    # Addresses are typed into phones by hand, with a slash at their end as often as not.
     app.req_options.strip_url_path_trailing_slash = True
     problem.install(app, worker.access)
     location = Location(
@@ -98,11 +98,13 @@ def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
 
 
 def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
-    apps = AppIntake(worker.intake, bytes_max=settings.batch_body_bytes_max)
-    for path, resource in resources(apps, worker.access):
+    rules = AppRules(
+        bytes_max=settings.batch_body_bytes_max,
+        limits=worker.limits,
+        server_time=settings.app_time == "server",
+    )
+    for path, resource in resources(worker.intake, worker.access, rules, worker.app_counts):
         app.add_route(path, resource)
-        # Typed into a phone by hand, with a slash at its end as often as not.
-        app.add_route(f"{path}/", resource)
     for path, page in pages(settings, auth=worker.access.on):
         app.add_route(path, page)
     health = HealthResource(

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     clock_skew_max_s: Seconds = 86_400.0
     # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).
     event_age_max_s: Seconds = 30 * 86_400.0
+    # Whose time a phone app's fix gets that is too old or too far in the future: device (such a
+    # fix is never stored) or server (it is dated by its arrival, for fleets with wrong clocks).
+    app_time: Literal["device", "server"] = "device"
     # Database connections of one ingest worker, for routes.
     ingest_database_connections_max: Count = 4
     # A route query must be done within this time, in seconds; then 503.

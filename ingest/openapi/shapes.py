@@ -150,6 +150,8 @@ class Health(msgspec.Struct):
     backlog: Maybe[int | None] = msgspec.UNSET
     dead_letters: Maybe[int | None] = msgspec.UNSET
     shards: Maybe[list[ShardHealth]] = msgspec.UNSET
+    # What phone apps sent and was not stored so: app -> reason -> how often.
+    apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 
 
 class Alive(msgspec.Struct):

@@ -45,7 +45,7 @@ SHARD = {
 }  # fmt: skip
 HEALTHY = {
     "status": "ok", "redis": "up", "database": "up", "pending_messages": 12, "backlog": 0,
-    "dead_letters": 0, "shards": [SHARD],
+    "dead_letters": 0, "shards": [SHARD], "apps": {"overland": {"no_interest": 3, "too_old": 1}},
 }  # fmt: skip
 ROUTE = {
     "driver_id": "driver-7", "start_time": AT, "end_time": LATER, "count": 1,
