@@ -93,7 +93,7 @@ class Live:
                 "ZRANGE", keys.seen, "-inf", before_ms, "BYSCORE", "LIMIT", 0, EXPIRE_AT_ONCE
             )
             if gone:
-                await self._wire.send_many(
+                await self._wire.pipeline_raw(
                     [
                         ("ZREM", keys.geo, *gone),
                         ("HDEL", keys.live, *gone),
@@ -112,7 +112,7 @@ class Live:
         commands: list[Command] = [*state, *publish]
         if not commands:
             return True
-        replies = await self._wire.send_many(commands)
+        replies = await self._wire.pipeline_raw(commands)
         # Published, also where the state was refused; only a lost connection leaves it open.
         for name in orders:
             self._unpublished.pop(name, None)

@@ -92,7 +92,7 @@ class Reader:
     async def _ack_and_count(self, acks: Sequence[Command], conflicts: int) -> bool:
         """False: nothing was done, because Redis is full and counting takes room."""
         counting = self._counts.raising(CONFLICTS, conflicts)
-        replies = await self._wire.send_many([("MULTI",), *acks, counting, ("EXEC",)])
+        replies = await self._wire.pipeline_raw([("MULTI",), *acks, counting, ("EXEC",)])
         errors = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
         if any(map(is_full, errors)):
             return False
@@ -128,7 +128,7 @@ class Reader:
 
     async def look(self) -> None:
         """See what waits. A stream or a group that is gone changes nothing of what was seen."""
-        stream, groups = await self._wire.send_many(
+        stream, groups = await self._wire.pipeline_raw(
             [("XINFO", "STREAM", self._stream), ("XINFO", "GROUPS", self._stream)]
         )
         if isinstance(stream, hiredis.ReplyError) or isinstance(groups, hiredis.ReplyError):

@@ -15,6 +15,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+from common.access.address import parse_networks
 from common.errors import ConfigError
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
@@ -153,11 +154,14 @@ def _door(settings: Settings, pages: str) -> Door:
         listen=address(gateway_host(settings), settings.gateway_port),
         ingest=address(behind, settings.ingest_port),
         fanout=address(behind, settings.fanout_port),
-        body_bytes=settings.batch_body_bytes_max,
+        batch_body_bytes=settings.batch_body_bytes_max,
+        body_bytes=settings.body_bytes_max,
+        body_timeout_s=math.ceil(settings.body_timeout_s),
         # Longer than the longest answer ingest gives: a route.
         answer_s=math.ceil(settings.route_timeout_s) + 5,
         workers=min(WORKERS_MAX, os.cpu_count() or 1),
         connections=min(CONNECTIONS_MAX, max(256, files - SPARE_FILES)),
         tls=bool(settings.tls_cert),
+        trusted_proxies=parse_networks("TRUSTED_PROXIES", settings.trusted_proxies),
         pages=pages,
     )

@@ -64,7 +64,7 @@ def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: RedisServer) -> 
         gate = Gate(Signing([SECRET], [], "fleetline"), 10)
         watch = AccessWatch(wire, gate)
         await watch.poll()
-        gate.recall(bearer(key)["Authorization"])
+        gate.authenticate(bearer(key)["Authorization"])
         watch._uses_written_at -= USES_EVERY_S
         await watch.poll()
         await wire.close()

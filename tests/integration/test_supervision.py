@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -161,8 +162,11 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, start: Start) -> 
     wait_until(lambda: not any(map(process.is_alive, pids)), timeout_s=3)
     # What they said then is in their logs all the same.
     for name in "abc":
-        log = tmp_path / f"{name}.log"
-        wait_until(lambda log=log: "stops" in log.read_text(), timeout_s=3)
+        wait_until(partial(_says, tmp_path / f"{name}.log", "stops"), timeout_s=3)
+
+
+def _says(log: Path, text: str) -> bool:
+    return text in log.read_text()
 
 
 def run_code(code: str, **env: str) -> str:

@@ -76,8 +76,8 @@ def old_home() -> Iterator[Path]:
         for file in ("run/lock", "log/gateway.log", "run/stack.json", "log/consumer-0.log"):
             (home / file).touch(0o644)
             (home / file).chmod(0o644)
-        for folder in (home, home / "run", home / "log", home / "data"):
-            folder.chmod(0o755)
+        for path in (home, home / "run", home / "log", home / "data"):
+            path.chmod(0o755)
         yield home
 
 
