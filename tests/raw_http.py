@@ -59,4 +59,4 @@ def read_reply(sock: socket.socket) -> Reply:
 def _is_whole(answer: bytes) -> bool:
     head, end, body = answer.partition(b"\r\n\r\n")
     length = re.search(rb"\r\ncontent-length: ([0-9]+)", head.lower())
-    return bool(end and length) and len(body) >= int(length[1])
+    return bool(end) and length is not None and len(body) >= int(length[1])

@@ -55,7 +55,7 @@ def _group(address: str) -> str:
     return address
 
 
-class Failures:
+class AddressLimiter:
     """At most `per_minute` events an address and minute; 0 means no limit.
 
     Whoever is on this machine is not limited: it is no stranger, or a proxy that names nobody.

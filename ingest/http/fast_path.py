@@ -98,7 +98,7 @@ class FastPath:
         return True
 
     def _may_send(self, headers: dict[bytes, bytes], driver_id: str) -> bool:
-        principal = self._access.remembered(headers.get(b"authorization", b"").decode("latin-1"))
+        principal = self._access.cached(headers.get(b"authorization", b"").decode("latin-1"))
         return principal is not None and allowed(
             principal, Action.SEND_FIX, driver_id=driver_id, order_id=None
         )

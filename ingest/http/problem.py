@@ -134,12 +134,12 @@ async def _refused(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
 ) -> None:
     # Redis' own words may name keys and addresses: they go to the log, not to the sender.
-    _log.warning("redis.refused", error=str(error), path=req.path)
+    _log.warning("redis.refused", error=str(error), path=req.uri_template)
     await _overloaded(req, resp, Overloaded("Redis refuses for now"), params)
 
 
 async def _bug(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
 ) -> None:
-    _log.error("request.failed", method=req.method, path=req.path, exc_info=error)
+    _log.error("request.failed", method=req.method, path=req.uri_template, exc_info=error)
     answer(resp, 500, "an error on our side; it has been logged")

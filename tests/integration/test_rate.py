@@ -11,10 +11,13 @@ import pytest
 
 from common.errors import Overloaded, Refused
 from common.keys import shard_keys, shard_of
+from common.redis.nodes import Nodes
 from common.redis.wire import Wire
-from ingest.intake.backlog import Rooms
-from ingest.intake.limited import LimitedProducer
-from ingest.intake.rate import Limit
+from common.shards import Shards
+from ingest.intake.capacity import Capacity
+from ingest.intake.pace import Limit, PerDriver
+from ingest.intake.producer import Producer
+from ingest.intake.stream_writer import StreamWriter
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import wait_until
@@ -23,13 +26,14 @@ SHARDS = 4
 
 
 @asynccontextmanager
-async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[LimitedProducer]:
+async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer]:
     wire = Wire(server.url, reply_timeout_s=5.0, name="test")
     await wire.start()
-    rooms = Rooms(SHARDS, 1_000_000)
-    rooms.set_right(rooms.noted(), [0] * SHARDS)
+    shards, pace = Shards("driver-locations", SHARDS), PerDriver(limit)
+    capacity = Capacity(SHARDS, 1_000_000)
+    capacity.correct(capacity.snapshot(), [0] * SHARDS)
     try:
-        yield LimitedProducer(wire, rooms, "driver-locations", SHARDS, limit)
+        yield Producer(StreamWriter(Nodes(wire), shards, capacity, pace.terms), pace)
     finally:
         await wire.close()
 
@@ -39,11 +43,11 @@ def stored(server: RedisServer, driver_id: str) -> int:
     return int(server.command("XLEN", stream)[1:-2])
 
 
-async def flood(producer: LimitedProducer, count: int, driver_id: str = "d") -> int:
+async def flood(producer: Producer, count: int, driver_id: str = "d") -> int:
     accepted = 0
     for _ in range(count):
         try:
-            await producer.add(driver_id, b"{}")
+            await producer.add([(driver_id, b"{}")])
             accepted += 1
         except Refused as e:
             assert e.status == 429
@@ -81,12 +85,12 @@ def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(0.01, 10)) as producer:
             events = [("a" if n % 2 else "b", b"%d" % n) for n in range(30)]
-            surplus = await producer.add_many(events)
-            assert list(surplus.places) == list(range(20, 30))
-            assert surplus.retry_after_s == 300
+            receipt = await producer.add(events)
+            assert list(receipt.limited) == list(range(20, 30))
+            assert receipt.retry_after_s == 300
             assert stored(redis_server, "a") == stored(redis_server, "b") == 10
             with pytest.raises(Refused):
-                await producer.add_many(events)
+                await producer.add(events)
 
     asyncio.run(run())
 
@@ -94,13 +98,13 @@ def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
 def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(0.01, 10)) as producer:
-            await producer.add_whole([("d", b"x")] * 7)
+            await producer.add([("d", b"x")] * 7, whole=True)
             for _ in range(3):
                 # Trying again must not eat up what it waits for.
                 with pytest.raises(Refused) as refused:
-                    await producer.add_whole([("d", b"x")] * 4)
+                    await producer.add([("d", b"x")] * 4, whole=True)
                 assert refused.value.retry_after_s in {99, 100}
-            await producer.add_whole([("d", b"x")] * 3)
+            await producer.add([("d", b"x")] * 3, whole=True)
             assert stored(redis_server, "d") == 10
 
     asyncio.run(run())
@@ -109,11 +113,11 @@ def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
 def test_a_server_that_forgot_the_script_is_told_again(redis_server: RedisServer) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(10, 50)) as producer:
-            await producer.add("d", b"x")
+            await producer.add([("d", b"x")])
             redis_server.command("SCRIPT", "FLUSH")
-            await producer.add("d", b"x")
+            await producer.add([("d", b"x")])
             redis_server.command("SCRIPT", "FLUSH")
-            await producer.add_many([("d", b"x"), ("e", b"x")])
+            await producer.add([("d", b"x"), ("e", b"x")])
             assert stored(redis_server, "d") == 3
 
     asyncio.run(run())
@@ -125,8 +129,8 @@ def test_without_scripts_the_workers_own_count_holds() -> None:
         async def run() -> None:
             async with producing(server, Limit(0.01, 20)) as producer:
                 assert await flood(producer, 30) == 20
-                surplus = await producer.add_many([("e", b"x")] * 25)
-                assert list(surplus.places) == list(range(20, 25))
+                receipt = await producer.add([("e", b"x")] * 25)
+                assert list(receipt.limited) == list(range(20, 25))
                 assert stored(server, "d") == 20
 
         asyncio.run(run())
@@ -137,12 +141,12 @@ def test_a_full_redis_is_503_and_charges_nothing() -> None:
 
         async def run() -> None:
             async with producing(server, Limit(0.01, 20)) as producer:
-                await producer.add("d", b"x")
+                await producer.add([("d", b"x")])
                 server.command("CONFIG", "SET", "maxmemory", "1")
                 with pytest.raises((Overloaded, hiredis.ReplyError)):
-                    await producer.add("d", b"x")
+                    await producer.add([("d", b"x")])
                 with pytest.raises(Overloaded):
-                    await producer.add_many([("e", b"x")] * 3)
+                    await producer.add([("e", b"x")] * 3)
                 server.command("CONFIG", "SET", "maxmemory", "0")
                 # 19 of d's 20 are left in Redis: the failure was not charged there.
                 assert await flood(producer, 30) == 19

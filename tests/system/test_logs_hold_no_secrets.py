@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -123,9 +124,10 @@ def test_no_log_holds_a_secret(stack: Stack) -> None:
     dead = [request("GET", f"{SOCKET}{ask}", UPGRADE), *late]
     for role in ("fanout", "ingest"):
         pid = stack.pid(role)
+        assert pid is not None
         os.kill(pid, signal.SIGKILL)
         send(stack, dead)
-        wait_until(lambda role=role, pid=pid: stack.pid(role) not in (pid, None), timeout_s=20)
+        wait_until(partial(_is_replaced, stack, role, pid), timeout_s=20)
     # TLS at a door that speaks none, and half a handshake.
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as sock:
         context = ssl.create_default_context()
@@ -151,3 +153,7 @@ def test_a_start_that_fails_is_still_said() -> None:
         (home / "data" / "gateway" / "nginx.pid").mkdir(parents=True)
         with pytest.raises(RuntimeError, match=r"nginx\.pid"):
             Stack(home).start()
+
+
+def _is_replaced(stack, role, pid):
+    return stack.pid(role) not in (pid, None)
