@@ -23,7 +23,14 @@ def exchange(port, request, timeout_s=5.0):
 
 
 def get(target, method=b"GET", version=b"HTTP/1.1"):
-    return method + b" " + target + b" " + version + b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+    return (
+        method
+        + b" "
+        + target
+        + b" "
+        + version
+        + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_http_1_0_is_spoken(stack):
 
 def test_a_broken_chunked_body_is_a_bad_request(stack):
     broken = (
-        b"POST /api/v1/drivers/d/location HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"POST /api/v1/drivers/d/location HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n"
     )
     for port in (stack.port, stack.port + 8):
@@ -84,7 +91,7 @@ def test_a_broken_chunked_body_is_a_bad_request(stack):
 def post(path):
     fix = b'{"latitude":1,"longitude":2}'
     return (
-        b"POST %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"POST %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (path, len(fix), fix)
     )
 
