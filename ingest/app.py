@@ -8,7 +8,7 @@ import falcon.asgi
 from common.access.local_rule import LocalRule, parse_hosts
 from common.access.origin import parse_origins
 from common.settings import Settings
-from ingest.apps.resource import AppIntake, resources
+from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting, announced_length
 from ingest.http.edge import Cors, Edge
@@ -118,8 +118,12 @@ def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
 
 
 def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
-    apps = AppIntake(worker.intake, bytes_max=settings.batch_body_bytes_max)
-    for path, resource in resources(apps, worker.access):
+    rules = AppRules(
+        bytes_max=settings.batch_body_bytes_max,
+        limits=worker.limits,
+        server_time=settings.app_time == "server",
+    )
+    for path, resource in resources(worker.intake, worker.access, rules, worker.app_counts):
         app.add_route(path, resource)
     for path, page in pages(settings, auth=worker.access.on):
         app.add_route(path, page)

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Mapping
 from typing import Any
 
-from common.access.address import AttemptLimiter
+from common.access.address import AddressLimiter
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.event import Clock, TimeLimits
@@ -14,6 +14,7 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shards
+from ingest.apps.counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
@@ -62,8 +63,10 @@ class IngestWorker:
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
         self.gate = open_gate(settings)
-        self.access = Access(self.gate, AttemptLimiter(settings.refusals_per_address_max))
+        self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
+        self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
+        self.app_counts = AppCounts(self.wire)
         self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
         self._background = Background(get("ingest"))
 
@@ -72,8 +75,7 @@ class IngestWorker:
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         writer = StreamWriter(self.nodes, self.shards, self.backlog.capacity, pace.terms)
-        limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
-        validator = Validator(Clock(), limits)
+        validator = Validator(Clock(), self.limits)
         return Intake(Producer(writer, pace), validator, settings.batch_fixes_max)
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
@@ -82,6 +84,7 @@ class IngestWorker:
         await self.wire.start()
         await self.backlog.poll()
         self._background.run(self.backlog.run(), name="backlog")
+        self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         if self._watch is not None:
             await self._watch.start()
 
@@ -90,6 +93,7 @@ class IngestWorker:
         await self.history.close()
         await self.pulse.close()
         await self._background.close()
+        await self.app_counts.close()
         if self._watch is not None:
             await self._watch.stop()
         await self.wire.close()

@@ -15,7 +15,7 @@ from time import time
 
 import falcon.asgi
 
-from common.access.address import AttemptLimiter, client_address
+from common.access.address import AddressLimiter, client_address
 from common.access.claims import unknown
 from common.access.gate import Gate
 from common.access.policy import ALLOWED, Action, Principal, Role, allowed
@@ -32,7 +32,7 @@ ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
 class Access:
     """Asks the gate on behalf of the resources of one worker."""
 
-    def __init__(self, gate: Gate | None, refusals: AttemptLimiter) -> None:
+    def __init__(self, gate: Gate | None, refusals: AddressLimiter) -> None:
         self.on = gate is not None
         self._gate = gate
         self._refusals = refusals
@@ -110,11 +110,7 @@ class Access:
         if error.status == 429:
             return error
         client = req.scope.get("client")
-        address = client_address(
-            client[0] if client else "",
-            req.get_header("x-real-ip") or "",
-            req.get_header("x-forwarded-for") or "",
-        )
+        address = client_address(client[0] if client else "", req.get_header("x-real-ip") or "")
         wait_s = self._refusals.note(address)
         if not wait_s:
             return error

@@ -19,6 +19,7 @@ from ingest.http.edge import Edge
 from ingest.http.problem import COMMON_HEADERS, failure_of
 
 PREFIX, SUFFIX = "/api/v1/drivers/", "/location"
+TEMPLATE = f"{PREFIX}{{driver_id}}{SUFFIX}"
 _JSON, _PROBLEM = JSON.encode(), MEDIA_TYPE.encode()
 _MEDIA_TYPES = (None, _JSON)
 
@@ -80,7 +81,7 @@ class FastPath:
         try:
             answer = await self._taker.take(driver_id, data)
         except Exception as e:
-            failure = failure_of(e, "POST", path)
+            failure = failure_of(e, "POST", TEMPLATE)
             status, media_type, answer = failure.status, _PROBLEM, failure.body
             more = [*_COMMON, *_encoded(failure.headers)]
         await send(

@@ -65,7 +65,10 @@ class Failure:
 
 
 def failure_of(error: Exception, method: str, path: str) -> Failure:
-    """How `error` is answered. Logs what is trouble of ours; never raises."""
+    """How `error` is answered. Logs what is trouble of ours; never raises.
+
+    `path` is a template of the routes: what stood in its place may be a secret by mistake.
+    """
     if isinstance(error, InvalidUpdate):
         body = encode_problem(problem_of(error.status), error.detail, faults_listed(error.faults))
         return Failure(error.status, body)
@@ -136,7 +139,7 @@ async def _refuse(
 async def _fail(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
 ) -> None:
-    failure = failure_of(error, req.method, req.path)
+    failure = failure_of(error, req.method, req.uri_template or "")
     resp.status = failure.status
     resp.content_type = MEDIA_TYPE
     resp.data = failure.body

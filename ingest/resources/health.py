@@ -17,6 +17,7 @@ from common.errors import Overloaded
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shard, Shards
+from ingest.apps.counts import AppTotals, read_app_counts
 from ingest.http.access import Access
 from ingest.intake.capacity import Capacity
 from ingest.resources.health_report import PROBE, ShardHealth, questions, read_shard, report
@@ -71,7 +72,7 @@ class HealthResource:
 
     async def _probe(self) -> dict[str, object]:
         redis, database_up = await asyncio.gather(self._probe_redis(), self._probe_database())
-        redis_up, accepting, shards = redis
+        redis_up, accepting, shards, apps = redis
         full = self._capacity.full()
         return report(
             accepting=accepting and len(full) < len(self._shards),
@@ -79,6 +80,7 @@ class HealthResource:
             redis_up=redis_up,
             database_up=database_up,
             shards=shards,
+            apps=apps,
         )
 
     async def _probe_database(self) -> bool:
@@ -88,15 +90,16 @@ class HealthResource:
         except TimeoutError:
             return False
 
-    async def _probe_redis(self) -> tuple[bool, bool, list[ShardHealth]]:
-        """Whether Redis answers, whether it would take a fix, and the state of each shard."""
+    async def _probe_redis(self) -> tuple[bool, bool, list[ShardHealth], AppTotals]:
+        """Whether Redis answers and would take a fix, the state of each shard, the apps' counts."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 accepting = await asyncio.gather(*map(_accepts, self._nodes.wires))
                 shards = await asyncio.gather(*map(self._probe_shard, self._shards))
+                apps = await read_app_counts(self._nodes.wires[0])
         except (Overloaded, TimeoutError):
-            return False, False, [ShardHealth(shard.index) for shard in self._shards]
-        return True, any(accepting), shards
+            return False, False, [ShardHealth(shard.index) for shard in self._shards], {}
+        return True, any(accepting), shards, apps
 
     async def _probe_shard(self, shard: Shard) -> ShardHealth:
         replies = await self._nodes.wire(shard).pipeline_raw(questions(shard.keys, self._group))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.access.address import AttemptLimiter, client_address
+from common.access.address import AddressLimiter, client_address
 from common.access.api_key import new_key, read_key, read_records
 from common.access.claims import new_claims, read_claims
 from common.access.closed import listens_on_loopback, parse_secrets
@@ -103,15 +103,16 @@ def test_new_claims_are_read_back():
 
 
 def test_only_a_proxy_here_speaks_for_others():
-    assert client_address("198.51.100.1", "", "203.0.113.9") == "198.51.100.1"
-    assert client_address("127.0.0.1", "", "1.1.1.1, 203.0.113.9") == "203.0.113.9"
-    assert client_address("127.0.0.1", "203.0.113.8", "") == "203.0.113.8"
-    assert client_address("127.0.0.1", "", "<script>") == "127.0.0.1"
+    assert client_address("198.51.100.1", "203.0.113.9") == "198.51.100.1"
+    assert client_address("127.0.0.1", "203.0.113.8") == "203.0.113.8"
+    assert client_address("::ffff:127.0.0.1", "::ffff:203.0.113.8") == "203.0.113.8"
+    assert client_address("127.0.0.1", "1.1.1.1, 203.0.113.9") == "127.0.0.1"
+    assert client_address("127.0.0.1", "<script>") == "127.0.0.1"
 
 
 def test_failures_are_counted_by_address_and_window():
     now = [0.0]
-    failures = AttemptLimiter(2, now=lambda: now[0])
+    failures = AddressLimiter(2, now=lambda: now[0])
     assert [failures.note("203.0.113.1") for _ in range(3)] == [0, 0, 60]
     assert failures.note("203.0.113.2") == 0
     assert failures.note("127.0.0.1") == failures.note("127.0.0.1") == failures.note("::1") == 0

@@ -3,7 +3,7 @@ import falcon.testing
 import hiredis
 import pytest
 
-from common.access.address import AttemptLimiter
+from common.access.address import AddressLimiter
 from common.errors import Fault, InvalidUpdate, Overloaded, Refused
 from common.problem import MEDIA_TYPE
 from ingest.http import problem
@@ -20,7 +20,7 @@ class Failing:
 
 def fail(error: Exception) -> falcon.testing.Result:
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
-    problem.install(app, Access(None, AttemptLimiter(0)))
+    problem.install(app, Access(None, AddressLimiter(0)))
     app.add_route("/", Failing(error))
     return falcon.testing.TestClient(app).simulate_get("/")
 
