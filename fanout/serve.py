@@ -17,6 +17,7 @@ import uvloop
 
 from common import log
 from common.access.gate import Gate, open_gate
+from common.access.origin import parse_origins
 from common.access.watch import AccessWatch
 from common.errors import EXIT_CONFIG, ConfigError
 from common.processes.background import Background, Crashed, end_process
@@ -41,7 +42,6 @@ from fanout.sockets.drain import drain
 from fanout.sockets.handshake import Handshake
 from fanout.sockets.places import Places, SocketLimits
 from fanout.sockets.policy import Policy
-from fanout.sockets.request import parse_origins
 from fanout.sockets.session import UNSENT_BYTES_MAX
 from fanout.sockets.sessions import Sessions
 from fanout.sockets.token_sessions import TokenSessions
@@ -82,7 +82,7 @@ class Fanout:
         self.wire = Wire(settings.redis_url, reply_timeout_s=reply_timeout_s, name=name)
         nodes = Nodes(self.wire)
         gate = open_gate(settings)
-        self.with_token = TokenSessions() if gate is None else TokenSessions(gate.refuses)
+        self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
         self.places = Places(socket_limits(settings))
         self.sessions = Sessions(
@@ -124,7 +124,7 @@ class Fanout:
 
     def _handshake(self, policy: Policy, tuning: Tuning) -> Handshake:
         return Handshake(
-            origins=parse_origins(self.settings.ws_origins),
+            origins=frozenset(parse_origins("WS_ORIGINS", self.settings.ws_origins)),
             policy=policy,
             places=self.places,
             sessions=SessionFactory(

@@ -14,7 +14,8 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.access.closed import require_closed
+from common.access.address import parse_networks
+from common.access.closed import require_auth_when_public
 from common.errors import ConfigError
 from common.settings.names import misspelt
 
@@ -55,6 +56,9 @@ class Settings(BaseSettings):
     bind_host: str = "127.0.0.1"
     # Address of the front door alone, so that the others can stay on loopback; empty: BIND_HOST.
     gateway_host: str = ""
+    # Load balancers before the front door, whose X-Forwarded-For it believes: addresses and
+    # networks, separated by commas.
+    trusted_proxies: str = ""
     # Port of the front door (nginx: HTTP and WebSocket).
     gateway_port: Port = 8002
     # Port of ingest.
@@ -88,6 +92,9 @@ class Settings(BaseSettings):
     clock_skew_max_s: Seconds = 86_400.0
     # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).
     event_age_max_s: Seconds = 30 * 86_400.0
+    # Whose time a phone app's fix gets that is too old or too far in the future: device (such a
+    # fix is never stored) or server (it is dated by its arrival, for fleets with wrong clocks).
+    app_time: Literal["device", "server"] = "device"
     # Database connections of one ingest worker, for routes.
     ingest_database_connections_max: Count = 4
     # A route query must be done within this time, in seconds; then 503.
@@ -95,6 +102,8 @@ class Settings(BaseSettings):
 
     # on: whoever asks needs a token or a key. off is for loopback only.
     auth: Literal["on", "off"] = "off"
+    # Names beside localhost by which AUTH=off may be asked, separated by commas (10.0.2.2).
+    allowed_hosts: str = ""
     # Secrets of 32 bytes or more that sign tokens (HS256), separated by commas; the first signs.
     auth_secret: Annotated[str, Field(repr=False)] = ""
     # Public keys of your identity provider: a JWKS or PEM file (RS256, ES256 or EdDSA).
@@ -193,11 +202,12 @@ class Settings(BaseSettings):
             )
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
+        parse_networks("TRUSTED_PROXIES", self.trusted_proxies)
         for name in ("stream_name", "consumer_group"):
             value = getattr(self, name)
             if not value or any(c in value for c in "{}\r\n "):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
-        require_closed(self)
+        require_auth_when_public(self)
         return self
 
     def front_door_url(self) -> str:

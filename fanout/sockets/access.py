@@ -11,7 +11,7 @@ a customer who shares it.
 from collections.abc import Mapping
 from typing import Final
 
-from common.access.address import Failures
+from common.access.address import AddressLimiter
 from common.access.attempts import AttemptLimiter
 from common.access.claims import unknown
 from common.access.gate import Gate, credential_of
@@ -36,14 +36,14 @@ class AccessPolicy:
     def __init__(self, gate: Gate | None, *, handshakes: int, refusals: int) -> None:
         self._gate = gate
         self._handshakes = AttemptLimiter(handshakes)
-        self._refusals = Failures(refusals)
+        self._refusals = AddressLimiter(refusals)
 
     def authorize(self, request: WatchRequest) -> Principal | None:
         """Who asks, None with AUTH=off. Raises `Rejected`."""
         if self._gate is None:
             return None
         try:
-            principal = self._gate.judge(offered(request.headers, request.query))
+            principal = self._gate.verify(offered(request.headers, request.query))
             require_watch(principal, request.order_id)
         except Overloaded as e:
             raise Rejected(UNAVAILABLE, e.detail, headers={"Retry-After": "1"}) from e

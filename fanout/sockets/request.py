@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.access import address
 from common.errors import Fault, InvalidUpdate
-from common.event import is_id
+from common.event import ID_DETAIL, is_id
 from fanout.fleet.box import BoxSubscription, parse_subscription
 
 ORDER_PREFIX: Final = "/api/v1/drivers/orders/"
@@ -75,7 +75,7 @@ def read_target(path: str, query: Mapping[str, str]) -> Target:
     if path.startswith(ORDER_PREFIX) and path.endswith(ORDER_SUFFIX):
         order_id = unquote(path[len(ORDER_PREFIX) : -len(ORDER_SUFFIX)])
         if not is_id(order_id):
-            raise _fault("order_id", "must be 1-64 of A-Z a-z 0-9 . _ : -")
+            raise _fault("order_id", ID_DETAIL)
         return OrderTarget(order_id)
     if path == FLEET_PATH:
         return FleetTarget(parse_subscription(query.get("bbox"), query.get("n")))
@@ -105,16 +105,9 @@ def origin_allowed(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
         return False
 
 
-def parse_origins(setting: str) -> frozenset[str]:
-    """The setting WS_ORIGINS as a set."""
-    return frozenset(part.strip().rstrip("/") for part in setting.split(",") if part.strip())
-
-
 def client_address(peer: str, headers: Mapping[str, str]) -> str:
     """Whose connection counts."""
-    return address.client_address(
-        peer, headers.get("x-real-ip", ""), headers.get("x-forwarded-for", "")
-    )
+    return address.client_address(peer, headers.get("x-real-ip", ""))
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:

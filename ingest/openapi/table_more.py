@@ -1,5 +1,6 @@
 """Further paths: the phone apps', and the sockets that the fan-out serves. Data only."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -20,6 +21,7 @@ from ingest.openapi.table import ARRIVED, AT, EPOCH_S, EVENT, ORDER
 
 FORM = "application/x-www-form-urlencoded"
 REFUSED = "how many of the fixes can never be stored; absent when none"
+WITHOUT_ORDER = "how many fixes named an order that is no id, and were stored without; or absent"
 ERRORS = (400, 408, 413, 422, 503)
 # What every app's address may carry, whatever the app itself sends.
 NAMED = (
@@ -28,7 +30,8 @@ NAMED = (
 )
 MOVES_ON = (
     "A fix that can never be stored (no position, too old) is answered like one that was, so that "
-    "it does not block the phone's queue. 422: nobody is named as the driver."
+    "it does not block the phone's queue. 422: nobody is named as the driver, the order in the "
+    "address is none, or the body is another app's."
 )
 LOCATION = {
     "timestamp": ARRIVED,
@@ -91,7 +94,7 @@ OSMAND_FIELDS = (
 )  # fmt: skip
 OSMAND_ANSWERS = {
     200: Answer("Off the phone's queue.", {"text/plain": Media(None, "")},
-                {"Fleetline-Refused": REFUSED}),
+                {"Fleetline-Refused": REFUSED, "Fleetline-Without-Order": WITHOUT_ORDER}),
 }  # fmt: skip
 OSMAND_GET = Operation(
     "get", "/osmand", "sendOsmAndQuery", "Apps", "OsmAnd and Traccar Client, by query",
@@ -112,6 +115,13 @@ OSMAND_POST = Operation(
     action=Action.SEND_FIX,
     schemes=("token",),
 )  # fmt: skip
+IN_PATH = Param("token", str, "A token or key; with AUTH=off of no importance.", "eyJh", "path")
+OSMAND_IN_PATH = tuple(
+    replace(operation, path="/osmand/{token}", name=f"{operation.name}ByPath",
+            summary="The same, for apps that replace the query of their address",
+            params=(IN_PATH, *operation.params))
+    for operation in (OSMAND_GET, OSMAND_POST)
+)  # fmt: skip
 OVERLAND = Operation(
     "post", "/overland", "sendOverland", "Apps", "Overland",
     f"A batch of GeoJSON points; the driver is the app's device id. {MOVES_ON}",
@@ -131,7 +141,8 @@ SDK = Operation(
     f"`driver_id` or `device_id` among the SDK's `params`, or in `extras`. {MOVES_ON}",
     answers={
         200: answer("Deleted from the phone's database.", dict[str, Any], {},
-                    Fleetline_Refused=REFUSED),
+                    Fleetline_Refused=REFUSED,
+                    Fleetline_Without_Order=WITHOUT_ORDER),
     },
     errors=ERRORS,
     params=NAMED,
@@ -187,4 +198,7 @@ WATCH_FLEET = Operation(
     },
 )  # fmt: skip
 
-OPERATIONS = (OWNTRACKS, OSMAND_GET, OSMAND_POST, OVERLAND, SDK, WATCH_ORDER, WATCH_FLEET)
+OPERATIONS = (
+    *(OWNTRACKS, OSMAND_GET, OSMAND_POST, *OSMAND_IN_PATH, OVERLAND, SDK),
+    *(WATCH_ORDER, WATCH_FLEET),
+)

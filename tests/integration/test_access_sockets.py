@@ -172,7 +172,7 @@ def test_the_last_known_lists_stay_in_force_while_redis_is_away(
     in_loop(main())
 
 
-CARRIER = {"X-Forwarded-For": "203.0.113.5"}
+CARRIER = {"X-Real-IP": "203.0.113.5"}
 
 
 async def statuses(port: int, path: str, headers: dict[str, str], count: int) -> list[int]:

@@ -169,7 +169,7 @@ def test_limits_of_the_process_and_of_an_address(redis_server: RedisServer) -> N
             redis_server.url, fanout_connections_max=4, fanout_connections_per_address_max=2
         ) as server:
             port = server.settings.fanout_port
-            far = {"X-Forwarded-For": "203.0.113.9"}
+            far = {"X-Real-IP": "203.0.113.9", "X-Forwarded-For": "203.0.113.8"}
             clients = [await connect(port, ORDER, headers=far) for _ in range(2)]
             for _ in range(2):
                 with pytest.raises(Refused) as refused:

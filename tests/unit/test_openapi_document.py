@@ -34,7 +34,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_patterns_are_ones_that_browsers_know() -> None:
     patterns = set(find(DOCUMENT, "pattern"))
-    assert patterns == {r"^[A-Za-z0-9._:\-]{1,64}$"}
+    assert patterns == {r"^(?!\.{1,2}$)[A-Za-z0-9._:\-]{1,64}$"}
 
 
 def test_every_action_has_an_operation_that_names_its_roles() -> None:

@@ -1,0 +1,105 @@
+"""What is said of fixes that are not stored as they were sent: by every worker, and in the log."""
+
+import json
+import time
+from datetime import datetime
+
+import httpx
+import pytest
+
+from common.access.policy import Role
+from tests.access import AUTH, token
+from tests.entries import take_events
+from tests.ingest_server import ingest
+from tests.odd import DELETED, background_geolocation, osmand, overland, owntracks
+from tests.servers import RedisServer
+from tests.wait import wait_until
+
+TABLES = {
+    "owntracks": owntracks.ROWS,
+    "osmand": osmand.ROWS,
+    "overland": overland.ROWS,
+    "background-geolocation": background_geolocation.ROWS,
+}
+TIMES = {"no_time", "too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
+ENCRYPTED = {"_type": "encrypted", "data": "x"}
+
+
+def ready(url: str) -> None:
+    wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, what="ingest to accept")
+
+
+def test_the_counts_of_all_workers_are_one(redis_server: RedisServer) -> None:
+    """Each worker once counted for itself, and showed nothing."""
+    with ingest(REDIS_URL=redis_server.url, INGEST_WORKERS="3") as server:
+        ready(server.url)
+        # Connections of their own meet different workers.
+        for _ in range(30):
+            httpx.post(f"{server.url}/owntracks", json=ENCRYPTED)
+        counted = {"owntracks": {"encrypted": 30}}
+        wait_until(
+            lambda: httpx.get(f"{server.url}/health").json()["apps"] == counted, what="30 of them"
+        )
+
+
+def test_they_outlive_a_worker(redis_server: RedisServer) -> None:
+    with ingest(REDIS_URL=redis_server.url) as server:
+        ready(server.url)
+        httpx.post(f"{server.url}/owntracks", json=ENCRYPTED)
+    # The last counts of a worker are written when it stops.
+    with ingest(REDIS_URL=redis_server.url) as server:
+        ready(server.url)
+        found = httpx.get(f"{server.url}/health").json()["apps"]
+        assert found == {"owntracks": {"encrypted": 1}}
+
+
+@pytest.mark.parametrize("app", TABLES)
+def test_app_time_server(redis_server: RedisServer, app: str) -> None:
+    """A phone whose clock is wrong lost every fix, with 200."""
+    rows = [row for row in TABLES[app] if TIMES & set(row.counts) and row.phone == DELETED]
+    with ingest(REDIS_URL=redis_server.url, APP_TIME="server", SHARDS="1") as server:
+        ready(server.url)
+        for row in rows:
+            url = f"{server.url}/{app}?{row.query}"
+            answer = httpx.post(
+                url, content=row.content, headers={"content-type": row.content_type}
+            )
+            assert answer.status_code == 200
+            assert "fleetline-refused" not in answer.headers
+            events = take_events(redis_server)
+            dated = sum(row.counts.values())
+            assert len(events) == len(row.stored) + dated
+            recorded = [datetime.fromisoformat(e["recorded_at"]).timestamp() for e in events]
+            # The fixes of the tables are a minute old by their phones' own clocks.
+            assert len([at for at in recorded if abs(at - time.time()) < 20]) == dated
+        expected = {app: {"server_time": sum(sum(row.counts.values()) for row in rows)}}
+        wait_until(lambda: httpx.get(f"{server.url}/health").json()["apps"] == expected)
+
+
+def test_the_log_says_each_kind_once_and_no_credential(
+    redis_server: RedisServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    credential = token(Role.DRIVER, "d")
+    settings = {"LOG_LEVEL": "info", "SHARDS": "1", **AUTH}
+    with ingest(REDIS_URL=redis_server.url, **settings) as server:
+        ready(server.url)
+        paths = [f"/osmand/{credential}", f"/osmand?token={credential}", f"/osmand/{credential}x"]
+        for path in paths:
+            mark = "&" if "?" in path else "?"
+            for query in ("id=d&lat=91&lon=2", "id=d&lat=1&lon=2", "id=d&lat=1&lon=2&order_id=$"):
+                httpx.post(f"{server.url}{path}{mark}{query}")
+            httpx.post(f"{server.url}{path}", content=b"x" * 20_000)
+            httpx.put(f"{server.url}{path}")
+        # Redis refuses every write: an answer, and a line, of another kind.
+        redis_server.command("CONFIG", "SET", "maxmemory", "1")
+        try:
+            for path in paths:
+                mark = "&" if "?" in path else "?"
+                httpx.post(f"{server.url}{path}{mark}id=d&lat=1&lon=2")
+        finally:
+            redis_server.command("CONFIG", "SET", "maxmemory", "0")
+    said = capfd.readouterr().err
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    refusals = [line for line in lines if line.get("event") == "app.no_position"]
+    assert [(line["app"], line["driver_id"]) for line in refusals] == [("osmand", "d")]
+    assert credential not in said
