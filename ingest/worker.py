@@ -4,7 +4,7 @@ import gc
 from collections.abc import Mapping
 from typing import Any
 
-from common.access.address import AttemptLimiter
+from common.access.address import AddressLimiter
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.event import Clock, TimeLimits
@@ -63,7 +63,7 @@ class IngestWorker:
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
         self.gate = open_gate(settings)
-        self.access = Access(self.gate, AttemptLimiter(settings.refusals_per_address_max))
+        self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.wire)

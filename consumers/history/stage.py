@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from common.backoff import Backoff
+from common.dead_letter import CRASHED, DeadLetter, driver_in
 from common.errors import SinkUnavailable
 from common.log import Repeated, get
 from consumers.history.ledger import Ledger
@@ -20,7 +21,7 @@ from consumers.live.stage import Live
 from consumers.progress import Progress
 from consumers.stream.catch_up import is_killer, page_size
 from consumers.stream.counts import ENTRIES_LOST, Counts
-from consumers.stream.dead_letter import CRASHED, DeadLetters, Letter, driver_in
+from consumers.stream.dead_letter import DeadLetters
 from consumers.stream.decode import decode_entries
 from consumers.stream.entry import Entry, id_order
 from consumers.stream.reader import REDIS_TROUBLE, Reader
@@ -235,7 +236,7 @@ class History:
         for raw in await self._reader.read_own(1, after):
             payload = raw.payload or b""
             error = "the worker died each time it was in its hands"
-            letter = Letter(raw.id, payload, driver_in(payload), CRASHED, error, "", 0)
+            letter = DeadLetter(raw.id, payload, driver_in(payload), CRASHED, error)
             await self._dead.bury([letter])
             self._ledger.paged_through = raw.id
 

@@ -7,6 +7,7 @@ Each entry of the batch ends in one of three ways: its row is stored, its row wa
 import asyncio
 from collections.abc import Callable, Sequence
 
+from common.dead_letter import REFUSED, DeadLetter
 from common.errors import SinkUnavailable
 from common.log import Repeated, get
 from consumers.history.failure import Kind, kind_of
@@ -14,7 +15,7 @@ from consumers.history.isolate import Refused, Store, is_unavailable, store_othe
 from consumers.history.row import Row, conflicts_among, rows_of
 from consumers.history.sink import Sink
 from consumers.stream.counts import CONFLICTS, Counts
-from consumers.stream.dead_letter import REFUSED, DeadLetters, Letter
+from consumers.stream.dead_letter import DeadLetters
 from consumers.stream.entry import Entry
 from consumers.stream.reader import Reader
 
@@ -110,8 +111,8 @@ class BatchStore:
         return {letter.entry_id for letter in letters}
 
 
-def _letter(entry: Entry, error: Exception, attempts: int) -> Letter:
-    return Letter(
+def _letter(entry: Entry, error: Exception, attempts: int) -> DeadLetter:
+    return DeadLetter(
         entry.id,
         entry.payload,
         entry.event.driver_id,

@@ -9,42 +9,17 @@ one at a time.
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import hiredis
-import orjson
 
-from common import __version__
+from common.dead_letter import DRIVER_CHARS_MAX, DeadLetter
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Command, Reply, Wire, is_full
 
-# The fixed list of reasons; people filter by it.
-UNDECODABLE = "undecodable"
-REFUSED = "refused_by_database"
-CRASHED = "killed_the_worker"
-REASONS = (UNDECODABLE, REFUSED, CRASHED)
-
-# An error's text can hold the whole row; what matters stands at its beginning.
-ERROR_CHARS_MAX = 2000
 # Written in one piece: a letter alone would cost a sync of the disk each.
 LETTERS_AT_ONCE = 100
-# A driver's id may be anything in a broken payload, which is kept whole elsewhere.
-DRIVER_CHARS_MAX = 100
-
 _log = get("dead_letter")
-
-
-class Letter(NamedTuple):
-    """A dead letter before it is written."""
-
-    entry_id: bytes
-    payload: bytes
-    driver_id: str
-    reason: str
-    error: str
-    sqlstate: str
-    attempts: int
 
 
 class DeadLetters:
@@ -59,7 +34,7 @@ class DeadLetters:
         # Whether letters could not be written because Redis is full; their entries are pending.
         self.left = False
 
-    async def bury(self, letters: Sequence[Letter]) -> None:
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Write letters and acknowledge their entries, one transaction each.
 
         An entry that is not pending any more was buried before and is left out.
@@ -75,7 +50,7 @@ class DeadLetters:
                     self.left = True
                     return
 
-    async def _still_pending(self, letters: Sequence[Letter]) -> list[Letter]:
+    async def _still_pending(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Nobody but this process acknowledges, and here only one at a time: it stays true."""
         stream, group = self._keys.stream, self._group
         replies = await self._wire.pipeline_raw(
@@ -86,13 +61,14 @@ class DeadLetters:
                 raise reply
         return [letter for letter, rows in zip(letters, replies, strict=True) if rows]
 
-    async def _bury(self, letters: Sequence[Letter]) -> bool:
+    async def _bury(self, letters: Sequence[DeadLetter]) -> bool:
         """False: Redis is full."""
+        now = datetime.now(UTC)
         commands: list[Command] = []
         for letter in letters:
             commands += [
                 ("MULTI",),
-                ("XADD", self._keys.dead, "*", *self._fields(letter)),
+                ("XADD", self._keys.dead, "*", *letter.stamped(self._shard, now).fields()),
                 ("XACK", self._keys.stream, self._group, letter.entry_id),
                 ("EXEC",),
             ]
@@ -112,33 +88,3 @@ class DeadLetters:
                 error=letter.error[:200],
             )
         return True
-
-    def _fields(self, letter: Letter) -> tuple[str | bytes | int, ...]:
-        return (
-            *("id", letter.entry_id),
-            *("shard", self._shard),
-            *("driver_id", letter.driver_id[:DRIVER_CHARS_MAX]),
-            *("payload", letter.payload),
-            *("reason", letter.reason),
-            *("error", letter.error[:ERROR_CHARS_MAX]),
-            *("sqlstate", letter.sqlstate),
-            *("attempts", letter.attempts),
-            *("first_seen", first_seen(letter.entry_id)),
-            *("failed_at", datetime.now(UTC).isoformat()),
-            *("version", __version__),
-        )
-
-
-def first_seen(entry_id: bytes) -> str:
-    """When an entry was put in the stream (RFC 3339): its id says it, in milliseconds."""
-    ms = int(entry_id.split(b"-")[0])
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
-
-
-def driver_in(payload: bytes) -> str:
-    """The driver a broken payload seems to speak of; empty when it does not say."""
-    try:
-        driver_id = orjson.loads(payload)["driver_id"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ""
-    return driver_id if isinstance(driver_id, str) else ""

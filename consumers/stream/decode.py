@@ -7,9 +7,10 @@ refuse the positions of all drivers beside it, and an id has no room to be long 
 
 from collections.abc import Sequence
 
+from common.dead_letter import DeadLetter, driver_in
 from common.errors import PoisonEntry
 from common.event import LocationEvent, decode_event
-from consumers.stream.dead_letter import DeadLetters, Letter, driver_in
+from consumers.stream.dead_letter import DeadLetters
 from consumers.stream.entry import Entry, RawEntry
 from consumers.stream.reader import Reader
 
@@ -41,7 +42,7 @@ async def decode_entries(
 ) -> list[Entry]:
     """Decode a page. Raises what `DeadLetters.bury` and `Reader.ack` raise."""
     entries: list[Entry] = []
-    letters: list[Letter] = []
+    letters: list[DeadLetter] = []
     vanished: list[bytes] = []
     for entry_id, payload in page:
         if payload is None:
@@ -50,7 +51,8 @@ async def decode_entries(
         try:
             entries.append(Entry(entry_id, _decode(payload), payload))
         except PoisonEntry as e:
-            letters.append(Letter(entry_id, payload, driver_in(payload), e.reason, e.detail, "", 1))
+            driver_id = driver_in(payload)
+            letters.append(DeadLetter(entry_id, payload, driver_id, e.reason, e.detail, attempts=1))
     if letters:
         await dead.bury(letters)
     if vanished:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.access.policy import ALLOWED, Action, Scope
-from ingest.http.problem import title_of
+from common.problem import problem_of
 
 Schema = dict[str, Any]
 # From a type to its schema, or a reference to it.
@@ -161,8 +161,8 @@ ERRORS: Mapping[int, str] = {
 def error_response(status: int) -> Schema:
     """The shared answer for a failure."""
     example: Schema = {
-        "type": "about:blank",
-        "title": title_of(status),
+        "type": problem_of(status).type,
+        "title": problem_of(status).title,
         "status": status,
         "detail": ERRORS[status],
     }

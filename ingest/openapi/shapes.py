@@ -92,14 +92,17 @@ class RoutePage(msgspec.Struct):
 
 
 class Geometry(msgspec.Struct):
-    """GeoJSON, with altitude where it is known."""
+    """GeoJSON, with altitude where every fix has one; a line is cut where it crosses 180°."""
 
-    type: Literal["Point", "LineString"]
-    coordinates: list[float | list[float]]
+    type: Literal["Point", "LineString", "MultiLineString"]
+    coordinates: list[float | list[float | list[float]]]
 
 
 class RouteFeature(msgspec.Struct):
-    """A page of a route as a GeoJSON Feature (RFC 7946), with `coordTimes`."""
+    """A page of a route as a GeoJSON Feature (RFC 7946).
+
+    `properties` holds `coordTimes`, and a list for each further column, shaped as the coordinates.
+    """
 
     type: Literal["Feature"]
     geometry: Geometry | None

@@ -54,7 +54,12 @@ ROUTE = {
 FEATURE = {
     "type": "Feature",
     "geometry": {"type": "Point", "coordinates": [-74.006, 40.7128]},
-    "properties": {"driver_id": "driver-7", "count": 1, "coordTimes": [AT]},
+    "properties": {
+        "driver_id": "driver-7",
+        "count": 1,
+        "coordTimes": [AT],
+        "received_at": [ARRIVED],
+    },
 }
 TRACK = '<gpx version="1.1"><trk><name>driver-7</name><trkseg/></trk></gpx>'
 ROWS = f"recorded_at,latitude,longitude\r\n{AT},40.7128,-74.006\r\n"

@@ -25,7 +25,7 @@ from common.access.gate import Gate, Lists
 from common.access.policy import Role
 from common.access.signing import Signing
 from common.event import decode_update
-from deploy.tools.trace import read_trace
+from deploy.tools.trace.read import read_trace
 
 TRACE = Path(__file__).parents[2] / "deploy/examples/liverpool_bus_route14.csv"
 

@@ -13,7 +13,7 @@ export function isId(id) {
 
 /** The order of `/track/{order_id}`: `id` is null where it is none; `text` is what stood there. */
 export function orderOf(pathname) {
-  const raw = pathname.replace(/^\/track\/?/, "");
+  const raw = pathname.replace(/^\/+track\/?/, "").replace(/\/$/, "");
   let text = raw;
   try {
     text = decodeURIComponent(raw);
