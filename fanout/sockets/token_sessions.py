@@ -17,7 +17,7 @@ from fanout.sockets.session import Session
 SWEEP_EVERY_S: Final = 0.5
 
 
-class Guests:
+class TokenSessions:
     """The sessions of principals; empty with AUTH=off."""
 
     def __init__(self, refuses: Callable[[Principal], bool] = lambda _: False) -> None:
