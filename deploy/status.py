@@ -34,7 +34,7 @@ class ShardState:
     backlog: int | None
     pending: int | None
     dead_letters: int | None
-    conflicts: int
+    repeats: int
     groups_lost: int
     entries_lost: int
 

@@ -14,14 +14,14 @@ from common.backoff import Backoff
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD, shard_keys
 from common.settings import Settings, load_settings
-from consumers.assembly import Pace
+from consumers.assembly import WorkerPace
 from consumers.worker import Worker
 from tests.wait import until
 
 KEYS = shard_keys("driver-locations", 0)
 GROUP = "location-processors"
 # What is done once a second or seldom is done at once.
-QUICK = Pace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05))
+QUICK = WorkerPace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05))
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -39,7 +39,7 @@ class Attempts:
         return 0.01
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> WorkerPace:
         """The quick pace with this backoff."""
         return replace(QUICK, backoff=cast("Backoff", self))
 
@@ -160,13 +160,13 @@ def worker_settings(redis_url: str, database_url: str, **more: object) -> Settin
     return load_settings(redis_url=redis_url, database_url=database_url, **(quick | more))
 
 
-def new_worker(settings: Settings, pace: Pace = QUICK) -> Worker:
+def new_worker(settings: Settings, pace: WorkerPace = QUICK) -> Worker:
     """A worker of shard 0; to be made in the loop that runs it."""
     return Worker(settings, 0, lambda: None, pace)
 
 
 @contextlib.asynccontextmanager
-async def working(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worker]:
+async def working(settings: Settings, pace: WorkerPace = QUICK) -> AsyncIterator[Worker]:
     """A worker of shard 0 for the block; it is stopped in order, and must end by itself."""
     worker = new_worker(settings, pace)
     task = asyncio.create_task(worker.run())
@@ -179,7 +179,7 @@ async def working(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worke
 
 
 @contextlib.asynccontextmanager
-async def crashing(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worker]:
+async def crashing(settings: Settings, pace: WorkerPace = QUICK) -> AsyncIterator[Worker]:
     """A worker of shard 0 that dies at the end of the block, leaving everything as it is."""
     worker = new_worker(settings, pace)
     task = asyncio.create_task(worker.run())

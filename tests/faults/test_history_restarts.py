@@ -196,13 +196,14 @@ def test_a_stage_that_is_cancelled_anywhere_leaves_everything_to_its_successor(
     reached = asyncio.Event()
 
     async def stop_here(*args, **more):
-        if reached.is_set():
-            # What is put right on the way out.
-            return await real(*args, **more)
-        if moment == "after":
-            await real(*args, **more)
+        # Later calls put things right on the way out.
+        first, done = not reached.is_set(), None
+        if moment == "after" or not first:
+            done = await real(*args, **more)
         reached.set()
-        await asyncio.get_running_loop().create_future()
+        if first:
+            await asyncio.get_running_loop().create_future()
+        return done
 
     async def main():
         async with shard(*servers) as it:
