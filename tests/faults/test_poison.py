@@ -5,7 +5,7 @@ import json
 import time
 
 import pytest
-from consumers.stream.dead_letter import DeadLetters
+from consumers.stream.dead_letters import DeadLetterWriter
 
 from common.dead_letter import DeadLetter
 from common.redis.wire import Wire
@@ -32,7 +32,7 @@ def test_the_same_entry_in_two_hands_is_buried_once(servers):
             await it.redis.xreadgroup(GROUP, "shard-0", {KEYS.stream: ">"})
             wire = Wire(servers[0], reply_timeout_s=5)
             await wire.start()
-            dead = DeadLetters(wire, KEYS, shard=0, group=GROUP)
+            dead = DeadLetterWriter(wire, KEYS, shard=0, group=GROUP)
             letter = DeadLetter(entry_id, b"poison", "", "undecodable", attempts=1)
             await asyncio.gather(*[dead.bury([letter]) for _ in range(5)])
             await wire.close()
