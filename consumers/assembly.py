@@ -111,7 +111,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         rows=settings.history_rows,
         linger_s=settings.history_linger_ms / 1000,
     )
-    chores = {
+    chores: dict[str, Chore] = {
         "trim": trim.trim,
         "gauge": maker.watch,
         "counts": counts.keep,
