@@ -142,7 +142,7 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Opti
         supervisor.spawn(roles.demo(options.demo))
         say(f"demo: {options.demo} drivers")
     # From here on a death is news; before, it is the reason of a failed start.
-    supervisor.tell = say
+    supervisor.announce = say
     if settings.auth == "on":
         for line in first_tokens_text(settings, settings.public_url.rstrip("/") or url):
             say(line)

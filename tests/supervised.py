@@ -4,6 +4,7 @@ It must be a process of its own: a supervisor becomes the parent of orphans, and
 Children are this program too, told what to be.
 """
 
+import ctypes
 import faulthandler
 import os
 import signal
@@ -19,6 +20,8 @@ from common.processes.supervisor import Supervisor
 
 DRAIN_S = 1.5
 SILENT_S = 2.0
+# From linux/ptrace.h.
+PTRACE_SEIZE = 0x4206
 
 
 def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpec:
@@ -76,7 +79,19 @@ def child(folder: Path, kind: str, name: str) -> None:
         threading.Event().wait(0.05)
 
 
+def trace(pid: int) -> None:
+    """Keep `pid` from being reaped by its parent once it is dead, until standard input ends."""
+    if ctypes.CDLL(None, use_errno=True).ptrace(PTRACE_SEIZE, pid, 0, 0) != 0:
+        print("refused", flush=True)
+        return
+    print("traced", flush=True)
+    sys.stdin.read()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "trace":
+        trace(int(sys.argv[2]))
+        sys.exit()
     if sys.argv[2].startswith("child-"):
         child(Path(sys.argv[1]), sys.argv[2].removeprefix("child-"), sys.argv[3])
     sys.exit(supervise(Path(sys.argv[1]), sys.argv[2]))
