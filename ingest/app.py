@@ -5,12 +5,15 @@ from typing import Any
 
 import falcon.asgi
 
+from common.access.local_rule import LocalRule, parse_hosts
 from common.access.origin import parse_origins
 from common.settings import Settings
 from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
-from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting
+from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting, announced_length
+from ingest.http.edge import Cors, Edge
 from ingest.http.fast_path import FastPath, is_post_one
+from ingest.http.read_limiter import ReadLimiter
 from ingest.openapi.pages import pages
 from ingest.resources.health import AliveResource, HealthResource
 from ingest.resources.location import Location
@@ -27,7 +30,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Ingest:
-    """Falcon behind a door that gives each request its `Body`, and answers good fixes itself."""
+    """Falcon behind a door that gives each request its `Body`, and answers good fixes itself.
+
+    No answer leaves a body unread behind it: see `Body.drain`.
+    """
 
     def __init__(self, app: App, fast_path: FastPath, body_timeout_s: float) -> None:
         self.app = app
@@ -44,22 +50,37 @@ class Ingest:
         body = scope[SCOPE_KEY] = Body(receive, self._waiting)
         if is_post_one(scope):
             return self._post_one(scope, body, send)
-        return self.app(scope, body, send)  # type: ignore[arg-type]
+        return self._ask_falcon(scope, body, send)
 
     async def _post_one(self, scope: Scope, body: Body, send: Send) -> None:
         if not await self._fast_path.answer(scope, body, send):
-            await self.app(scope, body, send)  # type: ignore[arg-type]
+            await self._ask_falcon(scope, body, send)
+
+    def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
+        length = announced_length(scope["headers"])
+        if length == 0:
+            return self.app(scope, body, send)  # type: ignore[arg-type]
+
+        async def send_after_body(event: dict[str, Any]) -> None:
+            if event["type"] == "http.response.start" and not await body.drain(length):
+                event["headers"] = [*event["headers"], (b"connection", b"close")]
+            await send(event)
+
+        return self.app(scope, body, send_after_body)  # type: ignore[arg-type]
 
 
 def create_app(settings: Settings) -> Ingest:
     """Build the application; connects to nothing before its lifespan begins."""
     worker = IngestWorker(settings)
-    # This middleware only has lifespan hooks, so no request pays for it.
-    middleware: list[Any] = [worker]
-    if origins := parse_origins("CORS_ORIGINS", settings.cors_origins):
-        middleware.append(falcon.CORSMiddleware(allow_origins=origins))
-    app: App = falcon.asgi.App(middleware=middleware, response_type=problem.TypedResponse)
-    # Addresses are typed into phones by hand, with a slash at their end as often as not.
+    origins = parse_origins("CORS_ORIGINS", settings.cors_origins)
+    hosts = parse_hosts("ALLOWED_HOSTS", settings.allowed_hosts)
+    edge = Edge(None if worker.access.on else LocalRule(hosts, origins))
+    # The worker only has lifespan hooks, so no request pays for it.
+    middleware: list[Any] = [worker, edge]
+    if origins:
+        middleware.append(Cors(origins))
+    app: App = falcon.asgi.App(middleware=middleware, response_type=problem.ApiResponse)
+    # Addresses are typed by hand too, with a slash at their end as often as not.
     app.req_options.strip_url_path_trailing_slash = True
     problem.install(app, worker.access)
     location = Location(
@@ -69,16 +90,18 @@ def create_app(settings: Settings) -> Ingest:
     _add_driver_routes(app, worker, settings)
     _add_order_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
-    fast_path = FastPath(location, worker.access, settings.body_bytes_max)
+    fast_path = FastPath(location, worker.access, edge, settings.body_bytes_max)
     return Ingest(app, fast_path, settings.body_timeout_s)
 
 
 def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     access, drivers = worker.access, "/api/v1/drivers"
-    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access))
+    # More routes at once are no faster: one thread formats them all. A search mostly waits.
+    route_reads, nearby_reads = ReadLimiter(2, 1), ReadLimiter(8, 4)
+    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
     locations = Locations(worker.intake, access, bytes_max=settings.batch_body_bytes_max)
     app.add_route(f"{drivers}/locations", locations)
-    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access))
+    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
 
 
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:

@@ -25,7 +25,7 @@ def request(
     version: str = "HTTP/1.1",
 ) -> bytes:
     """A request that asks for the connection's end. `length` is stated in place of the body's."""
-    fields = {"Host": "x", "Connection": "close", **(headers or {})}
+    fields = {"Host": "localhost", "Connection": "close", **(headers or {})}
     if method == "POST" and "Transfer-Encoding" not in fields:
         fields["Content-Length"] = str(len(body) if length is None else length)
     target = target.encode() if isinstance(target, str) else target

@@ -20,8 +20,11 @@ from common.access.claims import unknown
 from common.access.gate import Gate
 from common.access.policy import ALLOWED, Action, Principal, Role, allowed
 from common.errors import Refused
+from common.problem import TOO_MANY_REFUSED
 from ingest.http.body import SCOPE_KEY, Body
 
+# What a 401 asks for on the paths of phone apps.
+BASIC_TOO = 'Basic realm="fleetline", Bearer'
 # Stands for everybody while AUTH=off; nobody asks what it may do.
 ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
 
@@ -47,8 +50,17 @@ class Access:
         """Who sends this Authorization header, if that is known already; for the hot path."""
         return ANYBODY if self._gate is None else self._gate.cached(header)
 
-    # OwnTracks and its like can only send Basic; both are taken everywhere, by the same look-up.
-    basic = principal
+    def basic(self, req: falcon.asgi.Request) -> Principal:
+        """As `principal`, for apps that can only send Basic, and only once it is asked for.
+
+        Elsewhere Basic is taken and not asked for: a browser would ask its user for a password.
+        """
+        try:
+            return self.principal(req)
+        except Refused as e:
+            if e.status != 401:
+                raise
+            raise Refused(401, e.detail, headers=(("www-authenticate", BASIC_TOO),)) from e
 
     def credential(self, text: str) -> Principal:
         """Who has the token or key `text`, for an app that can send it nowhere but in its URL."""
@@ -102,4 +114,9 @@ class Access:
         wait_s = self._refusals.note(address)
         if not wait_s:
             return error
-        return Refused(429, "too many refused requests from this address", retry_after_s=wait_s)
+        return Refused(
+            429,
+            "too many refused requests from this address",
+            retry_after_s=wait_s,
+            problem=TOO_MANY_REFUSED,
+        )

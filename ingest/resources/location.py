@@ -9,8 +9,10 @@ import orjson
 
 from common.access.policy import Action
 from common.event import require_id
+from common.problem import NO_POSITION
 from ingest.http.access import Access
-from ingest.http.body import SCOPE_KEY, Body, read_json
+from ingest.http.body import read_json
+from ingest.http.problem import HTTPProblem
 from ingest.intake.intake import Intake
 from ingest.resources.live_positions import LivePositions
 
@@ -34,9 +36,6 @@ class Location:
         principal = access.principal(req)
         access.require(principal, Action.SEND_FIX, driver_id=driver_id)
         require_id("driver_id", driver_id)
-        body: Body = req.scope[SCOPE_KEY]
-        if body.refused is not None:
-            raise body.refused
         data = await read_json(req, self._bytes_max)
         access.recheck(principal, req)
         resp.data = await self.take(driver_id, data)
@@ -65,7 +64,7 @@ class Location:
         require_id("driver_id", driver_id)
         event = await self._live.read(driver_id)
         if event is None:
-            raise falcon.HTTPNotFound(description="the driver has no current position")
+            raise HTTPProblem(NO_POSITION, "the driver has no current position")
         resp.data = event
 
     on_head = on_get

@@ -6,6 +6,7 @@ import orjson
 
 from common.access.policy import Action, Principal
 from common.errors import Refused
+from common.problem import INVALID_VALUE
 from ingest.http.access import Access
 from ingest.http.body import read_json
 from ingest.http.problem import answer
@@ -37,7 +38,8 @@ class Locations:
         verdicts = await intake.validate_batch(body, sender)
         self._require_own(principal, verdicts)
         if not verdicts.fixes:
-            answer(resp, 422, "none of the fixes can be accepted", errors_listed(verdicts))
+            detail = f"none of the {len(verdicts.rejected)} fixes can be accepted"
+            answer(resp, INVALID_VALUE, detail, errors_listed(verdicts))
             return
         receipt = await intake.add(verdicts.fixes)
         if receipt.limited:

@@ -8,8 +8,10 @@ from common.access.policy import Action
 from common.event import require_id
 from common.frame import ended_frame
 from common.keys import order_ended_key, order_key
+from common.problem import NO_POSITION, TRACKING_ENDED
 from common.redis.nodes import Nodes
 from ingest.http.access import Access
+from ingest.http.problem import HTTPProblem
 from ingest.resources.live_positions import LivePositions
 
 
@@ -31,9 +33,9 @@ class OrderLocation:
         wire = self._nodes.order_wire(order_id)
         ended, event = await wire.send("MGET", order_ended_key(order_id), order_key(order_id))
         if ended is not None:
-            raise falcon.HTTPNotFound(description="tracking of this order has ended")
+            raise HTTPProblem(TRACKING_ENDED, "tracking of this order has ended")
         if event is None or not self._live.is_fresh(event):
-            raise falcon.HTTPNotFound(description="the order has no current position")
+            raise HTTPProblem(NO_POSITION, "the order has no current position")
         resp.data = event
 
     on_head = on_get

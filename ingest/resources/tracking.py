@@ -16,8 +16,10 @@ from common.access.gate import Gate
 from common.access.policy import Action, Role
 from common.event import require_id
 from common.keys import order_ended_key
+from common.problem import TRACKING_ENDED
 from common.redis.nodes import Nodes
 from ingest.http.access import Access
+from ingest.http.problem import HTTPProblem
 
 
 class TrackingLink:
@@ -48,7 +50,7 @@ class TrackingLink:
         access.require(access.principal(req), Action.START_ORDER, order_id=order_id)
         require_id("order_id", order_id)
         if await self._nodes.order_wire(order_id).send("EXISTS", order_ended_key(order_id)):
-            raise falcon.HTTPNotFound(description="tracking of this order has ended")
+            raise HTTPProblem(TRACKING_ENDED, "tracking of this order has ended")
         now = time.time()
         token = ""
         url = f"{self._url}/track/{order_id}"

@@ -167,7 +167,7 @@ def test_a_token_that_is_revoked_while_its_body_comes_is_refused(
     assert api.post(path, json=FIX, headers=credential).status_code == 202
     body = json.dumps(FIX).replace(" ", "").encode()
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Authorization: {credential['Authorization']}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     began = time.monotonic()

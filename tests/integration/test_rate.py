@@ -23,6 +23,7 @@ from tests.servers import RedisServer, valkey
 from tests.wait import wait_until
 
 SHARDS = 4
+JSON = {"content-type": "application/json"}
 
 
 @asynccontextmanager
@@ -167,10 +168,10 @@ def test_over_http(redis_server: RedisServer) -> None:
         found = [api.post(path, json=fix).status_code for _ in range(7)]
         assert found == [202] * 5 + [429] * 2
         # An Origin leads through Falcon: both ways are worded alike.
-        for headers in ({}, {"origin": "http://elsewhere"}):
+        for headers in ({}, {"origin": server.url}):
             answer = api.post(path, json=fix, headers=headers)
             assert answer.json() == {
-                "type": "about:blank",
+                "type": "/problems/too-fast",
                 "title": "Too Many Requests",
                 "status": 429,
                 "detail": "this driver sends more than 0.5 fixes a second",
@@ -181,7 +182,7 @@ def test_over_http(redis_server: RedisServer) -> None:
             assert answer.headers["ratelimit-policy"] == '"driver";q=5;w=10'
             assert answer.headers["ratelimit"].startswith('"driver";r=0;t=')
             # What a flooding driver sends is not even looked at.
-            assert api.post(path, content=b"{", headers=headers).status_code == 429
+            assert api.post(path, content=b"{", headers={**headers, **JSON}).status_code == 429
         fixes = [{**fix, "driver_id": "e"} for _ in range(7)]
         fixes[1]["latitude"] = 91
         answer = api.post("/api/v1/drivers/locations", json=fixes)

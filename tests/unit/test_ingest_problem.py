@@ -5,6 +5,7 @@ import pytest
 
 from common.access.address import AddressLimiter
 from common.errors import Fault, InvalidUpdate, Overloaded, Refused
+from common.problem import MEDIA_TYPE
 from ingest.http import problem
 from ingest.http.access import Access
 
@@ -41,7 +42,7 @@ def fail(error: Exception) -> falcon.testing.Result:
 def test_every_failure_is_a_problem(error: Exception, status: int) -> None:
     answer = fail(error)
     assert answer.status_code == status
-    assert answer.headers["content-type"] == problem.MEDIA_TYPE
+    assert answer.headers["content-type"] == MEDIA_TYPE
     assert answer.json["status"] == status
     assert answer.json["detail"]
     assert ("errors" in answer.json) == (status == 422)
