@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
+from common.errors import ConfigError
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
@@ -32,7 +34,14 @@ def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpe
         log_file=folder / f"{name}.log",
         pid_file=folder / "run" / f"{name}.pid",
         heartbeat_timeout_s=SILENT_S if beats else None,
+        prepare=partial(require_first, folder) if kind == "misled" else None,
     )
+
+
+def require_first(folder: Path) -> None:
+    """What was right at the first start is not any more."""
+    if (folder / "up-a").exists():
+        raise ConfigError("SOMETHING: is not what it was")
 
 
 CASES = {
@@ -41,6 +50,7 @@ CASES = {
     "beats": (("a", "beats", True),),
     "leaves": (("a", "leaves", False),),
     "deaf": (("a", "plain", False), ("b", "deaf", False)),
+    "misled": (("a", "misled", False), ("b", "plain", False)),
     "config": (("a", "plain", False), ("b", "config", False)),
 }
 

@@ -1,5 +1,6 @@
 """What a supervisor says about its children, in a file, for `fleetline status`."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -26,6 +27,10 @@ class StateFile:
         self._path = path
         self._supervisor = supervisor
         self._written: object = None
+        if path is not None:
+            # Else each write says what is wrong.
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write(self, children: Iterable[Child]) -> None:
         """Say how the children are. Raises `OSError`, once for each change."""

@@ -193,6 +193,16 @@ def test_a_config_error_of_one_stops_all_with_its_status(tmp_path: Path, start: 
     assert (tmp_path / "stops").read_text() == "a"
 
 
+def test_a_config_error_that_comes_with_a_restart_stops_all_too(
+    tmp_path: Path, start: Start
+) -> None:
+    # What broke: it was tried again for ever, each time with the same line.
+    supervisor = start("misled")
+    os.kill(child_pid(tmp_path, "a"), signal.SIGKILL)
+    assert supervisor.wait(5) == 2
+    assert (tmp_path / "stops").read_text() == "b"
+
+
 def test_children_die_with_a_killed_supervisor(tmp_path: Path, start: Start) -> None:
     supervisor = start("plain")
     pids = [child_pid(tmp_path, name) for name in "abc"]
