@@ -5,7 +5,7 @@ Processes come from what the supervisors write under the home, shards from Redis
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -40,8 +40,13 @@ class ShardState:
 
     def shown(self) -> dict[str, int | None]:
         """All of it by name, in the order of the columns."""
-        facts = asdict(self)
-        return facts | facts.pop("counts")
+        return {
+            "shard": self.shard,
+            "backlog": self.backlog,
+            "pending": self.pending,
+            "dead_letters": self.dead_letters,
+            **self.counts,
+        }
 
 
 def run(settings: Settings, *, as_json: bool) -> int:

@@ -59,7 +59,7 @@ class Supervisor:
         self._drain_timeout_s = drain_timeout_s
         self._state_file = StateFile(state_file, name)
         self._heartbeat = heartbeat or Heartbeat(None)
-        # Equals that do not need each other: all are asked at once, so each has the whole time.
+        # Children that do not need each other are asked to stop at once: each has the whole time.
         self._drain_together = drain_together
         self._clock = clock
         self._children = Children()
