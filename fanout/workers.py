@@ -15,12 +15,15 @@ from common.settings import Settings
 def supervise(settings: Settings) -> int:
     """Keep `FANOUT_WORKERS` processes alive until a stop signal; the exit status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
+    # Where `fleetline status` finds the workers.
+    state = state_file(home, "fanout") if home is not None else None
+    if state is not None:
+        state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
     with Supervisor(
         "fanout",
         drain_timeout_s=settings.drain_timeout_s,
-        # Where `fleetline status` finds the workers.
-        state_file=state_file(home, "fanout") if home is not None else None,
+        state_file=state,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
     ) as supervisor:

@@ -20,7 +20,9 @@ from common.keys import order_ended_key, order_key
 from common.processes.background import Crashed, end_process
 from common.redis.wire import Wire
 from common.settings import Settings, load_settings
-from fanout.serve import Fanout, listen, running, serve
+from fanout.listening import listen
+from fanout.parts import Fanout
+from fanout.serve import running, serve
 from fanout.sockets.policy import Policy
 from fanout.tuning import Tuning
 from tests import wait
