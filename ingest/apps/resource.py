@@ -18,9 +18,9 @@ from common.access.policy import Action, Principal, allowed
 from common.errors import InvalidUpdate, Overloaded, Refused
 from common.event import TimeLimits
 from ingest.apps import owntracks
-from ingest.apps.app import APPS, App
+from ingest.apps.app_counts import AppCounts
 from ingest.apps.clock import leave_to_server, time_reason
-from ingest.apps.counts import AppCounts
+from ingest.apps.phone_apps import APPS, PhoneApp
 from ingest.apps.reason import Reason
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload, split
@@ -51,7 +51,7 @@ class AppResource:
     """One app's path."""
 
     def __init__(
-        self, app: App, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
+        self, app: PhoneApp, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
     ) -> None:
         self._app = app
         self._intake = intake
