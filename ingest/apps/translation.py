@@ -110,6 +110,11 @@ class Translation:
         """How many fixes can never be stored."""
         return sum(count for reason, count in self.counts.items() if reason in REFUSED)
 
+    @property
+    def unstored(self) -> int:
+        """How many items cost work and become no row."""
+        return self.refused + self.counts[Reason.NO_INTEREST]
+
     def require_known_shape(self, expected: str) -> None:
         """Raise `InvalidUpdate` (422) when nothing of the request was what the app sends."""
         if not self.fixes and set(self.counts) == {Reason.UNKNOWN_SHAPE}:

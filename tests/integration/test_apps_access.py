@@ -136,7 +136,7 @@ def test_osmand_by_get(api: httpx.Client) -> None:
 def test_a_token_in_the_path(api: httpx.Client, broker: RedisServer, method: str) -> None:
     """Traccar Client on iOS before its rewrite puts its own query in the place of the address's."""
     credential = token(Role.DRIVER, "jane")
-    fix = {"id": "jane", "lat": 1, "lon": 2, "timestamp": NOW}
+    fix: dict[str, Any] = {"id": "jane", "lat": 1, "lon": 2, "timestamp": NOW}
     for path in (f"/osmand/{credential}", f"/osmand/{credential}/"):
         assert api.request(method, path, params=fix).status_code == 200
     assert {event["driver_id"] for event in take_events(broker)} == {"jane"}
@@ -189,3 +189,16 @@ def test_too_fast_keeps_the_queue_and_loses_nothing(
     wait_until(lambda: phone.deliver(api), what="the queue to be delivered")
     assert phone.lost == []
     assert len(take_events(broker)) == BURST + 3
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_what_is_not_stored_counts_towards_the_limit(api: httpx.Client, app: str) -> None:
+    """A driver's own token could keep a worker busy with fixes that are never stored, for free."""
+    driver = f"refused-{app}"
+    credential = token(Role.DRIVER, driver)
+    year_ago = request(app, driver, credential, NOW - 366 * 86_400)
+    answers = [api.post(**year_ago) for _ in range(2 * BURST)]
+    assert answers[0].headers["fleetline-refused"] == "1"
+    assert answers[-1].status_code == 503
+    good = request(app, driver, credential)
+    wait_until(lambda: api.post(**good).status_code == 200, what="the driver's turn")
