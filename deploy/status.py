@@ -42,6 +42,7 @@ class ShardState:
 def run(settings: Settings, *, as_json: bool) -> int:
     """Print the state. Returns 0 when something runs, 1 when nothing does."""
     home = Home(settings.fleetline_home)
+    home.noted()
     processes = read_processes(home)
     if not processes:
         line = f"nothing runs in {home.path}"

@@ -17,6 +17,7 @@ import uvloop
 
 from common import log
 from common.access.gate import Gate, open_gate
+from common.access.local_rule import LocalRule, parse_hosts
 from common.access.origin import parse_origins
 from common.access.watch import AccessWatch
 from common.errors import EXIT_CONFIG, ConfigError
@@ -37,6 +38,7 @@ from fanout.orders.snapshots import Snapshots
 from fanout.orders.subscriptions import Subscriptions
 from fanout.probe import Probe
 from fanout.sockets.access import AccessPolicy
+from fanout.sockets.browser_rule import BrowserRule
 from fanout.sockets.connection import Connections
 from fanout.sockets.drain import drain
 from fanout.sockets.handshake import Handshake
@@ -124,7 +126,7 @@ class Fanout:
 
     def _handshake(self, policy: Policy, tuning: Tuning) -> Handshake:
         return Handshake(
-            origins=frozenset(parse_origins("WS_ORIGINS", self.settings.ws_origins)),
+            browsers=browser_rule(self.settings),
             policy=policy,
             places=self.places,
             sessions=SessionFactory(
@@ -168,6 +170,14 @@ class Fanout:
             "operators": len(self.feed.operators),
             "watched": sum(c.watched for c in self.subscriptions.hub.channels.values()),
         }
+
+
+def browser_rule(settings: Settings) -> BrowserRule:
+    """Which pages may watch."""
+    origins = parse_origins("WS_ORIGINS", settings.ws_origins)
+    hosts = parse_hosts("ALLOWED_HOSTS", settings.allowed_hosts)
+    local = LocalRule(hosts, origins) if settings.auth == "off" else None
+    return BrowserRule(frozenset(origins), local)
 
 
 def access_policy(settings: Settings, gate: Gate | None) -> AccessPolicy:

@@ -41,6 +41,8 @@ SPARE_FILES = 64
 WRITTEN = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi", "run")
 # Under root, for a home or packages that nobody else may come to.
 OPEN_FOLDER = Path("/run/fleetline")
+# File in each folder there that names its home.
+HOME_NOTE = "home"
 
 
 def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
@@ -115,13 +117,25 @@ def _open_folder(home: Home) -> Path:
     data = _open_path(home)
     try:
         folders.make_folder(OPEN_FOLDER, 0o755)
+        _forget_gone_homes()
         folders.remove_folder(data)
-        return folders.make_folder(data, 0o755)
+        folders.make_folder(data, 0o755)
+        folders.write_file(data / HOME_NOTE, os.fsencode(home.path))
+        return data
     except OSError as e:
         raise ConfigError(
             f"the front door's account cannot come to {home.path}, and {OPEN_FOLDER} cannot be "
             "written; let others pass there, or run with --no-gateway"
         ) from e
+
+
+def _forget_gone_homes() -> None:
+    """Remove what nobody will ask for again: a stack was killed, and then its home removed."""
+    for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"):
+        # Another stack may be doing the same.
+        with contextlib.suppress(OSError):
+            if not Path(os.fsdecode(note.read_bytes())).exists():
+                folders.remove_folder(note.parent)
 
 
 def _open_path(home: Home) -> Path:

@@ -21,6 +21,7 @@ import pytest
 
 from deploy.home import Home
 from deploy.servers.accounts import NUMBERS, Account, account_of
+from deploy.servers.gateway import HOME_NOTE, OPEN_FOLDER
 from deploy.servers.privileges import Descent
 from deploy.wiring import OFFSETS
 from tests.postgres import PostgresServer
@@ -141,6 +142,9 @@ def test_as_root_in_a_closed_place(tmp_path: Path) -> None:
         assert writing_capabilities(stack) == set()
         assert capabilities(stack, "gateway") == {0}
         assert closed.stat().st_mode & 0o777 == 0o700
+        assert copies_for(stack.home) == 1
+    # What the front door was given to read elsewhere goes with it.
+    assert copies_for(stack.home) == 0
 
 
 def test_as_a_user(open_folder: Path) -> None:
@@ -153,6 +157,10 @@ def test_as_a_user(open_folder: Path) -> None:
     with Stack(home / "home", "--auth", become=user) as stack:
         require_closed(stack)
         assert set().union(*uids(stack).values()) == {entry.pw_uid}
+
+
+def copies_for(home: Path) -> int:
+    return sum(note.read_text() == str(home) for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"))
 
 
 def account(part: Any) -> Account:
