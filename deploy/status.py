@@ -22,7 +22,7 @@ from common.settings import Settings
 from consumers.stream.counts import NAMES
 from deploy.home import Home
 from deploy.wiring import redis_url
-from ingest.apps.counts import AppTotals, by_app
+from ingest.apps.app_counts import AppTotals, by_app
 
 SUPERVISORS = ("up", "consumers", "fanout")
 TIMEOUT_S = 1.0
