@@ -6,7 +6,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: up test check bench chaos format clean
+.PHONY: up test check bench chaos house format clean
 .DEFAULT_GOAL := up
 
 up: .venv/run.stamp
@@ -30,6 +30,10 @@ bench: .venv/dev.stamp
 
 chaos: .venv/dev.stamp
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
+
+# The drawing in docs/architecture.md.
+house: .venv/dev.stamp
+	$(BIN)/python -m tests.house
 
 clean:
 	rm -rf .venv

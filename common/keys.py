@@ -1,15 +1,23 @@
 """Every Redis key and channel, built here and nowhere else.
 
-`{s}` is a cluster hash tag: all keys of a shard share a slot, so a dead letter and its
-acknowledgement can be one transaction.
+What stands in braces is a cluster hash tag: keys of one tag share a slot, so one command or
+transaction may hold several of them. A shard's keys share one tag, and an order's keys another.
 """
 
+from binascii import crc_hqx
 from dataclasses import dataclass
+from itertools import count
 from zlib import crc32
 
 META = "fleetline:meta"
-# Bumped when the entries' bytes or the keys' meaning change; an older stack then refuses to start.
-FORMAT_VERSION = 1
+# Bumped when the entries' bytes or the keys' meaning change; an older stack then refuses to start,
+# and a newer one carries over what is there (`common.redis.carry_over`).
+FORMAT_VERSION = 2
+# Slots of a Redis cluster, by its specification.
+SLOTS = 16_384
+# Orders share this many tags: enough to spread over any cluster, and few enough that a batch of
+# orders is read with few commands. Changing it loses the markers of ended orders.
+ORDER_BUCKETS = 64
 # The one field of a stream entry; a byte, because it is repeated in every entry.
 ENTRY_FIELD = "e"
 
@@ -19,6 +27,8 @@ ACCESS_KEYS = "fleetline:{access}:keys"
 ACCESS_USED = "fleetline:{access}:used"
 ACCESS_REVOKED = "fleetline:{access}:revoked"
 ACCESS_VERSION = "fleetline:{access}:version"
+# What became of phone apps' items that were not stored as they were sent: `<app>:<reason>` -> n.
+APP_COUNTS = "fleetline:{apps}:counts"
 
 
 def shard_of(driver_id: str, shards: int) -> int:
@@ -35,8 +45,12 @@ class ShardKeys:
     geo: str
     seen: str
     dead: str
+    # Entry id up to which the live stage has read, and the lease of the shard's writer.
+    cursor: str
     consumer: str
     counts: str
+    # What stands before a driver's id in the key of its rate.
+    rate: str
 
 
 def shard_keys(stream_name: str, shard: int) -> ShardKeys:
@@ -48,8 +62,10 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
         geo=f"geo:{tag}",
         seen=f"seen:{tag}",
         dead=f"dead:{tag}",
+        cursor=f"cursor:{tag}",
         consumer=f"consumer:{tag}",
         counts=f"counts:{tag}",
+        rate=f"rate:{tag}:",
     )
 
 
@@ -58,14 +74,40 @@ def rate_prefix(shard: int) -> str:
     return f"rate:{{{shard}}}:"
 
 
+def slot_of(key: str | bytes) -> int:
+    """Slot of a key in a Redis cluster: CRC-16 (XMODEM) of its tag, or of all of it without one."""
+    name = key.encode() if isinstance(key, str) else key
+    _, opened, rest = name.partition(b"{")
+    tag, closed, _ = rest.partition(b"}")
+    return crc_hqx(tag if opened and closed and tag else name, 0) % SLOTS
+
+
+def spread_tags(stem: str, buckets: int) -> tuple[str, ...]:
+    """Tags in braces whose slots lie evenly: tag `n` in the `n`-th of `buckets` equal ranges."""
+    width = SLOTS // buckets
+    tags = []
+    for bucket in range(buckets):
+        names = (f"{{{stem}{bucket}.{n}}}" for n in count())
+        tags.append(next(name for name in names if slot_of(name) // width == bucket))
+    return tuple(tags)
+
+
+_ORDER_TAGS = spread_tags("o", ORDER_BUCKETS)
+
+
+def order_bucket(order_id: str) -> int:
+    """Which of the `ORDER_BUCKETS` tags the keys of an order have."""
+    return crc32(order_id.encode()) % ORDER_BUCKETS
+
+
 def order_key(order_id: str) -> str:
     """Key of an order's newest event, and the name of its Pub/Sub channel."""
-    return f"order:{order_id}"
+    return f"order:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
 
 
 def order_ended_key(order_id: str) -> str:
     """Marker that an order is complete: whoever shows an order to anybody looks here first."""
-    return f"order-ended:{order_id}"
+    return f"order-ended:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
 
 
 def fleet_channel(shard: int) -> str:

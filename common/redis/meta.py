@@ -16,6 +16,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from common import log
 from common.errors import ConfigError
 from common.keys import FORMAT_VERSION, META
+from common.redis import carry_over
 
 # A start is not a hot path, and must not hang on a server that swallows replies.
 TIMEOUT_S = 5.0
@@ -59,7 +60,11 @@ async def _check(redis: Any, shards: int) -> None:
             f"SHARDS: the data in this Redis has {found[0]} shards, not {shards}; "
             f"set SHARDS={found[0]} or use an empty Redis"
         )
-    if found[1] != str(FORMAT_VERSION):
+    if found[1] == carry_over.OLD_FORMAT:
+        await carry_over.carry_over(redis)
+        await redis.hset(META, "format", FORMAT_VERSION)
+        _log.info("format.carried_over", since=found[1], to=FORMAT_VERSION)
+    elif found[1] != str(FORMAT_VERSION):
         raise ConfigError(
             f"REDIS_URL: the data in this Redis has format {found[1]}, "
             f"this Fleetline writes format {FORMAT_VERSION}"

@@ -14,6 +14,9 @@ from common.errors import ConfigError
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
+Argument = str | int | float | bytes | memoryview
+Command = tuple[Argument, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
@@ -28,19 +31,20 @@ class RedisUrl:
     tls: bool
     ca_file: str
 
-    def greeting(
-        self, client_name: str
-    ) -> list[tuple[str | int | float | bytes | memoryview, ...]]:
+    def greeting(self) -> list[Command]:
         """Commands to send first on a new connection, in order; PING last proves it serves."""
-        commands: list[tuple[str | int | float | bytes | memoryview, ...]] = []
+        commands: list[Command] = []
         if self.password:
             user = (self.user,) if self.user else ()
             commands.append(("AUTH", *user, self.password))
         if self.db:
             commands.append(("SELECT", self.db))
-        commands.append(("CLIENT", "SETNAME", client_name))
         commands.append(("PING",))
         return commands
+
+    def courtesies(self, client_name: str) -> list[Command]:
+        """Commands that help the person who looks at Redis, and that a user may be denied."""
+        return [("CLIENT", "SETNAME", client_name)]
 
 
 def parse_redis_url(url: str) -> RedisUrl:

@@ -12,54 +12,59 @@ and in time: the reply that is too late fails the connection, since those behind
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import hiredis
 
-from common.backoff import Backoff
 from common.errors import Overloaded
 from common.log import Repeated, get
-from common.redis.url import RedisUrl, open_connection, parse_redis_url
+from common.processes.background import spawn
+from common.redis.connection import (
+    SETTLED_AFTER_S,
+    Connection,
+    Reply,
+    keep_connected,
+    open_greeted,
+    pack,
+)
+from common.redis.url import Argument, Command, parse_redis_url
 
-Argument = str | int | float | bytes | memoryview
-Command = tuple[Argument, ...]
-Reply = Any
+__all__ = ["Argument", "Command", "Link", "Reply", "Wire", "is_full"]
 
-# A server that restarts is back within a second or two: retry soon, but do not hammer it.
-RECONNECT = Backoff(first_s=0.05, most_s=1.0)
 # How often overdue replies are looked for; what a deadline may overshoot.
 WATCH_EVERY_S = 0.1
-# A connection that lived this long was a good one: the next attempt comes at once.
-SETTLED_AFTER_S = 1.0
 # A connection that was idle this long is asked whether it lives, before a caller finds out.
 PING_AFTER_IDLE_S = 3.0
-# Count of replies that means: one reply, and not as a list.
-ONE = 0
-
-# The stub means a tuple of any length.
-_pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 
-class Link(asyncio.Protocol):
-    """One connection, until it is lost. `lost` is set with the reason, once."""
+class Link(Connection):
+    """One pipelined connection: replies are matched to callers in order."""
 
     def __init__(self, reply_timeout_s: float, inflight_bytes_max: int) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__()
         self._reply_timeout_s = reply_timeout_s
         self._inflight_bytes_max = inflight_bytes_max
-        self._transport: asyncio.Transport | None = None
-        self._reader = hiredis.Reader()
         self._unsent: list[bytes] = []
-        # (future, replies it wants, bytes, deadline), in the order of the replies to come.
+        # (future, replies it wants as a list or 0 for one alone, bytes, deadline), in the order of
+        # the replies to come.
         self._waiting: deque[tuple[asyncio.Future[Reply], int, int, float]] = deque()
         self._partial: list[Reply] = []
         self._inflight_bytes = 0
-        self._heard_at = self._loop.time()
-        self.lost: asyncio.Future[str] = self._loop.create_future()
 
-    def add(self, packed: bytes, replies: int) -> asyncio.Future[Reply]:
-        """Queue packed commands; the future gets the list of `replies`, or the ONE reply."""
+    def add(self, command: Command) -> asyncio.Future[Reply]:
+        """Queue a command; the future gets its reply, or the error that the reply is."""
+        return self.queue(pack(command), 0)
+
+    def add_many(self, commands: Iterable[Command]) -> asyncio.Future[list[Reply]]:
+        """Queue commands; the future gets the list of their replies, errors among them."""
+        packed = [pack(command) for command in commands]
+        return self.queue(b"".join(packed), len(packed))
+
+    def queue(self, packed: bytes, replies: int) -> asyncio.Future[Reply]:
+        """Queue packed commands with that many replies, 0 for one that is no list.
+
+        Raises `Overloaded` when the connection is lost or too much waits.
+        """
         size = len(packed)
         if self.lost.done():
             raise Overloaded("the connection to Redis is lost")
@@ -79,23 +84,8 @@ class Link(asyncio.Protocol):
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        """Hand each reply to whoever waits for it."""
-        self._heard_at = self._loop.time()
-        gets = self._reader.gets
-        try:
-            self._reader.feed(data)
-            # RESP2 has no booleans, so False is hiredis' word for "no whole reply yet".
-            while (reply := gets()) is not False:
-                self._settle(reply)
-        except hiredis.ProtocolError as e:
-            self.fail(f"not a Redis reply: {e}")
-
-    def _settle(self, reply: Reply) -> None:
+    def received(self, reply: Reply) -> None:
+        """Hand the reply to the caller that has waited longest."""
         if not self._waiting:
             self.fail(f"a reply nobody asked for: {reply}")
             return
@@ -117,26 +107,19 @@ class Link(asyncio.Protocol):
         else:
             future.set_result(reply)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The other side closed, or the network did."""
-        self.fail(str(exc) if exc else "the connection was closed")
-
     def watch(self) -> None:
         """Fail the connection when its oldest reply is overdue; ask when it is quiet."""
+        if self.lost.done():
+            return
         now = self._loop.time()
         if self._waiting:
             if now >= self._waiting[0][3]:
                 self.fail(f"no reply within {self._reply_timeout_s:g} s")
-        elif now - self._heard_at >= PING_AFTER_IDLE_S:
-            self.add(_pack(("PING",)), ONE).add_done_callback(_drop)
+        elif now - self.heard_at >= PING_AFTER_IDLE_S:
+            self.add(("PING",)).add_done_callback(_drop)
 
-    def fail(self, reason: str) -> None:
-        """End this connection and everything that waits on it. Only the first reason counts."""
-        if self.lost.done():
-            return
-        self.lost.set_result(reason)
-        if self._transport is not None:
-            self._transport.abort()
+    def abandon(self, reason: str) -> None:
+        """Fail all callers: what became of their commands is unknown."""
         while self._waiting:
             future = self._waiting.popleft()[0]
             if not future.done():
@@ -163,18 +146,18 @@ class Wire:
         reply_timeout_s: float,
         inflight_bytes_max: int = 64 * 1_048_576,
         name: str = "fleetline",
+        settled_after_s: float = SETTLED_AFTER_S,
     ) -> None:
         """Raises `ConfigError` when `url` is wrong; connects only in `start`."""
-        self._url: RedisUrl = parse_redis_url(url)
+        self._url = parse_redis_url(url)
         self._reply_timeout_s = reply_timeout_s
         self._inflight_bytes_max = inflight_bytes_max
         self._name = name
+        self._settled_after_s = settled_after_s
         self._link: Link | None = None
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self._trouble = Repeated(get("wire"), "redis.unreachable")
-        # Times a connection was made: a caller that sees it grow knows there was a gap.
-        self.generation = 0
 
     @property
     def up(self) -> bool:
@@ -183,7 +166,10 @@ class Wire:
 
     async def start(self) -> None:
         """Connect, and keep connected until `close`. Returns after the first attempt."""
-        self._task = asyncio.create_task(self._run(), name=f"wire {self._name}")
+        connected = keep_connected(
+            self._connect, self._serve, self._trouble, settled_after_s=self._settled_after_s
+        )
+        self._task = spawn(connected, name=f"wire {self._name}")
         await self._tried.wait()
 
     async def close(self) -> None:
@@ -202,66 +188,61 @@ class Wire:
         link = self._link
         if link is None:
             raise Overloaded("Redis is not reachable")
-        return link.add(_pack(args), ONE)
+        return link.queue(pack(args), 0)
 
-    def send_many(self, commands: Iterable[Command]) -> asyncio.Future[list[Reply]]:
-        """Send at least one command in one piece; await the list of replies.
+    def pipeline_raw(self, commands: Iterable[Command]) -> asyncio.Future[list[Reply]]:
+        """Send at least one command in one piece; await each reply.
 
         An error reply stands in the list as a `hiredis.ReplyError`. Raises as `send` does.
         """
         link = self._link
         if link is None:
             raise Overloaded("Redis is not reachable")
-        packed = [_pack(command) for command in commands]
-        return link.add(b"".join(packed), len(packed))
+        return link.add_many(commands)
 
-    async def _run(self) -> None:
-        attempt = 0
-        while True:
-            try:
-                link = await self._connect()
-            except (OSError, Overloaded, hiredis.ReplyError, TimeoutError, UnicodeError) as e:
-                self._trouble.failed(error=str(e) or type(e).__name__)
-                self._tried.set()
-                await asyncio.sleep(RECONNECT.delay_s(attempt))
-                attempt += 1
-                continue
-            connected_at = asyncio.get_running_loop().time()
-            self.generation += 1
-            self._link = link
-            self._tried.set()
-            try:
-                await self._watch(link, connected_at)
-            finally:
-                self._link = None
-                link.fail("closed")
-            if asyncio.get_running_loop().time() - connected_at >= SETTLED_AFTER_S:
-                attempt = 0
-                self._trouble.healed()
-            else:
-                await asyncio.sleep(RECONNECT.delay_s(attempt))
-                attempt += 1
-            self._trouble.failed(error=link.lost.result())
+    async def pipeline(self, commands: Iterable[Command]) -> list[Reply]:
+        """`pipeline_raw`, where the first error reply is raised: the others were carried out."""
+        return without_errors(await self.pipeline_raw(commands))
+
+    async def transaction(self, commands: Iterable[Command]) -> list[Reply]:
+        """Send commands that Redis carries out together or not at all (MULTI); their replies.
+
+        A command that Redis does not even queue (wrong, or no memory for it) means that none was
+        carried out. Raises as `pipeline` does.
+        """
+        replies = without_errors(await self.pipeline_raw([("MULTI",), *commands, ("EXEC",)]))
+        return without_errors(replies[-1])
 
     async def _connect(self) -> Link:
-        async with asyncio.timeout(self._reply_timeout_s):
-            _, link = await open_connection(
-                self._url, lambda: Link(self._reply_timeout_s, self._inflight_bytes_max)
+        try:
+            return await open_greeted(
+                self._url,
+                lambda: Link(self._reply_timeout_s, self._inflight_bytes_max),
+                name=self._name,
+                timeout_s=self._reply_timeout_s,
             )
-            try:
-                for command in self._url.greeting(self._name):
-                    await link.add(_pack(command), ONE)
-            except BaseException:
-                link.fail("the greeting failed")
-                raise
-        return link
+        except BaseException:
+            self._tried.set()
+            raise
 
-    async def _watch(self, link: Link, connected_at: float) -> None:
+    async def _serve(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
-        while not link.lost.done():
-            await asyncio.wait((link.lost,), timeout=WATCH_EVERY_S)
-            if link.lost.done():
-                return
-            link.watch()
-            if loop.time() - connected_at >= SETTLED_AFTER_S:
-                self._trouble.healed()
+        connected_at = loop.time()
+        self._link = link
+        self._tried.set()
+        try:
+            while not link.lost.done():
+                await asyncio.wait((link.lost,), timeout=WATCH_EVERY_S)
+                link.watch()
+                if not link.lost.done() and loop.time() - connected_at >= self._settled_after_s:
+                    self._trouble.healed()
+        finally:
+            self._link = None
+
+
+def without_errors(replies: Sequence[Reply]) -> list[Reply]:
+    """`replies` as a list. Raises the first error reply among them."""
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError):
+            raise reply
+    return list(replies)

@@ -15,88 +15,72 @@ from typing import Any
 import hiredis
 
 from common.errors import Overloaded
-from common.redis.url import RedisUrl, open_connection
+from common.redis.connection import Connection, Reply, open_greeted, pack
+from common.redis.url import Command, RedisUrl
 
 Routes = dict[bytes, Callable[[bytes], None]]
-_pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 
 
-class Bridge(asyncio.Protocol):
-    """A Pub/Sub connection, until it is lost. `lost` is set with the reason, once."""
+class Bridge(Connection):
+    """A Pub/Sub connection, until it is lost."""
 
     def __init__(self, routes: Routes) -> None:
-        loop = asyncio.get_running_loop()
+        super().__init__()
         self._routes = routes
-        self._transport: asyncio.Transport | None = None
-        self._reader = hiredis.Reader()
         # (future, acknowledgements it still wants), in the order of the commands.
         self._waiting: deque[list[Any]] = deque()
-        self._loop = loop
-        self.lost: asyncio.Future[str] = loop.create_future()
-        # Calls of data_received: whoever sees it grow knows that the connection lives.
+        # Messages and acknowledgements so far: a number that grows means a connection that lives.
         self.heard = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        """Route messages; settle acknowledgements."""
+    def received(self, reply: Reply) -> None:
+        """Route a message; count an acknowledgement."""
         self.heard += 1
-        gets = self._reader.gets
-        routes = self._routes
-        try:
-            self._reader.feed(data)
-            # RESP2 has no booleans, so False is hiredis' word for "no whole reply yet".
-            while (reply := gets()) is not False:
-                if type(reply) is list and reply[0] == b"message":
-                    route = routes.get(reply[1])
-                    if route is not None:
-                        route(reply[2])
-                else:
-                    self._settle(reply)
-        except hiredis.ProtocolError as e:
-            self.fail(f"not a Redis reply: {e}")
+        if type(reply) is list and reply[0] == b"message":
+            route = self._routes.get(reply[1])
+            if route is not None:
+                route(reply[2])
+        else:
+            self._acknowledged(reply)
 
-    def _settle(self, reply: Any) -> None:
+    def _acknowledged(self, reply: Reply) -> None:
         if not self._waiting:
             self.fail("a reply that nobody asked for")
             return
         entry = self._waiting[0]
         entry[1] -= 1
-        if isinstance(reply, hiredis.ReplyError):
-            self.fail(f"Redis refused: {reply}")
-        elif entry[1] == 0:
+        refused = isinstance(reply, hiredis.ReplyError)
+        # A refused command has one reply, however many channels it names.
+        if refused or entry[1] == 0:
             self._waiting.popleft()
-            if not entry[0].done():
+            if entry[0].done():
+                return
+            if refused:
+                entry[0].set_exception(reply)
+            else:
                 entry[0].set_result(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The other side closed, or the network did."""
-        self.fail(str(exc) if exc else "the connection was closed")
-
-    def fail(self, reason: str) -> None:
-        """End this connection. Only the first reason counts."""
-        if self.lost.done():
-            return
-        self.lost.set_result(reason)
-        if self._transport is not None:
-            self._transport.abort()
+    def abandon(self, reason: str) -> None:
+        """Fail all commands that wait for their acknowledgement."""
         while self._waiting:
             future = self._waiting.popleft()[0]
             if not future.done():
                 future.set_exception(Overloaded(f"Redis: {reason}"))
 
+    def add(self, command: Command) -> asyncio.Future[None]:
+        """Send a command that has one reply; done when Redis has carried it out."""
+        return self.command(*command)
+
     def command(self, *args: Any, replies: int = 1) -> asyncio.Future[None]:
         """Send a command; the future is done when Redis has carried it out.
 
-        Raises `Overloaded`, here or from the future, when the connection is lost.
+        Raises `Overloaded`, here or from the future, when the connection is lost, and
+        `hiredis.ReplyError` from the future when Redis refuses.
         """
         if self._transport is None or self.lost.done():
             raise Overloaded("the Pub/Sub connection is lost")
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append([future, replies])
-        self._transport.write(_pack(args))
+        self._transport.write(pack(args))
         return future
 
     def subscribe(self, names: Sequence[bytes]) -> asyncio.Future[None]:
@@ -119,13 +103,5 @@ class Bridge(asyncio.Protocol):
 async def open_bridge(
     url: RedisUrl, routes: Routes, *, name: str, reply_timeout_s: float
 ) -> Bridge:
-    """Connect and greet. Raises `OSError`, `TimeoutError` or `Overloaded`."""
-    async with asyncio.timeout(reply_timeout_s):
-        _, bridge = await open_connection(url, lambda: Bridge(routes))
-        try:
-            for command in url.greeting(name):
-                await bridge.command(*command)
-        except BaseException:
-            bridge.fail("the greeting failed")
-            raise
-    return bridge
+    """Connect and greet. Raises `common.redis.connection.FAILURES`."""
+    return await open_greeted(url, lambda: Bridge(routes), name=name, timeout_s=reply_timeout_s)

@@ -8,10 +8,11 @@ import falcon
 import falcon.asgi
 
 from common.access.policy import Action
+from common.event import require_id
 from ingest.http.access import Access
 from ingest.http.query import RouteQuery, encode_cursor, read_route_query
+from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
-from ingest.resources.location import require_id
 from ingest.resources.route_format import FORMATS
 from ingest.resources.route_page import Page
 
@@ -23,9 +24,10 @@ FORMAT_ROWS = 200
 class Route:
     """A driver's history, page by page."""
 
-    def __init__(self, history: History, access: Access) -> None:
+    def __init__(self, history: History, access: Access, reads: ReadLimiter) -> None:
         self._access = access
         self._history = history
+        self._reads = reads
         # One piece a turn of the loop, however many routes are asked for at once: a fix needs
         # several turns, and each would wait for a piece of every one of them.
         self._formatting = asyncio.Lock()
@@ -35,10 +37,12 @@ class Route:
     ) -> None:
         """One page, oldest first; a Link header leads to the next in every format."""
         access = self._access
-        access.require(access.principal(req), Action.READ_DRIVER, driver_id=driver_id)
+        principal = access.principal(req)
+        access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
         require_id("driver_id", driver_id)
         query = read_route_query(req.params, datetime.now(UTC))
-        resp.content_type, resp.data, cursor = await self.read(driver_id, query)
+        async with self._reads.turn(principal.subject):
+            resp.content_type, resp.data, cursor = await self.read(driver_id, query)
         if cursor is not None:
             # The times are spelled out: defaults would move on between two pages.
             following = {

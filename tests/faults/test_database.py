@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from common.keys import order_key
 from consumers.progress import Progress
 from consumers.worker import Worker
 from tests.postgres import postgres
@@ -49,7 +50,7 @@ def test_an_outage_stops_neither_live_nor_memory_bounds_nor_loses_a_row(
 
     async def main():
         async with shard(*servers) as it, it.redis.pubsub() as channel, working(settings) as worker:
-            await channel.subscribe("order:o")
+            await channel.subscribe(order_key("o"))
             await channel.get_message(timeout=5)
             normal = sorted([await live_latency_s(it, channel, n) for n in range(40)])[20]
             await it.stored(40)

@@ -8,6 +8,7 @@ import pytest
 
 from common.backoff import Backoff
 from common.errors import ConfigError
+from common.keys import order_key
 from consumers.progress import Progress
 from consumers.worker import Worker
 from tests.shard import GROUP, KEYS, crashing, identities, payload, shard, worker_settings, working
@@ -162,7 +163,7 @@ def test_much_state_that_a_full_redis_refused_is_written_later_in_pieces(servers
                     assert await it.redis.hlen(KEYS.live) == 0
                     await it.redis.config_set("maxmemory", 0)
                     await until(lambda: all_live(it, 1000))
-                    assert await it.redis.get("order:o999")
+                    assert await it.redis.get(order_key("o999"))
             finally:
                 await it.redis.config_set("maxmemory", 0)
 
@@ -181,10 +182,10 @@ def test_an_order_that_changed_drivers_does_not_go_back(servers):
             await it.add(payload(0, driver="a", order="o"))
             await it.stored(1)
             newer = payload(60, driver="b", order="o")
-            await it.redis.set("order:o", newer)
+            await it.redis.set(order_key("o"), newer)
             await it.add(late(10))
             await it.stored(2)
-            assert await it.redis.get("order:o") == newer
+            assert await it.redis.get(order_key("o")) == newer
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from common.keys import META, shard_of
+from common.keys import META, order_key, shard_of
 from deploy import cli
 from deploy.tools.letter import parse_name, parse_time
 from tests.shard import KEYS, NOW, identities, payload, shard, worker_settings, working
@@ -127,7 +127,7 @@ def test_a_replayed_fix_that_is_older_does_not_move_the_driver(servers, run):
             async with working(worker_settings(*servers, shards=1)):
                 await it.add(newer)
                 await it.stored(1)
-                await channel.subscribe("order:o")
+                await channel.subscribe(order_key("o"))
                 await channel.get_message(timeout=5)
                 await bury(it, payload(1, order="o"))
                 await asyncio.to_thread(run, "replay", "--all")

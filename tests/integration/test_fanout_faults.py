@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import random
 import time
+from dataclasses import replace
 from itertools import pairwise
 
+from common.keys import order_ended_key, order_key
 from tests.fanout_server import (
+    QUICK,
     Publisher,
     event,
     fanout,
@@ -78,18 +81,18 @@ def test_published_while_the_connection_is_killed(redis_server: RedisServer) -> 
                 assert number_of(await client.json()) == 1
                 for number in range(2, 12):
                     # The message is lost with the connection; the snapshot has it.
-                    await publisher.wire.send_many(
+                    await publisher.wire.pipeline_raw(
                         (
                             ("CLIENT", "KILL", "TYPE", "pubsub"),
-                            ("SET", "order:o1", event(number)),
-                            ("PUBLISH", "order:o1", event(number)),
+                            ("SET", order_key("o1"), event(number)),
+                            ("PUBLISH", order_key("o1"), event(number)),
                         )
                     )
                     assert number_of(await client.json()) == number
                 assert server.counts.reconnects >= 10
                 # Also the end of an order is not lost in a gap.
-                await publisher.wire.send_many(
-                    (("CLIENT", "KILL", "TYPE", "pubsub"), ("SET", "order-ended:o1", "1"))
+                await publisher.wire.pipeline_raw(
+                    (("CLIENT", "KILL", "TYPE", "pubsub"), ("SET", order_ended_key("o1"), "1"))
                 )
                 assert (await client.json())["type"] == "tracking_ended"
                 assert (await client.closed()).code == 4000
@@ -122,7 +125,9 @@ def test_dead_but_open_connection_is_replaced(redis_server: RedisServer) -> None
     async def main() -> None:
         async with proxy_to(redis_server.port) as proxy, publishing(redis_server.url) as publisher:
             url = f"redis://127.0.0.1:{proxy.port}/0"
-            async with fanout(url, probe_interval_s=0.6, redis_reply_timeout_s=0.5) as server:
+            async with fanout(
+                url, tuning=replace(QUICK, probe_interval_s=0.6), redis_reply_timeout_s=0.5
+            ) as server:
                 port = server.settings.fanout_port
                 async with watching(port, "o1") as client:
                     await publisher.show(1)

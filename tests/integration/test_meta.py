@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from common.errors import ConfigError
-from common.keys import META
+from common.keys import META, order_ended_key, order_key
 from common.redis.meta import check_meta, durability_warning
 from tests.servers import RedisServer
 
@@ -56,3 +56,19 @@ def test_a_server_that_forbids_config_is_taken_as_it_is(redis_server: RedisServe
         asyncio.run(check_meta(url, 4))
     finally:
         redis_server.command("ACL", "DELUSER", "hosted")
+
+
+def test_a_redis_of_the_format_before_is_carried_over(redis_server: RedisServer) -> None:
+    """A marker left behind under its old name would let a tracking link work again."""
+    redis_server.command("HSET", META, "shards", "4", "format", "1")
+    redis_server.command("SET", "order-ended:o1", "1", "EX", "1000")
+    redis_server.command("SET", "order:o2", "newest", "EX", "1000")
+
+    async def starts() -> None:
+        await asyncio.gather(*(check_meta(redis_server.url, 4) for _ in range(4)))
+
+    asyncio.run(starts())
+    assert redis_server.command("HGET", META, "format").split()[-1] == b"2"
+    assert redis_server.command("GET", order_key("o2")).split()[-1] == b"newest"
+    assert 0 < int(redis_server.command("TTL", order_ended_key("o1")).strip(b":\r\n")) <= 1000
+    assert redis_server.command("EXISTS", "order:o2", "order-ended:o1") == b":0\r\n"

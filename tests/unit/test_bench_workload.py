@@ -98,7 +98,7 @@ def test_a_driver_may_bring_its_token():
     assert int(headers["Content-Length"]) == len(body)
     gate = Gate(Signing(["s" * 32], [], "fleetline"), credentials_max=10)
     gate.replace(Lists())
-    principal = gate.recall(headers["Authorization"])
+    principal = gate.authenticate(headers["Authorization"])
     assert (principal.role, principal.driver_id) == (Role.DRIVER, fix.driver_id)
 
 

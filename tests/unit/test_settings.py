@@ -7,6 +7,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.settings import Settings, load_settings
+from common.settings.names import misspelt
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +21,6 @@ ROOT = Path(__file__).parents[2]
         ("INGEST_PORT", "70000", "INGEST_PORT: "),
         ("STREAM_NAME", "a{b", "STREAM_NAME must not"),
         ("INFLIGHT_EVENTS_MAX", "10", "INFLIGHT_EVENTS_MAX must be"),
-        ("PONG_TIMEOUT_S", "60", "PONG_TIMEOUT_S must be"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line):
@@ -37,6 +37,37 @@ def test_given_tells_the_environment_from_a_default(monkeypatch, tmp_path):
     assert not load_settings().given("redis_url")
     monkeypatch.setenv("REDIS_URL", "redis://10.0.0.1:6379/0")
     assert load_settings().given("redis_url")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("SHARD", "SHARDS"), ("DATABSE_URL", "DATABASE_URL"), ("ingest_worker", "INGEST_WORKERS")],
+)
+def test_a_misspelt_setting_stops_the_start_and_names_the_right_one(monkeypatch, name, meant):
+    """SHARD=8 used to start a system with four shards."""
+    monkeypatch.setenv(name, "8")
+    with pytest.raises(ConfigError, match=rf"^{name.upper()}: .*; {meant} is one$"):
+        load_settings()
+
+
+def test_a_misspelt_setting_in_the_file_is_noticed_too(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("DATABASE_ULR=x\n")
+    with pytest.raises(ConfigError, match=r"DATABASE_ULR: .*; DATABASE_URL is one"):
+        load_settings()
+
+
+def test_names_of_other_programs_are_left_alone():
+    theirs = [
+        "PATH",
+        "REDIS_PORT_6379_TCP",
+        "POSTGRES_PASSWORD",
+        "POSTGRES_HOST",
+        "HOME",
+        "LOG_DIR",
+    ]
+    theirs += ["LOG_DIR", "REDIS_SERVICE_PORT", "AUTHOR", "SHELL", "HOST", "PORT", "VIRTUAL_ENV"]
+    assert misspelt(theirs, Settings.model_fields) is None
 
 
 def test_the_example_file_lists_every_setting_with_its_comment():

@@ -1,0 +1,42 @@
+"""Which shard a driver belongs to, and the keys of that shard. Pure.
+
+`crc32(driver_id) % count` is stable across processes, machines and releases: another rule would
+give a driver two writers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+from common.keys import ShardKeys, shard_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of the streams: its number, 0 up to the count, and its keys."""
+
+    index: int
+    keys: ShardKeys
+
+
+class Shards:
+    """All shards of a system, in order of their index."""
+
+    __slots__ = ("_shards", "count")
+
+    def __init__(self, stream_name: str, count: int) -> None:
+        self.count = count
+        self._shards = tuple(Shard(n, shard_keys(stream_name, n)) for n in range(count))
+
+    def of(self, driver_id: str) -> Shard:
+        """The shard of a driver."""
+        return self._shards[crc32(driver_id.encode()) % self.count]
+
+    def __getitem__(self, index: int) -> Shard:
+        return self._shards[index]
+
+    def __iter__(self) -> Iterator[Shard]:
+        return iter(self._shards)
+
+    def __len__(self) -> int:
+        return self.count
