@@ -207,16 +207,27 @@ def test_the_end_is_the_end(browser: Browser, stack: Stack) -> None:
         page.await_mode("ended")
 
 
-def test_an_old_snapshot_is_called_old_at_once(browser: Browser, stack: Stack) -> None:
-    when = datetime.now(UTC) - timedelta(minutes=12)
+def post_from_before(stack: Stack, order: str, age: timedelta) -> None:
     fix = {
-        "latitude": 53.4, "longitude": -2.9, "speed": 20, "order_id": "page-cold",
-        "recorded_at": when.isoformat(),
+        "latitude": 53.4, "longitude": -2.9, "speed": 20, "order_id": order,
+        "recorded_at": (datetime.now(UTC) - age).isoformat(),
     }  # fmt: skip
-    assert stack.request("POST", "/api/v1/drivers/page-cold/location", fix)[0] == 202
+    assert stack.request("POST", f"/api/v1/drivers/{order}/location", fix)[0] == 202
+
+
+def test_an_old_snapshot_is_called_old_at_once(browser: Browser, stack: Stack) -> None:
+    post_from_before(stack, "page-cold", timedelta(minutes=3))
     with visit(browser, stack, "page-cold") as page:
         page.await_mode("old")
-        page.await_text("#detail", "12 min ago")
+        page.await_text("#detail", "3 min ago")
+
+
+def test_a_queue_of_yesterday_is_not_shown(browser: Browser, stack: Stack) -> None:
+    # Beyond LOCATION_TTL it is nobody's place now, whenever it was delivered.
+    post_from_before(stack, "page-queue", timedelta(minutes=12))
+    with visit(browser, stack, "page-queue") as page:
+        page.await_mode("waiting")
+        assert page.page.locator(".puck").count() == 0
 
 
 @pytest.mark.parametrize("order", ["%3Cimg%20src=x%20onerror=alert(1)%3E", "a%20b", "x" * 65, ""])
