@@ -13,6 +13,7 @@ from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting, announced_length
 from ingest.http.edge import Cors, Edge
 from ingest.http.fast_path import FastPath, is_post_one
+from ingest.http.read_limiter import ReadLimiter
 from ingest.openapi.pages import pages
 from ingest.resources.health import AliveResource, HealthResource
 from ingest.resources.location import Location
@@ -95,10 +96,12 @@ def create_app(settings: Settings) -> Ingest:
 
 def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     access, drivers = worker.access, "/api/v1/drivers"
-    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access))
+    # More routes at once are no faster: one thread formats them all. A search mostly waits.
+    route_reads, nearby_reads = ReadLimiter(2, 1), ReadLimiter(8, 4)
+    app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
     locations = Locations(worker.intake, access, bytes_max=settings.batch_body_bytes_max)
     app.add_route(f"{drivers}/locations", locations)
-    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access))
+    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
 
 
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:

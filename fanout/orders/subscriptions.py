@@ -252,6 +252,7 @@ class Subscriptions:
 
     async def _acknowledged(self, sent: asyncio.Future[None]) -> None:
         """Wait for Redis. Others may wait for the same: it is never cancelled."""
+        sent.add_done_callback(_drop)
         async with asyncio.timeout(self._reply_timeout_s):
             await asyncio.shield(sent)
 

@@ -11,19 +11,20 @@ from typing import Final
 from picows import WSListener
 
 from common.errors import InvalidUpdate
-from common.problem import NOT_FOUND, ORIGIN_NOT_ALLOWED, UPGRADE_REQUIRED, problem_of
+from common.problem import NOT_FOUND, UPGRADE_REQUIRED, problem_of
 from fanout.health import HealthPage
 from fanout.sockets.answers import PlainAnswer, Rejected
+from fanout.sockets.browser_rule import BrowserRule
 from fanout.sockets.head import Head
 from fanout.sockets.places import Places, place_of
 from fanout.sockets.policy import Policy, WatchRequest
 from fanout.sockets.request import (
+    LIVE_PATH,
     WEBSOCKET_VERSION,
     OrderTarget,
     PageTarget,
     chosen_subprotocol,
     client_address,
-    origin_allowed,
     read_key,
     read_target,
     split_target,
@@ -40,7 +41,7 @@ _UPGRADE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class NewSocket:
     """A handshake that becomes a socket: who listens on it, and what the 101 answers to."""
 
     listener: WSListener
@@ -54,23 +55,25 @@ class Handshake:
     def __init__(
         self,
         *,
-        origins: frozenset[str],
+        browsers: BrowserRule,
         policy: Policy,
         places: Places,
         sessions: SessionFactory,
         health: HealthPage,
     ) -> None:
-        self._origins = origins
+        self._browsers = browsers
         self._policy = policy
         self._places = places
         self._sessions = sessions
         self._health = health
 
-    def decide(self, head: Head, peer: str) -> PlainAnswer | Admission:
+    def decide(self, head: Head, peer: str) -> PlainAnswer | NewSocket:
         """Let the client of `head` in, or answer it. Raises `Rejected`."""
         try:
             path, query = split_target(head.target)
             target = read_target(path, query)
+            if target != PageTarget(LIVE_PATH):
+                self._browsers.require_local(head.headers)
             if target is None:
                 raise Rejected(NOT_FOUND, "there is nothing here")
             if isinstance(target, PageTarget):
@@ -86,7 +89,7 @@ class Handshake:
         place = place_of(principal, order_id, address)
         self._places.require_place(place, principal)
         session = self._sessions.create(target, place, principal)
-        return Admission(session, key, chosen_subprotocol(headers))
+        return NewSocket(session, key, chosen_subprotocol(headers))
 
     def _require_socket(self, head: Head) -> None:
         """Raise `Rejected` unless a socket can be opened here by whoever asks, token aside."""
@@ -97,5 +100,4 @@ class Handshake:
         if head.headers.get("sec-websocket-version") != WEBSOCKET_VERSION:
             detail = f"WebSocket version {WEBSOCKET_VERSION} is spoken here"
             raise Rejected(UPGRADE_REQUIRED, detail, headers=_UPGRADE)
-        if not origin_allowed(head.headers, self._origins):
-            raise Rejected(ORIGIN_NOT_ALLOWED, "this origin may not watch")
+        self._browsers.require_origin(head.headers)

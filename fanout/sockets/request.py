@@ -88,23 +88,6 @@ def _fault(field: str, detail: str) -> InvalidUpdate:
     return InvalidUpdate(f"{field}: {detail}", faults=(Fault(field, detail),))
 
 
-def origin_allowed(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
-    """Whether a browser's page may open this socket. Without an Origin it is no browser.
-
-    With no list, only pages of the same host; browsers would otherwise let any page that a
-    customer visits watch in the customer's name.
-    """
-    origin = headers.get("origin")
-    if origin is None:
-        return True
-    if origins:
-        return origin in origins
-    try:
-        return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    except ValueError:
-        return False
-
-
 def client_address(peer: str, headers: Mapping[str, str]) -> str:
     """Whose connection counts."""
     return address.client_address(peer, headers.get("x-real-ip", ""))

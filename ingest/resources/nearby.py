@@ -11,6 +11,7 @@ from common.redis.wire import Argument
 from common.shards import Shard
 from ingest.http.access import Access
 from ingest.http.query import NearbyQuery, read_nearby_query
+from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.live_positions import LivePositions, is_fresh
 from ingest.resources.nearest import LATITUDE_MAX, Hit, Merged, merge
 
@@ -24,18 +25,21 @@ HITS_MAX = 16_384
 class Nearby:
     """Drivers around a point."""
 
-    def __init__(self, live: LivePositions, access: Access) -> None:
+    def __init__(self, live: LivePositions, access: Access, reads: ReadLimiter) -> None:
         self._access = access
+        self._reads = reads
         self._live = live
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The nearest first; none that is older than LOCATION_TTL."""
-        self._access.require(self._access.principal(req), Action.FIND_DRIVERS)
+        principal = self._access.principal(req)
+        self._access.require(principal, Action.FIND_DRIVERS)
         query = read_nearby_query(req.params)
         drivers: list[bytes] = []
         # Nothing beyond the projection is indexed, so nothing can be found around a point there.
         if abs(query.latitude) <= LATITUDE_MAX:
-            drivers = await self._nearest(query)
+            async with self._reads.turn(principal.subject):
+                drivers = await self._nearest(query)
         resp.data = b'{"count":%d,"drivers":[%b]}' % (len(drivers), b",".join(drivers))
 
     on_head = on_get

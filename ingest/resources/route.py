@@ -11,6 +11,7 @@ from common.access.policy import Action
 from common.event import require_id
 from ingest.http.access import Access
 from ingest.http.query import RouteQuery, encode_cursor, read_route_query
+from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.route_format import FORMATS
 from ingest.resources.route_page import Page
@@ -23,19 +24,25 @@ FORMAT_ROWS = 200
 class Route:
     """A driver's history, page by page."""
 
-    def __init__(self, history: History, access: Access) -> None:
+    def __init__(self, history: History, access: Access, reads: ReadLimiter) -> None:
         self._access = access
         self._history = history
+        self._reads = reads
+        # One piece a turn of the loop, however many routes are asked for at once: a fix needs
+        # several turns, and each would wait for a piece of every one of them.
+        self._formatting = asyncio.Lock()
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """One page, oldest first; a Link header leads to the next in every format."""
         access = self._access
-        access.require(access.principal(req), Action.READ_DRIVER, driver_id=driver_id)
+        principal = access.principal(req)
+        access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
         require_id("driver_id", driver_id)
         query = read_route_query(req.params, datetime.now(UTC))
-        resp.content_type, resp.data, cursor = await self.read(driver_id, query)
+        async with self._reads.turn(principal.subject):
+            resp.content_type, resp.data, cursor = await self.read(driver_id, query)
         if cursor is not None:
             # The times are spelled out: defaults would move on between two pages.
             following = {
@@ -58,8 +65,9 @@ class Route:
         async for rows in self._history.route(driver_id, query):
             shown = rows[: query.limit - count]
             for first in range(0, len(shown), FORMAT_ROWS):
-                writer.add(shown[first : first + FORMAT_ROWS])
-                await asyncio.sleep(0)
+                async with self._formatting:
+                    writer.add(shown[first : first + FORMAT_ROWS])
+                    await asyncio.sleep(0)
             count += len(shown)
             if shown:
                 last = shown[-1]["recorded_at"]

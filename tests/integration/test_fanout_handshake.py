@@ -2,14 +2,17 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
 
 from common.access.policy import Principal
 from common.problem import (
+    CROSS_SITE,
     HEAD_LATE,
     HEADERS_TOO_LARGE,
+    HOST_NOT_ALLOWED,
     INVALID_VALUE,
     MALFORMED,
     METHOD_NOT_ALLOWED,
@@ -24,6 +27,7 @@ from common.problem import (
 )
 from fanout.sockets.answers import Rejected
 from fanout.sockets.policy import WatchRequest
+from tests.access import SECRET, bearer, token
 from tests.fanout_server import QUICK, fanout, in_loop, publishing, until
 from tests.servers import RedisServer
 from tests.ws import ORDER_PATH, Refused, connect, get, request
@@ -54,8 +58,12 @@ HANDSHAKES: list[tuple[str, dict[str, str], Problem]] = [
     (f"{FLEET}/?bbox=0,0,1,1&n=0", {}, INVALID_VALUE),
     ("/elsewhere", {}, NOT_FOUND),
     (f"/{MARK}", {}, NOT_FOUND),
-    (ORDER, {"Origin": "https://evil.example"}, ORIGIN_NOT_ALLOWED),
-    (ORDER, {"Origin": "null"}, ORIGIN_NOT_ALLOWED),
+    # Regression: any page, and by DNS rebinding any host, could read a developer's positions.
+    (ORDER, {"Host": "evil.example"}, HOST_NOT_ALLOWED),
+    ("/health/ready", {"Host": "evil.example"}, HOST_NOT_ALLOWED),
+    (ORDER, {"Origin": "https://evil.example"}, CROSS_SITE),
+    (ORDER, {"Origin": "null"}, CROSS_SITE),
+    (ORDER, {"Sec-Fetch-Site": "cross-site"}, CROSS_SITE),
     (ORDER, {"Connection": "close"}, UPGRADE_REQUIRED),
     (ORDER, {"Upgrade": "h2c"}, UPGRADE_REQUIRED),
     # Regression: the version came back in a page of text.
@@ -84,6 +92,25 @@ def test_refused_handshakes_are_problems(redis_server: RedisServer) -> None:
                     assert answer.headers["sec-websocket-version"] == "13"
                     assert answer.headers["upgrade"] == "websocket"
             assert server.counts.refused.total() == len(HANDSHAKES)
+
+    in_loop(main())
+
+
+def test_pages_of_other_origins_may_not_watch(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        closed: dict[str, Any] = {"auth": "on", "auth_secret": SECRET}
+        origins = "https://shop.example,capacitor://localhost"
+        async with fanout(redis_server.url, **closed, ws_origins=origins) as server:
+            port = server.settings.fanout_port
+            good = {**bearer(token("tracker", "o1")), "Host": "track.example"}
+            for origin in ("https://evil.example", "https://track.example", "null", ""):
+                with pytest.raises(Refused) as refused:
+                    await connect(port, ORDER, headers={**good, "Origin": origin})
+                answer = refused.value
+                check(answer.status, answer.headers, answer.body, ORIGIN_NOT_ALLOWED)
+            for origin in origins.split(","):
+                (await connect(port, ORDER, headers={**good, "Origin": origin})).abort()
+            await until(lambda: not server.sessions.open)
 
     in_loop(main())
 

@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from common.access.origin import parse_origins
 from common.errors import InvalidUpdate
+from common.problem import ORIGIN_NOT_ALLOWED
+from fanout.sockets.answers import Rejected
+from fanout.sockets.browser_rule import BrowserRule
 from fanout.sockets.drain import WAVE_LEAST, plan_waves
 from fanout.sockets.request import (
     OrderTarget,
     PageTarget,
     client_address,
-    origin_allowed,
     read_key,
     read_target,
     split_target,
@@ -67,11 +69,19 @@ def test_any_target_is_read_or_refused(text: str) -> None:
         ("https://a.example", "https://a.example, https://b.example/", True),
         ("https://b.example", "https://a.example, https://b.example/", True),
         ("http://h:1", "https://a.example", False),
+        ("capacitor://localhost", "capacitor://localhost", True),
     ],
 )
 def test_origins(origin: str | None, listed: str, *, allowed: bool) -> None:
     headers = {"host": "h:1"} | ({} if origin is None else {"origin": origin})
-    assert origin_allowed(headers, frozenset(parse_origins("WS_ORIGINS", listed))) is allowed
+    rule = BrowserRule(parse_origins("WS_ORIGINS", listed), None)
+    rule.require_local({"host": "anything"})
+    if allowed:
+        rule.require_origin(headers)
+        return
+    with pytest.raises(Rejected) as rejected:
+        rule.require_origin(headers)
+    assert rejected.value.problem is ORIGIN_NOT_ALLOWED
 
 
 def test_only_a_local_proxy_speaks_for_another_address() -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from ingest.http.query import ROUTE_FORMATS, ROUTE_POINTS_MAX, RouteQuery, encode_cursor
+from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import FETCH_ROWS, History
 from ingest.resources.route import FORMAT_ROWS, Route
 from ingest.resources.route_page import COLUMNS
@@ -49,7 +50,9 @@ def test_the_loop_goes_on_while_a_long_route_is_formatted(form: str) -> None:
             loop.call_soon(turn)
 
         turn()
-        route = Route(cast("History", _Rows(ROUTE_POINTS_MAX + 1)), cast("Any", None))
+        route = Route(
+            cast("History", _Rows(ROUTE_POINTS_MAX + 1)), cast("Any", None), ReadLimiter(1, 1)
+        )
         query = RouteQuery(START, START + timedelta(days=1), ROUTE_POINTS_MAX, None, form)
         _, body, cursor = await route.read("d", query)
         assert turns >= ROUTE_POINTS_MAX // FORMAT_ROWS
