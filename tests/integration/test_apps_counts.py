@@ -12,16 +12,10 @@ from deploy.status import read_apps
 from tests.access import AUTH, token
 from tests.entries import take_events
 from tests.ingest_server import ingest
-from tests.odd import background_geolocation, osmand, overland, owntracks
+from tests.odd.tables import TABLES
 from tests.servers import RedisServer
 from tests.wait import wait_until
 
-TABLES = {
-    "owntracks": owntracks.ROWS,
-    "osmand": osmand.ROWS,
-    "overland": overland.ROWS,
-    "background-geolocation": background_geolocation.ROWS,
-}
 TIMES = {"no_time", "too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
 ENCRYPTED = {"_type": "encrypted", "data": "x"}
 
