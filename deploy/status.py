@@ -5,7 +5,6 @@ Processes come from what the supervisors write under the home, shards from Redis
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,32 +14,39 @@ from rich.table import Table
 
 from common.errors import FleetlineError
 from common.keys import APP_COUNTS, META
+from common.processes import process
+from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from common.settings import Settings
 from common.shards import Shard, Shards
 from consumers.stream.counts import NAMES
 from deploy.home import Home
 from deploy.tools.stack_redis import stack_redis
-from ingest.apps.counts import AppTotals, by_app
+from ingest.apps.app_counts import AppTotals, by_app
 
-SUPERVISORS = ("up", "consumers")
+SUPERVISORS = ("up", "consumers", "fanout")
 TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard, and what its consumer counted, by the names in `counts.NAMES`."""
+    """What waits in a shard; None where Redis cannot say. `counts`: what consumers count."""
 
     shard: int
-    backlog: int
-    pending: int
-    dead_letters: int
-    counts: Mapping[str, int]
+    backlog: int | None
+    pending: int | None
+    dead_letters: int | None
+    counts: dict[str, int]
 
-    def shown(self) -> dict[str, int]:
-        """All of it by name, for a table and for JSON."""
-        waiting = {"backlog": self.backlog, "pending": self.pending}
-        return {"shard": self.shard, **waiting, "dead_letters": self.dead_letters, **self.counts}
+    def shown(self) -> dict[str, int | None]:
+        """All of it by name, in the order of the columns."""
+        return {
+            "shard": self.shard,
+            "backlog": self.backlog,
+            "pending": self.pending,
+            "dead_letters": self.dead_letters,
+            **self.counts,
+        }
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
@@ -72,14 +78,30 @@ def run(settings: Settings, *, as_json: bool) -> int:
 
 
 def read_processes(home: Home) -> list[dict[str, Any]]:
-    """All children of the supervisors that live."""
+    """All children of the supervisors that live, and the workers of ingest."""
     found: list[dict[str, Any]] = []
     for name in SUPERVISORS:
         state = read_state(state_file(home.path, name))
         children = state.get("children") if state is not None else None
         if isinstance(children, list):
             found += children
-    return found
+    ingest = next((child["pid"] for child in found if child["role"] == "ingest"), None)
+    return found + (_ingest_workers(ingest) if ingest is not None else [])
+
+
+def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
+    """Granian keeps them and says nothing of them; how often it did is not known."""
+    return [
+        {
+            "role": f"ingest-{number}",
+            "pid": pid,
+            "state": State.RUNNING.value,
+            "restarts": None,
+            "since": process.started_at(pid),
+        }
+        for number, pid in enumerate(sorted(process.children_of(ingest)))
+        if process.is_alive(pid)
+    ]
 
 
 def read_shards(client: Any, settings: Settings) -> list[ShardState]:
@@ -119,7 +141,8 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
     for column in ("role", "pid", "state", "restarts", "for"):
         table.add_column(column, justify="left" if column in {"role", "state"} else "right")
     for child in processes:
-        row = (child["role"], child["pid"] or "", child["state"], child["restarts"])
+        restarts = "" if child["restarts"] is None else child["restarts"]
+        row = (child["role"], child["pid"] or "", child["state"], restarts)
         table.add_row(*map(str, row), _age(time.time() - child["since"]))
     return table
 
