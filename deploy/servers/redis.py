@@ -34,7 +34,8 @@ def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     # through its group, and cannot change it.
     config = home.folder("data") / "redis.conf"
     readable = SystemUser("", os.geteuid(), account.gid) if account is not None else None
-    folders.write_file(config, _config(port, data, password).encode(), 0o640, readable)
+    mode = 0o600 if account is None else 0o640
+    folders.write_file(config, _config(port, data, password).encode(), mode, readable)
     return ChildSpec(
         name="redis",
         argv=(str(binary), str(config)),
