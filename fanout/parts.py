@@ -71,6 +71,7 @@ class Fanout:
             self.counts,
             reply_timeout_s=reply_timeout_s,
             linger_s=tuning.linger_s,
+            unread_max_s=tuning.unread_max_s,
         )
         self.probe = Probe(
             self.wire,
