@@ -121,9 +121,13 @@ class Home:
         folders.write_file(self.folder("run") / "stack.json", json.dumps(facts).encode())
 
     def noted(self) -> dict[str, str]:
-        """What the last start left by `note`."""
+        """What the last start left by `note`. Raises `ConfigError`: it is another user's."""
         try:
             facts: dict[str, str] = json.loads((self.path / "run" / "stack.json").read_text())
+        except PermissionError as e:
+            raise ConfigError(
+                f"FLEETLINE_HOME: {self.path} is another user's; ask as the one who ran `up`"
+            ) from e
         except (OSError, ValueError):
             return {}
         return facts

@@ -4,16 +4,12 @@ Each process subscribes only to what its own sessions watch, so they share nothi
 """
 
 import sys
-from typing import Final
 
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import Supervisor
 from common.settings import Settings
-
-# Makes `python -m fanout` serve instead of starting workers of its own.
-WORKER_FLAG: Final = "--worker"
 
 
 def supervise(settings: Settings) -> int:
@@ -35,7 +31,7 @@ def supervise(settings: Settings) -> int:
             *(
                 ChildSpec(
                     name=f"fanout-{number}",
-                    argv=(sys.executable, "-m", "fanout", WORKER_FLAG),
+                    argv=(sys.executable, "-m", "fanout"),
                     env=env,
                     heartbeat_timeout_s=settings.heartbeat_timeout_s,
                     stop_timeout_s=settings.drain_timeout_s,

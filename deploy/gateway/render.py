@@ -10,7 +10,7 @@ from deploy.gateway.problems import error_pages
 TEMPLATE: Final = Path(__file__).with_name("nginx.conf.template")
 # Room for what a multipart or an odd client adds; ingest says 413 itself at its own limit.
 BODY_SLACK_BYTES: Final = 65_536
-# Where bodies of many fixes may come, beside the API's own; a test compares it with the apps.
+# Where phones' queues may come, beside the API's own path; a test compares it with the apps.
 APP_PATHS: Final = ("owntracks", "osmand", "overland", "background-geolocation")
 # nginx waits for the next piece of a body this much longer than ingest for the whole: ingest says
 # 408, nginx only hangs up.

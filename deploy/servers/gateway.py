@@ -26,7 +26,7 @@ from deploy.gateway.pages import Pages, find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, render
 from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
 from deploy.wiring import gateway_host, local_gateway_host, local_host
@@ -41,6 +41,8 @@ SPARE_FILES = 64
 WRITTEN = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi", "run")
 # Under root, for a home or packages that nobody else may come to.
 OPEN_FOLDER = Path("/run/fleetline")
+# File in each folder there that names its home.
+HOME_NOTE = "home"
 
 
 def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
@@ -81,7 +83,7 @@ def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
     )
 
 
-def _fill(data: Path, account: Account | None, pages: Pages, settings: Settings) -> None:
+def _fill(data: Path, account: SystemUser | None, pages: Pages, settings: Settings) -> None:
     """Its configuration and pages, which are ours, and the folders it writes in, which are its."""
     readable = 0o755 if account is not None else 0o700
     folders.make_folder(data, readable)
@@ -97,7 +99,7 @@ def _fill(data: Path, account: Account | None, pages: Pages, settings: Settings)
         _copy_certificate(data / "tls", account, settings)
 
 
-def _copy_certificate(folder: Path, account: Account | None, settings: Settings) -> None:
+def _copy_certificate(folder: Path, account: SystemUser | None, settings: Settings) -> None:
     """Certificate and key where the front door's user may read them, and nobody else."""
     folders.make_folder(folder, 0o700)
     for setting, name in (("tls_cert", "cert.pem"), ("tls_key", "key.pem")):
@@ -115,13 +117,25 @@ def _open_folder(home: Home) -> Path:
     data = _open_path(home)
     try:
         folders.make_folder(OPEN_FOLDER, 0o755)
+        _forget_gone_homes()
         folders.remove_folder(data)
-        return folders.make_folder(data, 0o755)
+        folders.make_folder(data, 0o755)
+        folders.write_file(data / HOME_NOTE, os.fsencode(home.path))
+        return data
     except OSError as e:
         raise ConfigError(
             f"the front door's account cannot come to {home.path}, and {OPEN_FOLDER} cannot be "
             "written; let others pass there, or run with --no-gateway"
         ) from e
+
+
+def _forget_gone_homes() -> None:
+    """Remove what nobody will ask for again: a stack was killed, and then its home removed."""
+    for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"):
+        # Another stack may be doing the same.
+        with contextlib.suppress(OSError):
+            if not Path(os.fsdecode(note.read_bytes())).exists():
+                folders.remove_folder(note.parent)
 
 
 def _open_path(home: Home) -> Path:

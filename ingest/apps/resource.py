@@ -5,7 +5,9 @@ counted and logged. Whatever may go well later (no room, no Redis, too fast) is 
 app keeps what it has: OwnTracks on iOS drops a message on any 4xx, 429 too.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,18 +15,18 @@ import falcon
 import falcon.asgi
 
 from common.access.policy import Action, Principal, allowed
-from common.errors import Overloaded, Refused
-from common.event import LocationUpdate, TimeLimits
+from common.errors import InvalidUpdate, Overloaded, Refused
+from common.event import TimeLimits
 from ingest.apps import owntracks
-from ingest.apps.app import APPS, App
+from ingest.apps.app_counts import AppCounts
 from ingest.apps.clock import leave_to_server, time_reason
-from ingest.apps.counts import AppCounts
+from ingest.apps.phone_apps import APPS, PhoneApp
 from ingest.apps.reason import Reason
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload, split
 from ingest.http.access import Access
 from ingest.http.body import read_any
-from ingest.intake.intake import Intake
+from ingest.intake.intake import BYTES_A_FIX, Intake
 from ingest.intake.pieces import in_pieces
 
 # How many fixes of this request can never be stored, and how many were stored without the order
@@ -49,7 +51,7 @@ class AppResource:
     """One app's path."""
 
     def __init__(
-        self, app: App, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
+        self, app: PhoneApp, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
     ) -> None:
         self._app = app
         self._intake = intake
@@ -75,6 +77,9 @@ class AppResource:
         else:
             principal = self._access.basic(req)
         self._access.require_role(principal, Action.SEND_FIX)
+        if principal.driver_id is not None:
+            with _try_later():
+                self._intake.require_pace(principal.driver_id)
         return principal
 
     async def _take(
@@ -91,12 +96,17 @@ class AppResource:
             user=req.get_header("x-limit-u") or owntracks.basic_user(req.auth),
             token_driver_id=principal.driver_id,
         )
-        found = Translation()
-        await in_pieces(self._translate(upload, found))
-        self._require(principal, found)
-        sender = principal.driver_id
-        self._intake.charge(sender, found.refused)
+        found, sender = Translation(), principal.driver_id
+        try:
+            await in_pieces(self._translate(upload, found))
+            self._require(principal, found)
+        except (InvalidUpdate, Refused):
+            self._intake.charge(sender, 1 + len(body) // BYTES_A_FIX)
+            raise
+        # Those that are stored are charged as they are added; a body costs what its bytes do.
+        unpaid = max(found.unstored, len(body) // BYTES_A_FIX - len(found.fixes))
         await self._store(found, sender)
+        self._intake.charge(sender, unpaid)
         resp.content_type = self._app.media_type
         resp.data = self._app.answer
         self._tell(resp, found, sender)
@@ -110,42 +120,38 @@ class AppResource:
         found.require_known_shape(self._app.expected)
 
     def _require(self, principal: Principal, found: Translation) -> None:
-        """Raise `Refused` (403) unless `principal` may send every one of the fixes."""
-        if self._access.on and not allowed(principal, Action.SEND_FIX):
-            named: set[str | None] = {driver_id for driver_id, _ in found.fixes}
-            for driver_id in named or {principal.driver_id}:
+        """Raise `Refused` (403) unless `principal` may send for every driver that is named.
+
+        One that it may not refuses the whole request, even beside a fix that is none.
+        """
+        if not allowed(principal, Action.SEND_FIX):
+            for driver_id in found.drivers:
                 self._access.require(principal, Action.SEND_FIX, driver_id=driver_id)
 
     async def _store(self, found: Translation, sender: str | None) -> None:
         """Put fixes into their streams; counts in `found` those whose time is out of range.
 
         Raises `Overloaded`: some may be stored then, and sending all of them again does no harm.
-        Too fast for a driver's limit is such a case: an app can only repeat the whole request.
         """
-        now = datetime.now(UTC)
+        now, limits = datetime.now(UTC), self._rules.limits
         if self._rules.server_time:
-            for _, update in found.fixes:
-                if leave_to_server(update, now, self._rules.limits):
-                    found.counts[Reason.SERVER_TIME] += 1
+            moved = sum(leave_to_server(update, now, limits) for _, update in found.fixes)
+            found.counts += Counter({Reason.SERVER_TIME: moved})
         indexed = [(index, *fix) for index, fix in enumerate(found.fixes)]
         verdicts = await self._intake.validate(indexed, sender)
         for rejection in verdicts.rejected:
-            update: LocationUpdate = found.fixes[rejection.index][1]
-            reason = time_reason(update.recorded_at, now, self._rules.limits)
-            found.counts[reason] += 1
+            stamp = found.fixes[rejection.index][1].recorded_at
+            found.counts[time_reason(stamp, now, limits)] += 1
         size = self._intake.fixes_max
-        try:
+        with _try_later():
             for begin in range(0, len(verdicts.fixes), size):
                 await self._intake.add(verdicts.fixes[begin : begin + size], whole=True)
-        except Refused as e:
-            raise Overloaded(e.detail, retry_after_s=e.retry_after_s) from e
 
     def _tell(self, resp: falcon.asgi.Response, found: Translation, sender: str | None) -> None:
         """Count what was not stored as it was sent, and say it in headers."""
         if not found.counts:
             return
-        driver_id = sender or (found.fixes[0][0] if found.fixes else None)
-        self._counts.add(self._app.name, found.counts, driver_id)
+        self._counts.add(self._app.name, found.counts, sender or min(found.drivers, default=None))
         if found.refused:
             resp.set_header(REFUSED_HEADER, str(found.refused))
         if without := found.counts[Reason.WITHOUT_ORDER]:
@@ -160,6 +166,15 @@ class QueryResource(AppResource):
     ) -> None:
         """Take the fix in the query."""
         await self._take(req, resp, self._sender(req, token), b"")
+
+
+@contextmanager
+def _try_later() -> Iterator[None]:
+    """Make too fast for a driver's limit (`Refused`) an `Overloaded`: apps keep what they have."""
+    try:
+        yield
+    except Refused as e:
+        raise Overloaded(e.detail, retry_after_s=e.retry_after_s) from e
 
 
 def resources(

@@ -23,7 +23,7 @@ MetresPerSecond = Annotated[float, Meta(description="m/s; -1 is unknown")]
 Epoch = Annotated[int, Meta(description="epoch seconds")]
 
 
-class Accepted(msgspec.Struct):
+class FixAccepted(msgspec.Struct):
     """The stream has the fix."""
 
     status: Literal["accepted"]
@@ -55,7 +55,7 @@ class FieldFault(msgspec.Struct, omit_defaults=True):
     index: Maybe[int] = msgspec.UNSET
 
 
-class Problem(msgspec.Struct):
+class ProblemDetails(msgspec.Struct):
     """A failure, as RFC 9457 says."""
 
     type: str
@@ -129,7 +129,7 @@ class OrderEnded(msgspec.Struct):
     order_id: str
 
 
-class TrackingToken(msgspec.Struct):
+class OrderLink(msgspec.Struct):
     """A link that shows one order until it expires or the order is complete."""
 
     token: str

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from common.access.policy import Action
 from common.event import Id
+from ingest.openapi.dated import Dated
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes import (
     OverlandBody,
@@ -17,8 +18,9 @@ from ingest.openapi.shapes import (
     TraccarBody,
     UpdateFrame,
 )
-from ingest.openapi.table import ARRIVED, AT, EPOCH_S, EVENT, ORDER
+from ingest.openapi.table import ARRIVED, AT, EVENT, ORDER
 
+EPOCH_S, EPOCH_TEXT = Dated("{epoch_s}", int), Dated("{epoch_s}")
 FORM = "application/x-www-form-urlencoded"
 REFUSED = "how many of the fixes can never be stored; absent when none"
 WITHOUT_ORDER = "how many fixes named an order that is no id, and were stored without; or absent"
@@ -84,7 +86,7 @@ OSMAND_FIELDS = (
     Param("lat", str, "Degrees.", "40.7128"),
     Param("lon", str, "Degrees.", "-74.006"),
     Param("location", str, "`lat,lon`, instead of the two.", "40.7128,-74.006"),
-    Param("timestamp", str, "Epoch s or ms, or ISO 8601; default now.", str(EPOCH_S)),
+    Param("timestamp", str, "Epoch s or ms, or ISO 8601; default now.", EPOCH_TEXT),
     Param("speed", str, "Knots.", "24.5"),
     Param("bearing", str, "Degrees from north; also `heading`.", "158.4"),
     Param("altitude", str, "Metres.", "103"),
@@ -106,7 +108,7 @@ OSMAND_POST = Operation(
     OSMAND_TEXT, OSMAND_ANSWERS, ERRORS, NAMED,
     body={
         FORM: Media(dict[str, str], {
-            "id": "driver-7", "lat": "40.7128", "lon": "-74.006", "timestamp": str(EPOCH_S),
+            "id": "driver-7", "lat": "40.7128", "lon": "-74.006", "timestamp": EPOCH_TEXT,
             "speed": "24.50", "bearing": "158.40", "batt": "88",
         }),
         JSON: Media(TraccarBody, {"location": LOCATION, "device_id": "driver-7"}),

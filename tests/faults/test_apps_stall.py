@@ -4,9 +4,13 @@ A tracking link could once hold up all drivers: a body was read, decoded and jud
 asked whether its sender may send fixes at all.
 """
 
+import asyncio
 import http.client
+import itertools
 import multiprocessing
+import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,8 +21,8 @@ import pytest
 
 from tests.access import AUTH, bearer, token
 from tests.ingest_server import IngestServer, ingest
-from tests.servers import RedisServer
-from tests.wait import wait_until
+from tests.servers import valkey
+from tests.wait import pace, wait_until
 
 # About 1 MiB of items that are cheap to write and dear to judge, for each app.
 LONG_BODIES = {
@@ -27,17 +31,20 @@ LONG_BODIES = {
     "/owntracks": b'{"_type":"location","x":[' + b"{}," * 340_000 + b"{}]}",
     "/osmand": b"id=" + b"%41" * 340_000,
 }
-ROUND_S = 2.0
+ROUND_S = 3.0
 ATTACKERS = 3
+# Bodies a second from each of them, far more than once was enough. They are only to keep the
+# server busy: what they burn themselves is taken from nobody.
+ATTACKS_PER_S = 10
 # CPU of a worker for a request that is refused for its sender's role; measured: under 1 ms.
 ROLE_REFUSAL_S = 0.01
 # CPU for a body of 1 MiB with more items than are taken: reading and decoding it, no more.
 ITEMS_REFUSAL_S = 0.15
 
 
-@pytest.fixture
-def server(redis_server: RedisServer) -> Iterator[IngestServer]:
-    with ingest(REDIS_URL=redis_server.url, RATE_FIXES_PER_S="0", **AUTH) as found:
+@pytest.fixture(scope="module")
+def server() -> Iterator[IngestServer]:
+    with valkey() as broker, ingest(REDIS_URL=broker.url, RATE_FIXES_PER_S="0", **AUTH) as found:
         wait_until(lambda: httpx.get(f"{found.url}/health").status_code == 200)
         yield found
 
@@ -49,7 +56,7 @@ def header(role: str, subject: str) -> dict[str, str]:
 def cpu_s(server: IngestServer) -> float:
     """CPU that the workers have used."""
     times = [child.cpu_times() for child in server.process.children()]
-    return sum(t.user + t.system for t in times)
+    return float(sum(t.user + t.system for t in times))
 
 
 def post(url: str, path: str, body: bytes, headers: dict[str, str]) -> int:
@@ -88,9 +95,10 @@ def test_a_drivers_endless_body_is_not_judged(server: IngestServer, path: str) -
 
 def attack(url: str, headers: dict[str, str]) -> None:
     """Send the long bodies, one after the other, until this process is ended."""
-    while True:
-        for path, body in LONG_BODIES.items():
-            post(url, path, body, headers)
+    os.nice(19)
+    for path, body in itertools.cycle(LONG_BODIES.items()):
+        post(url, path, body, headers)
+        asyncio.run(pace(1 / ATTACKS_PER_S))
 
 
 @contextmanager
@@ -107,30 +115,30 @@ def attacked(url: str, headers: dict[str, str]) -> Iterator[None]:
             attacker.join()
 
 
-def honest_p99_s(url: str, headers: dict[str, str]) -> float:
-    """The 99th percentile of a driver's POSTs, one after the other; all of them are taken."""
+def honest_statuses(url: str, headers: dict[str, str]) -> Counter[int]:
+    """What a driver is answered that sends one fix after the other for `ROUND_S`."""
     fix: dict[str, Any] = {"latitude": 1, "longitude": 2}
-    waits = []
+    statuses: Counter[int] = Counter()
     with httpx.Client(base_url=url, headers=headers) as api:
         end_at = time.monotonic() + ROUND_S
         while time.monotonic() < end_at:
-            began = time.perf_counter()
-            answer = api.post("/api/v1/drivers/honest/location", json=fix)
-            waits.append(time.perf_counter() - began)
-            assert answer.status_code == 202
-    return sorted(waits)[len(waits) * 99 // 100]
+            statuses[api.post("/api/v1/drivers/honest/location", json=fix).status_code] += 1
+    return statuses
 
 
 def test_a_tracking_link_holds_up_no_driver(server: IngestServer) -> None:
-    """Rounds with and without the attack take turns: the machine's own noise meets both."""
+    """Three connections once took others' POST from 4 ms to 1,900, half of them answered 503.
+
+    Time on a busy machine says little, so it is the worker's CPU that is compared: what the
+    attack takes of it is what a driver may have to wait for.
+    """
     driver = header("driver", "honest")
-    honest_p99_s(server.url, driver)
-    ratios = []
-    for _ in range(3):
-        alone_s = honest_p99_s(server.url, driver)
-        with attacked(server.url, header("tracker", "order-1")):
-            beside_s = honest_p99_s(server.url, driver)
-        ratios.append(beside_s / alone_s)
-        if ratios[-1] <= 2:
-            return
-    pytest.fail(f"p99 beside the attack / alone: {ratios}")
+    before = cpu_s(server)
+    alone = honest_statuses(server.url, driver)
+    fix_s = (cpu_s(server) - before) / alone.total()
+    with attacked(server.url, header("tracker", "order-1")):
+        before = cpu_s(server)
+        beside = honest_statuses(server.url, driver)
+        taken_s = cpu_s(server) - before - beside.total() * fix_s
+    assert set(alone) == set(beside) == {202}
+    assert taken_s < ROUND_S / 10

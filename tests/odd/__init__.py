@@ -26,6 +26,8 @@ BAD_VALUES = {
     "cut emoji, bytes": b'"\xf0\x9f"', "half a surrogate pair": b'"\xed\xa0\xbd"',
     "control character": b'"\x01"', "400 digits": b"1" * 400,
 }  # fmt: skip
+# Values that no number can be made of.
+NO_NUMBERS: tuple[Any, ...] = (None, "", "x", True, [1], {"a": 1})
 
 
 @dataclass(frozen=True)

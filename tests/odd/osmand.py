@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.odd import AT, BAD_VALUES, FORM, KEPT, NOW, Odd, iso, raw, weeks_ago
+from tests.odd import AT, BAD_VALUES, DELETED, FORM, KEPT, NOW, Odd, iso, raw, weeks_ago
 
 HERE = {"latitude": -37.69, "longitude": 145.06, "driver_id": "82879256"}
 GOOD = {"speed": 18.52, "heading": 158.44, "accuracy": 4.32, "altitude": 103, "battery": 88, **HERE}
@@ -18,10 +18,11 @@ def fields(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def query(name: str, stored: Any = (), counts: Any = (), phone: str = "", **changed: Any) -> Odd:
+def query(
+    name: str, stored: Any = (), counts: Any = (), phone: str = DELETED, **changed: Any
+) -> Odd:
     """A row whose fix stands in the query of its address."""
-    kept = {"phone": phone} if phone else {}
-    return Odd(name, b"", stored, dict(counts), query=urlencode(fields(**changed)), **kept)
+    return Odd(name, b"", stored, dict(counts), phone, query=urlencode(fields(**changed)))
 
 
 def form(name: str, stored: Any = (), counts: Any = (), **changed: Any) -> Odd:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.odd import AT, BAD_VALUES, KEPT, NOW, Odd, iso, raw, weeks_ago
+from tests.odd import AT, BAD_VALUES, KEPT, NO_NUMBERS, NOW, Odd, iso, raw, weeks_ago
 
 HERE = {"latitude": 52.53, "longitude": 13.42, "driver_id": "van"}
 GOOD = {"speed": 36.0, "heading": 90, "accuracy": 8, "altitude": 40, "battery": 80, **HERE}
@@ -102,12 +102,11 @@ SHAPES = [
 ]  # fmt: skip
 FIELDS = [
     *(Odd(f"{name} {value!r}", batch(feature(**{name: value}), at(1)),
-          [HERE | {ours: expected}, GOOD])
+          [HERE | {ours: None}, GOOD])
       for name, ours in (("speed", "speed"), ("course", "heading"),
                          ("horizontal_accuracy", "accuracy"), ("altitude", "altitude"),
                          ("battery_level", "battery"))
-      for value, expected in ((None, None), ("", None), ("fast", None), (True, None), ([1], None),
-                              ({"a": 1}, None), (1e300, None), ("1e999", None))),
+      for value in (1e300, "1e999", *NO_NUMBERS)),
     Odd("speed -1", batch(feature(speed=-1, course=-1, battery_level=-1)),
         [{"speed": None, "heading": None, "battery": None}]),
     Odd("decimal commas", batch(feature(speed="3,5", altitude="1,5")),

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from common.access.policy import Role
-from deploy.gateway.render import APP_PATHS
+from ingest.apps.phone_apps import APPS
 from tests.access import bearer, token
 from tests.raw_http import exchange, read_reply, request
 from tests.stack import Stack
@@ -69,7 +69,7 @@ def test_half_bodies_cost_little_and_end(closed_stack: Stack, path: str, known: 
     assert grown < NGINX_GROWTH_BYTES_MAX
 
 
-@pytest.mark.parametrize("path", [LOCATIONS, *(f"/{path}" for path in APP_PATHS)])
+@pytest.mark.parametrize("path", [LOCATIONS, *(app.path for app in APPS if not app.bytes_max)])
 def test_large_bodies_pass_where_queues_come(closed_stack: Stack, path: str) -> None:
     raw = request("POST", path, sender_headers(), BATCH[:-1] + b" " * 200_000 + b"]")
     assert exchange(closed_stack.port, raw).status != 413

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import redis
 
 from common.processes.process import set_parent_death_signal
 from deploy.servers import packages
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.privileges import descent
 from tests.servers import RedisServer
 from tests.stack import Stack, new_home
@@ -58,7 +59,7 @@ class OldDatabase:
         )  # fmt: skip
 
 
-def give(account: Account | None, path: Path) -> None:
+def give(account: SystemUser | None, path: Path) -> None:
     if account is not None:
         os.chown(path, account.uid, account.gid)
 
@@ -69,10 +70,10 @@ def old_home() -> Iterator[Path]:
         for folder in ("run", "log", "data/gateway/proxy", "data/redis"):
             (home / folder).mkdir(parents=True)
         OldDatabase(home / "data" / "postgres")
-        redis = RedisServer(home / "data" / "redis")
-        redis.start()
-        redis.command("SET", "kept", "42")
-        redis.stop()
+        server = RedisServer(home / "data" / "redis")
+        server.start()
+        server.command("SET", "kept", "42")
+        server.stop()
         for file in ("run/lock", "log/gateway.log", "run/stack.json", "log/consumer-0.log"):
             (home / file).touch(0o644)
             (home / file).chmod(0o644)
@@ -84,6 +85,8 @@ def old_home() -> Iterator[Path]:
 def test_it_is_closed_and_nothing_is_lost(old_home: Path) -> None:
     with Stack(old_home) as stack:
         assert value(stack.database_url, "SELECT n FROM kept") == 42
+        with redis.Redis.from_url(stack.redis_url) as client:
+            assert client.get("kept") == b"42"
         goes_all_the_way(stack)
         with pytest.raises(asyncpg.PostgresError):
             value(with_user(stack.database_url, "postgres", "known"), "SELECT 1")

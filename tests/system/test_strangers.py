@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 from deploy.home import Home
-from deploy.servers.accounts import NUMBERS, Account, account_of
+from deploy.servers.accounts import NUMBERS, SystemUser, account_of
+from deploy.servers.gateway import HOME_NOTE, OPEN_FOLDER
 from deploy.servers.privileges import Descent
 from deploy.wiring import OFFSETS
 from tests.postgres import PostgresServer
@@ -101,6 +102,8 @@ def require_closed(stack: Stack) -> None:
     lines = "\n".join(" ".join(process.cmdline()) for process in stack.family())
     assert not any(secret in lines for secret in secrets)
     assert not any(secret in stack.said() + stack.logs() for secret in secrets)
+    # Nor is a token in what was written to a file.
+    assert "eyJ" not in stack.said()
 
 
 def secret_files(home: Home) -> list[str]:
@@ -141,6 +144,9 @@ def test_as_root_in_a_closed_place(tmp_path: Path) -> None:
         assert writing_capabilities(stack) == set()
         assert capabilities(stack, "gateway") == {0}
         assert closed.stat().st_mode & 0o777 == 0o700
+        assert copies_for(stack.home) == 1
+    # What the front door was given to read elsewhere goes with it.
+    assert copies_for(stack.home) == 0
 
 
 def test_as_a_user(open_folder: Path) -> None:
@@ -149,13 +155,17 @@ def test_as_a_user(open_folder: Path) -> None:
     home.mkdir()
     os.chown(home, entry.pw_uid, entry.pw_gid)
     # It may read what is root's alone here, so that it has an interpreter.
-    user = Descent(Account(entry.pw_name, entry.pw_uid, entry.pw_gid), Path(sys.executable))
+    user = Descent(SystemUser(entry.pw_name, entry.pw_uid, entry.pw_gid), Path(sys.executable))
     with Stack(home / "home", "--auth", become=user) as stack:
         require_closed(stack)
         assert set().union(*uids(stack).values()) == {entry.pw_uid}
 
 
-def account(part: Any) -> Account:
+def copies_for(home: Path) -> int:
+    return sum(note.read_text() == str(home) for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"))
+
+
+def account(part: Any) -> SystemUser:
     found = account_of(part)
     assert found is not None
     return found

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import InvalidUpdate
 from ingest.apps import owntracks as owntracks_app
-from ingest.apps.app import ONE_FIX_BYTES_MAX
+from ingest.apps.phone_apps import ONE_FIX_BYTES_MAX
 from ingest.apps.upload import Upload
 from tests.odd import KEPT, Odd, background_geolocation, osmand, overland, owntracks
 from tests.translated import translated

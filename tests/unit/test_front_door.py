@@ -78,7 +78,7 @@ def test_refusals_are_problems_of_the_table() -> None:
 
 
 def test_large_bodies_may_come_where_apps_send_them() -> None:
-    from ingest.apps.resource import APPS
+    from ingest.apps.phone_apps import APPS
 
     assert {f"/{path}" for path in APP_PATHS} == {app.path for app in APPS}
 

@@ -43,19 +43,23 @@ class AppCounts:
                 said.failed(app=app, items=count, driver_id=driver_id)
 
     async def write(self) -> None:
-        """Add the counts to Redis. Raises what `Wire` raises; then they are kept for later.
+        """Add the counts to Redis. Raises `Overloaded`, `ReplyError`; they are kept for later then.
 
-        A lost reply may count a second's items twice; a count is no promise.
+        A lost reply may count a second's items twice: counts are for people.
         """
         counts, self._unwritten = self._unwritten, Counter()
         if not counts:
             return
         commands = [("HINCRBY", APP_COUNTS, field, count) for field, count in counts.items()]
         try:
-            await self._wire.pipeline(commands)
+            replies = await self._wire.pipeline_raw(commands)
         except Overloaded:
             self._unwritten.update(counts)
             raise
+        refusals = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
+        if refusals:
+            self._unwritten.update(counts)
+            raise refusals[0]
 
     async def close(self) -> None:
         """Write what is left, if Redis takes it."""
@@ -68,13 +72,14 @@ async def read_app_counts(wire: Wire) -> AppTotals:
     [reply] = await wire.pipeline_raw([("HGETALL", APP_COUNTS)])
     if isinstance(reply, hiredis.ReplyError):
         return {}
-    return by_app(zip(reply[::2], reply[1::2], strict=True))
+    texts = [part.decode() for part in reply]
+    return by_app(zip(texts[::2], texts[1::2], strict=True))
 
 
-def by_app(fields: Iterable[tuple[bytes, bytes]]) -> AppTotals:
+def by_app(fields: Iterable[tuple[str, str]]) -> AppTotals:
     """The fields of the hash, sorted out."""
     totals: AppTotals = {}
     for field, count in sorted(fields):
-        app, _, reason = field.decode().partition(":")
+        app, _, reason = field.partition(":")
         totals.setdefault(app, {})[reason] = int(count)
     return totals
