@@ -1,4 +1,4 @@
-"""Bodies at the front door: those that never end, and those that nobody wants."""
+"""Bodies at the front door: those that never end, and those that are refused."""
 
 import asyncio
 import contextlib
