@@ -58,7 +58,7 @@ def _group(address: str) -> str:
 class AddressLimiter:
     """At most `per_minute` events an address and minute; 0 means no limit.
 
-    Whoever is on this machine is not limited: it is no stranger, or a proxy that names nobody.
+    A peer on this machine is not limited: it is no stranger, or a proxy that names no address.
     """
 
     def __init__(self, per_minute: int, *, now: Callable[[], float] = time.monotonic) -> None:
