@@ -22,7 +22,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def make_folder(path: Path, mode: int = 0o700, owner: SystemUser | None = None) -> Path:
     """A folder with that mode, of `owner` or else ours, new or not. Raises `OSError`.
 
-    Raises `ConfigError` for a link, and for a folder of somebody else's.
+    Raises `ConfigError` for a link, and for a folder that belongs to another user.
     """
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
@@ -56,7 +56,7 @@ def write_file(
 
 
 def read_own(path: Path) -> bytes:
-    """A file of ours. Raises `ConfigError` for a link or another's, `OSError` if it is missing."""
+    """A file that this user owns. Raises `ConfigError` for any other, `OSError` if it is missing."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         status = os.fstat(file.fileno())
         if path.is_symlink() or not stat.S_ISREG(status.st_mode):

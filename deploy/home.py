@@ -28,7 +28,7 @@ class Home:
     """Paths under the home; folders are made when first asked for."""
 
     def __init__(self, path: Path) -> None:
-        # A link to the home is its owner's choice; links in it are nobody's.
+        # FLEETLINE_HOME may be a link, which an operator made; links inside it are refused.
         self.path = path.resolve()
         self._lock: IO[str] | None = None
 

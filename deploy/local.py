@@ -70,7 +70,7 @@ def up(settings: Settings, options: UpOptions) -> int:
     _require_packages(settings, options)
     if os.geteuid() == 0:
         _compile()
-    # What parts and servers make is for nobody else, unless it is said.
+    # Files that `up` and its children make are closed to other users, unless a mode is given.
     os.umask(0o077)
     home.lock()
     try:
