@@ -15,7 +15,7 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shards
 from ingest.intake.capacity import Capacity
-from ingest.intake.pace import Limit, PerDriver
+from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from tests.access import AUTH, bearer, token
