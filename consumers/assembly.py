@@ -33,7 +33,7 @@ Chore = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WorkerPace:
     """How often what is done, and how long is waited, in seconds."""
 
     chores_s: float = 1.0
@@ -73,7 +73,7 @@ class Parts:
     chores: dict[str, tuple[float, Chore]]
 
 
-def assemble(settings: Settings, index: int, pace: Pace, liveness: Liveness) -> Parts:
+def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Liveness) -> Parts:
     """The parts of the worker of shard `index`; nothing is connected yet."""
     shard = Shards(settings.stream_name, settings.shards)[index]
     keys, group = shard.keys, settings.consumer_group
@@ -123,7 +123,7 @@ def assemble(settings: Settings, index: int, pace: Pace, liveness: Liveness) -> 
     return Parts(wires, lease, maker, live, history, table, trim, timed)
 
 
-def _wires(settings: Settings, shard: Shard, pace: Pace) -> Wires:
+def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:
     def wire(block_s: float = 0.0) -> Wire:
         timeout_s = block_s + pace.reply_timeout_s
         name = f"fleetline-consumer-{shard.index}"
@@ -152,7 +152,7 @@ def _live_stage(
 
 
 def _page_source(
-    settings: Settings, reader: GroupReader, cursor: LiveCursor, pace: Pace
+    settings: Settings, reader: GroupReader, cursor: LiveCursor, pace: WorkerPace
 ) -> PageSource:
     limits = PageLimits(
         settings.history_rows, settings.max_retries, settings.pending_message_timeout

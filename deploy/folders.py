@@ -66,10 +66,16 @@ def read_own(path: Path) -> bytes:
         return file.read()
 
 
+def refuse_link(path: Path) -> None:
+    """Raise `ConfigError` for a link; the parent must be ours, so that none comes later."""
+    if path.is_symlink():
+        where = "a link, where a folder of ours must be"
+        raise ConfigError(f"{path}: is {where}; remove it, or name its end")
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder with all in it, or nothing. Raises `ConfigError` for a link."""
-    if path.is_symlink():
-        raise ConfigError(f"{path}: is a link, where a folder of ours must be; remove it")
+    refuse_link(path)
     if path.exists():
         # It works on open folders, so what is swapped for a link meanwhile is not followed.
         shutil.rmtree(path)
@@ -97,10 +103,8 @@ def hand_over(path: Path, owner: SystemUser) -> None:
 def _opened(path: Path) -> Iterator[int]:
     try:
         folder = os.open(path, _FOLDER)
-    except OSError as e:
-        if path.is_symlink():
-            where = "a link, where a folder of ours must be"
-            raise ConfigError(f"{path}: is {where}; remove it, or name its end") from e
+    except OSError:
+        refuse_link(path)
         raise
     try:
         yield folder

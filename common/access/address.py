@@ -6,6 +6,7 @@ Counts are each process' own and bounded; what is forgotten only starts anew.
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from common.access.attempts import AttemptLimiter
 
@@ -41,6 +42,7 @@ def is_loopback(address: str) -> bool:
         return True
 
 
+@lru_cache(maxsize=1024)
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The address; an IPv4 address that a dual-stack socket spells as IPv6 is what it was."""
     parsed = ipaddress.ip_address(address)

@@ -8,7 +8,7 @@ from common.redis.wire import Wire
 from consumers.stream.groups import START, find_group, groups_of, waiting_in
 
 
-class Seen(NamedTuple):
+class StreamLook(NamedTuple):
     """A look: entries never delivered, entries pending, the newest id, and when (monotonic)."""
 
     lag: int
@@ -24,7 +24,7 @@ class StreamGauge:
         self._wire = wire
         self._stream = keys.stream
         self._group = group
-        self.seen: Seen | None = None
+        self.seen: StreamLook | None = None
 
     async def look(self) -> None:
         """See what waits. Raises `Overloaded`; an error reply (no stream) changes nothing."""
@@ -36,7 +36,7 @@ class StreamGauge:
         if place is not None:
             lag = waiting_in(place, facts[b"length"])
             last_id = facts[b"last-generated-id"]
-            self.seen = Seen(lag, place.pending, last_id, time.monotonic())
+            self.seen = StreamLook(lag, place.pending, last_id, time.monotonic())
 
     async def what_a_loss_took(self) -> dict[str, object]:
         """Facts for the alarm that the group is gone: what was seen waiting, and how long ago.
@@ -48,7 +48,7 @@ class StreamGauge:
         if seen is None:
             return {"seen_before_s": None}
         left = bool(await self._wire.send("XRANGE", self._stream, "-", seen.last_id, "COUNT", 1))
-        self.seen = Seen(0, 0, START, time.monotonic())
+        self.seen = StreamLook(0, 0, START, time.monotonic())
         return {
             "waited": seen.lag + seen.pending,
             "last_id": seen.last_id.decode(),

@@ -16,6 +16,8 @@ from deploy.servers.privileges import descent
 
 # Half of the memory: a rewrite of the append-only file forks, and pages that change are copied.
 MEMORY_SHARE = 0.5
+# File of the home with its password.
+REDIS_PASSWORD = "redis.password"  # noqa: S105 - a file's name
 
 
 def redis_spec(home: Home, port: int, password: str) -> ChildSpec:

@@ -24,6 +24,9 @@ CONNECTIONS_MAX: Final = 4_096
 # Of them, those of one address: strangers that only connect must not take all. Connections from
 # this machine are the front door's, or a developer's.
 CONNECTIONS_PER_ADDRESS_MAX: Final = 128
+# Where all connections' bytes are read: they are looked at before the next are read, and what is
+# kept is no larger than what came.
+_READ: Final = memoryview(bytearray(HEAD_BYTES_MAX))
 # How long what follows a refused head is read and dropped, in seconds.
 LINGER_S: Final = 1.0
 
@@ -43,7 +46,7 @@ class Connections:
         self.open: set[HandshakeConnection] = set()
         self.by_peer: Counter[str] = Counter()
 
-    def accept(self) -> asyncio.Protocol:
+    def accept(self) -> asyncio.BaseProtocol:
         """The server's protocol factory."""
         return HandshakeConnection(self)
 
@@ -73,14 +76,14 @@ class Connections:
             connection.drop()
 
 
-class HandshakeConnection(asyncio.Protocol):
+class HandshakeConnection(asyncio.BufferedProtocol):
     """One connection, from its first byte to the last of its answer, or to its upgrade."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._received = bytearray()
+        self._received = b""
         self._answered = False
         self._timer: asyncio.TimerHandle | None = None
         self.peer = ""
@@ -95,11 +98,15 @@ class HandshakeConnection(asyncio.Protocol):
         else:
             self.drop()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport reads to."""
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Gather the head; once it is whole, answer it."""
         if self._answered:
             return
-        self._received += data
+        self._received += _READ[:nbytes]
         # A head of the greatest size, and the blank line after it.
         end = self._received.find(END, 0, HEAD_BYTES_MAX + len(END))
         try:
@@ -107,14 +114,14 @@ class HandshakeConnection(asyncio.Protocol):
                 if len(self._received) < HEAD_BYTES_MAX + len(END):
                     return
                 raise too_large()
-            head = read_head(bytes(self._received[:end]))
+            head = read_head(self._received[:end])
             decision = self._connections.decide(head, self.peer)
         except Rejected as e:
             decision = e.answer()
         if isinstance(decision, PlainAnswer):
             self._answer(decision)
         else:
-            self._upgrade(decision, bytes(self._received[end + len(END) :]))
+            self._upgrade(decision, self._received[end + len(END) :])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went, or was answered."""
@@ -149,7 +156,7 @@ class HandshakeConnection(asyncio.Protocol):
 
     def _settle(self) -> None:
         self._answered = True
-        self._received.clear()
+        self._received = b""
         self._stop_timer()
 
     def _stop_timer(self) -> None:

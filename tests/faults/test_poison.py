@@ -5,10 +5,10 @@ import json
 import time
 
 import pytest
+from consumers.stream.dead_letter import DeadLetters
 
 from common.dead_letter import DeadLetter
 from common.redis.wire import Wire
-from consumers.stream.dead_letter import DeadLetters
 from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
 from tests.wait import until
 

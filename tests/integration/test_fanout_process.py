@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -48,7 +49,7 @@ def test_workers_are_in_the_state_that_status_reads(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     async def main() -> None:
-        home = {"fleetline_home": tmp_path, "fanout_workers": 2}
+        home: dict[str, Any] = {"fleetline_home": tmp_path, "fanout_workers": 2}
         async with fanout_process(redis_server.url, **home) as (pid, _):
             children = {child.pid for child in psutil.Process(pid).children()}
             state = read_state(state_file(tmp_path, "fanout"))
