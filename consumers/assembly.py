@@ -70,6 +70,7 @@ class Parts:
     history: HistoryStage
     table: HistoryTable
     trim: Trim
+    gauge: StreamGauge
     chores: dict[str, tuple[float, Chore]]
 
 
@@ -86,7 +87,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     maker = GroupMaker(reader, gauge, counts)
     table = HistoryTable(settings.database_url, timeout_s=settings.database_timeout_s)
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
-    trim = Trim(bulk, keys, group=group, live_through=lambda: cursor.through)
+    trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
     drivers = DriverState(
         quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
     )
@@ -110,17 +111,16 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         rows=settings.history_rows,
         linger_s=settings.history_linger_ms / 1000,
     )
-    chores = {
+    chores: dict[str, Chore] = {
         "trim": trim.trim,
-        "gauge": gauge.look,
+        "gauge": maker.watch,
         "counts": counts.keep,
-        "cursor": cursor.check,
         "expire": drivers.expire,
         "watched": drivers.ask_watched,
     }
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    return Parts(wires, lease, maker, live, history, table, trim, timed)
+    return Parts(wires, lease, maker, live, history, table, trim, gauge, timed)
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:
