@@ -66,7 +66,7 @@ class Session(StrictListener):
         self._owner = owner
         self._socket: asyncio.Transport | None = None
         self._ending = False
-        # Whose place it takes; see `places`.
+        # The token or address that its place counts against; see `places`.
         self.holder = holder
         # Who it is, when it came in with a token or key; see `token_sessions`.
         self.principal = principal
