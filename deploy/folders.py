@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import ConfigError
-from deploy.servers.accounts import Account
+from deploy.servers.accounts import SystemUser
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def make_folder(path: Path, mode: int = 0o700, owner: Account | None = None) -> Path:
+def make_folder(path: Path, mode: int = 0o700, owner: SystemUser | None = None) -> Path:
     """A folder with that mode, of `owner` or else ours, new or not. Raises `OSError`.
 
-    Raises `ConfigError` for a link, and for a folder of somebody else's.
+    Raises `ConfigError` for a link, and for a folder that belongs to another user.
     """
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
@@ -40,7 +40,9 @@ def make_folder(path: Path, mode: int = 0o700, owner: Account | None = None) -> 
     return path
 
 
-def write_file(path: Path, content: bytes, mode: int = 0o600, owner: Account | None = None) -> None:
+def write_file(
+    path: Path, content: bytes, mode: int = 0o600, owner: SystemUser | None = None
+) -> None:
     """Put a whole file in place of whatever has that name: a link is replaced, not followed."""
     partial = path.with_name(f"{path.name}.new")
     partial.unlink(missing_ok=True)
@@ -54,26 +56,36 @@ def write_file(path: Path, content: bytes, mode: int = 0o600, owner: Account | N
 
 
 def read_own(path: Path) -> bytes:
-    """A file of ours. Raises `ConfigError` for a link or another's, `OSError` if it is missing."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    """A file that this user owns. Raises `ConfigError` for any other, `OSError` if it is not there.
+
+    Never waits, as it would for the writer of a named pipe.
+    """
+    refuse_link(path)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
-        if path.is_symlink() or not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path}: is a link or no file")
-        if status.st_uid not in {os.geteuid(), 0}:
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{path}: is no file")
+        if status.st_uid != os.geteuid():
             raise ConfigError(f"{path}: belongs to uid {status.st_uid}")
         return file.read()
 
 
+def refuse_link(path: Path) -> None:
+    """Raise `ConfigError` for a link; the parent must be ours, so that none comes later."""
+    if path.is_symlink():
+        raise ConfigError(f"{path}: is a link, which is not followed here; remove it")
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder with all in it, or nothing. Raises `ConfigError` for a link."""
-    if path.is_symlink():
-        raise ConfigError(f"{path}: is a link, where a folder of ours must be; remove it")
+    refuse_link(path)
     if path.exists():
         # It works on open folders, so what is swapped for a link meanwhile is not followed.
         shutil.rmtree(path)
 
 
-def hand_over(path: Path, owner: Account) -> None:
+def hand_over(path: Path, owner: SystemUser) -> None:
     """Give a folder and all that is in it to `owner`, unless it is that already."""
     with _opened(path) as folder:
         if os.fstat(folder).st_uid == owner.uid:
@@ -95,10 +107,8 @@ def hand_over(path: Path, owner: Account) -> None:
 def _opened(path: Path) -> Iterator[int]:
     try:
         folder = os.open(path, _FOLDER)
-    except OSError as e:
-        if path.is_symlink():
-            where = "a link, where a folder of ours must be"
-            raise ConfigError(f"{path}: is {where}; remove it, or name its end") from e
+    except OSError:
+        refuse_link(path)
         raise
     try:
         yield folder

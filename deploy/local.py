@@ -22,16 +22,16 @@ from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
-from deploy.closed import first_tokens_text
 from deploy.home import Home
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
 from deploy.servers.gateway import forget_open_folder, gateway_spec
 from deploy.servers.postgres import postgres_spec
-from deploy.servers.postgres_making import PASSWORD
+from deploy.servers.postgres_making import POSTGRES_PASSWORD
 from deploy.servers.privileges import Descent
-from deploy.servers.redis import redis_spec
+from deploy.servers.redis import REDIS_PASSWORD, redis_spec
+from deploy.tokens import first_tokens_text
 from deploy.wiring import (
     database_url,
     fitting_sockets,
@@ -45,14 +45,12 @@ ROLES = ("consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
-# File of the home with the password of the embedded Redis.
-REDIS_PASSWORD = "redis.password"  # noqa: S105 - a file's name
 # Beyond the roles' shared deadline, for the servers: their data is on disk either way.
 SERVERS_STOP_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class UpOptions:
     """What the command line says beside the settings."""
 
     gateway: bool = True
@@ -66,13 +64,13 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def up(settings: Settings, options: Options) -> int:
+def up(settings: Settings, options: UpOptions) -> int:
     """Run the stack until a stop signal. Returns the exit status."""
     home = Home(settings.fleetline_home)
     _require_packages(settings, options)
     if os.geteuid() == 0:
         _compile()
-    # What parts and servers make is for nobody else, unless it is said.
+    # Files that `up` and its children make are closed to other users, unless a mode is given.
     os.umask(0o077)
     home.lock()
     try:
@@ -87,7 +85,7 @@ def up(settings: Settings, options: Options) -> int:
         home.unlock()
 
 
-def _run(home: Home, settings: Settings, options: Options) -> int:
+def _run(home: Home, settings: Settings, options: UpOptions) -> int:
     supervisor = Supervisor(
         "up",
         drain_timeout_s=settings.drain_timeout_s + SERVERS_STOP_S,
@@ -118,13 +116,14 @@ def _run(home: Home, settings: Settings, options: Options) -> int:
     return status
 
 
-def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Options) -> None:
+def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOptions) -> None:
     say(f"fleetline up in {home.path}, {settings.shards} shards")
-    servers = _servers(home, settings, options)
-    stores = _stores(home, settings)
     url = _url(settings, gateway=options.gateway)
+    with home.writing():
+        servers = _servers(home, settings, options)
+        stores = _stores(home, settings)
+        roles = Roles.prepare(home, settings, stores)
     home.note({name.lower(): store for name, store in stores.items()} | {"url": url})
-    roles = Roles.prepare(home, settings, stores)
     _say_what_is_kept((*servers, roles.migrate()))
     supervisor.spawn(*servers)
     supervisor.await_ready(SERVERS_TIMEOUT_S)
@@ -142,14 +141,14 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Opti
         supervisor.spawn(roles.demo(options.demo))
         say(f"demo: {options.demo} drivers")
     # From here on a death is news; before, it is the reason of a failed start.
-    supervisor.tell = say
+    supervisor.announce = say
     if settings.auth == "on":
         for line in first_tokens_text(settings, settings.public_url.rstrip("/") or url):
             say(line)
     say(f"ready {url}")
 
 
-def _servers(home: Home, settings: Settings, options: Options) -> list[ChildSpec]:
+def _servers(home: Home, settings: Settings, options: UpOptions) -> list[ChildSpec]:
     servers = []
     if not settings.given("redis_url"):
         servers.append(redis_spec(home, settings.redis_port, home.secret(REDIS_PASSWORD)))
@@ -165,7 +164,7 @@ def _stores(home: Home, settings: Settings) -> dict[str, str]:
     redis, postgres = settings.given("redis_url"), settings.given("database_url")
     return {
         "REDIS_URL": redis_url(settings, "" if redis else home.secret(REDIS_PASSWORD)),
-        "DATABASE_URL": database_url(settings, "" if postgres else home.secret(PASSWORD)),
+        "DATABASE_URL": database_url(settings, "" if postgres else home.secret(POSTGRES_PASSWORD)),
     }
 
 
@@ -200,7 +199,7 @@ def _url(settings: Settings, *, gateway: bool) -> str:
     return f"{scheme}://{local_gateway_host(settings)}:{settings.gateway_port}"
 
 
-def _require_packages(settings: Settings, options: Options) -> None:
+def _require_packages(settings: Settings, options: UpOptions) -> None:
     if not settings.given("redis_url"):
         packages.require("redis")
     if not settings.given("database_url"):

@@ -1,4 +1,4 @@
-"""Which port is whose and what each child is told: pure rules over the settings."""
+"""Ports and addresses of a stack on this machine: pure rules over the settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +79,7 @@ def _reached_at(host: str) -> str:
 def fitting_sockets(settings: Settings, files_max: int) -> int | None:
     """FANOUT_CONNECTIONS_MAX for a machine that allows `files_max` open files a process.
 
-    None when the setting stands: it fits, or somebody chose it and must hear that it does not.
+    None when the setting stands: it fits, or an operator set it, whom the fan-out then refuses.
     """
     fits = files_max - SPARE_FILES
     if settings.given("fanout_connections_max") or settings.fanout_connections_max <= fits:

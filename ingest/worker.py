@@ -14,11 +14,12 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shards
-from ingest.apps.counts import WRITE_EVERY_S, AppCounts
+from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.pace import Limit, Pace, PerDriver, Unlimited
+from ingest.intake.pace import Pace, Unlimited
+from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator

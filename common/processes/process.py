@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from pathlib import Path
 
 from common.errors import FleetlineError
@@ -69,6 +70,14 @@ def started_ticks(pid: int) -> int:
     return int(fields[19]) if fields is not None else 0
 
 
+def started_at(pid: int) -> float:
+    """Start time of `pid` in seconds since the epoch, now if it is gone."""
+    ticks = started_ticks(pid)
+    uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+    age_s = uptime_s - ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0
+    return time.time() - age_s
+
+
 def command_line(pid: int) -> str:
     """Arguments of `pid` with spaces between, empty if it is gone."""
     try:
@@ -91,7 +100,7 @@ def children_of(parent: int) -> set[int]:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Signal the process group that `pid` leads; silent if nobody is left in it."""
+    """Signal the process group that `pid` leads; silent if the group is empty."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from common.processes.signals import stop_as_interrupt
 from deploy.tools.sender import Sender, Totals, Unreachable
-from deploy.tools.trace.fix import Fix
+from deploy.tools.trace.fix import RecordedFix
 from deploy.tools.trace.read import ReadOptions, read_trace
 from deploy.tools.trace.times import span
 from deploy.tools.trace.trace import Trace
@@ -24,22 +24,23 @@ BODY_FIXES = 500
 def end_of(now: datetime, duration_s: float, speed: float) -> datetime:
     """The time that the trace's newest fix gets, so that no fix is dated after its sending.
 
-    At full speed that is now. At a pace the newest is sent when the replay ends, and is dated so;
-    slower than the trace itself, dates run ahead of no clock either.
+    At full speed that is now. At a pace the newest fix is sent when the replay ends, and is dated
+    so. A replay below a pace of 1 lasts longer than its trace: the newest fix is then dated one
+    trace's length from now, which is before its sending.
     """
     if speed == 0:
         return now
     return now + timedelta(seconds=duration_s / max(speed, 1.0))
 
 
-def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[Fix]]]:
+def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[RecordedFix]]]:
     """(seconds after the start, fixes) in file order. A late row goes with the one before it."""
     if speed == 0:
         for first in range(0, len(trace.fixes), BODY_FIXES):
             yield 0.0, list(trace.fixes[first : first + BODY_FIXES])
         return
     oldest = min(fix.recorded_at for fix in trace.fixes)
-    due_s, waiting = 0.0, list[Fix]()
+    due_s, waiting = 0.0, list[RecordedFix]()
     for fix in trace.fixes:
         at_s = max(due_s, (fix.recorded_at - oldest).total_seconds() / speed)
         if waiting and (at_s > due_s or len(waiting) == BODY_FIXES):

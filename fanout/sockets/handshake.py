@@ -16,7 +16,7 @@ from fanout.health import HealthPage
 from fanout.sockets.answers import PlainAnswer, Rejected
 from fanout.sockets.browser_rule import BrowserRule
 from fanout.sockets.head import Head
-from fanout.sockets.places import Places, place_of
+from fanout.sockets.places import Places, holder_of
 from fanout.sockets.policy import Policy, WatchRequest
 from fanout.sockets.request import (
     LIVE_PATH,
@@ -41,7 +41,7 @@ _UPGRADE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class NewSocket:
     """A handshake that becomes a socket: who listens on it, and what the 101 answers to."""
 
     listener: WSListener
@@ -67,7 +67,7 @@ class Handshake:
         self._sessions = sessions
         self._health = health
 
-    def decide(self, head: Head, peer: str) -> PlainAnswer | Admission:
+    def decide(self, head: Head, peer: str) -> PlainAnswer | NewSocket:
         """Let the client of `head` in, or answer it. Raises `Rejected`."""
         try:
             path, query = split_target(head.target)
@@ -86,10 +86,10 @@ class Handshake:
         address = client_address(peer, headers)
         order_id = target.order_id if isinstance(target, OrderTarget) else None
         principal = self._policy.authorize(WatchRequest(order_id, address, headers, query))
-        place = place_of(principal, order_id, address)
-        self._places.require_place(place, principal)
-        session = self._sessions.create(target, place, principal)
-        return Admission(session, key, chosen_subprotocol(headers))
+        holder = holder_of(principal, address)
+        self._places.require_place(holder, principal, order_id)
+        session = self._sessions.create(target, holder, principal)
+        return NewSocket(session, key, chosen_subprotocol(headers))
 
     def _require_socket(self, head: Head) -> None:
         """Raise `Rejected` unless a socket can be opened here by whoever asks, token aside."""

@@ -1,27 +1,23 @@
 """Bodies, read with a cap and a deadline, since Granian has neither.
 
-Falcon asks for the first event of a request before it routes, and Granian says "more to come"
-even after the last byte. So the first event is kept here, and where Content-Length says that it
-is the whole body nothing else is awaited: one event loop turn and one thread crossing less on
-the hot path. A timer for each request would cost as much again, so waiting bodies stand in one
-ordered dict that is looked through once a second while it is not empty.
+Granian says "more to come" even after the last byte. So where Content-Length says that the first
+event is the whole body nothing else is awaited: one event loop turn and one thread crossing less
+on the hot path.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any, Protocol
 
 import falcon
 import falcon.asgi
 
-Event = dict[str, Any]
-Receive = Callable[[], "Awaited"]
+from ingest.http.body_deadlines import Awaited, BodyDeadlines, Event
+
+Receive = Callable[[], Awaited]
 
 SCOPE_KEY = "fleetline.body"
 JSON = "application/json"
-# How often late bodies are looked for; what their deadline may overshoot.
-SWEEP_EVERY_S = 0.5
 # A body that took longer to come is one whose sender may have been shut out meanwhile.
 SLOW_AFTER_S = 1.0
 # An answer that leaves a body unread ends its connection, and what shares that connection behind a
@@ -30,56 +26,18 @@ SLOW_AFTER_S = 1.0
 DRAIN_BYTES_MAX = 1_048_576
 DRAIN_TIMEOUT_S = 1.0
 _UNREAD: Event = {}
-# What Falcon is given instead of a first event that is none: it routes, the handler refuses.
+# A first event that says nothing: more is to come, or came too late.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
-
-
-class Awaited(Awaitable[Event], Protocol):
-    """What Granian's `receive` returns."""
-
-    def cancel(self) -> object:
-        """Raise CancelledError where it is awaited."""
-
-
-class Waiting:
-    """Bodies whose first event has not come, oldest first. One for each worker."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self.bodies: dict[Body, Awaited] = {}
-        self._armed = False
-
-    def add(self, body: "Body", event: Awaited) -> None:
-        """Watch `event` until `bodies` does not hold it any more."""
-        self.bodies[body] = event
-        if not self._armed:
-            self._armed = True
-            asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
-
-    def _sweep(self) -> None:
-        oldest = monotonic() - self.timeout_s
-        late = []
-        for body, event in self.bodies.items():
-            if body.begun_at > oldest:
-                break
-            late.append((body, event))
-        for body, event in late:
-            del self.bodies[body]
-            body.late = True
-            event.cancel()
-        self._armed = bool(self.bodies)
-        if self._armed:
-            asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
 
 
 class Body:
     """The body of one request, and the `receive` that Falcon calls for it."""
 
-    __slots__ = ("_ended", "_receive", "_size", "_waiting", "begun_at", "first", "late")
+    __slots__ = ("_deadlines", "_ended", "_receive", "_size", "begun_at", "first", "late")
 
-    def __init__(self, receive: Receive, waiting: Waiting) -> None:
+    def __init__(self, receive: Receive, deadlines: BodyDeadlines) -> None:
         self._receive = receive
-        self._waiting = waiting
+        self._deadlines = deadlines
         self.begun_at = monotonic()
         self.late = False
         self.first: Event = _UNREAD
@@ -88,24 +46,29 @@ class Body:
         self._ended = False
 
     async def __call__(self) -> Event:
-        """The first event, however often asked; nothing yet when it is late or was not to be read.
+        """What Falcon is given as a first event, before it routes: nothing of the body.
 
-        Granian says of a broken chunk that the sender is gone. Falcon would answer nothing at all
-        then, and Granian 500 in its place; so Falcon goes on, and `rest` refuses.
+        A sender is refused for who it is without its body. Nor is Falcon told that the sender is
+        gone, as Granian says of a broken chunk: it would answer nothing at all then, and Granian
+        500 in its place.
         """
-        if self.first is not _UNREAD:
-            return self.first if self.first.get("type") == "http.request" else _NOTHING
-        awaited = self._receive()
-        self._waiting.add(self, awaited)
-        try:
-            self.first = await awaited
-        except asyncio.CancelledError:
-            if not self.late:
-                raise
-            self.first = _NOTHING
-        finally:
-            self._waiting.bodies.pop(self, None)
-        return self.first if self.first["type"] == "http.request" else _NOTHING
+        return _NOTHING
+
+    async def begin(self) -> bytes:
+        """Wait for the first event; what it holds of the body. May be called again."""
+        if self.first is _UNREAD:
+            awaited = self._receive()
+            self._deadlines.add(self, awaited)
+            try:
+                self.first = await awaited
+            except asyncio.CancelledError:
+                if not self.late:
+                    raise
+                self.first = _NOTHING
+            finally:
+                self._deadlines.waiting.pop(self, None)
+        part: bytes = self.first.get("body", b"")
+        return part
 
     @property
     def slow(self) -> bool:
@@ -114,9 +77,10 @@ class Body:
 
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""
+        await self.begin()
         event, parts = self.first, []
         try:
-            async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
+            async with asyncio.timeout(self.begun_at + self._deadlines.timeout_s - monotonic()):
                 while True:
                     self._note(event)
                     if event["type"] != "http.request":
@@ -133,7 +97,7 @@ class Body:
                     event = await self._receive()
         except TimeoutError as e:
             raise falcon.HTTPError(
-                408, description=f"the body did not arrive within {self._waiting.timeout_s:g} s"
+                408, description=f"the body did not arrive within {self._deadlines.timeout_s:g} s"
             ) from e
 
     async def drain(self, length: int | None) -> bool:
@@ -168,15 +132,7 @@ async def read_json(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     """
     if req.content_type not in (None, JSON):
         require_json(req.content_type)
-    body: Body = req.scope[SCOPE_KEY]
-    length = req.content_length
-    if length is not None:
-        if length > bytes_max:
-            raise too_large(bytes_max)
-        data: bytes = body.first.get("body", b"")
-        if len(data) == length:
-            return data
-    return await body.rest(bytes_max)
+    return await read_any(req, bytes_max)
 
 
 async def read_any(req: falcon.asgi.Request, bytes_max: int) -> bytes:
@@ -186,7 +142,7 @@ async def read_any(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     if length is not None:
         if length > bytes_max:
             raise too_large(bytes_max)
-        data: bytes = body.first.get("body", b"")
+        data = await body.begin()
         if len(data) == length:
             return data
     return await body.rest(bytes_max)

@@ -14,7 +14,7 @@ from ingest.http.query import RouteQuery, encode_cursor, read_route_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import Page
+from ingest.resources.route_page import PageFacts
 
 # Rows that are formatted in one go, in half a millisecond to one: the worker takes fixes in
 # between. Smaller pieces cost more turns of the loop than they spare.
@@ -28,6 +28,9 @@ class Route:
         self._access = access
         self._history = history
         self._reads = reads
+        # One piece a turn of the loop, however many routes are asked for at once: a fix needs
+        # several turns, and each would wait for a piece of every one of them.
+        self._formatting = asyncio.Lock()
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
@@ -62,14 +65,15 @@ class Route:
         async for rows in self._history.route(driver_id, query):
             shown = rows[: query.limit - count]
             for first in range(0, len(shown), FORMAT_ROWS):
-                writer.add(shown[first : first + FORMAT_ROWS])
-                await asyncio.sleep(0)
+                async with self._formatting:
+                    writer.add(shown[first : first + FORMAT_ROWS])
+                    await asyncio.sleep(0)
             count += len(shown)
             if shown:
                 last = shown[-1]["recorded_at"]
             if len(shown) < len(rows):
                 cursor = encode_cursor(last)
-        page = Page(driver_id, query.start, query.end, count, cursor)
+        page = PageFacts(driver_id, query.start, query.end, count, cursor)
         return media_type, writer.finish(page), cursor
 
     on_head = on_get

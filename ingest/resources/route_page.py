@@ -7,17 +7,17 @@ from typing import Any, Protocol
 
 import orjson
 
-COLUMNS = (
-    *("recorded_at", "latitude", "longitude", "speed", "heading", "accuracy", "order_id"),
-    *("received_at", "altitude", "battery"),
-)
+from common import event
+
+# All columns of a fix but the driver's, who is the route's.
+COLUMNS = event.COLUMNS[1:]
 
 # A row as asyncpg gives it: values by column name.
 Row = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageFacts:
     """The facts of one page of a driver's route: fixes with start ≤ recorded_at < end."""
 
     driver_id: str
@@ -44,7 +44,7 @@ class RouteWriter(Protocol):
     def add(self, rows: Sequence[Row]) -> None:
         """Format the next rows."""
 
-    def finish(self, page: Page) -> bytes:
+    def finish(self, page: PageFacts) -> bytes:
         """The body of the answer; nothing can be added any more."""
 
 

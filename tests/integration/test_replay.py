@@ -14,7 +14,7 @@ import pytest
 
 from common.keys import shard_keys
 from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import Page
+from ingest.resources.route_page import PageFacts
 from tests.wait import wait_until
 
 REPORT = re.compile(r"sent (\d+), accepted (\d+), refused (\d+), skipped (\d+)")
@@ -102,8 +102,10 @@ def test_it_says_how_long_it_will_take_and_ends_with_its_totals(
             rest = process.stdout.read()
         assert process.wait(20) == 130
     assert "interrupted" in rest
-    assert "sent 1, accepted 1, refused 0, skipped 0" in rest
-    assert "1 of 2 rows were not sent, or not answered" in rest
+    # The first fix may be in the stream and its answer still on the way.
+    report = REPORT.search(rest)
+    assert report is not None
+    assert f"{2 - int(report[1])} of 2 rows were not sent, or not answered" in rest
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -124,7 +126,7 @@ def test_what_a_route_writes_comes_back_through_the_api(
     writer = FORMATS[form][1]("d.7")
     writer.add(rows)
     file = tmp_path / f"export.{form}"
-    file.write_bytes(writer.finish(Page("d.7", start, start, len(rows), None)))
+    file.write_bytes(writer.finish(PageFacts("d.7", start, start, len(rows), None)))
     counts, ended = replay(api, file, "--speed", "0")
     assert counts == (3, 3, 0, 0), ended.stdout
     for event, row in zip(events(store), rows, strict=True):

@@ -15,10 +15,10 @@ from deploy.tools.trace.number import number_of
 from deploy.tools.trace.times import parse_time
 
 REQUIRED = ("driver_id", "recorded_at", "latitude", "longitude")
-OPTIONAL = ("order_id", "heading", "speed", "accuracy", "altitude", "battery")
-FIELDS = (*REQUIRED, *OPTIONAL)
 # What the API takes for each field.
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(DriverUpdate)}
+OPTIONAL = tuple(name for name in _TYPES if name not in REQUIRED)
+FIELDS = (*REQUIRED, *OPTIONAL)
 # km/h in one of each unit that a file's speeds may have.
 KMH_PER = {"kmh": 1.0, "mps": 3.6, "knots": 1.852, "mph": 1.609344}
 # Digits that stay of a speed after its conversion: finer than any receiver.
@@ -30,7 +30,7 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Fix:
+class RecordedFix:
     """One row: its number in the file, its time, and the rest as the API takes it."""
 
     row: int
@@ -51,7 +51,7 @@ class RowJudge:
     kmh_per_unit: float = 1.0
     left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def judge(self, number: int, row: Row) -> Fix:
+    def judge(self, number: int, row: Row) -> RecordedFix:
         """The row as a fix. Raises `ValueError` that names what is wrong."""
         missing = next((name for name in REQUIRED if is_blank(row.get(name))), None)
         if missing is not None:
@@ -78,7 +78,7 @@ class RowJudge:
             else:
                 count, first = self.left_out.get(name, (0, _shown(raw)))
                 self.left_out[name] = count + 1, first
-        return Fix(number, parse_time(row["recorded_at"]), values)
+        return RecordedFix(number, parse_time(row["recorded_at"]), values)
 
 
 def is_blank(value: object) -> bool:

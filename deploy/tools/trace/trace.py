@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from common.errors import ConfigError
-from deploy.tools.trace.fix import Fix, Row, RowJudge
+from deploy.tools.trace.fix import RecordedFix, Row, RowJudge
 from deploy.tools.trace.times import far_off, span
 
 
@@ -21,7 +21,7 @@ class CutShort(ValueError):
 class Trace:
     """Fixes in file order. The others are named as in `row 17: latitude is missing`."""
 
-    fixes: tuple[Fix, ...]
+    fixes: tuple[RecordedFix, ...]
     # Rows that are no fix.
     refused: tuple[str, ...] = ()
     # Rows whose time cannot be right: one of them would stretch the replay over years, or make
@@ -49,7 +49,7 @@ def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float 
     Raises `ConfigError` when the first row already cannot be read.
     """
     judge = RowJudge(kmh_per_unit)
-    fixes: list[Fix] = []
+    fixes: list[RecordedFix] = []
     refused: list[str] = []
     notes: list[str] = []
     number = 0
@@ -71,7 +71,7 @@ def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float 
     return Trace(kept, tuple(refused), skipped, tuple(notes))
 
 
-def _split(fixes: list[Fix]) -> tuple[tuple[Fix, ...], tuple[str, ...]]:
+def _split(fixes: list[RecordedFix]) -> tuple[tuple[RecordedFix, ...], tuple[str, ...]]:
     """Fixes whose time can be right, and the others by name."""
     distances = far_off([fix.recorded_at for fix in fixes])
     kept, skipped = [], []
