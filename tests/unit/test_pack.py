@@ -1,5 +1,7 @@
 """The format of an entry: what goes in comes out, whatever the bytes, within bounds."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,7 @@ def test_packs_keep_the_order_and_both_bounds(events, events_max, bytes_max):
 @given(LINES, st.integers(1, 8), st.integers(1, 120))
 def test_no_pack_could_have_taken_the_next_event(events, events_max, bytes_max):
     packs = [list(p) for p in packs_of(events, events_max=events_max, bytes_max=bytes_max)]
-    for pack, following in zip(packs, packs[1:], strict=False):
+    for pack, following in pairwise(packs):
         grown = [*pack, following[0]]
         assert len(grown) > events_max or len(encode_pack(grown)) > bytes_max
 
