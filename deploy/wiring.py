@@ -40,18 +40,20 @@ def up_settings(
     return load_settings(**overrides)
 
 
-def redis_url(settings: Settings) -> str:
-    """The server that is used: the given one, or the embedded one."""
+def redis_url(settings: Settings, password: str = "") -> str:
+    """The server that is used: the given one, or the embedded one, which wants `password`."""
     if settings.given("redis_url"):
         return settings.redis_url
-    return f"redis://127.0.0.1:{settings.redis_port}/0"
+    user = f":{password}@" if password else ""
+    return f"redis://{user}127.0.0.1:{settings.redis_port}/0"
 
 
-def database_url(settings: Settings) -> str:
+def database_url(settings: Settings, password: str = "") -> str:
     """Likewise for the database."""
     if settings.given("database_url"):
         return settings.database_url
-    return f"postgresql://fleetline@127.0.0.1:{settings.postgres_port}/fleetline"
+    user = f"fleetline:{password}" if password else "fleetline"
+    return f"postgresql://{user}@127.0.0.1:{settings.postgres_port}/fleetline"
 
 
 def local_host(settings: Settings) -> str:
@@ -74,25 +76,10 @@ def _reached_at(host: str) -> str:
     return everywhere.get(host, host)
 
 
-def role_environment(settings: Settings, home: Path) -> dict[str, str]:
-    """What every role is told, so that all mean the same stack wherever they are started."""
-    return {
-        "REDIS_URL": redis_url(settings),
-        "DATABASE_URL": database_url(settings),
-        "SHARDS": str(settings.shards),
-        "FLEETLINE_HOME": str(home),
-        "AUTH": settings.auth,
-        "AUTH_SECRET": settings.auth_secret,
-        **{name.upper(): str(getattr(settings, name)) for name in OFFSETS},
-        # Stacks of all threads when a role is aborted.
-        "PYTHONFAULTHANDLER": "1",
-    }
-
-
 def fitting_sockets(settings: Settings, files_max: int) -> int | None:
     """FANOUT_CONNECTIONS_MAX for a machine that allows `files_max` open files a process.
 
-    None when the setting stands: it fits, or somebody chose it and must hear that it does not.
+    None when the setting stands: it fits, or an operator set it, whom the fan-out then refuses.
     """
     fits = files_max - SPARE_FILES
     if settings.given("fanout_connections_max") or settings.fanout_connections_max <= fits:

@@ -1,7 +1,7 @@
 """Keys and revocations as they stand in Redis: the writing side of `common.access.watch`.
 
-Every change counts up one number in the same transaction, which is what processes look at. All of
-it is bounded: every process holds the lists in memory.
+Every change counts up one number in the same transaction; processes look at that number. Both lists
+are bounded, because every process holds them in memory.
 """
 
 import contextlib
@@ -9,19 +9,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from common import keys
 from common.access.api_key import KEYS_MAX, KeyRecord, encode_record, new_key, read_records
 from common.access.policy import Role
-from common.errors import ConfigError, FleetlineError
+from common.errors import FleetlineError
 from common.settings import Settings
-from deploy.home import Home
-from deploy.wiring import redis_url
+from deploy.tools.stack_redis import stack_redis
 
-TIMEOUT_S = 5.0
 REVOCATIONS_MAX = 10_000
 # No token made here lives longer, so an older revocation ends nothing any more.
 TOKEN_TTL_MAX_S = 365 * 86_400
@@ -57,11 +51,11 @@ class AccessStore:
     def revoke(self, kind: str, name: str) -> None:
         """End tokens: `jti` the one with that id, `sub` all of that subject up to now."""
         now = time.time()
-        found = self._client.hgetall(keys.ACCESS_REVOKED)
-        old = [field for field, at in found.items() if float(at) < now - TOKEN_TTL_MAX_S]
+        revoked = self._client.hgetall(keys.ACCESS_REVOKED)
+        old = [field for field, at in revoked.items() if float(at) < now - TOKEN_TTL_MAX_S]
         if old:
             self._client.hdel(keys.ACCESS_REVOKED, *old)
-        if len(found) - len(old) >= REVOCATIONS_MAX:
+        if len(revoked) - len(old) >= REVOCATIONS_MAX:
             raise FleetlineError(
                 f"there are {REVOCATIONS_MAX} revocations; change AUTH_SECRET to end all tokens"
             )
@@ -77,19 +71,5 @@ class AccessStore:
 @contextlib.contextmanager
 def access_store(settings: Settings) -> Iterator[AccessStore]:
     """The store of REDIS_URL, or of the stack in this home. Raises `FleetlineError`."""
-    noted = Home(settings.fleetline_home).noted().get("redis_url")
-    url = settings.redis_url if settings.given("redis_url") else noted or redis_url(settings)
-    try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as e:
-        raise ConfigError(f"REDIS_URL: {e}") from e
-    try:
-        with client:
-            yield AccessStore(client)
-    except (redis.RedisError, OSError) as e:
-        raise FleetlineError(f"Redis does not answer: {e or type(e).__name__}") from e
+    with stack_redis(settings, decode=False) as client:
+        yield AccessStore(client)

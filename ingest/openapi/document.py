@@ -4,6 +4,7 @@ Constraints (ranges, patterns, required fields) come from the types that read re
 document cannot promise what the service does not do.
 """
 
+from datetime import date
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import msgspec
 
 from common.event import DriverUpdate
+from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import shapes, table, table_more
+from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
 
 REF = "#/components/schemas/{name}"
@@ -37,14 +40,15 @@ FIELDS = {
     "received_at": "when it arrived",
 }
 ABOUT = (
-    "Real-time driver tracking. Errors are `application/problem+json` (RFC 9457). Times are "
-    "RFC 3339 in UTC; positions WGS84 degrees; distances metres; `speed` km/h; `heading` degrees "
-    "clockwise from north."
+    "Real-time driver tracking. Errors are `application/problem+json` (RFC 9457): programs read "
+    "their `type`, listed at the schema ProblemDetails, and never `detail`. Times are RFC 3339 in "
+    "UTC; positions WGS84 degrees; distances metres; `speed` km/h; `heading` degrees clockwise "
+    "from north."
 )
 
 
-def build(settings: Settings, *, auth: bool) -> Schema:
-    """The whole document."""
+def build(settings: Settings, day: date, *, auth: bool) -> Schema:
+    """The whole document; its examples are of `day`."""
     schemas = _schemas()
     paths: dict[str, Schema] = {}
     schema_of = partial(_schema_of, schemas, settings.batch_fixes_max)
@@ -55,7 +59,7 @@ def build(settings: Settings, *, auth: bool) -> Schema:
             described["x-websocket"] = {**socket, "frames": schema_of(socket["frames"])}
         paths.setdefault(operation.path, {})[operation.method] = described
     _say_limits(paths, settings)
-    return {
+    document: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "Fleetline",
@@ -72,6 +76,13 @@ def build(settings: Settings, *, auth: bool) -> Schema:
             "securitySchemes": _schemes(),
         },
     }
+    return dated(document, day)  # type: ignore[no-any-return]
+
+
+def _problem_table() -> str:
+    """Every type of failure, in Markdown."""
+    rows = [f"| `{p.type}` | {p.status} | {p.title} |" for p in PROBLEMS]
+    return "\n".join(("| type | status | title |", "|---|---|---|", *rows))
 
 
 def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
@@ -89,6 +100,9 @@ def _schemas() -> dict[str, Schema]:
     kinds = [kind for kind in vars(shapes).values() if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)
+    problem = schemas["ProblemDetails"]
+    problem["properties"]["type"]["enum"] = [p.type for p in PROBLEMS]
+    problem["description"] += f"\n\n{_problem_table()}"
     for schema in schemas.values():
         for name, described in schema.get("properties", {}).items():
             if name in FIELDS and "$ref" not in described:

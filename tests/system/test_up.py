@@ -139,9 +139,9 @@ def test_replay_says_what_was_refused(stack: Stack, tmp_path: Path) -> None:
     )
     result = fleetline("replay", str(file), "--speed", "0", "--url", stack.url)
     assert result.returncode == 1
-    assert "sent 2, accepted 1, refused 2" in result.stdout
-    assert "latitude" in result.stdout
-    assert "row 3" in result.stdout
+    assert "sent 3, accepted 1, refused 2, skipped 0" in result.stdout
+    assert "row 2: latitude: '153' is out of range" in result.stdout
+    assert "row 3: recorded_at: 'never' is not a time" in result.stdout
 
 
 def test_simulate(stack: Stack) -> None:
@@ -194,7 +194,8 @@ def test_status(stack: Stack) -> None:
     assert result.returncode == 0, result.stderr
     shown = json.loads(result.stdout)
     roles = {child["role"]: child["state"] for child in shown["processes"]}
-    assert set(roles) >= {*ROLES, "consumer-0", "consumer-1", "consumer-2", "consumer-3"}
+    workers = ("consumer-0", "consumer-1", "consumer-2", "consumer-3", "ingest-0")
+    assert set(roles) >= {*ROLES, *workers}
     assert [shard["shard"] for shard in shown["shards"]] == [0, 1, 2, 3]
     assert all(shard["dead_letters"] == 0 for shard in shown["shards"])
     text = fleetline("status", "--home", str(stack.home)).stdout
