@@ -120,6 +120,8 @@ class Worker:
                 holder = await self.parts.lease.acquire()
                 if holder is None:
                     await self.parts.group.make()
+                    # Before anything is settled: what waits may be an older release's.
+                    await self.parts.settled.even_out()
                     trouble.healed()
                     return True
                 trouble.failed(error=f"the shard is held by {holder}")

@@ -116,7 +116,15 @@ def killed_in_decoding(monkeypatch):
             raise Killed
         return real(line)
 
+    real_lines = entries.decode_events
+
+    def decode_lines_or_die(pack, count):
+        if DEADLY in pack.split(b"\n"):
+            raise Killed
+        return real_lines(pack, count)
+
     monkeypatch.setattr(entries, "decode_event", decode_or_die)
+    monkeypatch.setattr(entries, "decode_events", decode_lines_or_die)
 
 
 def killed_in_copy(monkeypatch):
