@@ -145,7 +145,7 @@ def replay(
         str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
     ] = "",
 ) -> None:
-    """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
+    """Send a recorded trace through the HTTP API, as if it were driven now."""
     from deploy.tools.replay import run
     from deploy.tools.trace.read import ReadOptions
 
