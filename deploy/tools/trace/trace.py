@@ -68,7 +68,7 @@ def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float 
     except CutShort as e:
         if number == 0:
             raise ConfigError(str(e)) from e
-        notes.append(f"{e}; read up to row {number}")
+        notes.append(f"cut short or damaged, read up to row {number}: {e}")
     for field, (count, first) in judge.left_out.items():
         notes.append(f"{field}: unknown in {count} of {number} rows ({first})")
     kept, skipped = _split(fixes)
