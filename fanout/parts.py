@@ -55,15 +55,6 @@ class Fanout:
         gate = open_gate(settings)
         self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
-        self.places = Places(socket_limits(settings))
-        self.sessions = Sessions(
-            self.counts,
-            self.places,
-            self.with_token,
-            ping_interval_s=tuning.ping_interval_s,
-            pong_timeout_s=tuning.pong_timeout_s,
-            stall_max_s=tuning.stall_max_s,
-        )
         url = parse_redis_url(settings.redis_url)
         self.subscriptions = Subscriptions(
             partial(open_bridge, url, name=f"{name}-pubsub", reply_timeout_s=reply_timeout_s),
@@ -71,6 +62,16 @@ class Fanout:
             self.counts,
             reply_timeout_s=reply_timeout_s,
             linger_s=tuning.linger_s,
+            unread_max_s=tuning.unread_max_s,
+        )
+        self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
+        self.sessions = Sessions(
+            self.counts,
+            self.places,
+            self.with_token,
+            ping_interval_s=tuning.ping_interval_s,
+            pong_timeout_s=tuning.pong_timeout_s,
+            stall_max_s=tuning.stall_max_s,
         )
         self.probe = Probe(
             self.wire,
@@ -132,7 +133,7 @@ class Fanout:
         return {
             "sessions": len(self.sessions.open),
             "with_token": len(self.with_token.sessions),
-            "places": self.places.taken + len(self.places.counts),
+            "places": self.places.taken + len(self.places.held),
             "full": len(self.sessions.full),
             "ending": len(self.sessions.ending),
             "handshakes": len(self.connections.open) + len(self.connections.by_peer),

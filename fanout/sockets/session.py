@@ -12,7 +12,6 @@ from picows import WSTransport
 from common.access.policy import Principal
 from fanout.sockets.close_codes import NOT_ALLOWED, TRACKING_ENDED, TRY_LATER, Close
 from fanout.sockets.outbox import Outbox
-from fanout.sockets.places import Place
 from fanout.sockets.protocol import StrictListener
 
 # Frames a client may send between two pings: forty a second is no client of ours.
@@ -49,9 +48,9 @@ class Session(StrictListener):
         "_owner",
         "_socket",
         "awaiting_pong",
+        "holder",
         "inbound_frames",
         "outbox",
-        "place",
         "principal",
         "slot",
     )
@@ -59,7 +58,7 @@ class Session(StrictListener):
     def __init__(
         self,
         owner: Owner,
-        place: Place,
+        holder: str | None,
         inbound_bytes_max: int,
         principal: Principal | None = None,
     ) -> None:
@@ -67,7 +66,8 @@ class Session(StrictListener):
         self._owner = owner
         self._socket: asyncio.Transport | None = None
         self._ending = False
-        self.place = place
+        # The token or address that its place counts against; see `places`.
+        self.holder = holder
         # Who it is, when it came in with a token or key; see `token_sessions`.
         self.principal = principal
         self.outbox = Outbox()

@@ -8,7 +8,6 @@ from common.access.policy import Principal
 from fanout.fleet.box import BoxSubscription
 from fanout.fleet.feed import FleetFeed
 from fanout.orders.subscriptions import Subscriptions
-from fanout.sockets.places import Place
 from fanout.sockets.request import FleetTarget, OrderTarget
 from fanout.sockets.session import Owner, Session
 
@@ -67,12 +66,12 @@ class SessionFactory:
         self._inbound_bytes_max = inbound_bytes_max
 
     def create(
-        self, target: OrderTarget | FleetTarget, place: Place, principal: Principal | None
+        self, target: OrderTarget | FleetTarget, holder: str | None, principal: Principal | None
     ) -> Session:
         """A session that is not connected yet."""
         session = {
             "owner": self._owner,
-            "place": place,
+            "holder": holder,
             "principal": principal,
             "inbound_bytes_max": self._inbound_bytes_max,
         }
