@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.event import LocationEvent
+from common.event import COLUMNS, LocationEvent
 from consumers.history.row import rows_of
 from consumers.stream.entry import PlacedEvent
 
@@ -26,4 +26,4 @@ def test_rows_are_sorted_and_the_first_of_each_key_stays() -> None:
     events = [placed(1, 5), placed(2, 3), placed(3, 5, speed=2.0), placed(4, 4)]
     rows = rows_of(events)
     assert [row[1].second for row in rows] == [3, 4, 5]
-    assert rows[2][5] is None
+    assert rows[2][COLUMNS.index("speed")] is None
