@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from common.backoff import Backoff
 from common.redis.nodes import Nodes
@@ -97,6 +98,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
+    advanced = partial(liveness.advanced, "history")
     settler = Settler(
         reader,
         table,
@@ -105,9 +107,9 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         patience,
         trials=trials,
         retries=settings.max_retries,
-        advanced=lambda: liveness.advanced("history"),
+        advanced=advanced,
     )
-    signs = LiveSigns(lambda: liveness.advanced("live"), lease.confirm)
+    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
     live = _live_stage(settings, cursor, drivers, quick, signs)
     history = HistoryStage(
         _page_source(settings, reader, trials, cursor, pace),
@@ -115,6 +117,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         table,
         patience,
         linger_s=settings.history_linger_ms / 1000,
+        advanced=advanced,
     )
     chores: dict[str, Chore] = {
         "trim": trim.trim,

@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -137,13 +137,22 @@ class Home:
             return {}
         return facts
 
+    def show_pids(self, children: Iterable[str]) -> None:
+        """Lay links to the pid files of roles' own children beside those of the roles."""
+        for name in children:
+            link = self.pid(name)
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path(ROLES_FOLDER) / link.name)
+
     def leftovers(self) -> list[int]:
         """Pids that the pid files name."""
         pids = []
         for file in self.folder("run").glob("*.pid"):
-            text = file.read_text().strip()
-            if text.isdigit():
-                pids.append(int(text))
+            # A link whose child is gone leads nowhere.
+            with contextlib.suppress(FileNotFoundError):
+                text = file.read_text().strip()
+                if text.isdigit():
+                    pids.append(int(text))
         return pids
 
     def forget_run(self) -> None:
