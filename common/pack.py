@@ -11,13 +11,13 @@ each of its events is stored or dead-lettered.
 
 from collections.abc import Iterator, Sequence
 
-# The one field of an entry; a byte, because it is repeated in every entry.
-FIELD = "e"
-# Most events of a pack. A consumer takes whole packs, so this is also what a page may overshoot by,
-# and what one entry that kills a process can take along until it has been halved.
-EVENTS_MAX = 500
-# Most bytes of a pack, so that one entry is read, and written to the append-only file, in well
-# under a millisecond. An event alone is never too large: its body is bounded.
+# Most events of a pack. A consumer takes whole packs, so this is what a page may overshoot by, and
+# what one entry that kills a process takes along until it has been halved: eight halvings. More
+# saves nothing: what Redis does for an entry is already spread over so many.
+EVENTS_MAX = 256
+# Most bytes of a pack: twice EVENTS_MAX events of the usual length (220), so that long ones cut
+# packs first. Redis reads and logs one entry of this size in well under a millisecond. An event
+# alone is a pack whatever its length, which its body bounds.
 BYTES_MAX = 131_072
 
 _BREAK = b"\n"

@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.pack import count_events, encode_pack, packs_of, split_pack
+from common.pack import BYTES_MAX, EVENTS_MAX, count_events, encode_pack, packs_of, split_pack
+from common.settings import Settings
 
 LINE = st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b" "))
 LINES = st.lists(LINE, min_size=1, max_size=40)
@@ -44,3 +45,14 @@ def test_no_pack_could_have_taken_the_next_event(events, events_max, bytes_max):
 
 def test_no_events_are_no_pack():
     assert list(packs_of([])) == []
+
+
+def test_the_bounds_fit_each_other():
+    # Halving by place ends after whole steps.
+    assert EVENTS_MAX & (EVENTS_MAX - 1) == 0
+    # A full pack of usual events, of 220 bytes and a line break, is half of the bytes.
+    assert 2 * EVENTS_MAX * 221 <= BYTES_MAX
+    # Several packs make a page, so that a page is not overshot by much.
+    assert Settings.model_fields["batch_events_max"].default >= 4 * EVENTS_MAX
+    # The largest fix that ingest takes by default leaves room for others.
+    assert 4 * Settings.model_fields["body_bytes_max"].default <= BYTES_MAX
