@@ -13,6 +13,8 @@ from tests.shard import KEYS, payload
 
 # Seconds that no other fix of the tests has.
 DEADLY = (payload(900_001, driver="deadly"), payload(900_002, driver="deadly"))
+# All of them have it, also in a process that began at another second.
+_MARK = b'"deadly"'
 
 
 class Killed(BaseException):
@@ -27,12 +29,12 @@ def _patch_decoding(set_attribute: Callable[..., None], die: Callable[[], None])
     decode_event, decode_events = entries.decode_event, entries.decode_events
 
     def decode_or_die(line):
-        if line in DEADLY:
+        if _MARK in line:
             die()
         return decode_event(line)
 
     def decode_lines_or_die(pack, count):
-        if any(deadly in pack for deadly in DEADLY):
+        if _MARK in pack:
             die()
         return decode_events(pack, count)
 

@@ -164,7 +164,7 @@ from tests.faults import killing
 killing.killed_for_real()
 sys.exit(worker.main())
 """
-ROUNDS = 8
+ROUNDS = 5
 
 
 def test_kill_9_in_the_middle_of_packs_with_poison_loses_and_doubles_nothing(servers):
