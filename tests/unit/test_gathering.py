@@ -45,7 +45,7 @@ ARRIVALS = st.lists(FEW | MANY, max_size=10)
 
 
 def gathered(arrivals) -> tuple[Gathering[Noted], list[tuple[int, Noted]]]:
-    gathering: Gathering[Noted] = Gathering()
+    gathering = Gathering()
     waiters = []
     for number, (shard, count, length) in enumerate(arrivals):
         events = [b"%d.%d" % (number, n) + b"x" * length for n in range(count)]

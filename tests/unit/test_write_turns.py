@@ -119,7 +119,7 @@ def test_an_error_reply_fails_all_of_its_pack_and_nobody_else() -> None:
     async def main() -> None:
         wire = StubWire()
         turns = first(wire)
-        waiting = [
+        waiting: list[asyncio.Future[Any]] = [
             turns.add_one(0, b"a"),
             turns.add([(0, [b"b", b"c"]), (1, [b"d"])]),
             turns.add_one(1, b"e"),
