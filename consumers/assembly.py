@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from common.backoff import Backoff
 from common.redis.nodes import Nodes
@@ -70,6 +71,7 @@ class Parts:
     history: HistoryStage
     table: HistoryTable
     trim: Trim
+    gauge: StreamGauge
     chores: dict[str, tuple[float, Chore]]
 
 
@@ -86,11 +88,12 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     maker = GroupMaker(reader, gauge, counts)
     table = HistoryTable(settings.database_url, timeout_s=settings.database_timeout_s)
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
-    trim = Trim(bulk, keys, group=group, live_through=lambda: cursor.through)
+    trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
     drivers = DriverState(
         quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
     )
     patience = Patience(maker.make_again, backoff=pace.backoff)
+    advanced = partial(liveness.advanced, "history")
     settler = Settler(
         reader,
         table,
@@ -98,9 +101,9 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         counts,
         patience,
         retries=settings.max_retries,
-        advanced=lambda: liveness.advanced("history"),
+        advanced=advanced,
     )
-    signs = LiveSigns(lambda: liveness.advanced("live"), lease.confirm)
+    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
     live = _live_stage(settings, cursor, drivers, quick, signs)
     history = HistoryStage(
         _page_source(settings, reader, cursor, pace),
@@ -109,18 +112,18 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         patience,
         rows=settings.history_rows,
         linger_s=settings.history_linger_ms / 1000,
+        advanced=advanced,
     )
-    chores = {
+    chores: dict[str, Chore] = {
         "trim": trim.trim,
-        "gauge": gauge.look,
+        "gauge": maker.watch,
         "counts": counts.keep,
-        "cursor": cursor.check,
         "expire": drivers.expire,
         "watched": drivers.ask_watched,
     }
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    return Parts(wires, lease, maker, live, history, table, trim, timed)
+    return Parts(wires, lease, maker, live, history, table, trim, gauge, timed)
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:

@@ -33,7 +33,7 @@ Token = Annotated[
     typer.Option(envvar="FLEETLINE_TOKEN", show_envvar=True, help="Token or key of a gateway."),
 ]
 Url = Annotated[
-    str | None, typer.Option(help="Base address of the HTTP API [of the stack in FLEETLINE_HOME].")
+    str | None, typer.Option(help="Base address of the HTTP API (the stack in FLEETLINE_HOME).")
 ]
 
 
@@ -91,7 +91,7 @@ def ingest() -> None:
 
 @app.command()
 def consumers(
-    only: Annotated[str | None, typer.Option(help="Shards to run here, as in 0,2-3 [all].")] = None,
+    only: Annotated[str | None, typer.Option(help="Shards to run here, as in 0,2-3 (all).")] = None,
 ) -> None:
     """Run the consumers: stream in, live positions and history out; a process for each shard."""
     process.die_with_parent()
@@ -139,13 +139,13 @@ def replay(
         str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
     ] = "",
     driver: Annotated[
-        str, typer.Option(help="Whose it is [as the file says, or else its name].")
+        str, typer.Option(help="Whose it is (as the file says, or else its name).")
     ] = "",
     speed_unit: Annotated[
         str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
     ] = "",
 ) -> None:
-    """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
+    """Send a recorded trace through the HTTP API, as if it were driven now."""
     from deploy.tools.replay import run
     from deploy.tools.trace.read import ReadOptions
 
@@ -160,7 +160,7 @@ def simulate(
     rate: Annotated[float, typer.Option(min=0.001, help="Fixes a second, all together.")],
     url: Url = None,
     token: Token = "",
-    seconds: Annotated[float | None, typer.Option(min=0, help="How long [until Ctrl-C].")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
 ) -> None:
     """Let drivers with orders move and send."""

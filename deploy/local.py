@@ -70,7 +70,7 @@ def up(settings: Settings, options: UpOptions) -> int:
     _require_packages(settings, options)
     if os.geteuid() == 0:
         _compile()
-    # What parts and servers make is for nobody else, unless it is said.
+    # Files that `up` and its children make are closed to other users, unless a mode is given.
     os.umask(0o077)
     home.lock()
     try:
@@ -118,11 +118,12 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
 
 def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOptions) -> None:
     say(f"fleetline up in {home.path}, {settings.shards} shards")
-    servers = _servers(home, settings, options)
-    stores = _stores(home, settings)
     url = _url(settings, gateway=options.gateway)
+    with home.writing():
+        servers = _servers(home, settings, options)
+        stores = _stores(home, settings)
+        roles = Roles.prepare(home, settings, stores)
     home.note({name.lower(): store for name, store in stores.items()} | {"url": url})
-    roles = Roles.prepare(home, settings, stores)
     _say_what_is_kept((*servers, roles.migrate()))
     supervisor.spawn(*servers)
     supervisor.await_ready(SERVERS_TIMEOUT_S)

@@ -30,7 +30,7 @@ from fanout.sockets.places import Places, SocketLimits
 from fanout.sockets.policy import Policy
 from fanout.sockets.sessions import Sessions
 from fanout.sockets.token_sessions import TokenSessions
-from fanout.sockets.watchers import SessionFactory
+from fanout.sockets.watches import SessionFactory
 from fanout.tuning import Tuning
 
 
@@ -86,6 +86,7 @@ class Fanout:
             self.subscriptions,
             self.counts,
             ttl_s=settings.location_ttl,
+            unread_max_s=tuning.unread_max_s,
         )
         self.connections = Connections(
             self._handshake(policy or access_policy(settings, gate), tuning).decide,

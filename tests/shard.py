@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -160,9 +160,14 @@ def worker_settings(redis_url: str, database_url: str, **more: object) -> Settin
     return load_settings(redis_url=redis_url, database_url=database_url, **(quick | more))
 
 
-def new_worker(settings: Settings, pace: WorkerPace = QUICK) -> Worker:
+def new_worker(
+    settings: Settings,
+    pace: WorkerPace = QUICK,
+    *,
+    beat: Callable[[], None] = lambda: None,
+) -> Worker:
     """A worker of shard 0; to be made in the loop that runs it."""
-    return Worker(settings, 0, lambda: None, pace)
+    return Worker(settings, 0, beat, pace)
 
 
 @contextlib.asynccontextmanager

@@ -49,7 +49,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _group(address: str) -> str:
+def household(address: str) -> str:
     """What counts as one address: all of IPv6's /64 are one household's."""
     parsed = ipaddress.ip_address(address)
     if parsed.version == 6:
@@ -68,4 +68,4 @@ class AddressLimiter:
 
     def note(self, address: str) -> int:
         """Count one; 0, or the seconds to wait when there were too many."""
-        return 0 if is_loopback(address) else self._attempts.note(_group(address))
+        return 0 if is_loopback(address) else self._attempts.note(household(address))

@@ -3,9 +3,11 @@
 import time
 from typing import NamedTuple
 
+import hiredis
+
 from common.keys import ShardKeys
 from common.redis.wire import Wire
-from consumers.stream.groups import START, find_group, groups_of, waiting_in
+from consumers.stream.groups import START, find_group, groups_of, is_key_missing, waiting_in
 
 
 class StreamLook(NamedTuple):
@@ -26,17 +28,26 @@ class StreamGauge:
         self._group = group
         self.seen: StreamLook | None = None
 
-    async def look(self) -> None:
-        """See what waits. Raises `Overloaded`; an error reply (no stream) changes nothing."""
-        stream, groups = await self._wire.pipeline(
-            [("XINFO", "STREAM", self._stream), ("XINFO", "GROUPS", self._stream)]
-        )
+    async def look(self) -> bool:
+        """See what waits; whether the group is there. Without it what was seen stays.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        try:
+            stream, groups = await self._wire.pipeline(
+                [("XINFO", "STREAM", self._stream), ("XINFO", "GROUPS", self._stream)]
+            )
+        except hiredis.ReplyError as e:
+            if not is_key_missing(e):
+                raise
+            return False
         facts = dict(zip(stream[::2], stream[1::2], strict=True))
         place = find_group(groups_of(groups), self._group)
-        if place is not None:
-            lag = waiting_in(place, facts[b"length"])
-            last_id = facts[b"last-generated-id"]
-            self.seen = StreamLook(lag, place.pending, last_id, time.monotonic())
+        if place is None:
+            return False
+        lag = waiting_in(place, facts[b"length"])
+        self.seen = StreamLook(lag, place.pending, facts[b"last-generated-id"], time.monotonic())
+        return True
 
     async def what_a_loss_took(self) -> dict[str, object]:
         """Facts for the alarm that the group is gone: what was seen waiting, and how long ago.

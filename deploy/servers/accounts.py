@@ -38,7 +38,7 @@ def account_of(part: Part) -> SystemUser | None:
 def named_account() -> SystemUser | None:
     """Likewise for programs that ask who they are: `initdb`, and PostgreSQL without clients.
 
-    Raises `ConfigError` where there is nobody.
+    Raises `ConfigError` where none of NAMES exists.
     """
     if os.geteuid() != 0:
         return None

@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: durable, loopback TCP only, and one role that may log in.
 
 Its superuser never can: what needs one is said to the server without a client, before it listens.
-Who may log in stands in a file of ours, not in the data folder, so a home of an earlier version,
-which trusted everybody on this machine, is closed by its next start.
+The list of who may log in is written at every start, beside the data folder. So a home of an
+earlier version, which trusted every user of this machine, is closed by its next start.
 """
 
 import contextlib
@@ -123,7 +123,7 @@ def _postmaster(pid_file: Path, data: Path) -> int | None:
     """Pid of the living server that wrote the file."""
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
-        # The server's account wrote the number; it must not name a process of somebody else.
+        # The server's account wrote the number; a process of another user is not that server.
         if Path(f"/proc/{pid}").stat().st_uid != data.stat().st_uid:
             return None
     except (OSError, ValueError):

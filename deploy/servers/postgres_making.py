@@ -25,7 +25,7 @@ _MAKE = """\
 CREATE ROLE fleetline LOGIN;
 CREATE DATABASE fleetline OWNER fleetline;
 """
-# Whatever somebody made of the role while the server trusted everybody.
+# Takes back rights that another user may have given the role while the server trusted all.
 _CLOSE = """\
 ALTER ROLE fleetline NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 ALTER ROLE fleetline LOGIN PASSWORD '{}';

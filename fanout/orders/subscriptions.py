@@ -232,12 +232,12 @@ class Subscriptions:
                 async with self._locked(self._lock.reader):
                     await self._release(idle)
             except FAILURES:
-                # What was forgotten is gone with the connection, or refused; the rest stays idle.
+                # Channels that were not forgotten yet stay idle, and are released the next time.
                 continue
 
     async def _release(self, idle: list[Channel]) -> None:
         for channels in batches(idle):
-            # Whose watchers came back meanwhile is not forgotten.
+            # A channel whose watchers came back since `idle` was read is not forgotten.
             names = self.hub.forget(channels)
             self._subscribed.difference_update(names)
             if names and self.bridge is not None:

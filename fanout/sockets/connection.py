@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from common.access.address import is_loopback
+from common.access.address import household, is_loopback
 from common.problem import HEAD_LATE
 from fanout.counts import FanoutCounts
 from fanout.sockets.answers import PlainAnswer, Rejected
@@ -44,6 +44,7 @@ class Connections:
         self.timeout_s = timeout_s
         self.message_bytes_max = message_bytes_max
         self.open: set[HandshakeConnection] = set()
+        # Connections by address, but for those of this machine.
         self.by_peer: Counter[str] = Counter()
 
     def accept(self) -> asyncio.BaseProtocol:
@@ -52,13 +53,14 @@ class Connections:
 
     def add(self, connection: "HandshakeConnection") -> bool:
         """Count one in, if there is room for it."""
-        peer = connection.peer
         if len(self.open) >= CONNECTIONS_MAX:
             return False
-        if self.by_peer[peer] >= CONNECTIONS_PER_ADDRESS_MAX and not is_loopback(peer):
-            return False
+        if not is_loopback(connection.peer):
+            peer = household(connection.peer)
+            if self.by_peer[peer] >= CONNECTIONS_PER_ADDRESS_MAX:
+                return False
+            self.by_peer[peer] += 1
         self.open.add(connection)
-        self.by_peer[peer] += 1
         return True
 
     def remove(self, connection: "HandshakeConnection") -> None:
@@ -66,9 +68,11 @@ class Connections:
         if connection not in self.open:
             return
         self.open.discard(connection)
-        self.by_peer[connection.peer] -= 1
-        if self.by_peer[connection.peer] <= 0:
-            del self.by_peer[connection.peer]
+        if not is_loopback(connection.peer):
+            peer = household(connection.peer)
+            self.by_peer[peer] -= 1
+            if self.by_peer[peer] <= 0:
+                del self.by_peer[peer]
 
     def close(self) -> None:
         """Drop all of them."""
@@ -92,6 +96,7 @@ class HandshakeConnection(asyncio.BufferedProtocol):
         """Wait for the head, unless too many do."""
         self._transport = transport  # type: ignore[assignment]
         name = transport.get_extra_info("peername")
+        # A Unix socket's peer has no address.
         self.peer = name[0] if isinstance(name, tuple) else ""
         if self._connections.add(self):
             self._timer = self._loop.call_later(self._connections.timeout_s, self._head_is_late)

@@ -30,7 +30,7 @@ from fanout.sockets.request import (
     split_target,
     wants_upgrade,
 )
-from fanout.sockets.watchers import SessionFactory
+from fanout.sockets.watches import SessionFactory
 
 # What a 426 must say (RFC 9110 section 15.5.22, RFC 6455 section 4.4).
 _UPGRADE: Final = {

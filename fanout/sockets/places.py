@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from common.access.address import is_loopback
+from common.access.address import household, is_loopback
 from common.access.policy import Principal, Role
 from common.problem import GOING_AWAY, SERVER_FULL, TOO_MANY_SOCKETS, Problem
 from fanout.sockets.answers import Rejected
@@ -40,7 +40,7 @@ class Places:
         self._watchers_of = watchers_of
         self.draining = False
         self.taken = 0
-        # Places taken by each holder, see `holder_of`.
+        # Places taken by each token or address, see `holder_of`.
         self.held: Counter[str] = Counter()
 
     def require_room(self) -> None:
@@ -85,13 +85,13 @@ class Places:
 
 
 def holder_of(principal: Principal | None, address: str) -> str | None:
-    """Who holds a socket: a token, or an address where there is none.
+    """What a socket counts against: its token, or its address where there is none.
 
-    Who is on this machine without a token is no stranger to it, and holds nothing.
+    A client on this machine that needs no token is no stranger, and is not limited (None).
     """
     if principal is not None:
         return token_of(principal)
-    return None if is_loopback(address) else f"address {address}"
+    return None if is_loopback(address) else f"address {household(address)}"
 
 
 def token_of(principal: Principal) -> str:

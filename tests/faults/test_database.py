@@ -94,6 +94,35 @@ def test_the_same_worker_stores_the_backlog_when_the_database_is_back(
     asyncio.run(main())
 
 
+def test_a_table_that_is_locked_delays_nobody_on_the_map(redis_server, own_database):
+    """Live shares nothing with the history but the stream."""
+    servers = redis_server.url, own_database
+
+    async def main():
+        async with (
+            shard(*servers) as it,
+            it.redis.pubsub() as channel,
+            working(worker_settings(*servers)),
+        ):
+            await channel.subscribe(order_key("o"))
+            await channel.get_message(timeout=5)
+            normal = sorted([await live_latency_s(it, channel, n) for n in range(40)])[20]
+            await it.stored(40)
+            async with it.database.transaction():
+                await it.database.execute("LOCK locations IN SHARE MODE")
+                await it.add(*[payload(n) for n in range(1000)])
+                hung = sorted([await live_latency_s(it, channel, 100 + n) for n in range(40)])[20]
+                assert await it.pending()
+            print(
+                f"to the customer: {normal * 1000:.1f} ms, with the table locked {hung * 1000:.1f}"
+            )
+            assert hung <= max(2 * normal, normal + 0.005)
+            await it.stored(1080)
+            assert await it.dead() == []
+
+    asyncio.run(main())
+
+
 def test_a_hanging_backend_is_left_within_its_timeout(redis_server, own_database):
     servers = redis_server.url, own_database
     settings = worker_settings(*servers, database_timeout_s=0.5)

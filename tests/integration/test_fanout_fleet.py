@@ -7,13 +7,15 @@ from typing import Any
 
 import orjson
 import psutil
+import pytest
 
 from common.keys import fleet_channel, shard_keys
 from common.redis.wire import Wire
+from fanout.fleet.feed import BOXES_MAX
 from tests.fanout_server import QUICK, event, fanout, fanout_process, in_loop, publishing, until
 from tests.servers import RedisServer
 from tests.wait import pace
-from tests.ws import Client, connect, watching
+from tests.ws import Client, Refused, connect, watching
 
 SHARDS = 2
 FLEET = "/api/v1/fleet/live?bbox={}"
@@ -142,6 +144,35 @@ def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) 
             client.abort()
 
     in_loop(main())
+
+
+def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
+    redis_server: RedisServer,
+) -> None:
+    async def main() -> None:
+        quick = replace(QUICK, unread_max_s=0.5)
+        async with fanout(redis_server.url, shards=1, tuning=quick) as server:
+            port = server.settings.fanout_port
+            paths = [FLEET.format(f"{n / 10},0,{n / 10 + 1},1") for n in range(BOXES_MAX)]
+            clients = await asyncio.gather(*(connect(port, path) for path in paths))
+            with pytest.raises(Refused) as refused:
+                await connect(port, FLEET.format("0,0,3,3"))
+            assert refused.value.status == 429
+            # A box that somebody looks at already has room for others.
+            clients.append(await connect(port, paths[0]))
+            for client in clients:
+                client.abort()
+            await until(lambda: not server.feed.operators)
+            await asyncio.to_thread(redis_server.kill)
+            await until(lambda: not server.wire.up)
+            client = await connect(port, paths[0])
+            assert (await client.closed()).code == 1013
+
+    try:
+        in_loop(main())
+    finally:
+        redis_server.kill()
+        redis_server.start()
 
 
 def test_several_processes_share_the_port(redis_server: RedisServer) -> None:

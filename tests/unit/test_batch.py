@@ -23,7 +23,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(batches, "RECORD_RETRY_PAUSE_S", 0)
 
 
-class Refusal(Exception):
+class OddRefusal(Exception):
     """Of unknown kind."""
 
 
@@ -98,7 +98,7 @@ WEATHER = st.lists(st.sampled_from(["fine", "away", "lost", "shut"]), max_size=4
     st.lists(st.integers(0, 20), max_size=30),
     st.sets(st.integers(0, 20), max_size=5),
     WEATHER,
-    st.sampled_from([ValueError, Refusal]),
+    st.sampled_from([ValueError, OddRefusal]),
 )
 def test_each_event_is_stored_or_lettered_and_only_poison_is_lettered(
     numbers, poison, weather, error
@@ -115,7 +115,7 @@ def test_each_event_is_stored_or_lettered_and_only_poison_is_lettered(
 
 @given(st.lists(st.integers(0, 20), min_size=1, unique=True), st.booleans())
 def test_a_table_that_refuses_everything_has_no_witness(numbers, is_unknown):
-    table = FakeTable(weather=["shut"] * 60, error=Refusal if is_unknown else ValueError)
+    table = FakeTable(weather=["shut"] * 60, error=OddRefusal if is_unknown else ValueError)
     batch = Batch(placed(numbers), possibly_stored=False, retries=RETRIES, advanced=lambda: None)
     letters, failures = asyncio.run(settle(batch, table))
     assert letters == []
@@ -125,7 +125,7 @@ def test_a_table_that_refuses_everything_has_no_witness(numbers, is_unknown):
 
 
 def test_outages_do_not_count_as_refusals_of_unknown_kind():
-    table = FakeTable([key(1)], ["away"] * 10, Refusal)
+    table = FakeTable([key(1)], ["away"] * 10, OddRefusal)
     batch = Batch(placed([1, 2]), possibly_stored=False, retries=RETRIES, advanced=lambda: None)
 
     async def main():
@@ -134,7 +134,7 @@ def test_outages_do_not_count_as_refusals_of_unknown_kind():
             try:
                 return await batch.store(table), failures
             except SinkUnavailable as e:
-                failures.append(isinstance(e.__cause__, Refusal))
+                failures.append(isinstance(e.__cause__, OddRefusal))
 
     letters, failures = asyncio.run(main())
     assert failures == [False] * 10 + [True] * (RETRIES - 1)

@@ -82,8 +82,11 @@ def test_nothing_is_cut_that_a_group_or_the_live_stage_still_needs(groups, live_
         # The first start with a cursor: behind what the history has acknowledged.
         (None, b"5-1", b"9-0", b"5-0"),
         (None, None, b"9-0", START),
+        # Redis does not say.
+        (b"5-0", None, None, b"5-0"),
+        (None, b"5-1", None, b"5-0"),
         # Redis was emptied: the stream is gone, or began anew with a clock that is behind.
-        (b"5-0", None, None, START),
+        (b"5-0", None, START, START),
         (b"5-0", None, b"4-7", START),
     ],
 )

@@ -68,6 +68,12 @@ def test_without_a_token_an_address_is_limited_unless_it_is_this_machine() -> No
     assert admitted(house, [(None, f"o{n}", "127.0.0.1") for n in range(8)]) == [True] * 7 + [False]
 
 
+def test_a_household_is_one_address() -> None:
+    house = House()
+    home = [(None, "o1", f"2001:db8:1:1::{n}") for n in range(4)]
+    assert admitted(house, home) == [True] * 3 + [False]
+
+
 def test_tokens_are_told_apart() -> None:
     house = House(SocketLimits(process=100, per_token=1))
     named = [

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.event import ID_PATTERN
 from deploy.tools.trace.fix import OPTIONAL
 from deploy.tools.trace.read import ReadOptions, parse_trace
 from ingest.resources.route_format import FORMATS
@@ -28,7 +29,7 @@ ROWS = st.fixed_dictionaries(
         "accuracy": st.none() | NOT_NEGATIVE,
         "altitude": st.none() | st.floats(-500, 9000) | ODD,
         "battery": st.none() | st.floats(0, 100),
-        "order_id": st.none() | st.from_regex(r"[A-Za-z0-9._:\-]{1,64}\Z", fullmatch=True),
+        "order_id": st.none() | st.from_regex(ID_PATTERN, fullmatch=True),
     }
 )
 # Microseconds after the one before; within the days in which no time is far from the others.

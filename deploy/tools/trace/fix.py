@@ -6,7 +6,7 @@ none that the API takes (-1 stands for unknown in many files), is left out, and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -37,10 +37,9 @@ class RecordedFix:
     recorded_at: datetime
     values: Mapping[str, object]
 
-    def body(self, shift: timedelta) -> dict[str, object]:
-        """As an item of a batch, its time moved."""
-        moved = (self.recorded_at + shift).isoformat().replace("+00:00", "Z")
-        return {**self.values, "recorded_at": moved}
+    def body(self, date: datetime) -> dict[str, object]:
+        """As an item of a batch, dated anew."""
+        return {**self.values, "recorded_at": date.isoformat().replace("+00:00", "Z")}
 
 
 @dataclass(slots=True)

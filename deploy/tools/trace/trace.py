@@ -1,7 +1,7 @@
 """A trace: the fixes of a file, in its order, and what became of its other rows. Pure.
 
-Rows keep their order, late ones included: that is what the trace is worth. Times move together,
-so that the spacing stays. Every row is judged alone: it is a fix, or refused, or skipped.
+Rows keep their order, late ones included: that is what the trace is worth. Every row is judged
+alone: it is a fix, or refused, or skipped.
 """
 
 from collections.abc import Iterator
@@ -38,9 +38,13 @@ class Trace:
         """The latest time in it."""
         return max(fix.recorded_at for fix in self.fixes)
 
+    def oldest(self) -> datetime:
+        """The earliest time in it."""
+        return min(fix.recorded_at for fix in self.fixes)
+
     def duration_s(self) -> float:
         """From its earliest to its latest time."""
-        return (self.newest() - min(fix.recorded_at for fix in self.fixes)).total_seconds()
+        return (self.newest() - self.oldest()).total_seconds()
 
 
 def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float = 1.0) -> Trace:
@@ -64,7 +68,7 @@ def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float 
     except CutShort as e:
         if number == 0:
             raise ConfigError(str(e)) from e
-        notes.append(f"{e}; read up to row {number}")
+        notes.append(f"cut short or damaged, read up to row {number}: {e}")
     for field, (count, first) in judge.left_out.items():
         notes.append(f"{field}: unknown in {count} of {number} rows ({first})")
     kept, skipped = _split(fixes)
