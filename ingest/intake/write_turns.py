@@ -12,7 +12,6 @@ bounded in bytes.
 import asyncio
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import hiredis
 
@@ -23,6 +22,7 @@ from common.redis.url import Command
 from common.redis.wire import Reply, Wire
 from common.shards import Shards
 from ingest.intake.gathering import Gathering, Question, Turn
+from ingest.intake.ticket import BodyTicket, Ticket
 
 # Least time between two looks for waiters that are overdue; what a deadline may overshoot.
 WATCH_EVERY_S = 0.05
@@ -31,62 +31,6 @@ WATCH_EVERY_S = 0.05
 Portion = tuple[int, Sequence[bytes]]
 # The index of a shard, the events that are asked for, and the command that asks.
 Asked = tuple[int, Sequence[bytes], Command]
-
-
-class Ticket:
-    """What one request waits for. An exception of its future is an `Overloaded` of its own."""
-
-    __slots__ = ("deadline", "future")
-
-    def __init__(self, future: asyncio.Future[Any], deadline: float) -> None:
-        self.future = future
-        self.deadline = deadline
-
-    def taken(self, count: int, position: bytes) -> None:
-        """Its only event is in a stream; the future's result names the event's position."""
-        if not self.future.done():
-            self.future.set_result(position)
-
-    def answered(self, place: int, reply: Reply) -> None:
-        """Only a `BodyTicket` asks."""
-        raise NotImplementedError
-
-    def refused(self) -> None:
-        """Redis refused a pack."""
-        self.fail("Redis does not take entries now")
-
-    def fail(self, reason: str) -> None:
-        """Not all of it is known to be in its stream."""
-        if not self.future.done():
-            self.future.set_exception(Overloaded(reason))
-
-
-class BodyTicket(Ticket):
-    """A ticket for many events and questions; the future's result are the questions' replies."""
-
-    __slots__ = ("_left", "_replies")
-
-    def __init__(
-        self, future: asyncio.Future[Any], deadline: float, events: int, questions: int
-    ) -> None:
-        super().__init__(future, deadline)
-        # Events and questions that are not settled.
-        self._left = events + questions
-        self._replies: list[Reply] = [None] * questions
-
-    def taken(self, count: int, position: bytes) -> None:
-        """So many of its events are in a stream."""
-        self._settle(count)
-
-    def answered(self, place: int, reply: Reply) -> None:
-        """The script's reply to one of its questions."""
-        self._replies[place] = reply
-        self._settle(1)
-
-    def _settle(self, count: int) -> None:
-        self._left -= count
-        if not self._left and not self.future.done():
-            self.future.set_result(self._replies)
 
 
 class WriteTurns:
