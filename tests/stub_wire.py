@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import hiredis
@@ -9,6 +10,7 @@ import hiredis
 from common.errors import Overloaded
 from common.pack import split_pack
 from common.redis.nodes import Nodes
+from common.redis.wire import Receiver
 from common.shards import Shards
 from ingest.intake.write_turns import Turns, WriteTurns
 from tests.wait import pace
@@ -17,36 +19,46 @@ TIMEOUT_S = 1.5
 REFUSED = hiredis.ReplyError("OOM command not allowed")
 
 
+@dataclass(slots=True)
+class Write:
+    """What was written when, and who gets the replies."""
+
+    at: float
+    commands: list[Any]
+    receiver: Receiver
+    answered: bool = False
+
+
 class StubWire:
     """Stands in for a `Wire`: a write is answered when the test says so, or never."""
 
     def __init__(self, *, down: bool = False) -> None:
         self.down = down
-        # (when, commands, replies) of each write.
-        self.writes: list[tuple[float, list[Any], asyncio.Future[Any]]] = []
+        self.writes: list[Write] = []
 
-    def pipeline_raw(self, commands: Sequence[Any]) -> asyncio.Future[Any]:
+    def write_now(self, commands: Sequence[Any], receiver: Receiver) -> None:
         if self.down:
             raise Overloaded("Redis is not reachable")
-        loop = asyncio.get_running_loop()
-        self.writes.append((loop.time(), list(commands), loop.create_future()))
-        return self.writes[-1][2]
+        now = asyncio.get_running_loop().time()
+        self.writes.append(Write(now, list(commands), receiver))
 
     def packs(self, number: int) -> list[list[bytes]]:
-        return [split_pack(c[4]) for c in self.writes[number][1] if c[0] == "XADD"]
+        return [split_pack(c[4]) for c in self.writes[number].commands if c[0] == "XADD"]
 
     def answer(self, number: int, *, refuse: Sequence[int] = ()) -> None:
-        _, commands, replies = self.writes[number]
-        names = iter(range(len(commands)))
+        write = self.writes[number]
         found: list[object] = []
-        for command in commands:
-            place = next(names)
+        for place, command in enumerate(write.commands):
             refused = place // 2 in refuse
             found.append(REFUSED if refused else b"7-%d" % place if command[0] == "XADD" else 1)
-        replies.set_result(found)
+        write.answered = True
+        write.receiver.set_result(found)
 
     def lose(self, number: int) -> None:
-        self.writes[number][2].set_exception(Overloaded("Redis: lost; the outcome is unknown"))
+        self.writes[number].answered = True
+        self.writes[number].receiver.set_exception(
+            Overloaded("Redis: lost; the outcome is unknown")
+        )
 
 
 def turns_of(wire: StubWire, *, gap_s: float = 0.0, bytes_max: int = 1000) -> Turns:

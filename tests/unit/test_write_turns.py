@@ -45,12 +45,12 @@ def test_turns_leave_a_gap_apart() -> None:
                 await passed(0.005)
             wire.answer(number)
             await passed()
-        assert [when for when, _, _ in wire.writes] == pytest.approx([0.01, 0.015, 0.02])
+        assert [write.at for write in wire.writes] == pytest.approx([0.01, 0.015, 0.02])
         # After a pause an event leaves at once.
         await passed(1.0)
         turns.add_one(0, b"x")
         await passed()
-        assert wire.writes[3][0] == pytest.approx(1.02)
+        assert wire.writes[3].at == pytest.approx(1.02)
         wire.answer(3)
 
     run_virtually(main())

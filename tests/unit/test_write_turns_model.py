@@ -48,7 +48,7 @@ class Model:
     async def settle(self, kind: str) -> None:
         """Answer the turn that is out, once the gap is over."""
         await passed(0.01)
-        if not self.wire.writes or self.wire.writes[-1][2].done():
+        if not self.wire.writes or self.wire.writes[-1].answered:
             return
         for number, pack in enumerate(self.wire.packs(-1)):
             accepted = kind == "answer" or (kind == "refuse" and number > 0)
