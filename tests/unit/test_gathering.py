@@ -1,6 +1,7 @@
 """What leaves in a turn, and who learns what of it: checked against all that was put in."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import hiredis
 from hypothesis import given, settings
@@ -44,7 +45,7 @@ MANY = st.tuples(SHARD, st.integers(EVENTS_MAX - 2, EVENTS_MAX + 2), st.sampled_
 ARRIVALS = st.lists(FEW | MANY, max_size=10)
 
 
-def gathered(arrivals) -> tuple[Gathering[Noted], list[tuple[int, Noted]]]:
+def gathered(arrivals: Any) -> tuple[Gathering[Noted], list[tuple[int, Noted]]]:
     gathering: Gathering[Noted] = Gathering()
     waiters = []
     for number, (shard, count, length) in enumerate(arrivals):
@@ -55,7 +56,7 @@ def gathered(arrivals) -> tuple[Gathering[Noted], list[tuple[int, Noted]]]:
     return gathering, waiters
 
 
-def entries(turn) -> list[tuple[int, bytes]]:
+def entries(turn: Any) -> list[tuple[int, bytes]]:
     """(shard, pack) of each entry; checks that each is counted directly behind."""
     commands = turn.commands(SHARDS)[: 2 * len(turn.packs)]
     found = []
