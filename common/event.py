@@ -35,7 +35,6 @@ Longitude = Annotated[float, Meta(ge=-180, le=180)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Heading = Annotated[float, Meta(ge=0, le=360)]
 Timestamp = Annotated[datetime, Meta(tz=True)] | int | float | None
-# What does harm in an event that somebody else wrote to the stream: see `decode_event`.
 StoredTime = Annotated[datetime, Meta(tz=True)]
 StoredId = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -106,9 +105,8 @@ class TimeLimits:
 
 
 _decode_update = msgspec.json.Decoder(LocationUpdate).decode
-_event_decoder = msgspec.json.Decoder(LocationEvent)
-_decode_event = _event_decoder.decode
-_decode_events = _event_decoder.decode_lines
+_decode_event = msgspec.json.Decoder(LocationEvent).decode
+_decode_events = msgspec.json.Decoder(LocationEvent).decode_lines
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
@@ -170,7 +168,7 @@ def is_id(text: str) -> bool:
         0 < len(text) <= 64
         and text.isascii()
         and text.translate(_ID_DELETE) == ""
-        and text not in _ID_RESERVED
+        and text not in {".", ".."}
     )
 
 
@@ -180,7 +178,6 @@ def require_id(field: str, text: str) -> None:
         raise InvalidUpdate(f"{field}: {ID_DETAIL}", faults=(Fault(field, ID_DETAIL),))
 
 
-_ID_RESERVED = (".", "..")
 _ID_DELETE = str.maketrans(
     "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 )
@@ -209,9 +206,8 @@ def recorded_time(stamp: Timestamp, now: datetime, limits: TimeLimits) -> dateti
 def _utc(stamp: datetime | float) -> datetime:
     if isinstance(stamp, datetime):
         return stamp if stamp.tzinfo is UTC else stamp.astimezone(UTC)
-    if abs(stamp) < EPOCH_MS_FROM:
-        return EPOCH + timedelta(microseconds=round(stamp * 1_000_000))
-    return EPOCH + timedelta(microseconds=round(stamp * 1_000))
+    unit_us = 1_000_000 if abs(stamp) < EPOCH_MS_FROM else 1_000
+    return EPOCH + timedelta(microseconds=round(stamp * unit_us))
 
 
 def _bad_time(detail: str) -> InvalidUpdate:
@@ -243,10 +239,9 @@ def encode_event(
 def decode_event(line: bytes) -> LocationEvent:
     """Read an event's bytes. Raises `PoisonEntry` when they are not one that ingest can have made.
 
-    On the hot path, so only what does harm is looked at. Somebody else may write to the stream: a
-    time without a zone would crash the worker when it is compared, one longitude of 500 would make
-    Redis refuse the positions of all drivers beside it, an id has no room to be long in an index,
-    and a year 1 with an offset has no day in UTC.
+    Only what does harm is looked at, because somebody else may write to the stream: a time without
+    a zone cannot be compared, one longitude of 500 makes Redis refuse the positions of all drivers
+    beside it, an index has no room for a long id, and a year 1 with an offset has no day in UTC.
     """
     try:
         event = _decode_event(line)
@@ -258,12 +253,11 @@ def decode_event(line: bytes) -> LocationEvent:
 
 
 def decode_events(pack: bytes, count: int) -> list[LocationEvent] | None:
-    """Read `count` lines at once; None when one of them is no event: then look at each alone."""
+    """Read a pack of `count` lines at once; None when they are not one event each, in any way."""
     try:
         events = _decode_events(pack)
     except MALFORMED:
         return None
-    # An empty line is skipped, and a line may hold two objects: not by us.
     return events if len(events) == count and all(map(_has_days, events)) else None
 
 
@@ -279,8 +273,7 @@ def effective_time(event: LocationEvent | Moment) -> tuple[datetime, datetime]:
     decides.
     """
     recorded = event.recorded_at
-    received = event.received_at
-    return (min(received, recorded), recorded)
+    return (min(event.received_at, recorded), recorded)
 
 
 def moment_of(entry: bytes) -> tuple[datetime, datetime]:

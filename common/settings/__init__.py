@@ -146,14 +146,14 @@ class Settings(BaseSettings):
     max_retries: Annotated[int, Field(ge=1, le=100)] = 3
     # Entries idle for longer with a consumer that is gone are taken over, in milliseconds.
     pending_message_timeout: Millis = 60_000
-    # Entries read from the stream at a time.
-    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 4000
+    # Fixes that the live state takes at a time; of each driver only the newest of them is written.
+    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 10_000
     # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
     read_block_ms: Millis = 500
     # Pause between two reads of few entries, in milliseconds: more share one round trip; 0: none.
     read_pause_ms: Annotated[int, Field(ge=0, le=1000)] = 4
     # Rows that make a batch for the history.
-    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
+    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 8000
     # Longest time a row waits for its batch to fill, in milliseconds.
     history_linger_ms: Millis = 200
     # Any statement of the history must be done within this time, in seconds.
