@@ -1,7 +1,7 @@
 """The event: a driver's update, validated once and encoded once.
 
 A `LocationUpdate` is what a driver sent. Together with the driver's id and two times it becomes
-the event, whose JSON bytes are made here, once, and travel unchanged: they are the stream entry,
+the event, whose JSON bytes are made here, once, and travel unchanged: they are a line of a pack,
 the live value and the middle of the customers' frame. Pure: no I/O, the caller brings the time.
 """
 
@@ -17,7 +17,6 @@ from common.errors import Fault, InvalidUpdate, PoisonEntry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# Between these a time has a day in UTC, whatever its offset.
 TIME_MIN, TIME_MAX = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 # Numbers below are epoch seconds, from here on milliseconds: 1e11 s is the year 5138, 1e11 ms is
 # 1973, so no time that can be accepted is ambiguous.
@@ -133,8 +132,7 @@ def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpd
         return InvalidUpdate("the body must be a JSON object")
     except MALFORMED as e:
         return InvalidUpdate(f"the body is not JSON: {e}", status=400)
-    faults = tuple(_faults(value, kind))
-    if not faults:
+    if not (faults := tuple(_faults(value, kind))):
         # A name given twice, once wrong: the last one counts here, any counted there.
         return InvalidUpdate("a value is out of range")
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
@@ -247,9 +245,9 @@ def decode_event(line: bytes) -> LocationEvent:
         event = _decode_event(line)
     except MALFORMED as e:
         raise PoisonEntry("undecodable", str(e)) from e
-    if not _has_days(event):
-        raise PoisonEntry("undecodable", "a time that has no day in UTC")
-    return event
+    if _has_days(event):
+        return event
+    raise PoisonEntry("undecodable", "a time that has no day in UTC")
 
 
 def decode_events(pack: bytes, count: int) -> list[LocationEvent] | None:
@@ -258,7 +256,9 @@ def decode_events(pack: bytes, count: int) -> list[LocationEvent] | None:
         events = _decode_events(pack)
     except MALFORMED:
         return None
-    return events if len(events) == count and all(map(_has_days, events)) else None
+    # A line break between these two stands in no JSON text, so it divides two events.
+    lines = pack.count(b"}\n{") + 1
+    return events if len(events) == lines == count and all(map(_has_days, events)) else None
 
 
 def _has_days(event: LocationEvent) -> bool:
