@@ -28,7 +28,6 @@ class HistoryStage:
         table: HistoryTable,
         patience: Patience,
         *,
-        rows: int,
         linger_s: float,
         advanced: Callable[[], None],
     ) -> None:
@@ -36,7 +35,6 @@ class HistoryStage:
         self._settler = settler
         self._table = table
         self._patience = patience
-        self._rows = rows
         self._linger_s = linger_s
         self._advanced = advanced
 
@@ -60,15 +58,14 @@ class HistoryStage:
             self._advanced()
             read_at_s = time.monotonic()
             try:
-                page = await self._next_page()
-                await self._settler.settle(page)
+                await self._settler.settle(await self._next_page())
             except TROUBLE as e:
                 # A reply that was lost may have delivered entries, which are pending then.
                 self._source.take_pending_again()
                 await self._patience.back_off(e)
                 continue
             self._patience.healed()
-            if not self._source.has_pending and len(page.entries) < self._rows:
+            if not self._source.has_more:
                 # What comes in the meantime makes a page together.
                 await self._patience.pause(read_at_s + self._linger_s - time.monotonic())
 
