@@ -66,7 +66,8 @@ def _imports(source: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            # A bare `import deploy` only asks where the package lies.
+            names |= {alias.name for alias in node.names if "." in alias.name}
     return names
 
 

@@ -14,9 +14,9 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.access.address import parse_networks
-from common.access.closed import require_auth_when_public
 from common.errors import ConfigError
+from common.settings.closed import require_auth_when_public
+from common.settings.lists import parse_networks
 from common.settings.names import misspelt
 
 Port = Annotated[int, Field(ge=1, le=65535)]

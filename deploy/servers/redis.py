@@ -6,13 +6,13 @@ from pathlib import Path
 
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
-from deploy import folders
-from deploy.environment import plain_environment
-from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import redis_answers
 from deploy.servers.privileges import descent
+from deploy.stack import folders
+from deploy.stack.accounts import SystemUser, account_of
+from deploy.stack.environment import plain_environment
+from deploy.stack.home import Home
 
 # Half of the memory: a rewrite of the append-only file forks, and pages that change are copied.
 MEMORY_SHARE = 0.5

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import ConfigError
-from deploy.servers.accounts import SystemUser
+from deploy.stack.accounts import SystemUser
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
