@@ -101,7 +101,7 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
         return supervisor.status
     except StartFailed as e:
         if e.child == "migrate":
-            # It spoke for itself.
+            # `fleetline migrate` has printed why.
             return supervisor.status or 1
         names = {*ROLES, "redis", "postgres", "gateway"}
         words = home.last_words(e.child) if e.child in names else ""

@@ -105,7 +105,7 @@ def _wing(
 ) -> tuple[list[str], float]:
     """The shapes of a wing, and its height."""
     x, y = corner
-    columns = max(1, int(w // 270))
+    columns = max(1, int(w // 340))
     height = HEAD + -(-len(rooms) // columns) * (ROOM_HEIGHT + GAP)
     shapes = [_box("wing", x, y, w, height), _text("head", x + GAP, y + 22, f"{wing}/")]
     cell = (w - GAP * (columns + 1)) / columns

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     # A route query must be done within this time, in seconds; then 503.
     route_timeout_s: Seconds = 10.0
 
-    # on: whoever asks needs a token or a key. off is for loopback only.
+    # on: every request needs a token or a key. off is for loopback only.
     auth: Literal["on", "off"] = "off"
     # Names beside localhost by which AUTH=off may be asked, separated by commas (10.0.2.2).
     allowed_hosts: str = ""

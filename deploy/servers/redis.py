@@ -24,7 +24,7 @@ def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     """The server on loopback `port`, its data under data/redis."""
     account = account_of("redis")
     data = home.folder("data") / "redis"
-    # It holds positions and key records, which other users of this machine must not read.
+    # The folder holds positions and key records, which other users of this machine must not read.
     if account is not None and data.exists():
         folders.hand_over(data, account)
     folders.make_folder(data, 0o700, account)

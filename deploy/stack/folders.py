@@ -81,7 +81,7 @@ def remove_folder(path: Path) -> None:
     """Remove a folder with all in it, or nothing. Raises `ConfigError` for a link."""
     refuse_link(path)
     if path.exists():
-        # It works on open folders, so what is swapped for a link meanwhile is not followed.
+        # `rmtree` works on open folders: a folder that is swapped for a link is not followed.
         shutil.rmtree(path)
 
 
