@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from common.backoff import Backoff
 from common.redis.nodes import Nodes
@@ -92,6 +93,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
     )
     patience = Patience(maker.make_again, backoff=pace.backoff)
+    advanced = partial(liveness.advanced, "history")
     settler = Settler(
         reader,
         table,
@@ -99,9 +101,9 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         counts,
         patience,
         retries=settings.max_retries,
-        advanced=lambda: liveness.advanced("history"),
+        advanced=advanced,
     )
-    signs = LiveSigns(lambda: liveness.advanced("live"), lease.confirm)
+    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
     live = _live_stage(settings, cursor, drivers, quick, signs)
     history = HistoryStage(
         _page_source(settings, reader, cursor, pace),
@@ -110,6 +112,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         patience,
         rows=settings.history_rows,
         linger_s=settings.history_linger_ms / 1000,
+        advanced=advanced,
     )
     chores: dict[str, Chore] = {
         "trim": trim.trim,

@@ -88,7 +88,7 @@ class Settler:
         stored = with_events.difference(letter.entry_id for letter in refused)
         await self._acknowledge([entry.id for entry in page.entries if entry.id in stored])
         self._counts.add(REPEATS, batch.repeats)
-        if self._letters.deferred:
+        if self._letters.deferred and not page.killers:
             await self._survived()
 
     async def _count_begin(self, page: HistoryPage) -> None:

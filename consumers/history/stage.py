@@ -30,6 +30,7 @@ class HistoryStage:
         *,
         rows: int,
         linger_s: float,
+        advanced: Callable[[], None],
     ) -> None:
         self._source = source
         self._settler = settler
@@ -37,6 +38,7 @@ class HistoryStage:
         self._patience = patience
         self._rows = rows
         self._linger_s = linger_s
+        self._advanced = advanced
 
     def stop(self) -> None:
         """Settle the page in hand, then return from `run`."""
@@ -50,10 +52,12 @@ class HistoryStage:
         with contextlib.suppress(SinkUnavailable):
             # Found out now, not at the first row.
             await self._table.ensure()
+        self._advanced()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIVE_BEGINS_S):
                 await begin()
         while not self._patience.stopping.is_set():
+            self._advanced()
             read_at_s = time.monotonic()
             try:
                 page = await self._next_page()
