@@ -187,6 +187,6 @@ def resources(
         resource = kind(app, intake, access, rules, counts)
         found.append((app.path, resource))
         if app.by_address:
-            # Old Traccar Clients replace the address's query by their own: the token is in the path.
+            # Old Traccar Clients put a query of their own there: the token is in the path.
             found.append((f"{app.path}/{{token}}", resource))
     return found
