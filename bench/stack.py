@@ -24,10 +24,10 @@ from common.keys import shard_keys
 from common.processes.state import read_state, state_file
 from common.redis.client import new_client
 from common.settings import Settings
-from deploy.environment import role_environment
-from deploy.home import Home
 from deploy.servers.checks import http_answers
-from deploy.wiring import OFFSETS, up_settings
+from deploy.stack.environment import role_environment
+from deploy.stack.home import Home
+from deploy.stack.wiring import OFFSETS, up_settings
 
 START_TIMEOUT_S = 90.0
 ROLE_TIMEOUT_S = 30.0

@@ -84,7 +84,7 @@ COLUMNS: tuple[str, ...] = LocationEvent.__struct_fields__
 
 
 class Moment(msgspec.Struct, gc=False):
-    """Only the times of an event, for whoever must order two without reading the rest."""
+    """Only the times of an event: enough to tell which of two is newer."""
 
     recorded_at: datetime
     received_at: datetime
@@ -221,7 +221,7 @@ def _bad_time(detail: str) -> InvalidUpdate:
 def encode_event(
     driver_id: str, update: LocationUpdate, recorded_at: datetime, received_at: datetime
 ) -> bytes:
-    """The event's JSON bytes: the public object of API.md. A heading of 360 becomes 0."""
+    """The event's JSON bytes, which clients are given as they are. A heading of 360 becomes 0."""
     event = {
         "driver_id": driver_id,
         "latitude": update.latitude,

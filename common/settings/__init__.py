@@ -14,9 +14,9 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.access.address import parse_networks
-from common.access.closed import require_auth_when_public
 from common.errors import ConfigError
+from common.settings.closed import require_auth_when_public
+from common.settings.lists import parse_networks
 from common.settings.names import misspelt
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     # A route query must be done within this time, in seconds; then 503.
     route_timeout_s: Seconds = 10.0
 
-    # on: whoever asks needs a token or a key. off is for loopback only.
+    # on: every request needs a token or a key. off is for loopback only.
     auth: Literal["on", "off"] = "off"
     # Names beside localhost by which AUTH=off may be asked, separated by commas (10.0.2.2).
     allowed_hosts: str = ""
