@@ -49,7 +49,7 @@ class Fanout:
         self.counts = FanoutCounts()
         self._heartbeat = heartbeat or Heartbeat(None)
         name = f"fanout-{os.getpid()}"
-        reply_timeout_s = settings.redis_reply_timeout_s
+        reply_timeout_s = tuning.reply_timeout_s
         self.wire = Wire(settings.redis_url, reply_timeout_s=reply_timeout_s, name=name)
         nodes = Nodes(self.wire)
         gate = open_gate(settings)

@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.contract import BODY_BYTES_MAX
 from common.pack import BYTES_MAX, EVENTS_MAX, count_events, encode_pack, packs_of, split_pack
 from common.settings import Settings
 
@@ -55,4 +56,4 @@ def test_the_bounds_fit_each_other():
     # Several packs make a page, so that a page is not overshot by much.
     assert Settings.model_fields["batch_events_max"].default >= 4 * EVENTS_MAX
     # The largest fix that ingest takes by default leaves room for others.
-    assert 4 * Settings.model_fields["body_bytes_max"].default <= BYTES_MAX
+    assert 4 * BODY_BYTES_MAX <= BYTES_MAX

@@ -57,6 +57,12 @@ def test_a_misspelt_setting_in_the_file_is_noticed_too(monkeypatch, tmp_path):
         load_settings()
 
 
+def test_a_setting_of_an_earlier_release_is_not_believed_to_hold(monkeypatch):
+    monkeypatch.setenv("BATCH_FIXES_MAX", "500")
+    with pytest.raises(ConfigError, match=r"^BATCH_FIXES_MAX: it is no setting any more"):
+        load_settings()
+
+
 def test_names_of_other_programs_are_left_alone():
     theirs = [
         "PATH",
