@@ -131,20 +131,12 @@ class Settings(BaseSettings):
     max_retries: Annotated[int, Field(ge=1, le=100)] = 3
     # Entries idle for longer with a consumer that is gone are taken over, in milliseconds.
     pending_message_timeout: Millis = 60_000
-    # Entries read from the stream at a time.
-    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 4000
-    # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
-    read_block_ms: Millis = 500
-    # Pause between two reads of few entries, in milliseconds: more share one round trip; 0: none.
-    read_pause_ms: Annotated[int, Field(ge=0, le=1000)] = 4
     # Rows that make a batch for the history.
     history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
     # Longest time a row waits for its batch to fill, in milliseconds.
     history_linger_ms: Millis = 200
     # Any statement of the history must be done within this time, in seconds.
     database_timeout_s: Seconds = 10.0
-    # Drivers whose newest time a worker remembers; others are looked up.
-    newest_drivers_max: Count = 200_000
     # A worker that makes no progress for this long is replaced, in seconds.
     heartbeat_timeout_s: Seconds = 15.0
 
@@ -176,11 +168,8 @@ class Settings(BaseSettings):
         """Check what must hold between settings."""
         if self.heartbeat_timeout_s < self.database_timeout_s + 2:
             raise ValueError("HEARTBEAT_TIMEOUT_S must exceed DATABASE_TIMEOUT_S by 2 s or more")
-        waits_ms = max(self.read_block_ms, self.history_linger_ms)
-        if self.heartbeat_timeout_s * 1000 < 2 * waits_ms:
-            raise ValueError(
-                "HEARTBEAT_TIMEOUT_S must be at least twice READ_BLOCK_MS and HISTORY_LINGER_MS"
-            )
+        if self.heartbeat_timeout_s * 1000 < 2 * self.history_linger_ms:
+            raise ValueError("HEARTBEAT_TIMEOUT_S must be at least twice HISTORY_LINGER_MS")
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
         parse_networks("TRUSTED_PROXIES", self.trusted_proxies)

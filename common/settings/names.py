@@ -14,8 +14,8 @@ RETIRED = frozenset(
     name.upper()
     for name in (
         *("auth_credentials_max", "batch_body_bytes_max", "batch_events_max", "batch_fixes_max"),
-        *("body_bytes_max", "handshake_timeout_s", "handshakes_per_address_max", "history_rows"),
-        *("history_linger_ms", "inbound_bytes_max", "inflight_events_max", "newest_drivers_max"),
+        *("body_bytes_max", "handshake_timeout_s", "handshakes_per_address_max"),
+        *("inbound_bytes_max", "inflight_events_max", "newest_drivers_max"),
         *("ingest_database_connections_max", "order_ended_ttl_s", "outbox_bytes_max"),
         *("ping_interval_s", "pong_timeout_s", "probe_interval_s", "read_block_ms"),
         *("read_pause_ms", "redis_inflight_bytes_max", "redis_reply_timeout_s", "stall_max_s"),
