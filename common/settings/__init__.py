@@ -22,7 +22,8 @@ from common.settings.names import RETIRED, misspelt
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+# A century at most: what is counted back from now stays in the calendar.
+Seconds = Annotated[float, Field(gt=0, le=100 * 366 * 86_400.0)]
 Millis = Annotated[int, Field(ge=1)]
 # Plain characters only: its host becomes part of a security header.
 _TILE_URL = re.compile(

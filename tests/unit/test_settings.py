@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
         ("INGEST_PORT", "70000", "INGEST_PORT: "),
         ("STREAM_NAME", "a{b", "STREAM_NAME must not"),
         ("HEARTBEAT_TIMEOUT_S", "10", "HEARTBEAT_TIMEOUT_S must exceed"),
+        ("BODY_TIMEOUT_S", "inf", "BODY_TIMEOUT_S: "),
+        ("EVENT_AGE_MAX_S", "1e300", "EVENT_AGE_MAX_S: "),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line):
