@@ -21,13 +21,14 @@ from bench import accounting, database
 from bench.processes import Failed, spawn, stop, wait_until
 from common.backlog import ADDED, SETTLED, fixes_waiting, unread_entries
 from common.keys import shard_keys
+from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from common.redis.client import new_client
 from common.settings import Settings
-from deploy.environment import role_environment
-from deploy.home import Home
 from deploy.servers.checks import http_answers
-from deploy.wiring import OFFSETS, up_settings
+from deploy.stack.environment import role_environment
+from deploy.stack.home import Home
+from deploy.stack.wiring import OFFSETS, up_settings
 
 START_TIMEOUT_S = 90.0
 ROLE_TIMEOUT_S = 30.0
@@ -161,10 +162,10 @@ class Stack:
             return http_answers("127.0.0.1", self.settings.ingest_port, "/health/live")
         if role == "fanout":
             return http_answers("127.0.0.1", self.settings.fanout_port, "/health/ready")
-        state = read_state(state_file(self.home, "consumers")) or {}
-        children: Any = state.get("children", [])
-        running = [child for child in children if child["state"] == "running"]
-        return len(running) == self.shards and state.get("pid") == self._roles["consumers"].pid
+        state = read_state(state_file(self.home, "consumers"))
+        if state is None or state.pid != self._roles["consumers"].pid:
+            return False
+        return [child.state for child in state.children] == [State.RUNNING] * self.shards
 
     def roots(self) -> dict[str, list[int]]:
         """Pids by role, as the bench names them in its tables."""

@@ -1,4 +1,4 @@
-"""The dead letter: one declaration of its fields, for whoever writes it and for whoever reads it.
+"""The dead letter: one declaration of its fields, for its writer and its readers.
 
 A dead letter is an event that can never be stored, kept whole in the stream `dead:{T}` with the
 reason. Its fields are those of `DeadLetter`, in their order, under their names; only `entry_id`

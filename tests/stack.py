@@ -17,8 +17,8 @@ from typing import Any, Self
 import psutil
 
 from common.processes.state import read_state, state_file
-from deploy.home import Home
-from deploy.wiring import OFFSETS
+from deploy.stack.home import Home
+from deploy.stack.wiring import OFFSETS
 from tests.wait import wait_until
 
 START_TIMEOUT_S = 60.0
@@ -196,10 +196,9 @@ class Stack:
         """Role to state, from both supervisors."""
         found: dict[str, str] = {}
         for supervisor in ("up", "consumers"):
-            state = read_state(state_file(self.home, supervisor)) or {}
-            children = state.get("children", [])
-            assert isinstance(children, list)
-            found |= {child["role"]: child["state"] for child in children}
+            state = read_state(state_file(self.home, supervisor))
+            children = state.children if state is not None else []
+            found |= {child.role: child.state for child in children}
         return found
 
     def family(self) -> list[psutil.Process]:

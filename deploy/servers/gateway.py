@@ -15,21 +15,22 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from common.access.address import parse_networks
+from common.contract import BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX
 from common.errors import ConfigError
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
 from common.settings import Settings
-from deploy import folders
-from deploy.environment import plain_environment
+from common.settings.lists import parse_networks
 from deploy.gateway.pages import Pages, find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, render
-from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
-from deploy.wiring import gateway_host, local_gateway_host, local_host
+from deploy.stack import folders
+from deploy.stack.accounts import SystemUser, account_of
+from deploy.stack.environment import plain_environment
+from deploy.stack.home import Home
+from deploy.stack.wiring import gateway_host, local_gateway_host, local_host
 
 # More processes than this gain nothing beside the roles on the same machine.
 WORKERS_MAX = 4
@@ -168,8 +169,8 @@ def _door(settings: Settings, pages: str) -> Door:
         listen=address(gateway_host(settings), settings.gateway_port),
         ingest=address(behind, settings.ingest_port),
         fanout=address(behind, settings.fanout_port),
-        batch_body_bytes=settings.batch_body_bytes_max,
-        body_bytes=settings.body_bytes_max,
+        batch_body_bytes=BATCH_BODY_BYTES_MAX,
+        body_bytes=BODY_BYTES_MAX,
         body_timeout_s=math.ceil(settings.body_timeout_s),
         # Longer than the longest answer ingest gives: a route.
         answer_s=math.ceil(settings.route_timeout_s) + 5,

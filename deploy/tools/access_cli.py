@@ -39,8 +39,8 @@ def create_token(
     home: HomeOption = None,
 ) -> None:
     """Print a new token."""
-    from common.event import ID_DETAIL, is_id
-    from deploy.tokens import new_token
+    from common.ids import ID_DETAIL, is_id
+    from deploy.tools.tokens import new_token
 
     if not is_id(subject):
         raise ConfigError(f"--subject: {ID_DETAIL}")
@@ -81,7 +81,7 @@ def create_key(
 ) -> None:
     """Print a new key. It is shown this once; only its hash is kept."""
     from common.access.watch import POLL_EVERY_S
-    from common.event import is_id
+    from common.ids import is_id
     from deploy.tools.access_store import access_store
 
     if role is Role.TRACKER:

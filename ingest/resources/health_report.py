@@ -87,7 +87,7 @@ def report(
     shards: Sequence[ShardHealth],
     apps: Mapping[str, Mapping[str, int]],
 ) -> dict[str, object]:
-    """The object of API.md; `full`: some shard refuses, `accepting`: not every one does.
+    """The answer of `/health`; `full`: some shard refuses, `accepting`: not every one does.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.

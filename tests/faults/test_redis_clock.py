@@ -16,7 +16,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from common.keys import rate_prefix, shard_of
+from common.keys import shard_keys, shard_of
 from consumers.stream.entry import id_order
 from consumers.stream.lease import identity
 from tests.ingest_server import ingest
@@ -119,10 +119,10 @@ def test_a_clock_of_redis_that_steps_there_and_back_loses_and_freezes_nothing(
     server: RedisServer, clock: SteppingClock, database_url: str, step_s: int
 ) -> None:
     # A read that waits on the old clock is given up that much after its time; by default 5 s.
-    pace = replace(QUICK, reply_timeout_s=0.5)
+    pace = replace(QUICK, reply_timeout_s=0.5, read_block_s=1.0)
 
     async def main(url: str) -> None:
-        settings = worker_settings(server.url, database_url, read_block_ms=1000)
+        settings = worker_settings(server.url, database_url)
         async with (
             shard(server.url, database_url) as it,
             # Ends only when it is told to: a lost lease would raise here.
@@ -157,7 +157,9 @@ def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(redis_server: R
     driver = DRIVERS[0]
     ahead_us = (time.time() + HOUR_S) * 1e6
     with ingest(REDIS_URL=redis_server.url) as api:
-        redis_server.command("SET", rate_prefix(0) + driver, f"{ahead_us:.0f}")
+        redis_server.command(
+            "SET", shard_keys("driver-locations", 0).rate + driver, f"{ahead_us:.0f}"
+        )
         fix = {"latitude": 1.0, "longitude": 1.0}
         answer = httpx.post(f"{api.url}/api/v1/drivers/{driver}/location", json=fix)
         assert answer.status_code == 202, answer.text

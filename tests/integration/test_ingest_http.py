@@ -1,4 +1,4 @@
-"""API.md, endpoint by endpoint, against the real server."""
+"""Each endpoint as clients know it, against the real server."""
 
 import json
 import time
