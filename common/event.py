@@ -103,6 +103,7 @@ _decode_update = msgspec.json.Decoder(LocationUpdate).decode
 _decode_event = msgspec.json.Decoder(LocationEvent).decode
 _decode_events = msgspec.json.Decoder(LocationEvent).decode_lines
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
 # What msgspec raises on bytes that are not JSON; deep nesting is a RecursionError.
@@ -123,7 +124,8 @@ def decode_update(body: bytes) -> LocationUpdate:
 def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpdate:
     """Say all that is wrong with `body`, which has been refused as a `kind`. Not a hot path."""
     try:
-        value = _decode_fields(body)
+        # What is no object may be no JSON either, which is said first.
+        value = _decode_fields(_decode_any(body))
     except msgspec.ValidationError:
         return InvalidUpdate("the body must be a JSON object")
     except MALFORMED as e:
