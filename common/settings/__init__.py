@@ -18,6 +18,10 @@ from common.access.closed import require_closed
 from common.errors import ConfigError
 from common.settings.names import misspelt
 
+# How far trips and statistics stay behind the clock: a row that could commit later is marked as
+# late, so it must be more than the longest statement of the history takes.
+INSIGHT_LAG_S = 15.0
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -152,6 +156,21 @@ class Settings(BaseSettings):
     # A worker that makes no progress for this long is replaced, in seconds.
     heartbeat_timeout_s: Seconds = 15.0
 
+    # on: trips, stops and statistics are computed from the history. off: they are not.
+    insight: Literal["on", "off"] = "on"
+    # A driver that stays within this of its first fix may be at a stop, in metres.
+    stop_radius_m: Annotated[float, Field(ge=10, le=10_000)] = 50.0
+    # It must stay for at least this long, in seconds.
+    stop_min_s: Annotated[float, Field(ge=1, le=86_400)] = 120.0
+    # No fix for longer than this ends a stop or a trip, in seconds.
+    gap_s: Annotated[float, Field(ge=10, le=86_400)] = 900.0
+    # What moves less between two stops is no trip, in metres.
+    trip_min_m: Annotated[float, Field(ge=0, le=100_000)] = 200.0
+    # Time above this speed is summed up, in km/h; 0: there is no limit.
+    speed_limit_kmh: Annotated[float, Field(ge=0, le=200)] = 0.0
+    # Fixes older than this many days may be dropped (fleetline retention); 0: they are kept.
+    history_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
     # Sockets one fan-out process accepts; then 503 before the upgrade.
     fanout_connections_max: Count = 20_000
     # Sockets from one address, in each process; 0: no limit (one proxy, one address).
@@ -202,6 +221,16 @@ class Settings(BaseSettings):
         if self.heartbeat_timeout_s * 1000 < 2 * waits_ms:
             raise ValueError(
                 "HEARTBEAT_TIMEOUT_S must be at least twice READ_BLOCK_MS and HISTORY_LINGER_MS"
+            )
+        if self.insight == "on" and self.database_timeout_s >= INSIGHT_LAG_S:
+            raise ValueError(
+                f"DATABASE_TIMEOUT_S must be below {INSIGHT_LAG_S:g} s, or INSIGHT off: trips and "
+                "statistics follow the history that far behind"
+            )
+        if 0 < self.history_retention_days * 86_400 < self.event_age_max_s + 86_400:
+            raise ValueError(
+                "HISTORY_RETENTION_DAYS must be a day more than EVENT_AGE_MAX_S or more: a late "
+                "fix would make a day that was dropped"
             )
         if self.pong_timeout_s >= self.ping_interval_s:
             raise ValueError("PONG_TIMEOUT_S must be below PING_INTERVAL_S")

@@ -266,16 +266,19 @@ class Fold:
         closed.cells += cells
         if self.stopped:
             closed.stops.append(self._stop(previous[0], None))
-        elif (trip := self._open_trip(previous)).distance_m >= self._trip_min_m:
+        if (trip := self.open_trip()) is not None:
             closed.trips.append(trip)
         return closed
 
-    def _open_trip(self, end: Spot) -> Trip:
+    def open_trip(self) -> Trip | None:
+        """The trip that is under way, if it is long enough to be one."""
         journey, pending = self.journey, self.sums.pending
-        return Journey(
-            journey.start,
-            journey.distance_m + sum(part.distance_m for part in pending),
-            journey.moving_us + sum(part.moving_us for part in pending),
-            max(journey.speed_max, *(part.speed_max for part in pending), -1.0),
-            journey.fixes + self.near,
-        ).trip(end, is_open=True)
+        distance_m = journey.distance_m + sum(part.distance_m for part in pending)
+        if self.stopped or distance_m < self._trip_min_m:
+            return None
+        moving_us = journey.moving_us + sum(part.moving_us for part in pending)
+        top = max(journey.speed_max, *(part.speed_max for part in pending), -1.0)
+        fixes = journey.fixes + self.near
+        return Journey(journey.start, distance_m, moving_us, top, fixes).trip(
+            self.previous, is_open=True
+        )

@@ -1,16 +1,15 @@
 """Which stored rows come after the follower may have passed them. Pure; on the history's way.
 
-The follower reads what is older than `LAG_S`. A row is marked when it could commit after that:
-it is older than `LAG_S` less the longest time that a statement of the history may take. The mark
-commits with the row, so no late row goes unnoticed, and the follower folds that driver again.
+The follower reads what is older than `INSIGHT_LAG_S`. A row is marked when it could commit after
+that: when it is older than the lag less the longest time that a statement of the history may take.
+The mark commits with the row, so none goes unnoticed, and the follower folds that driver again.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-# How far behind the clock the follower stays: what is younger is not marked, which spares the
-# history the work for all but late rows. DATABASE_TIMEOUT_S must lie below it.
-LAG_S = 15.0
+from common.settings import INSIGHT_LAG_S
+
 INSERT_LATE = "INSERT INTO insight_late (drivers, since) VALUES ($1::text[], $2::timestamptz[])"
 NOTE_UNMARKED = "UPDATE insight_settings SET unmarked = true WHERE NOT unmarked"
 
@@ -19,7 +18,7 @@ Marks = tuple[list[str], list[datetime]]
 
 def young_for(timeout_s: float) -> timedelta:
     """Rows younger than this need no mark, where a statement may take `timeout_s`."""
-    return timedelta(seconds=LAG_S - timeout_s)
+    return timedelta(seconds=INSIGHT_LAG_S - timeout_s)
 
 
 def late_marks(rows: Iterable[Sequence[object]], older_than: datetime) -> Marks | None:

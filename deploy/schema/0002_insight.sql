@@ -118,13 +118,13 @@ CREATE TABLE insight_shares (
 );
 
 CREATE TABLE insight_settings (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     -- The rules that everything was computed by.
     rules text,
     -- Rows were stored by somebody who left no marks (INSIGHT=off): everything is to be redone.
     unmarked boolean NOT NULL DEFAULT false,
     -- Before it fixes were dropped (retention, archive); what was computed from them stays.
-    history_from timestamptz NOT NULL DEFAULT '-infinity'
+    history_from timestamptz NOT NULL DEFAULT 'epoch'
 );
 INSERT INTO insight_settings DEFAULT VALUES;
 

@@ -1,0 +1,108 @@
+"""`fleetline insight`: follows the history until a stop signal. Slower than anything else: it runs
+at a low priority, on a connection of its own, and nobody waits for it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import asyncpg
+
+from common.backoff import Backoff
+from common.geo import cells
+from common.log import Repeated, get
+from common.processes.heartbeat import Heartbeat
+from common.settings import Settings
+from consumers.insight.database import Database, connect
+from consumers.insight.follower import Follower
+from consumers.insight.rebuild import adopt
+from consumers.insight.rules import Rules
+from consumers.insight.shares import Shares
+
+# Together with INSIGHT_LAG_S and a second of work: results are at most 30 s behind.
+TURN_S = 8.0
+# Live and history go first where cores are short.
+NICENESS = 10
+RETRY = Backoff(first_s=0.5, most_s=5.0)
+# What a database that is away or restarts answers with.
+DATABASE_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules of this installation."""
+    return Rules(
+        stop_radius_m=settings.stop_radius_m,
+        stop_min_s=settings.stop_min_s,
+        gap_s=settings.gap_s,
+        trip_min_m=settings.trip_min_m,
+        speed_limit_kmh=settings.speed_limit_kmh,
+        cells=cells.available(),
+    )
+
+
+def run(settings: Settings) -> int:
+    """Follow until SIGTERM or SIGINT. Returns the exit status."""
+    os.nice(NICENESS)
+    asyncio.run(_follow(settings))
+    return 0
+
+
+async def _follow(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    heartbeat = Heartbeat.from_env()
+    log = get("insight")
+    trouble = Repeated(log, "insight.waiting")
+    if not cells.available():
+        log.warning("insight.no_cells", why="the package h3 is not installed: no heat maps")
+    work = asyncio.create_task(_work(settings, heartbeat, trouble))
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+    # In the middle of a transaction it is rolled back, and done again by the next process.
+    for task in (work, stop):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+async def _work(settings: Settings, heartbeat: Heartbeat, trouble: Repeated) -> None:
+    attempt = 0
+    while True:
+        try:
+            connection = await connect(settings.database_url)
+            try:
+                attempt = 0
+                await _turns(connection, settings, heartbeat, trouble)
+            finally:
+                connection.terminate()
+        except DATABASE_TROUBLE as e:
+            trouble.failed(error=str(e) or type(e).__name__)
+        heartbeat.beat()
+        await asyncio.sleep(RETRY.delay_s(attempt))
+        attempt += 1
+
+
+async def _turns(
+    connection: asyncpg.Connection, settings: Settings, heartbeat: Heartbeat, trouble: Repeated
+) -> None:
+    rules = rules_of(settings)
+    await adopt(connection, rules)
+    cell_of = cells.cell_function() if rules.cells else None
+    follower = Follower(Database(connection), rules, cell_of, heartbeat.beat)
+    shares = Shares(connection)
+    while True:
+        heartbeat.beat()
+        held = await shares.balance()
+        more = await follower.turn(held) if held else False
+        trouble.healed()
+        if not more:
+            await _pause(heartbeat)
+
+
+async def _pause(heartbeat: Heartbeat) -> None:
+    for _ in range(round(TURN_S)):
+        await asyncio.sleep(1.0)
+        heartbeat.beat()
