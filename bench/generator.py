@@ -260,7 +260,7 @@ def build(plan: Plan) -> list[tuple[Pieces, int, int]]:
 def fixes_of(plan: Plan) -> Iterator[Fix]:
     """The workload that the plan names."""
     if plan.trace:
-        from deploy.tools.trace import read_trace
+        from deploy.tools.trace.read import read_trace
 
         return recorded(plan.seed, plan.drivers, read_trace(Path(plan.trace)))
     if plan.driver_id:

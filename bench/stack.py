@@ -6,6 +6,7 @@ it is about, with the settings it is about, on empty servers.
 """
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -25,8 +26,10 @@ from bench.processes import Failed, spawn, stop, wait_until
 from common.keys import shard_keys
 from common.processes.state import read_state, state_file
 from common.settings import Settings
+from deploy.environment import role_environment
+from deploy.home import Home
 from deploy.servers.checks import http_answers
-from deploy.wiring import OFFSETS, database_url, redis_url, role_environment, up_settings
+from deploy.wiring import OFFSETS, up_settings
 
 START_TIMEOUT_S = 90.0
 ROLE_TIMEOUT_S = 30.0
@@ -85,12 +88,15 @@ class Stack:
     @property
     def redis_url(self) -> str:
         """The Redis of this stack."""
-        return redis_url(self.settings)
+        return self._noted("redis_url")
 
     @property
     def database_url(self) -> str:
         """The PostgreSQL of this stack."""
-        return database_url(self.settings)
+        return self._noted("database_url")
+
+    def _noted(self, name: str) -> str:
+        return Home(self.home).noted()[name]
 
     def log(self, name: str) -> Path:
         """Where a process of the bench writes."""
@@ -118,8 +124,7 @@ class Stack:
     def start(self, *roles: str, **settings: object) -> None:
         """Start roles, in this order, and wait until they work."""
         for role in roles:
-            environment = role_environment(self.settings, self.home)
-            environment["SHARDS"] = str(self.shards)
+            environment = self.environment(role)
             environment |= {name.upper(): str(value) for name, value in settings.items()}
             log = self.log(role)
             process = spawn("-m", "deploy.cli", role, log=log, env=environment)
@@ -127,6 +132,12 @@ class Stack:
             self._await(role, process)
             if process.poll() is not None:
                 raise Failed(f"{role} did not start: {log.read_text()[-500:]}")
+
+    def environment(self, role: str) -> dict[str, str]:
+        """What a role is told of this stack."""
+        stores = {"REDIS_URL": self.redis_url, "DATABASE_URL": self.database_url}
+        told = role_environment(role, self.settings, os.environ, stores=stores, home=self.home)
+        return told | {"SHARDS": str(self.shards)}
 
     def start_other(self, name: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Start a program that is no role of Fleetline, accounted for under `name`."""

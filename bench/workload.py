@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from deploy.tools.trace import Trace
+from deploy.tools.trace.trace import Trace
 
 # Liverpool, where the recorded trace comes from; degrees.
 CENTRE = (53.4084, -2.9916)

@@ -12,6 +12,10 @@ Anything else is a bug: the process crashes and its supervisor starts another.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from common.problem import Problem
 
 # Exit status of a role whose settings are wrong; supervisors halt on it instead of restarting.
 EXIT_CONFIG = 2
@@ -49,7 +53,8 @@ class InvalidUpdate(FleetlineError):
 class Refused(FleetlineError):
     """The sender is not known (401), may not do that (403), or is too fast (429).
 
-    `retry_after_s` is for the last; `headers` are further ones of the answer.
+    `retry_after_s` is for the last; `headers` are further ones of the answer. `problem` is its
+    kind where the status does not say it.
     """
 
     def __init__(
@@ -59,12 +64,14 @@ class Refused(FleetlineError):
         *,
         retry_after_s: int = 0,
         headers: tuple[tuple[str, str], ...] = (),
+        problem: "Problem | None" = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.headers = headers
+        self.problem = problem
 
 
 class Overloaded(FleetlineError):

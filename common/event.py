@@ -5,7 +5,7 @@ the event, whose JSON bytes are made here, once, and travel unchanged: they are 
 the live value and the middle of the customers' frame. Pure: no I/O, the caller brings the time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -21,9 +21,13 @@ MICROSECOND = timedelta(microseconds=1)
 # 1973, so no time that can be accepted is ambiguous.
 EPOCH_MS_FROM = 100_000_000_000
 
-ID_PATTERN = r"^[A-Za-z0-9._:\-]{1,64}\Z"
+# `.` and `..` are steps in a path: clients and proxies take them out of an address before they
+# send it, so nothing of that name could be asked for.
+ID_PATTERN = r"^(?!\.{1,2}\Z)[A-Za-z0-9._:\-]{1,64}\Z"
+ID_TEXT = "1-64 of A-Z a-z 0-9 . _ : -, but not . or .."
+ID_DETAIL = f"must be {ID_TEXT}"
 
-Id = Annotated[str, Meta(pattern=ID_PATTERN, description="1-64 of A-Z a-z 0-9 . _ : -")]
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description=ID_TEXT)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -80,6 +84,13 @@ class TimeLimits:
 
     future_max_s: float
     age_max_s: float
+    # The earliest and the latest time, counted from now.
+    earliest: timedelta = field(init=False)
+    latest: timedelta = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "earliest", timedelta(seconds=-self.age_max_s))
+        object.__setattr__(self, "latest", timedelta(seconds=self.future_max_s))
 
 
 _decode_update = msgspec.json.Decoder(LocationUpdate).decode
@@ -119,21 +130,21 @@ def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpd
 
 def _faults(value: dict[str, msgspec.Raw], kind: type[LocationUpdate]) -> list[Fault]:
     faults = []
-    for field in msgspec.structs.fields(kind):
-        if field.name not in value:
-            if field.required:
-                faults.append(Fault(field.name, "is required"))
+    for member in msgspec.structs.fields(kind):
+        if member.name not in value:
+            if member.required:
+                faults.append(Fault(member.name, "is required"))
             continue
         try:
-            msgspec.json.decode(value[field.name], type=field.type)
+            msgspec.json.decode(value[member.name], type=member.type)
         except MALFORMED as e:
-            faults.append(Fault(field.name, _detail(field.name, str(e))))
+            faults.append(Fault(member.name, _detail(member.name, str(e))))
     return faults
 
 
 def _detail(name: str, message: str) -> str:
     if "regex" in message or name in {"driver_id", "order_id"}:
-        return "must be 1-64 of A-Z a-z 0-9 . _ : -"
+        return ID_DETAIL
     if name == "recorded_at":
         return "must be RFC 3339 with an offset, epoch seconds or epoch milliseconds"
     return message.split(" - at `", maxsplit=1)[0].replace(" | null", "").replace("`", "")
@@ -141,9 +152,21 @@ def _detail(name: str, message: str) -> str:
 
 def is_id(text: str) -> bool:
     """Whether `text` may name a driver or an order."""
-    return 0 < len(text) <= 64 and text.isascii() and text.translate(_ID_DELETE) == ""
+    return (
+        0 < len(text) <= 64
+        and text.isascii()
+        and text.translate(_ID_DELETE) == ""
+        and text not in _ID_RESERVED
+    )
 
 
+def require_id(field: str, text: str) -> None:
+    """Raise `InvalidUpdate` unless `text` may name a driver or an order."""
+    if not is_id(text):
+        raise InvalidUpdate(f"{field}: {ID_DETAIL}", faults=(Fault(field, ID_DETAIL),))
+
+
+_ID_RESERVED = (".", "..")
 _ID_DELETE = str.maketrans(
     "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 )
@@ -161,9 +184,10 @@ def recorded_time(stamp: Timestamp, now: datetime, limits: TimeLimits) -> dateti
         when = _utc(stamp)
     except (OverflowError, ValueError) as e:
         raise _bad_time("is not a time") from e
-    if (when - now).total_seconds() > limits.future_max_s:
+    since = when - now
+    if since > limits.latest:
         raise _bad_time(f"lies more than {limits.future_max_s:.0f} s in the future")
-    if (now - when).total_seconds() > limits.age_max_s:
+    if since < limits.earliest:
         raise _bad_time(f"is older than {limits.age_max_s:.0f} s")
     return when
 

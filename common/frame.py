@@ -8,7 +8,8 @@ import orjson
 
 UPDATE_PREFIX = b'{"type":"location_update","data":'
 UPDATE_SUFFIX = b"}"
-# An event starts with {"driver_id": (encode_event keeps that order); a control frame with this.
+# An event starts with this (encode_event keeps that order), a control frame with the other.
+DRIVER_PREFIX = b'{"driver_id":"'
 CONTROL_PREFIX = b'{"type":'
 ENDED_PREFIX = b'{"type":"tracking_ended"'
 

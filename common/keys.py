@@ -27,6 +27,8 @@ ACCESS_KEYS = "fleetline:{access}:keys"
 ACCESS_USED = "fleetline:{access}:used"
 ACCESS_REVOKED = "fleetline:{access}:revoked"
 ACCESS_VERSION = "fleetline:{access}:version"
+# What became of phone apps' items that were not stored as they were sent: `<app>:<reason>` -> n.
+APP_COUNTS = "fleetline:{apps}:counts"
 
 
 def shard_of(driver_id: str, shards: int) -> int:

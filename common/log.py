@@ -27,7 +27,8 @@ def configure(role: str, level: str) -> None:
             if tty
             else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line in one write: processes that share a log do not speak into each other's lines.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
 

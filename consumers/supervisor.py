@@ -42,31 +42,31 @@ def parse_only(text: str, shards: int) -> frozenset[int]:
 def run(settings: Settings, only: frozenset[int] | None = None) -> int:
     """Run the consumers of all shards, or of `only`, until a stop signal. Returns the status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
-    if home is not None:
-        for name in ("run", "log"):
-            (home / name).mkdir(parents=True, exist_ok=True)
+    state = state_file(home, "consumers") if home is not None else None
+    if state is not None:
+        state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shards = sorted(only if only is not None else range(settings.shards))
     supervisor = Supervisor(
         "consumers",
         drain_timeout_s=settings.drain_timeout_s,
-        state_file=state_file(home, "consumers") if home is not None else None,
+        state_file=state,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
     )
     with supervisor:
-        supervisor.spawn(*(_consumer(settings, shard, home) for shard in shards))
+        supervisor.spawn(*(_consumer(settings, shard, state) for shard in shards))
         return supervisor.run()
 
 
-def _consumer(settings: Settings, shard: int, home: Path | None) -> ChildSpec:
+def _consumer(settings: Settings, shard: int, state: Path | None) -> ChildSpec:
     name = f"consumer-{shard}"
     return ChildSpec(
         name=name,
         argv=(sys.executable, "-m", "consumers.worker", "--shard", str(shard)),
         # A worker that is aborted writes the stacks of its threads.
         env={"PYTHONFAULTHANDLER": "1"},
-        log_file=home / "log" / f"{name}.log" if home is not None else None,
-        pid_file=home / "run" / f"{name}.pid" if home is not None else None,
+        # Its lines stand with this supervisor's own: `role` tells them apart.
+        pid_file=state.with_name(f"{name}.pid") if state is not None else None,
         heartbeat_timeout_s=settings.heartbeat_timeout_s,
         stop_timeout_s=settings.drain_timeout_s,
     )

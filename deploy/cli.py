@@ -69,10 +69,10 @@ def up(
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
-    from deploy.closed import closed_overrides
+    from deploy.closed import auth_overrides
     from deploy.wiring import up_settings
 
-    settings = up_settings(port, home, shards, closed_overrides(home) if auth else None)
+    settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
     chosen = tuple(name for name in local.ROLES if name in roles.split(","))
     options = local.Options(gateway=gateway, demo=demo, roles=chosen)
@@ -128,7 +128,8 @@ def migrate() -> None:
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="A recorded trace: CSV or GPX.")],
+    file: Annotated[Path, typer.Argument(help="A recorded trace: CSV, GPX, or a route's export.")],
+    *,
     speed: Annotated[
         float, typer.Option(min=0, help="Times its own pace; 0: as fast as accepted.")
     ] = 1.0,
@@ -137,11 +138,19 @@ def replay(
     columns: Annotated[
         str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
     ] = "",
+    driver: Annotated[
+        str, typer.Option(help="Whose it is [as the file says, or else its name].")
+    ] = "",
+    speed_unit: Annotated[
+        str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
+    ] = "",
 ) -> None:
     """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
     from deploy.tools.replay import run
+    from deploy.tools.trace.read import ReadOptions
 
-    raise typer.Exit(run(file, speed=speed, url=url or stack_url(), columns=columns, token=token))
+    options = ReadOptions(columns, driver, speed_unit)
+    raise typer.Exit(run(file, options, speed=speed, url=url or stack_url(), token=token))
 
 
 @app.command()

@@ -6,6 +6,7 @@ a line put above the others rotates, and a line removed ends what it signed.
 
 import os
 import secrets
+import sys
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from common.settings import Settings
 
 FILE = "auth.secret"
 # What `up --auth` prints is for a first look: it ends by itself.
-FIRST_TTL_S = 7 * 86_400
+FIRST_TTL_S = 86_400
 
 
 class _Given(BaseSettings):
@@ -31,7 +32,7 @@ class _Given(BaseSettings):
     fleetline_home: Path = Path(".fleetline")
 
 
-def closed_overrides(home: Path | None) -> dict[str, object]:
+def auth_overrides(home: Path | None) -> dict[str, object]:
     """AUTH=on, with the given secret, or with the one in the home, made if need be."""
     given = _Given()
     if given.auth_secret:
@@ -78,13 +79,15 @@ def new_token(settings: Settings, role: Role, subject: str, ttl_s: float) -> tup
     return signing.sign(claims), str(claims["jti"])
 
 
-def what_to_paste(settings: Settings, url: str) -> list[str]:
-    """Lines for the person who started it: how to get in."""
+def first_tokens_text(settings: Settings, url: str) -> list[str]:
+    """Lines for the person who started it: how to get in. A file or a journal is told where."""
+    if not sys.stdout.isatty():
+        return ["auth: on; tokens: fleetline token create --role operator --subject NAME"]
     operator, _ = new_token(settings, Role.OPERATOR, "up-operator", FIRST_TTL_S)
     gateway, _ = new_token(settings, Role.GATEWAY, "up-gateway", FIRST_TTL_S)
     insecure = "-k " if settings.tls_cert else ""
     return [
-        "auth: on; these two tokens work for 7 days:",
+        "auth: on; these two tokens work for a day:",
         f"  the map:   {url}/map#token={operator}",
         f"  a backend: curl {insecure}-H 'Authorization: Bearer {gateway}' \\",
         "    -H 'Content-Type: application/json' -d '{\"latitude\": 53.4, \"longitude\": -2.9}' \\",

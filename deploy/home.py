@@ -1,36 +1,54 @@
 """FLEETLINE_HOME: the folder with everything that a stack on this machine keeps.
 
-`run/` pid files, states and the lock · `log/` one file a role · `data/` what survives. One stack
-at a time: the lock is a flock, so it goes with its holder, however that dies.
+`run/` pid files, states and the lock · `log/` one file a part · `data/` what survives · the
+passwords of the embedded servers. One stack at a time: the lock is a flock, so it goes with its
+holder, however that dies. Nothing here is for other users of the machine: where `up` is root they
+may pass through, as the unprivileged parts of the stack do, and neither list nor read.
 """
 
+import contextlib
 import fcntl
 import json
 import os
+import secrets
+import stat
 from pathlib import Path
 from typing import IO
 
 from common.errors import ConfigError
+from common.processes.state import ROLES_FOLDER
+from deploy import folders
 
-# A log of this size is put aside at the next start; one older generation is kept.
-LOG_BYTES_MAX = 20 * 1_048_576
+# Folders that lie on the way of parts that run as others than root.
+PASSED_THROUGH = frozenset({"run", "data"})
 
 
 class Home:
     """Paths under the home; folders are made when first asked for."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        # A link to the home is its owner's choice; links in it are nobody's.
+        self.path = path.resolve()
         self._lock: IO[str] | None = None
 
     def folder(self, name: str) -> Path:
-        """A folder under the home, which exists. Raises `ConfigError`."""
-        folder = self.path / name
+        """A folder under the home, which exists and is ours. Raises `ConfigError`."""
+        folder = self.path
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._make()
+            for depth, part in enumerate(Path(name).parts):
+                passed = depth == 0 and part in PASSED_THROUGH
+                folder = folders.make_folder(folder / part, _mode(passed=passed))
         except OSError as e:
             raise self._unwritable(e) from e
         return folder
+
+    def _make(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists() and stat.S_IMODE(self.path.stat().st_mode) & stat.S_ISVTX:
+            # /tmp, for one: closing it would close it to everybody.
+            raise ConfigError(f"FLEETLINE_HOME: {self.path} is everybody's; name a folder in it")
+        folders.make_folder(self.path, _mode(passed=True))
 
     def log(self, role: str) -> Path:
         """Log file of a role."""
@@ -43,14 +61,16 @@ class Home:
     def lock(self) -> None:
         """Take the home for this process. Raises `ConfigError` when another has it."""
         try:
-            # Append: the holder's pid in it must survive our failing.
-            self._lock = (self.folder("run") / "lock").open("a+")
+            # Not truncated: the holder's pid in it must survive our failing.
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._lock = os.fdopen(os.open(self.folder("run") / "lock", flags, 0o600), "r+")
+            # Who can open it can hold it.
+            os.fchmod(self._lock.fileno(), 0o600)
         except OSError as e:
             raise self._unwritable(e) from e
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
             self._lock.close()
             raise ConfigError(
@@ -66,11 +86,13 @@ class Home:
             self._lock.close()
             self._lock = None
 
-    def rotate_logs(self) -> None:
-        """Put aside logs that grew too large; only while nothing writes them."""
-        for log in self.folder("log").glob("*.log"):
-            if log.stat().st_size > LOG_BYTES_MAX:
-                log.replace(log.with_suffix(".log.1"))
+    def close_to_others(self) -> None:
+        """Take from other users what an earlier version, or another umask, left them to read."""
+        self.folder("log")
+        for file in (*self.path.glob("*"), *self.path.glob("run/*"), *self.path.glob("log/*")):
+            if file.is_file() and not file.is_symlink():
+                with contextlib.suppress(OSError):
+                    file.chmod(0o600)
 
     def last_words(self, role: str) -> str:
         """The last line of a role's log, for the one line that says why a start failed."""
@@ -83,17 +105,29 @@ class Home:
             return ""
         return lines[-1][:500] if lines else ""
 
+    def secret(self, name: str) -> str:
+        """A random secret in the file `name`, made the first time. Raises `ConfigError`."""
+        file = self.path / name
+        try:
+            self._make()
+            if not file.exists():
+                folders.write_file(file, f"{secrets.token_hex(32)}\n".encode())
+            return folders.read_own(file).decode().strip()
+        except (OSError, UnicodeError) as e:
+            raise ConfigError(f"FLEETLINE_HOME: cannot keep a secret in {file}: {e}") from e
+
     def note(self, facts: dict[str, str]) -> None:
-        """Leave what other commands have to know of the running stack; a URL may hold a secret."""
-        file = self.folder("run") / "stack.json"
-        file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            json.dump(facts, out)
+        """Leave what other commands have to know of the running stack; its URLs hold secrets."""
+        folders.write_file(self.folder("run") / "stack.json", json.dumps(facts).encode())
 
     def noted(self) -> dict[str, str]:
-        """What the last start left by `note`."""
+        """What the last start left by `note`. Raises `ConfigError`: it is another user's."""
         try:
             facts: dict[str, str] = json.loads((self.path / "run" / "stack.json").read_text())
+        except PermissionError as e:
+            raise ConfigError(
+                f"FLEETLINE_HOME: {self.path} is another user's; ask as the one who ran `up`"
+            ) from e
         except (OSError, ValueError):
             return {}
         return facts
@@ -107,5 +141,18 @@ class Home:
                 pids.append(int(text))
         return pids
 
+    def forget_run(self) -> None:
+        """Remove pid files and states: a role that was killed could not do it itself."""
+        run = self.folder("run")
+        for folder in (run, run / ROLES_FOLDER):
+            for pattern in ("*.pid", "*.new", "state-*.json"):
+                for file in folder.glob(pattern):
+                    with contextlib.suppress(OSError):
+                        file.unlink()
+
     def _unwritable(self, error: OSError) -> ConfigError:
         return ConfigError(f"FLEETLINE_HOME: cannot write {self.path}: {error.strerror}")
+
+
+def _mode(*, passed: bool) -> int:
+    return 0o711 if passed and os.geteuid() == 0 else 0o700

@@ -5,32 +5,39 @@ so fixes stop coming in before anything that carries them goes. Whatever goes wr
 is one clear line, and nothing is left running.
 """
 
+import compileall
+import os
 import resource
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, cast
 
 import structlog
 
-from common.access.policy import Role
+import deploy
+from common.processes.logs import OwnLog
 from common.processes.spec import ChildSpec
-from common.processes.state import read_state, state_file
+from common.processes.state import state_file
 from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
-from deploy.closed import new_token, what_to_paste
+from deploy.closed import first_tokens_text
 from deploy.home import Home
 from deploy.local_ports import await_ports
+from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
-from deploy.servers.checks import fetch_json, http_answers
-from deploy.servers.gateway import gateway_spec
+from deploy.servers.gateway import forget_open_folder, gateway_spec
 from deploy.servers.postgres import postgres_spec
+from deploy.servers.postgres_making import PASSWORD
+from deploy.servers.privileges import Descent
 from deploy.servers.redis import redis_spec
 from deploy.wiring import (
-    STOP_SHARES,
+    database_url,
     fitting_sockets,
     local_gateway_host,
     local_host,
     redis_url,
-    role_environment,
 )
 
 # Start order. Ingest last: what it accepts must find everybody there.
@@ -38,8 +45,8 @@ ROLES = ("consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
-# The demo ends with its stack; this is only longer.
-DEMO_TOKEN_S = 30 * 86_400
+# File of the home with the password of the embedded Redis.
+REDIS_PASSWORD = "redis.password"  # noqa: S105 - a file's name
 # Beyond the roles' shared deadline, for the servers: their data is on disk either way.
 SERVERS_STOP_S = 1.5
 
@@ -63,15 +70,19 @@ def up(settings: Settings, options: Options) -> int:
     """Run the stack until a stop signal. Returns the exit status."""
     home = Home(settings.fleetline_home)
     _require_packages(settings, options)
+    if os.geteuid() == 0:
+        _compile()
+    # What parts and servers make is for nobody else, unless it is said.
+    os.umask(0o077)
     home.lock()
     try:
         await_ports(home, settings, options.roles, gateway=options.gateway)
-        home.rotate_logs()
+        home.close_to_others()
         _raise_file_limit()
-        with home.log("up").open("a") as own:
-            # The terminal is for a person's lines; the supervisor's stand with the other logs.
-            structlog.configure(logger_factory=structlog.PrintLoggerFactory(own))
-            return _run(home, settings, options)
+        # The terminal is for a person's lines; the supervisor's stand with the other logs.
+        own = OwnLog(home.log("up"))
+        structlog.configure(logger_factory=structlog.WriteLoggerFactory(cast("TextIO", own)))
+        return _run(home, settings, options)
     finally:
         home.unlock()
 
@@ -102,44 +113,38 @@ def _run(home: Home, settings: Settings, options: Options) -> int:
         print(f"fleetline: {e}{detail} (log: {log})", file=sys.stderr)
         return supervisor.status or 1
     finally:
-        _forget(home)
+        home.forget_run()
+        forget_open_folder(home)
     return status
-
-
-def _forget(home: Home) -> None:
-    """Nothing runs any more: a role that was killed could not take its files away itself."""
-    for pattern in ("*.pid", "*.new", "state-*.json"):
-        for file in home.folder("run").glob(pattern):
-            file.unlink(missing_ok=True)
 
 
 def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Options) -> None:
     say(f"fleetline up in {home.path}, {settings.shards} shards")
-    url = _url(settings, gateway=options.gateway)
-    home.note({"redis_url": redis_url(settings), "url": url})
     servers = _servers(home, settings, options)
+    stores = _stores(home, settings)
+    url = _url(settings, gateway=options.gateway)
+    home.note({name.lower(): store for name, store in stores.items()} | {"url": url})
+    roles = Roles.prepare(home, settings, stores)
+    _say_what_is_kept((*servers, roles.migrate()))
     supervisor.spawn(*servers)
     supervisor.await_ready(SERVERS_TIMEOUT_S)
     for spec in servers:
         say(f"{spec.name}: ready")
-    environment = role_environment(settings, home.path)
-    sockets = fitting_sockets(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    if sockets is not None:
-        environment["FANOUT_CONNECTIONS_MAX"] = str(sockets)
-        say(f"fanout: at most {sockets} sockets, as this machine allows (ulimit -n)")
-    supervisor.spawn(_role("migrate", home, environment, once=True))
+    supervisor.spawn(roles.migrate())
     supervisor.await_ready(MIGRATE_TIMEOUT_S)
-    supervisor.spawn(*(_role_spec(name, home, settings, environment) for name in options.roles))
-    supervisor.await_ready(ROLES_TIMEOUT_S, lambda: _all_answer(home, settings, options))
+    supervisor.spawn(*(roles.role(name, **_fitted(name, settings)) for name in options.roles))
+    supervisor.await_ready(
+        ROLES_TIMEOUT_S, lambda: stack_works(settings, options.roles, gateway=options.gateway)
+    )
     for name in options.roles:
         say(f"{name}: ready")
     if options.demo:
-        supervisor.spawn(_demo(home, environment, options.demo, settings))
+        supervisor.spawn(roles.demo(options.demo))
         say(f"demo: {options.demo} drivers")
     # From here on a death is news; before, it is the reason of a failed start.
     supervisor.tell = say
     if settings.auth == "on":
-        for line in what_to_paste(settings, settings.public_url.rstrip("/") or url):
+        for line in first_tokens_text(settings, settings.public_url.rstrip("/") or url):
             say(line)
     say(f"ready {url}")
 
@@ -147,7 +152,7 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Opti
 def _servers(home: Home, settings: Settings, options: Options) -> list[ChildSpec]:
     servers = []
     if not settings.given("redis_url"):
-        servers.append(redis_spec(home, settings.redis_port))
+        servers.append(redis_spec(home, settings.redis_port, home.secret(REDIS_PASSWORD)))
     if not settings.given("database_url"):
         servers.append(postgres_spec(home, settings.postgres_port, say))
     if options.gateway:
@@ -155,42 +160,37 @@ def _servers(home: Home, settings: Settings, options: Options) -> list[ChildSpec
     return servers
 
 
-def _role(
-    name: str, home: Home, environment: dict[str, str], *arguments: str, once: bool = False
-) -> ChildSpec:
-    return ChildSpec(
-        name=name,
-        argv=(sys.executable, "-m", "deploy.cli", name, *arguments),
-        env=environment,
-        # What is done once speaks to the person who waits for it.
-        log_file=None if once else home.log(name),
-        pid_file=home.pid(name),
-        once=once,
-    )
-
-
-def _role_spec(name: str, home: Home, settings: Settings, environment: dict[str, str]) -> ChildSpec:
-    """A role as a child: how it is asked whether it works, and how long it may drain."""
-    host = local_host(settings)
-    checks = {
-        "ingest": lambda: http_answers(host, settings.ingest_port, "/health/live"),
-        "fanout": lambda: http_answers(host, settings.fanout_port, "/health/ready"),
-        "consumers": lambda: _consumers_run(home),
+def _stores(home: Home, settings: Settings) -> dict[str, str]:
+    """Where both stores are, with the passwords of those that are ours."""
+    redis, postgres = settings.given("redis_url"), settings.given("database_url")
+    return {
+        "REDIS_URL": redis_url(settings, "" if redis else home.secret(REDIS_PASSWORD)),
+        "DATABASE_URL": database_url(settings, "" if postgres else home.secret(PASSWORD)),
     }
-    share_s = settings.drain_timeout_s * STOP_SHARES[name]
-    return ChildSpec(
-        name=name,
-        argv=(sys.executable, "-m", "deploy.cli", name),
-        # A role gives up a little before it is killed, so that it ends its own way.
-        env={**environment, "DRAIN_TIMEOUT_S": f"{share_s * 0.85:g}"},
-        log_file=home.log(name),
-        pid_file=home.pid(name),
-        ready=checks[name],
-        # The two servers of customers may not beat; the supervisor of the consumers does.
-        heartbeat_timeout_s=settings.heartbeat_timeout_s,
-        beats_from_start=name == "consumers",
-        stop_timeout_s=share_s,
-    )
+
+
+def _say_what_is_kept(specs: Iterable[ChildSpec]) -> None:
+    """Under root: who has kept the right to read everything, and for want of what."""
+    kept = [(spec.name, spec.become.closed) for spec in specs if isinstance(spec.become, Descent)]
+    closed = {str(path) for _, path in kept if path is not None}
+    if closed:
+        names = ", ".join(
+            "the roles" if name == "migrate" else name for name, path in kept if path is not None
+        )
+        say(
+            f"root: {names} run as others but keep CAP_DAC_READ_SEARCH, which reads every file "
+            f"here: {', '.join(sorted(closed))} is closed to them"
+        )
+
+
+def _fitted(role: str, settings: Settings) -> dict[str, str]:
+    """What this machine makes of the settings of `role`."""
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sockets = fitting_sockets(settings, files_max) if role == "fanout" else None
+    if sockets is None:
+        return {}
+    say(f"fanout: at most {sockets} sockets, as this machine allows (ulimit -n)")
+    return {"FANOUT_CONNECTIONS_MAX": str(sockets)}
 
 
 def _url(settings: Settings, *, gateway: bool) -> str:
@@ -198,42 +198,6 @@ def _url(settings: Settings, *, gateway: bool) -> str:
         return f"http://{local_host(settings)}:{settings.ingest_port}"
     scheme = "https" if settings.tls_cert else "http"
     return f"{scheme}://{local_gateway_host(settings)}:{settings.gateway_port}"
-
-
-def _demo(home: Home, environment: dict[str, str], drivers: int, settings: Settings) -> ChildSpec:
-    # Straight to ingest: the front door's certificate may be nobody's but ours.
-    url = _url(settings, gateway=False)
-    arguments = ("--drivers", str(drivers), "--rate", str(drivers), "--url", url)
-    if settings.auth == "on":
-        token, _ = new_token(settings, Role.GATEWAY, "up-demo", DEMO_TOKEN_S)
-        # Not an argument: those are for everybody on this machine to see.
-        environment = {**environment, "FLEETLINE_TOKEN": token}
-    return _role("simulate", home, environment, *arguments)
-
-
-def _consumers_run(home: Home) -> bool:
-    state = read_state(state_file(home.path, "consumers"))
-    children = state["children"] if state is not None else None
-    return isinstance(children, list) and all(c["state"] == "running" for c in children)
-
-
-def _all_answer(home: Home, settings: Settings, options: Options) -> bool:
-    """The last question before `ready`: does a fix find its whole way."""
-    if "ingest" not in options.roles:
-        return True
-    host = local_host(settings)
-    health = fetch_json(host, settings.ingest_port, "/health")
-    if health is None:
-        return False
-    if "consumers" in options.roles:
-        shards = health.get("shards")
-        # Closed, it tells a stranger only whether all is well, which we want anyway.
-        running = isinstance(shards, list) and all(s.get("consumer") == "up" for s in shards)
-        if not running and not (settings.auth == "on" and health.get("status") == "ok"):
-            return False
-    return not options.gateway or http_answers(
-        local_gateway_host(settings), settings.gateway_port, "/health", tls=bool(settings.tls_cert)
-    )
 
 
 def _require_packages(settings: Settings, options: Options) -> None:
@@ -250,3 +214,10 @@ def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _compile() -> None:
+    """Byte code of the project: the roles, which are not root, cannot keep theirs beside it."""
+    for package in ("common", "ingest", "consumers", "fanout", "deploy"):
+        folder = Path(deploy.__file__).parents[1] / package
+        compileall.compile_dir(folder, quiet=2)

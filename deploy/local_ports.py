@@ -9,14 +9,12 @@ from common.errors import ConfigError
 from common.processes import process
 from common.settings import Settings
 from deploy.home import Home
+from deploy.servers.accounts import Account, account_of
 from deploy.servers.checks import port_is_free
-from deploy.servers.privileges import Account, unprivileged_account
 from deploy.wiring import ports_needed
 
 # What a killed `up` left behind has this long to go.
 LEFTOVER_S = 10.0
-# These do not listen as root, even where `up` is root.
-UNPRIVILEGED = frozenset({"POSTGRES_PORT", "GATEWAY_PORT"})
 
 
 def await_ports(home: Home, settings: Settings, roles: tuple[str, ...], *, gateway: bool) -> None:
@@ -26,8 +24,9 @@ def await_ports(home: Home, settings: Settings, roles: tuple[str, ...], *, gatew
     """
     deadline_s = time.monotonic() + LEFTOVER_S
     leftovers = home.leftovers()
+    # Nothing listens as root, even where `up` is root; one account may listen where another may.
+    listener = account_of("roles")
     for setting, host, port in ports_needed(settings, roles, gateway=gateway):
-        listener = unprivileged_account() if setting in UNPRIVILEGED else None
         while not _is_ours(listener, host, port):
             waiting = any(process.is_alive(pid) for pid in leftovers)
             if not waiting or time.monotonic() > deadline_s:

@@ -14,12 +14,13 @@ from redis.retry import Retry
 from rich.console import Console
 from rich.table import Table
 
-from common.keys import META, shard_keys
+from common.keys import APP_COUNTS, META, shard_keys
 from common.processes.state import read_state, state_file
 from common.settings import Settings
 from consumers.stream.counts import NAMES
 from deploy.home import Home
 from deploy.wiring import redis_url
+from ingest.apps.counts import AppTotals, by_app
 
 SUPERVISORS = ("up", "consumers")
 TIMEOUT_S = 1.0
@@ -41,23 +42,28 @@ class ShardState:
 def run(settings: Settings, *, as_json: bool) -> int:
     """Print the state. Returns 0 when something runs, 1 when nothing does."""
     home = Home(settings.fleetline_home)
+    home.noted()
     processes = read_processes(home)
     if not processes:
         line = f"nothing runs in {home.path}"
         print(json.dumps({"processes": [], "shards": []}) if as_json else line)
         return 1
     try:
-        shards = read_shards(_redis_url(home, settings), settings)
+        url = _redis_url(home, settings)
+        shards, apps = read_shards(url, settings), read_apps(url)
         trouble = ""
     except (redis.RedisError, OSError) as e:
-        shards, trouble = [], f"Redis does not answer: {e}"
+        shards, apps, trouble = [], {}, f"Redis does not answer: {e}"
     if as_json:
-        shown = {"processes": processes, "shards": [asdict(shard) for shard in shards]}
+        listed = [asdict(shard) for shard in shards]
+        shown = {"processes": processes, "shards": listed, "apps": apps}
         print(json.dumps(shown))
         return 0
     console = Console(highlight=False)
     console.print(_process_table(processes))
     console.print(_shard_table(shards) if shards else trouble, markup=False)
+    if apps:
+        console.print(_app_table(apps))
     return 0
 
 
@@ -81,16 +87,25 @@ def read_processes(home: Home) -> list[dict[str, Any]]:
 
 def read_shards(url: str, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
-    client = redis.Redis.from_url(
+    with _connect(url) as client:
+        count = int(str(client.hget(META, "shards") or settings.shards))
+        return [_read_shard(client, settings, shard) for shard in range(count)]
+
+
+def read_apps(url: str) -> AppTotals:
+    """What phone apps sent and was not stored as it was sent. Raises what redis-py raises."""
+    with _connect(url) as client:
+        return by_app(client.hgetall(APP_COUNTS).items())
+
+
+def _connect(url: str) -> Any:
+    return redis.Redis.from_url(
         url,
         decode_responses=True,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    with client:
-        count = int(str(client.hget(META, "shards") or settings.shards))
-        return [_read_shard(client, settings, shard) for shard in range(count)]
 
 
 def _read_shard(client: Any, settings: Settings, shard: int) -> ShardState:
@@ -129,6 +144,16 @@ def _shard_table(shards: list[ShardState]) -> Table:
         table.add_column(column.replace("_", " "), justify="right")
     for shard in shards:
         table.add_row(*map(str, asdict(shard).values()))
+    return table
+
+
+def _app_table(apps: AppTotals) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in ("app", "not stored as sent", "items"):
+        table.add_column(column, justify="right" if column == "items" else "left")
+    for app, counts in apps.items():
+        for reason, count in counts.items():
+            table.add_row(app, reason, str(count))
     return table
 
 

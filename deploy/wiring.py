@@ -40,18 +40,20 @@ def up_settings(
     return load_settings(**overrides)
 
 
-def redis_url(settings: Settings) -> str:
-    """The server that is used: the given one, or the embedded one."""
+def redis_url(settings: Settings, password: str = "") -> str:
+    """The server that is used: the given one, or the embedded one, which wants `password`."""
     if settings.given("redis_url"):
         return settings.redis_url
-    return f"redis://127.0.0.1:{settings.redis_port}/0"
+    user = f":{password}@" if password else ""
+    return f"redis://{user}127.0.0.1:{settings.redis_port}/0"
 
 
-def database_url(settings: Settings) -> str:
+def database_url(settings: Settings, password: str = "") -> str:
     """Likewise for the database."""
     if settings.given("database_url"):
         return settings.database_url
-    return f"postgresql://fleetline@127.0.0.1:{settings.postgres_port}/fleetline"
+    user = f"fleetline:{password}" if password else "fleetline"
+    return f"postgresql://{user}@127.0.0.1:{settings.postgres_port}/fleetline"
 
 
 def local_host(settings: Settings) -> str:
@@ -72,21 +74,6 @@ def local_gateway_host(settings: Settings) -> str:
 def _reached_at(host: str) -> str:
     everywhere = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
     return everywhere.get(host, host)
-
-
-def role_environment(settings: Settings, home: Path) -> dict[str, str]:
-    """What every role is told, so that all mean the same stack wherever they are started."""
-    return {
-        "REDIS_URL": redis_url(settings),
-        "DATABASE_URL": database_url(settings),
-        "SHARDS": str(settings.shards),
-        "FLEETLINE_HOME": str(home),
-        "AUTH": settings.auth,
-        "AUTH_SECRET": settings.auth_secret,
-        **{name.upper(): str(getattr(settings, name)) for name in OFFSETS},
-        # Stacks of all threads when a role is aborted.
-        "PYTHONFAULTHANDLER": "1",
-    }
 
 
 def fitting_sockets(settings: Settings, files_max: int) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Counts:
+class FanoutCounts:
     """Plain counters; nobody decrements them."""
 
     accepted: int = 0

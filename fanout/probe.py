@@ -12,23 +12,29 @@ import secrets
 from collections.abc import Awaitable
 
 from common.log import get
+from common.redis.connection import FAILURES
 from common.redis.wire import Wire
-from common.settings import Settings
-from fanout.counts import Counts
+from fanout.counts import FanoutCounts
 from fanout.orders.bridge import Bridge
-from fanout.orders.subscriptions import FAILURES, Subscriptions
+from fanout.orders.subscriptions import Subscriptions
 
 
 class Probe:
     """Runs until cancelled. `delivering` is what readiness says."""
 
     def __init__(
-        self, settings: Settings, wire: Wire, subscriptions: Subscriptions, counts: Counts
+        self,
+        wire: Wire,
+        subscriptions: Subscriptions,
+        counts: FanoutCounts,
+        *,
+        interval_s: float,
+        reply_timeout_s: float,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._interval_s = settings.probe_interval_s
+        self._interval_s = interval_s
         # Half an interval for the probe, half for a PING after it: found within two intervals.
-        self._timeout_s = min(settings.probe_interval_s / 2, settings.redis_reply_timeout_s)
+        self._timeout_s = min(interval_s / 2, reply_timeout_s)
         self._wire = wire
         self._subscriptions = subscriptions
         self._counts = counts

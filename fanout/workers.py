@@ -8,6 +8,7 @@ from typing import Final
 
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
+from common.processes.state import state_file
 from common.processes.supervisor import Supervisor
 from common.settings import Settings
 
@@ -17,10 +18,15 @@ WORKER_FLAG: Final = "--worker"
 
 def supervise(settings: Settings) -> int:
     """Keep `FANOUT_WORKERS` processes alive until a stop signal; the exit status."""
+    home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
+    if home is not None:
+        (home / "run").mkdir(parents=True, exist_ok=True)
     env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
     with Supervisor(
         "fanout",
         drain_timeout_s=settings.drain_timeout_s,
+        # Where `fleetline status` finds the workers.
+        state_file=state_file(home, "fanout") if home is not None else None,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
     ) as supervisor:

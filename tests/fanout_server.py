@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,14 +17,18 @@ import uvloop
 from common.event import LocationUpdate, encode_event
 from common.frame import ended_frame
 from common.keys import order_ended_key, order_key
+from common.processes.background import Crashed, end_process
 from common.redis.wire import Wire
 from common.settings import Settings, load_settings
-from fanout.serve import Fanout, listen, running
+from fanout.serve import Fanout, listen, running, serve
 from fanout.sockets.policy import Policy
+from fanout.tuning import Tuning
 from tests import wait
 from tests.servers import free_port
 from tests.ws import Client, get
 
+# Faster than in life where tests would wait.
+QUICK = Tuning(probe_interval_s=0.5, linger_s=0.2)
 T0 = datetime(2026, 1, 1, 10, 0, 0, tzinfo=UTC)
 
 
@@ -43,20 +50,27 @@ def fanout_settings(redis_url: str, **overrides: Any) -> Settings:
     """Settings for a test, faster than the defaults where tests would wait."""
     quick: dict[str, Any] = {
         "fanout_port": free_port(),
-        "probe_interval_s": 0.5,
-        "unsubscribe_linger_s": 0.2,
         "drain_timeout_s": 2.0,
+        # The tests' events are dated by their number, not by the clock.
+        "location_ttl": 1_000_000_000,
+        "sockets_per_order_max": 0,
     }
     return load_settings(redis_url=redis_url, **{**quick, **overrides})
 
 
 @contextlib.asynccontextmanager
 async def fanout(
-    redis_url: str, *, policy: Policy | None = None, **overrides: Any
+    redis_url: str,
+    *,
+    policy: Policy | None = None,
+    tuning: Tuning = QUICK,
+    crashed: Crashed = end_process,
+    **overrides: Any,
 ) -> AsyncIterator[Fanout]:
     """A fan-out that delivers; when the block is left it drains and must leave nothing."""
     settings = fanout_settings(redis_url, **overrides)
-    async with running(settings, listen(settings), policy=policy) as server:
+    sock = listen(settings, tuning.outbox_bytes_max)
+    async with running(settings, sock, policy=policy, tuning=tuning, crashed=crashed) as server:
         await until(lambda: server.probe.delivering)
         yield server
     assert not any(server.gauges().values()), server.gauges()
@@ -76,6 +90,12 @@ def event(number: int, order_id: str = "o1", driver_id: str = "d1", **update: An
     when = T0 + timedelta(milliseconds=number)
     fields = {"latitude": 10 + number * 1e-5, "longitude": 20.0, "order_id": order_id, **update}
     return encode_event(driver_id, LocationUpdate(**fields), when, when)
+
+
+def event_now(order_id: str = "o1", driver_id: str = "d1") -> bytes:
+    """An event of this moment."""
+    now = datetime.now(UTC)
+    return encode_event(driver_id, LocationUpdate(10.0, 20.0, order_id=order_id), now, now)
 
 
 def number_of(frame: Any) -> int:
@@ -128,12 +148,15 @@ async def publishing(redis_url: str) -> AsyncIterator[Publisher]:
 
 
 @contextlib.asynccontextmanager
-async def fanout_process(redis_url: str, **overrides: Any) -> AsyncIterator[tuple[int, int]]:
+async def fanout_process(
+    redis_url: str, tuning: Tuning | None = None, **overrides: Any
+) -> AsyncIterator[tuple[int, int]]:
     """A fan-out as a process: its pid and port. When the block is left it must exit with 0."""
+    main = ["-m", "fanout"] if tuning is None else [__file__, json.dumps(asdict(tuning))]
     settings = fanout_settings(redis_url, **overrides)
     env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fanout", env={**os.environ, **env}
+        sys.executable, *main, env={**os.environ, "PYTHONPATH": str(Path.cwd()), **env}
     )
     try:
         await wait.until(lambda: _ready(process, settings.fanout_port))
@@ -152,3 +175,9 @@ async def _ready(process: asyncio.subprocess.Process, port: int) -> bool:
     with contextlib.suppress(OSError):
         return (await get(port, "/health/ready"))[0] == 200
     return False
+
+
+if __name__ == "__main__":
+    given = Tuning(**json.loads(sys.argv[1]))
+    env_settings = load_settings()
+    uvloop.run(serve(env_settings, listen(env_settings, given.outbox_bytes_max), given))

@@ -81,7 +81,7 @@ def _target(module: str, packages: set[str]) -> str:
 def draw(rooms: dict[str, Room]) -> str:
     """The house as SVG."""
     shapes: list[str] = []
-    y = MARGIN
+    y: float = MARGIN
     for floor in FLOORS:
         width = (WIDTH - 2 * MARGIN - GAP * (len(floor) - 1)) / len(floor)
         heights = []
@@ -93,7 +93,7 @@ def draw(rooms: dict[str, Room]) -> str:
             heights.append(height)
         y += max(heights) + GAP
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + MARGIN}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + MARGIN:.0f}" '
         f'role="img" aria-label="The rooms of the code and what each imports">'
     )
     return "\n".join((head, f"<style>{STYLE}</style>", *shapes, "</svg>", ""))

@@ -14,7 +14,9 @@ import asyncpg
 
 from common.processes.process import set_parent_death_signal
 from deploy.schema.migrate import migrate
-from deploy.servers import packages, privileges
+from deploy.servers import packages
+from deploy.servers.accounts import account_of
+from deploy.servers.privileges import descent
 from tests.servers import free_port
 from tests.wait import wait_until
 
@@ -29,7 +31,7 @@ class PostgresServer:
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._options = options
-        self._account = privileges.unprivileged_account()
+        self._account = account_of("postgres")
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
 
@@ -46,7 +48,8 @@ class PostgresServer:
     def make(self) -> None:
         """initdb, start, and the template that tests copy."""
         self._data.mkdir(mode=0o700)
-        privileges.give(self._account, self._data)
+        if self._account is not None:
+            os.chown(self._data, self._account.uid, self._account.gid)
         self._spawn(
             "initdb", "-D", str(self._data), "-U", "postgres", "--encoding=UTF8", "--locale=C",
             "--no-sync", "--auth=trust",
@@ -72,7 +75,7 @@ class PostgresServer:
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         binary = packages.postgres_binary(program)
-        become = privileges.become(self._account, self._data, binary.parent)
+        become = descent(self._account, self._data.parent, binary.parent)
 
         def prepare() -> None:
             if become is not None:

@@ -9,15 +9,18 @@ from typing import Any
 import asyncpg
 import redis.asyncio
 
+from common.backoff import Backoff
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD, shard_keys
 from common.settings import Settings, load_settings
-from consumers.progress import Progress
+from consumers.assembly import Pace
 from consumers.worker import Worker
 from tests.wait import until
 
 KEYS = shard_keys("driver-locations", 0)
 GROUP = "location-processors"
+# What is done once a second or seldom is done at once.
+QUICK = Pace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05))
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -28,6 +31,19 @@ def payload(
     when = NOW + timedelta(seconds=second)
     fields = {"latitude": 53.4, "longitude": -2.9} | more
     return encode_event(driver, LocationUpdate(order_id=order, **fields), when, when)
+
+
+def payload_now(driver: str = "d1", order: str | None = None) -> bytes:
+    """An event's bytes, recorded and received now."""
+    now = datetime.now(UTC)
+    update = LocationUpdate(latitude=53.4, longitude=-2.9, order_id=order)
+    return encode_event(driver, update, now, now)
+
+
+def delivered_now(second: int, *, driver: str = "d1", order: str | None = None) -> bytes:
+    """An event's bytes, recorded `second` seconds after NOW and received now: a queue's."""
+    update = LocationUpdate(latitude=53.4, longitude=-2.9, order_id=order)
+    return encode_event(driver, update, NOW + timedelta(seconds=second), datetime.now(UTC))
 
 
 class Shard:
@@ -89,15 +105,24 @@ async def shard(redis_url: str, database_url: str) -> AsyncIterator[Shard]:
 
 
 def worker_settings(redis_url: str, database_url: str, **more: object) -> Settings:
-    """Settings that make a worker quick."""
-    quick: dict[str, object] = {"history_linger_ms": 5, "read_block_ms": 50}
+    """Settings that make a worker quick; what is dated NOW stays live as long as tests run."""
+    quick: dict[str, object] = {
+        "history_linger_ms": 5,
+        "read_block_ms": 50,
+        "location_ttl": 86_400,
+    }
     return load_settings(redis_url=redis_url, database_url=database_url, **(quick | more))
 
 
+def new_worker(settings: Settings, pace: Pace = QUICK) -> Worker:
+    """A worker of shard 0; to be made in the loop that runs it."""
+    return Worker(settings, 0, lambda: None, pace)
+
+
 @contextlib.asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[Worker]:
+async def working(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worker]:
     """A worker of shard 0 for the block; it is stopped in order, and must end by itself."""
-    worker = Worker(settings, 0, Progress(("live", "history"), lambda: None))
+    worker = new_worker(settings, pace)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -108,9 +133,9 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
 
 
 @contextlib.asynccontextmanager
-async def crashing(settings: Settings) -> AsyncIterator[Worker]:
+async def crashing(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worker]:
     """A worker of shard 0 that dies at the end of the block, leaving everything as it is."""
-    worker = Worker(settings, 0, Progress(("live", "history"), lambda: None))
+    worker = new_worker(settings, pace)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

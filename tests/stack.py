@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
-from common.processes.state import read_state, state_file
+from common.processes.state import ROLES_FOLDER, read_state, state_file
+from deploy.home import Home
 from deploy.wiring import OFFSETS
 from tests.wait import wait_until
 
@@ -91,21 +92,30 @@ class Stack:
         *options: str,
         port: int | None = None,
         extra: Mapping[str, str] | None = None,
+        become: Callable[[], None] | None = None,
     ) -> None:
         self.home = home
         self.port = port or free_base()
         self.url = f"http://127.0.0.1:{self.port}"
         self.fanout_port = self.port + OFFSETS["fanout_port"]
-        self.redis_url = f"redis://127.0.0.1:{self.port + OFFSETS['redis_port']}/0"
-        self.database_url = (
-            f"postgresql://fleetline@127.0.0.1:{self.port + OFFSETS['postgres_port']}/fleetline"
-        )
         # Sent with every request, where it is closed.
         self.token: str | None = None
         self._options = options
         self._extra = extra or {}
+        # Run in the child before it starts: a change of user.
+        self._become = become
         self._process: subprocess.Popen[bytes] | None = None
         self._output = home.with_name(home.name + ".out")
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis it was started with, password and all."""
+        return Home(self.home).noted()["redis_url"]
+
+    @property
+    def database_url(self) -> str:
+        """Likewise its database."""
+        return Home(self.home).noted()["database_url"]
 
     def __enter__(self) -> Self:
         self.start()
@@ -132,6 +142,7 @@ class Stack:
                 stdout=output,
                 stderr=output,
                 env=environment(self._extra),
+                preexec_fn=self._become,
             )  # fmt: skip
         process = self._process
         try:
@@ -176,11 +187,11 @@ class Stack:
 
     def pid(self, role: str) -> int | None:
         """Pid that the role's pid file names, if that process lives."""
-        try:
-            pid = int((self.home / "run" / f"{role}.pid").read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if psutil.pid_exists(pid) else None
+        for folder in (self.home / "run", self.home / "run" / ROLES_FOLDER):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int((folder / f"{role}.pid").read_text())
+                return pid if psutil.pid_exists(pid) else None
+        return None
 
     def states(self) -> dict[str, str]:
         """Role to state, from both supervisors."""

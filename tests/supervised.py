@@ -59,6 +59,7 @@ def child(folder: Path, kind: str, name: str) -> None:
     def stop(_number: int, _frame: object) -> None:
         with (folder / "stops").open("a") as stops:
             stops.write(name)
+        print(f"{name} stops", flush=True)
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "deaf" else stop)

@@ -154,15 +154,25 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]
     return int(head[0].split(" ")[1]), {name.lower(): value for name, value in pairs}
 
 
+async def request(
+    port: int, data: bytes, *, timeout_s: float = 5.0
+) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes as they are; status, headers and body of what comes back until the end."""
+    async with asyncio.timeout(timeout_s):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(data)
+            status, headers = await _read_head(reader)
+            return status, headers, await reader.read()
+        finally:
+            writer.transport.abort()
+
+
 async def get(port: int, path: str) -> tuple[int, Any]:
     """A plain GET: status and decoded body."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-        status, _ = await _read_head(reader)
-        return status, orjson.loads(await reader.read())
-    finally:
-        writer.transport.abort()
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    status, _, body = await request(port, head.encode())
+    return status, orjson.loads(body)
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ import time
 
 _LATITUDE = re.compile(rb'"latitude":([0-9.]+)')
 _UPGRADE = (
-    b"GET /api/v1/drivers/orders/o1/driver-location HTTP/1.1\r\nHost: x\r\n"
+    b"GET /api/v1/drivers/orders/o1/driver-location HTTP/1.1\r\nHost: localhost\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )

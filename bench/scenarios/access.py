@@ -22,7 +22,6 @@ from common.access.policy import Role
 from common.access.signing import Signing
 from common.settings import Settings
 from deploy.servers.checks import http_answers
-from deploy.wiring import role_environment
 
 NAME = "access"
 TITLE = "Access: 10,000 drivers with tokens beside none; one driver floods beside others"
@@ -101,8 +100,7 @@ def new_tokens(secret: str, driver_ids: Iterable[str]) -> dict[str, str]:
 def _serve(bench: Bench, side: _Side, **env: str) -> None:
     stack = bench.stack
     environment = {
-        **role_environment(stack.settings, stack.home),
-        "SHARDS": str(stack.shards),
+        **stack.environment("ingest"),
         "INGEST_PORT": str(side.port),
         "BACKLOG_MAX": "100000000",
         "AUTH": "on" if side.secret else "off",

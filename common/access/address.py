@@ -4,36 +4,47 @@ Counts are each process' own and bounded; what is forgotten only starts anew.
 """
 
 import ipaddress
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
-# Addresses remembered by one process; past it the one that was quiet longest is forgotten.
-ADDRESSES_MAX = 20_000
-WINDOW_S = 60.0
+from common.access.attempts import AttemptLimiter
 
 
-def client_address(peer: str, real_ip: str, forwarded_for: str) -> str:
-    """Whose connection counts. Only a proxy on this machine may speak for another address.
+def client_address(peer: str, real_ip: str) -> str:
+    """Whose connection counts: `peer`, or the address in `real_ip` (the header X-Real-IP).
 
-    The last address of X-Forwarded-For is the one our own proxy saw; those before are hearsay.
+    The header is believed from this machine alone, where the front door is: it overwrites what a
+    client says there. No other header names an address to any part of the service.
     """
     if not is_loopback(peer):
         return peer
-    named = (real_ip or forwarded_for.rpartition(",")[2]).strip()
     try:
-        return str(ipaddress.ip_address(named)) if named else peer
+        return str(_parsed(real_ip))
     except ValueError:
         return peer
 
 
-def is_loopback(address: str) -> bool:
-    """Whether it is this machine. A Unix socket has no address: whoever connects is on it."""
+def parse_networks(name: str, setting: str) -> tuple[str, ...]:
+    """The setting `name`, a list of addresses and networks. Raises `ValueError`."""
+    parts = [part.strip() for part in setting.split(",") if part.strip()]
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return tuple(str(ipaddress.ip_network(part)) for part in parts)
+    except ValueError as e:
+        raise ValueError(f"{name}: {e}") from e
+
+
+def is_loopback(address: str) -> bool:
+    """Whether it is this machine. A Unix socket has no address: its peers are on it."""
+    try:
+        return _parsed(address).is_loopback
     except ValueError:
         return True
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address; an IPv4 address that a dual-stack socket spells as IPv6 is what it was."""
+    parsed = ipaddress.ip_address(address)
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def _group(address: str) -> str:
@@ -44,29 +55,15 @@ def _group(address: str) -> str:
     return address
 
 
-class Failures:
+class AddressLimiter:
     """At most `per_minute` events an address and minute; 0 means no limit.
 
     Whoever is on this machine is not limited: it is no stranger, or a proxy that names nobody.
     """
 
     def __init__(self, per_minute: int, *, now: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
-        self._now = now
-        # Address -> (end of its window, events in it).
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._attempts = AttemptLimiter(per_minute, now=now)
 
     def note(self, address: str) -> int:
         """Count one; 0, or the seconds to wait when there were too many."""
-        if not self._per_minute or is_loopback(address):
-            return 0
-        key = _group(address)
-        now = self._now()
-        ends_at, count = self._windows.get(key, (0.0, 0))
-        if ends_at <= now:
-            ends_at, count = now + WINDOW_S, 0
-        self._windows[key] = (ends_at, count + 1)
-        self._windows.move_to_end(key)
-        if len(self._windows) > ADDRESSES_MAX:
-            self._windows.popitem(last=False)
-        return 0 if count < self._per_minute else math.ceil(ends_at - now)
+        return 0 if is_loopback(address) else self._attempts.note(_group(address))

@@ -7,7 +7,9 @@ who may do what, or nothing starts.
 import ipaddress
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from common.access.local_rule import parse_hosts
+from common.access.origin import parse_origins
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -15,29 +17,36 @@ if TYPE_CHECKING:
 # RFC 7518 section 3.2: an HS256 key has at least the size of its hash.
 SECRET_BYTES_MIN = 32
 # Plain characters only: the address becomes part of links, and of a header.
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 
-def require_closed(settings: "Settings") -> None:
+def require_auth_when_public(settings: "Settings") -> None:
     """Raise `ValueError` with what to set, when something is open that must not be."""
     for name in ("bind_host", "gateway_host"):
         host = getattr(settings, name)
-        given = host or name == "bind_host"
-        if settings.auth == "off" and given and not listens_on_loopback(host):
+        is_set = host or name == "bind_host"
+        if settings.auth == "off" and is_set and not listens_on_loopback(host):
             raise ValueError(
                 f"{name.upper()}: {host!r} can be reached by others, and AUTH is off; "
                 f"set AUTH=on and AUTH_SECRET, or {name.upper()}=127.0.0.1"
             )
-    known = parse_secrets(settings.auth_secret)
-    if settings.auth == "on" and not known:
+    secrets = parse_secrets(settings.auth_secret)
+    if settings.auth == "on" and not secrets:
         raise ValueError(
             "AUTH_SECRET: AUTH=on needs one of 32 bytes or more, as from `openssl rand -hex 32`"
         )
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise ValueError("TLS_CERT and TLS_KEY: set both or none")
-    if settings.public_url and not _ORIGIN.fullmatch(settings.public_url.rstrip("/")):
+    if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url.rstrip("/")):
         raise ValueError("PUBLIC_URL must be http(s)://host, with a port if need be")
     parse_origins("CORS_ORIGINS", settings.cors_origins)
+    parse_origins("WS_ORIGINS", settings.ws_origins)
+    parse_hosts("ALLOWED_HOSTS", settings.allowed_hosts)
+    if settings.tracking_token_ttl_s > settings.order_ended_ttl_s:
+        raise ValueError(
+            "TRACKING_TOKEN_TTL_S must not exceed ORDER_ENDED_TTL_S: a link that lives longer than "
+            "the marker of its order's end would work again"
+        )
 
 
 def listens_on_loopback(host: str) -> bool:
@@ -51,16 +60,7 @@ def listens_on_loopback(host: str) -> bool:
 
 def parse_secrets(setting: str) -> list[str]:
     """The setting AUTH_SECRET: several, separated by commas, newest first. Raises `ValueError`."""
-    found = [part.strip() for part in setting.split(",") if part.strip()]
-    if any(len(secret.encode()) < SECRET_BYTES_MIN for secret in found):
+    secrets = [part.strip() for part in setting.split(",") if part.strip()]
+    if any(len(secret.encode()) < SECRET_BYTES_MIN for secret in secrets):
         raise ValueError(f"AUTH_SECRET must have {SECRET_BYTES_MIN} bytes or more each")
-    return found
-
-
-def parse_origins(name: str, setting: str) -> list[str]:
-    """A setting that lists origins. Raises `ValueError`: a wildcard would allow everybody."""
-    origins = [part.strip().rstrip("/") for part in setting.split(",") if part.strip()]
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin) or urlsplit(origin).path:
-            raise ValueError(f"{name}: {origin!r} is not an origin such as https://example.org")
-    return origins
+    return secrets

@@ -1,8 +1,10 @@
 """The gate: from the text of an Authorization header to who sends it, from memory.
 
-A verified credential is remembered with its whole header, so that a request on a kept connection
-pays a look-up, not a signature. What is remembered is bounded, and is forgotten the moment a
-revocation or a removed key touches it, so the look-up need not ask again.
+A verified credential is remembered under the header `Bearer <credential>`, so that a request on a
+kept connection pays a look-up, not a signature. Other spellings of a header (Basic, another case,
+blanks) are brought to that one before they are looked up: nobody fills the memory with variants of
+one token. What is remembered is bounded, and is forgotten the moment a revocation or a removed key
+touches it, so the look-up need not ask again.
 """
 
 import base64
@@ -19,6 +21,12 @@ from common.access.signing import TOKEN_CHARS_MAX, Signing, new_signing
 from common.errors import Overloaded
 from common.settings import Settings
 
+# Memory of remembered credentials; past it the oldest are verified again when they come back.
+KNOWN_BYTES_MAX = 64 * 1_048_576
+# What an entry costs beside its header: the principal and its texts.
+ENTRY_BYTES = 700
+_CANONICAL = "Bearer "
+
 
 @dataclass(frozen=True, slots=True)
 class Lists:
@@ -30,7 +38,7 @@ class Lists:
     keys: Mapping[str, KeyRecord] = field(default_factory=dict)
     revoked: Mapping[str, float] = field(default_factory=dict)
 
-    def refuse(self, principal: Principal) -> bool:
+    def is_revoked(self, principal: Principal) -> bool:
         """Whether the token or key of `principal` is good no longer.
 
         A subject's revocation ends what was issued up to then: a new token works again.
@@ -49,16 +57,18 @@ class Gate:
     def __init__(self, signing: Signing, credentials_max: int) -> None:
         self.signing = signing
         self._credentials_max = credentials_max
+        # Canonical header -> who sends it, oldest first; and the size of it all.
         self._known: OrderedDict[str, Principal] = OrderedDict()
+        self._known_bytes = 0
         self._lists: Lists | None = None
         # Key id -> epoch seconds of its last use, since somebody last took them.
         self.used: dict[str, float] = {}
 
-    def recall(self, header: str) -> Principal:
+    def authenticate(self, header: str) -> Principal:
         """Who sends this Authorization header. Raises `Refused`, `Overloaded`."""
-        return self.remembered(header) or self._learn(header)
+        return self.cached(header) or self._learn(credential_of(header))
 
-    def remembered(self, header: str) -> Principal | None:
+    def cached(self, header: str) -> Principal | None:
         """Who sends this Authorization header, if that is known by now; the hot path."""
         principal = self._known.get(header)
         if principal is None:
@@ -70,7 +80,7 @@ class Gate:
             self.used[principal.key_id] = now
         return principal
 
-    def judge(self, credential: str) -> Principal:
+    def verify(self, credential: str) -> Principal:
         """Who has this token or key. Raises `Refused`; `Overloaded` before the lists are known."""
         lists = self._lists
         if lists is None:
@@ -80,29 +90,39 @@ class Gate:
             principal = read_key(credential, lists.keys)
         else:
             principal = read_claims(self.signing.verify(credential))
-        if principal is None or lists.refuse(principal):
+        if principal is None or lists.is_revoked(principal):
             raise unknown()
         return principal
 
-    def refuses(self, principal: Principal) -> bool:
+    def is_revoked(self, principal: Principal) -> bool:
         """Whether what `principal` came with has been revoked since."""
-        return self._lists is not None and self._lists.refuse(principal)
+        return self._lists is not None and self._lists.is_revoked(principal)
 
     def replace(self, lists: Lists) -> None:
-        """Take new lists, and forget whoever they end."""
+        """Take new lists, and forget the credentials that they end."""
         self._lists = lists
-        for header in [h for h, p in self._known.items() if lists.refuse(p)]:
-            del self._known[header]
+        for header in [h for h, p in self._known.items() if lists.is_revoked(p)]:
+            self._forget(header)
 
-    def _learn(self, header: str) -> Principal:
-        self._known.pop(header, None)
-        principal = self.judge(credential_of(header))
+    def _learn(self, credential: str) -> Principal:
+        # However the header was spelled, one credential is one entry.
+        header = f"{_CANONICAL}{credential}"
+        principal = self.cached(header)
+        if principal is not None:
+            return principal
+        self._forget(header)
+        principal = self.verify(credential)
         self._known[header] = principal
+        self._known_bytes += len(header) + ENTRY_BYTES
         if principal.key_id:
             self.used[principal.key_id] = time.time()
-        if len(self._known) > self._credentials_max:
-            self._known.popitem(last=False)
+        while len(self._known) > self._credentials_max or self._known_bytes > KNOWN_BYTES_MAX:
+            self._forget(next(iter(self._known)))
         return principal
+
+    def _forget(self, header: str) -> None:
+        if self._known.pop(header, None) is not None:
+            self._known_bytes -= len(header) + ENTRY_BYTES
 
 
 def open_gate(settings: Settings) -> Gate | None:

@@ -6,6 +6,7 @@ public keys of an identity provider from AUTH_JWKS (a JWKS or PEM file).
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ HS256 = "HS256"
 PUBLIC_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 # Far above any token of ours; longer texts are not looked at.
 TOKEN_CHARS_MAX = 4096
-# Keys are tried in turn when a token names none.
 KEYS_MAX = 16
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ def read_public_keys(path: Path) -> list[PinnedKey]:
         raise ConfigError(
             f"AUTH_JWKS: {path}: {wrong[0]} is not one of {', '.join(PUBLIC_ALGORITHMS)}"
         )
+    names = [(key.algorithm, key.kid) for key in found]
+    if len(set(names)) < len(names) or (len(names) > 1 and any(kid is None for _, kid in names)):
+        raise ConfigError(f"AUTH_JWKS: {path}: of several keys each needs a kid of its own")
     return found
 
 
@@ -85,21 +89,31 @@ class Signing:
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a good token. Raises `Refused`, always the same, for anything else."""
-        if len(token) > TOKEN_CHARS_MAX or not token.isascii():
+        # PyJWT ignores characters that are no base64: without this one token had many spellings.
+        if len(token) > TOKEN_CHARS_MAX or not _COMPACT.fullmatch(token):
             raise unknown()
         try:
             header = jwt.get_unverified_header(token)
-            algorithm, kid = header.get("alg"), header.get("kid")
-            for key in self._keys:
-                if key.algorithm == algorithm and (key.kid is None or key.kid == (kid or key.kid)):
-                    try:
-                        return self._decode(token, key)
-                    except jwt.InvalidSignatureError:
-                        continue
+            for key in self._candidates(header.get("alg"), header.get("kid")):
+                try:
+                    return self._decode(token, key)
+                except jwt.InvalidSignatureError:
+                    continue
         # Claims of any type and size may be in there: a token is never a bug of ours.
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as e:
             raise unknown() from e
         raise unknown()
+
+    def _candidates(self, algorithm: object, kid: object) -> list[PinnedKey]:
+        """Keys that may have signed a token with such a header.
+
+        Shared secrets are tried in turn, which costs microseconds. Of public keys one at most is:
+        where there are several of an algorithm, a token has to name one of them.
+        """
+        keys = [key for key in self._keys if key.algorithm == algorithm]
+        if kid is None and len(keys) > 1:
+            return [key for key in keys if key.kid is None]
+        return [key for key in keys if key.kid is None or kid in (None, key.kid)]
 
     def _decode(self, token: str, key: PinnedKey) -> dict[str, Any]:
         return self._jwt.decode(

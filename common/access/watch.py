@@ -16,6 +16,7 @@ from common.access.api_key import read_records
 from common.access.gate import Gate, Lists
 from common.errors import Overloaded
 from common.log import Repeated, get
+from common.processes.background import spawn
 from common.redis.wire import Reply, Wire
 
 # Half of what is promised; the other half is for a slow reply.
@@ -37,11 +38,12 @@ class AccessWatch:
         self._uses_written_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._trouble = Repeated(get("access"), "access.unread")
+        self._malformed = Repeated(get("access"), "access.revocation_malformed")
 
     async def start(self) -> None:
         """Read once, then keep reading."""
         await self.poll()
-        self._task = asyncio.create_task(self._run(), name="access")
+        self._task = spawn(self._run(), name="access")
 
     async def stop(self) -> None:
         """End the polling."""
@@ -72,24 +74,32 @@ class AccessWatch:
 
     async def _read(self, now: float) -> None:
         # The number comes first: a change after it is seen at the next look.
-        version, records, revoked = await self._wire.pipeline_raw(
+        version, records, revoked = await self._wire.pipeline(
             [
                 ("GET", keys.ACCESS_VERSION),
                 ("HGETALL", keys.ACCESS_KEYS),
                 ("HGETALL", keys.ACCESS_REVOKED),
             ]
         )
-        for reply in (version, records, revoked):
-            if isinstance(reply, hiredis.ReplyError):
-                raise reply
-        found = _pairs(revoked)
         lists = Lists(
             keys=read_records(_pairs(records)),
-            revoked={name.decode(): float(at) for name, at in found.items()},
+            revoked=self._read_revocations(_pairs(revoked)),
         )
         self._gate.replace(lists)
         self._seen, self._read_at = version, now
         self._changed()
+
+    def _read_revocations(self, stored: dict[bytes, bytes]) -> dict[str, float]:
+        """Revocations by name; one that cannot be read is said and holds up none of the others."""
+        revoked: dict[str, float] = {}
+        for name, at in stored.items():
+            try:
+                revoked[name.decode()] = float(at)
+            except ValueError:
+                self._malformed.failed(revocation=repr(name), value=repr(at))
+        if len(revoked) == len(stored):
+            self._malformed.healed()
+        return revoked
 
     async def _write_uses(self) -> None:
         used, self._gate.used = self._gate.used, {}

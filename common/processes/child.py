@@ -22,8 +22,10 @@ ABORT_GRACE_S = 2.0
 class Child:
     """A spec, its process if there is one, and its history."""
 
-    def __init__(self, spec: ChildSpec) -> None:
+    def __init__(self, spec: ChildSpec, output: int | None = None) -> None:
         self.spec = spec
+        # Descriptor that it writes to; None: where the supervisor's goes.
+        self._output = output
         self.state = State.STOPPED
         self.since = time.time()
         self.restarts = 0
@@ -53,7 +55,8 @@ class Child:
             raise RuntimeError(f"{self.spec.name} runs already")
         if self.spec.prepare is not None:
             self.spec.prepare()
-        env = {**os.environ, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
+        own = os.environ if self.spec.inherits_env else {}
+        env = {**own, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
         env.pop(HEARTBEAT_FD_ENV, None)
         beats = self.spec.heartbeat_timeout_s is not None
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC) if beats else (-1, -1)
@@ -63,13 +66,11 @@ class Child:
             with contextlib.ExitStack() as stack:
                 if beats:
                     stack.callback(os.close, write_fd)
-                log = self.spec.log_file
-                output = stack.enter_context(log.open("ab")) if log is not None else None
                 self._process = subprocess.Popen(
                     self.spec.argv,
                     stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
+                    stdout=self._output,
+                    stderr=self._output,
                     env=env,
                     cwd=self.spec.cwd,
                     pass_fds=(write_fd,) if beats else (),

@@ -26,10 +26,11 @@ class ChildSpec:
 
     name: str
     argv: tuple[str, ...]
-    # Added to the supervisor's own environment.
     env: Mapping[str, str] = field(default_factory=dict)
+    # Whether it has the supervisor's environment too; False: `env` is all it is told.
+    inherits_env: bool = True
     cwd: Path | None = None
-    # Where its output goes; None: where the supervisor's goes.
+    # The log, bounded, that its output stands in; None: it goes where the supervisor's goes.
     log_file: Path | None = None
     # Where its pid stands while it lives.
     pid_file: Path | None = None

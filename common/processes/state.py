@@ -8,10 +8,15 @@ from pathlib import Path
 from common.processes import process
 from common.processes.child import Child
 
+# What the roles themselves write of a run. `up` may be root and they another user, so it is not
+# the folder of `up`'s own files.
+ROLES_FOLDER = "roles"
+
 
 def state_file(home: Path, supervisor: str) -> Path:
-    """Where the supervisor of this name writes."""
-    return home / "run" / f"state-{supervisor}.json"
+    """Where the supervisor of this name writes: `up` in run/, a role's own in run/roles/."""
+    run = home / "run"
+    return (run if supervisor == "up" else run / ROLES_FOLDER) / f"state-{supervisor}.json"
 
 
 def write_state(path: Path, supervisor: str, children: Iterable[Child]) -> None:

@@ -19,6 +19,7 @@ from common.errors import FleetlineError
 from common.processes import process
 from common.processes.child import Child
 from common.processes.heartbeat import Heartbeat
+from common.processes.logs import Logs
 from common.processes.policy import Halt, judge
 from common.processes.signals import STOP_SIGNALS, SignalQueue
 from common.processes.spec import ChildSpec, State
@@ -65,6 +66,7 @@ class Supervisor:
         self._drain_together = drain_together
         self._clock = clock
         self._children: list[Child] = []
+        self._logs = Logs()
         self._signals = SignalQueue((*STOP_SIGNALS, signal.SIGCHLD))
         self._stop_signals = 0
         self._draining = False
@@ -90,6 +92,7 @@ class Supervisor:
         try:
             self._drain()
         finally:
+            self._logs.close()
             self._signals.__exit__(kind, error, trace)
             if self._state_file is not None:
                 self._state_file.unlink(missing_ok=True)
@@ -97,7 +100,8 @@ class Supervisor:
     def spawn(self, *specs: ChildSpec) -> None:
         """Start children, in this order, without waiting for them."""
         for spec in specs:
-            child = Child(spec)
+            log_file = spec.log_file
+            child = Child(spec, self._logs.open(log_file) if log_file is not None else None)
             self._children.append(child)
             child.spawn()
         self._say()
@@ -150,6 +154,7 @@ class Supervisor:
                 self._after_death(child, status, now_s)
         if died:
             self._sweep_strays()
+        self._logs.revive()
         for child in self._children:
             self._tend(child, now_s)
         self._say()
@@ -235,7 +240,7 @@ class Supervisor:
 
     def _sweep_strays(self) -> None:
         """Kill what dead children left: it is ours now, and may hold a port or write a shard."""
-        known = self._foreign | {child.pid for child in self._children if child.pid is not None}
+        known = {*self._foreign, self._logs.pid, *(child.pid for child in self._children)}
         while strays := process.children_of(os.getpid()) - known:
             for pid in strays:
                 try:

@@ -14,13 +14,11 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.access.closed import require_closed
+from common.access.address import parse_networks
+from common.access.closed import require_auth_when_public
 from common.errors import ConfigError
+from common.settings.insight import require_insight
 from common.settings.names import misspelt
-
-# How far trips and statistics stay behind the clock: a row that could commit later is marked as
-# late, so it must be more than the longest statement of the history takes.
-INSIGHT_LAG_S = 15.0
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -59,6 +57,9 @@ class Settings(BaseSettings):
     bind_host: str = "127.0.0.1"
     # Address of the front door alone, so that the others can stay on loopback; empty: BIND_HOST.
     gateway_host: str = ""
+    # Load balancers before the front door, whose X-Forwarded-For it believes: addresses and
+    # networks, separated by commas.
+    trusted_proxies: str = ""
     # Port of the front door (nginx: HTTP and WebSocket).
     gateway_port: Port = 8002
     # Port of ingest.
@@ -92,6 +93,9 @@ class Settings(BaseSettings):
     clock_skew_max_s: Seconds = 86_400.0
     # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).
     event_age_max_s: Seconds = 30 * 86_400.0
+    # Whose time a phone app's fix gets that is too old or too far in the future: device (such a
+    # fix is never stored) or server (it is dated by its arrival, for fleets with wrong clocks).
+    app_time: Literal["device", "server"] = "device"
     # Database connections of one ingest worker, for routes.
     ingest_database_connections_max: Count = 4
     # A route query must be done within this time, in seconds; then 503.
@@ -99,6 +103,8 @@ class Settings(BaseSettings):
 
     # on: whoever asks needs a token or a key. off is for loopback only.
     auth: Literal["on", "off"] = "off"
+    # Names beside localhost by which AUTH=off may be asked, separated by commas (10.0.2.2).
+    allowed_hosts: str = ""
     # Secrets of 32 bytes or more that sign tokens (HS256), separated by commas; the first signs.
     auth_secret: Annotated[str, Field(repr=False)] = ""
     # Public keys of your identity provider: a JWKS or PEM file (RS256, ES256 or EdDSA).
@@ -123,8 +129,8 @@ class Settings(BaseSettings):
     rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 5000
     # Refused requests (401, 403) of one address in a minute; then 429. 0 means no limit.
     refusals_per_address_max: Annotated[int, Field(ge=0)] = 20
-    # Handshakes of sockets of one address in a minute; then 429. 0 means no limit.
-    handshakes_per_address_max: Annotated[int, Field(ge=0)] = 600
+    # Handshakes of one tracking link in a minute; then 429. 0 means no limit.
+    handshakes_per_token_max: Annotated[int, Field(ge=0)] = 600
 
     # A position older than this is not shown any more, in seconds.
     location_ttl: Annotated[int, Field(ge=1)] = 300
@@ -173,28 +179,16 @@ class Settings(BaseSettings):
 
     # Sockets one fan-out process accepts; then 503 before the upgrade.
     fanout_connections_max: Count = 20_000
-    # Sockets from one address, in each process; 0: no limit (one proxy, one address).
-    fanout_connections_per_address_max: Annotated[int, Field(ge=0)] = 0
+    # Sockets of one tracking link, in each process; then 429. 0 means no limit.
+    sockets_per_token_max: Annotated[int, Field(ge=0)] = 20
+    # Sockets that watch one order, in each process; then 429. 0 means no limit.
+    sockets_per_order_max: Annotated[int, Field(ge=0)] = 200
+    # Sockets without a token (AUTH=off) from one other machine, in each process; 0: no limit.
+    fanout_connections_per_address_max: Annotated[int, Field(ge=0)] = 1000
     # Origins that browsers may watch from, separated by commas; empty means the same host only.
     ws_origins: str = ""
     # Processes of the fan-out; limits on sockets, handshakes and refusals hold for each of them.
     fanout_workers: Annotated[int, Field(ge=1, le=64)] = 1
-    # A ping is sent this often, in seconds.
-    ping_interval_s: Seconds = 25.0
-    # The pong must come within this time, in seconds.
-    pong_timeout_s: Seconds = 8.0
-    # A handshake must be done within this time, in seconds.
-    handshake_timeout_s: Seconds = 5.0
-    # Bytes that may wait in one socket before frames are conflated to the newest.
-    outbox_bytes_max: Count = 65_536
-    # A socket that takes nothing for this long is aborted, in seconds.
-    stall_max_s: Seconds = 20.0
-    # The largest message a client may send, in bytes; then close 1009.
-    inbound_bytes_max: Annotated[int, Field(ge=125)] = 1024
-    # The fan-out publishes a probe to itself this often, in seconds.
-    probe_interval_s: Seconds = 5.0
-    # UNSUBSCRIBE waits this long after the last watcher left, in seconds.
-    unsubscribe_linger_s: Seconds = 1.0
 
     # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means a plain grid.
     tile_url: str = ""
@@ -222,25 +216,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "HEARTBEAT_TIMEOUT_S must be at least twice READ_BLOCK_MS and HISTORY_LINGER_MS"
             )
-        if self.insight == "on" and self.database_timeout_s >= INSIGHT_LAG_S:
-            raise ValueError(
-                f"DATABASE_TIMEOUT_S must be below {INSIGHT_LAG_S:g} s, or INSIGHT off: trips and "
-                "statistics follow the history that far behind"
-            )
-        if 0 < self.history_retention_days * 86_400 < self.event_age_max_s + 86_400:
-            raise ValueError(
-                "HISTORY_RETENTION_DAYS must be a day more than EVENT_AGE_MAX_S or more: a late "
-                "fix would make a day that was dropped"
-            )
-        if self.pong_timeout_s >= self.ping_interval_s:
-            raise ValueError("PONG_TIMEOUT_S must be below PING_INTERVAL_S")
+        require_insight(self)
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
+        parse_networks("TRUSTED_PROXIES", self.trusted_proxies)
         for name in ("stream_name", "consumer_group"):
             value = getattr(self, name)
             if not value or any(c in value for c in "{}\r\n "):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
-        require_closed(self)
+        require_auth_when_public(self)
         return self
 
     def front_door_url(self) -> str:

@@ -1,9 +1,12 @@
-"""Which kind of failure an error is, and so what happens to the batch. Pure, table-driven.
+"""Which kind of failure an error of COPY or INSERT is, and so what happens to the rows. Pure.
 
 * INFRASTRUCTURE: nothing is wrong with the rows. Hold the batch, back off, count nothing.
 * DUPLICATE: a row is stored already. Go through the staging table.
 * RECORD: a row can never be stored. Isolate it, count, dead-letter.
 * UNKNOWN: could be either. Counted; after some times treated as RECORD.
+
+Only errors of the statements that carry rows are judged here: whatever fails before them (no
+connection, no partition) says nothing of a row, whatever its type.
 
 SQLSTATEs: https://www.postgresql.org/docs/18/errcodes-appendix.html
 """
@@ -30,6 +33,7 @@ BY_SQLSTATE = {
     "23": Kind.RECORD,  # integrity constraint violation
     "23505": Kind.DUPLICATE,  # unique violation
     "25006": Kind.INFRASTRUCTURE,  # read-only transaction: a standby, or a failover under way
+    "26": Kind.INFRASTRUCTURE,  # statement name: a transaction pooler gave us another session
     "28": Kind.INFRASTRUCTURE,  # not authorised: an operator's mistake, not the row's
     "3D000": Kind.INFRASTRUCTURE,  # the database does not exist (yet, or again)
     "40": Kind.INFRASTRUCTURE,  # rollback: serialisation failure, deadlock
@@ -38,12 +42,13 @@ BY_SQLSTATE = {
     "55": Kind.INFRASTRUCTURE,  # not in prerequisite state: locks, startup
     "57": Kind.INFRASTRUCTURE,  # operator intervention: shutdown, statement timeout
     "58": Kind.INFRASTRUCTURE,  # system error: input/output
-    "XX": Kind.INFRASTRUCTURE,  # internal error, corrupted data or index
+    "XX": Kind.INFRASTRUCTURE,  # corrupted data or index
+    "XX000": Kind.UNKNOWN,  # internal error: a distributed table says so of a row, too
 }
 
 
 def kind_of(error: BaseException) -> Kind:
-    """The kind of an error raised while rows were being stored."""
+    """The kind of an error that a statement with rows raised."""
     if isinstance(error, asyncpg.PostgresError):
         return _by_sqlstate(error.sqlstate or "")
     if isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError):

@@ -1,10 +1,10 @@
 """Rows: an event as COPY takes it. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from common.event import LocationEvent
-from consumers.stream.entry import Entry
+from consumers.stream.entry import PlacedEvent
 
 TABLE = "locations"
 COLUMNS = (
@@ -55,42 +55,15 @@ def row_of(event: LocationEvent) -> Row:
     )
 
 
-def rows_of(entries: Iterable[Entry]) -> tuple[list[Row], list[Row]]:
-    """Rows by key, each key once: the first entry of a key stays. And the rows left out by that.
+def rows_of(events: Iterable[PlacedEvent]) -> list[Row]:
+    """Rows by key, each key once: the first event of a key stays.
 
     Sorted, because two writers that insert the same keys in opposite order deadlock.
     """
     unique: dict[Key, Row] = {}
-    repeated: list[Row] = []
-    for entry in entries:
-        event = entry.event
-        row = row_of(event)
-        if unique.setdefault((event.driver_id, event.recorded_at), row) is not row:
-            repeated.append(row)
-    return [unique[key] for key in sorted(unique)], repeated
-
-
-def conflicts_among(
-    rows: Sequence[Row], repeated: Sequence[Row], differing: Iterable[Row], refused: Collection[Key]
-) -> list[Row]:
-    """The rows of a batch that name a stored fix and say something else of it than what is stored.
-
-    `rows` and `repeated` are what `rows_of` gave; `differing` are stored rows that differ from
-    those of `rows` with the same key; `refused` keys are not stored at all. An identical repeat is
-    no conflict. When a fix was received is none of its values.
-    """
-    stored = {row[:2]: row for row in differing}
-    conflicts = list(stored.values())
-    if repeated:
-        stored = {row[:2]: row for row in rows} | stored
-        conflicts += [
-            row
-            for row in repeated
-            if row[:2] not in refused and _values(row) != _values(stored[row[:2]])
-        ]
-    return conflicts
-
-
-def _values(row: Row) -> tuple[object, ...]:
-    """What a fix says: all but its key and when it was received."""
-    return row[3:]
+    for placed in events:
+        event = placed.event
+        key = (event.driver_id, event.recorded_at)
+        if key not in unique:
+            unique[key] = row_of(event)
+    return [unique[key] for key in sorted(unique)]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from common.event import EPOCH
 from common.log import get
-from common.settings import INSIGHT_LAG_S
+from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.boundary import FROM_THE_FIRST, Restart, restart
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database

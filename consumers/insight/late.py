@@ -8,7 +8,7 @@ The mark commits with the row, so none goes unnoticed, and the follower folds th
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from common.settings import INSIGHT_LAG_S
+from common.settings.insight import INSIGHT_LAG_S
 
 INSERT_LATE = "INSERT INTO insight_late (drivers, since) VALUES ($1::text[], $2::timestamptz[])"
 NOTE_UNMARKED = "UPDATE insight_settings SET unmarked = true WHERE NOT unmarked"

@@ -1,16 +1,19 @@
-"""Moves: what a batch changes on the map, as Redis commands. Pure.
+"""Moves: what a page changes on the map, as Redis commands. Pure.
 
 A move is the newest event of a driver; an order's move is the newest event that carries it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from common.event import EPOCH, effective_time
-from common.keys import ShardKeys, order_key
+from common.errors import PoisonEntry
+from common.event import EPOCH, effective_time, moment_of
+from common.keys import ShardKeys
 from common.redis.wire import Argument, Command
-from consumers.live.newest import Newest
-from consumers.stream.entry import Entry
+from consumers.live.newest import Newest, Time
+from consumers.stream.entry import PlacedEvent
+
+Moves = dict[str, PlacedEvent]
 
 # Web Mercator's limit, which Redis' geo index shares: GEOADD refuses latitudes beyond it.
 # https://valkey.io/commands/geoadd/
@@ -20,82 +23,93 @@ GEO_LATITUDE_MAX = 85.05112878
 LATE_AFTER = timedelta(seconds=2)
 
 
-def driver_moves(entries: Iterable[Entry], newest: Newest) -> dict[str, Entry]:
-    """Driver → the entry that moves it, for the drivers that are moved at all."""
-    moves: dict[str, Entry] = {}
-    for entry in entries:
-        event = entry.event
-        if newest.advance(event.driver_id, effective_time(event)):
-            moves[event.driver_id] = entry
+def driver_moves(events: Iterable[PlacedEvent], newest: Newest, oldest: datetime) -> Moves:
+    """Driver → the event that moves it, for the drivers that are moved at all.
+
+    An event whose effective time lies before `oldest` moves nobody: old is not live, however
+    late it was delivered.
+    """
+    moves: Moves = {}
+    for placed in events:
+        event = placed.event
+        time = effective_time(event)
+        if newest.advance(event.driver_id, time) and time[0] >= oldest:
+            moves[event.driver_id] = placed
     return moves
 
 
-def order_moves(entries: Iterable[Entry], newest: Newest) -> dict[str, Entry]:
-    """Order → the entry that its customers get next."""
-    moves: dict[str, Entry] = {}
-    for entry in entries:
-        order_id = entry.event.order_id
-        if order_id is not None and newest.advance(order_id, effective_time(entry.event)):
-            moves[order_id] = entry
+def order_moves(
+    events: Iterable[PlacedEvent], newest: Newest, refused: Collection[str] = ()
+) -> Moves:
+    """Order → the event that its customers get next; none for `refused` orders."""
+    moves: Moves = {}
+    for placed in events:
+        order_id = placed.event.order_id
+        if order_id is None or (refused and order_id in refused):
+            continue
+        if newest.advance(order_id, effective_time(placed.event)):
+            moves[order_id] = placed
     return moves
 
 
-def state_commands(moves: Mapping[str, Entry], keys: ShardKeys) -> list[Command]:
-    """Commands that write drivers' moves: geo index, newest event, received time."""
+def state_commands(moves: Mapping[str, PlacedEvent], keys: ShardKeys) -> list[Command]:
+    """Commands that write drivers' moves: geo index, newest event, effective time."""
     if not moves:
         return []
     geo: list[Argument] = ["GEOADD", keys.geo]
     outside: list[Argument] = ["ZREM", keys.geo]
     live: list[Argument] = ["HSET", keys.live]
     seen: list[Argument] = ["ZADD", keys.seen]
-    for driver_id, entry in moves.items():
-        event = entry.event
+    for driver_id, placed in moves.items():
+        event = placed.event
         if -GEO_LATITUDE_MAX <= event.latitude <= GEO_LATITUDE_MAX:
             geo += (event.longitude, event.latitude, driver_id)
         else:
             outside.append(driver_id)
-        live += (driver_id, entry.payload)
-        seen += (epoch_ms(event.received_at), driver_id)
+        live += (driver_id, placed.payload)
+        seen += (epoch_ms(effective_time(event)[0]), driver_id)
     commands = [tuple(geo), tuple(outside), tuple(live), tuple(seen)]
     return [command for command in commands if len(command) > 2]
 
 
-def order_commands(moves: Mapping[str, Entry], ttl_s: int) -> list[Command]:
-    """Commands that write orders' newest events for customers who connect later."""
-    return [
-        ("SET", order_key(order_id), entry.payload, "EX", ttl_s)
-        for order_id, entry in moves.items()
-    ]
-
-
-def publish_commands(moves: Mapping[str, Entry]) -> list[Command]:
-    """Commands that tell the fan-out. An order's value must be set before: whoever subscribes
-    and then reads the value misses nothing.
-    """
-    return [("PUBLISH", order_key(order_id), entry.payload) for order_id, entry in moves.items()]
-
-
-def fleet_message(moves: Mapping[str, Entry]) -> bytes:
+def fleet_message(moves: Mapping[str, PlacedEvent]) -> bytes:
     """One message for operators' maps: a JSON array of the events that moved a driver."""
-    return b"[" + b",".join(entry.payload for entry in moves.values()) + b"]"
+    return b"[" + b",".join(placed.payload for placed in moves.values()) + b"]"
 
 
-def late_orders(entries: Iterable[Entry]) -> list[str]:
+def late_orders(events: Iterable[PlacedEvent]) -> list[str]:
     """Orders of events that came `LATE_AFTER` or more after they were recorded, each once."""
     return list(
         {
-            entry.event.order_id: None
-            for entry in entries
-            if entry.event.order_id is not None
-            and entry.event.received_at - entry.event.recorded_at >= LATE_AFTER
+            placed.event.order_id: None
+            for placed in events
+            if placed.event.order_id is not None
+            and placed.event.received_at - placed.event.recorded_at >= LATE_AFTER
         }
     )
 
 
-def drop_oldest(moves: dict[str, Entry], most: int) -> None:
+def drop_oldest(moves: Moves, most: int) -> None:
     """Forget the moves that wait longest, down to `most`: each is replaced by the next fix."""
     for name in list(moves)[: max(0, len(moves) - most)]:
         del moves[name]
+
+
+def is_same_driver(event: bytes, other: bytes) -> bool:
+    """Whether two events' bytes are of one driver: an encoded event begins with its driver."""
+    end = other.find(b'",')
+    return end > 0 and event.startswith(other[: end + 2])
+
+
+def time_of(value: bytes | None) -> Time | None:
+    """`effective_time` of an event's bytes; None when there are none, or they are no event."""
+    if value is None:
+        return None
+    try:
+        return moment_of(value)
+    except PoisonEntry:
+        # Somebody wrote the key by hand: the next event replaces it.
+        return None
 
 
 def epoch_ms(when: datetime) -> int:

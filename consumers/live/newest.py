@@ -20,6 +20,9 @@ class Newest:
     def __len__(self) -> int:
         return len(self._times)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._times
+
     def unknown(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that must be looked up first, each once."""
         times = self._times

@@ -1,162 +1,189 @@
-"""The live stage: a batch moves drivers on the map and reaches the orders' customers, at once.
+"""The live stage: what comes into the stream is on the map and with its customers at once.
 
-It never waits for the database. State that Redis refuses (full memory) is kept, newest per
-driver, and written as soon as Redis takes it; what is published is published once.
+It reads the stream with a cursor of its own and shares nothing with the history but the stream:
+a database that is slow or away delays nobody. What cannot be decoded is passed over here; the
+history dead-letters it.
 """
 
 import asyncio
-from collections.abc import Sequence
-from itertools import islice
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import hiredis
-
-from common.errors import PoisonEntry
-from common.event import moment_of
-from common.keys import ShardKeys, fleet_channel, order_key
+from common.backoff import Backoff
 from common.log import Repeated, get
-from common.redis.wire import Command, Reply, Wire
-from consumers.live.moves import (
-    driver_moves,
-    drop_oldest,
-    fleet_message,
-    late_orders,
-    order_commands,
-    order_moves,
-    publish_commands,
-    state_commands,
-)
-from consumers.live.newest import Newest, Time
-from consumers.stream.entry import Entry
+from common.redis.wire import Reply
+from consumers.live.drivers import DriverState
+from consumers.live.orders import OrderState
+from consumers.live.write import send_all
+from consumers.stream.crash import Suspicion
+from consumers.stream.cursor import LiveCursor
+from consumers.stream.entry import Entry, decode_page, entries_of
+from consumers.stream.group_reader import REDIS_TROUBLE
 
-# Drivers that expire in one step: bounds how long a step holds up the live loop.
-EXPIRE_AT_ONCE = 1000
+REDIS_BACKOFF = Backoff(first_s=0.05, most_s=1.0)
 # Moves written in one piece when Redis takes state again: bounds how long it holds up Redis.
 WRITE_AT_ONCE = 4000
+# How often what Redis has refused is tried again.
+REWRITE_EVERY_S = 1.0
 
 
-class Live:
-    """Live state of one shard. Raises `Overloaded` when Redis does not answer."""
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """The settings that bound the stage."""
+
+    entries: int
+    block_ms: int
+    pause_s: float
+    retries: int
+
+
+class LiveSigns(NamedTuple):
+    """What the stage calls: at each answer of Redis, and before it writes; see `Lease.confirm`."""
+
+    advanced: Callable[[], None]
+    confirm_lease: Callable[[], Awaitable[None]]
+
+
+class LiveStage:
+    """Reads and writes until it is stopped."""
 
     def __init__(
-        self, wire: Wire, keys: ShardKeys, *, shard: int, names_max: int, order_ttl_s: int
+        self,
+        cursor: LiveCursor,
+        drivers: DriverState,
+        orders: OrderState,
+        limits: LiveLimits,
+        signs: LiveSigns,
     ) -> None:
-        self._wire = wire
-        self._keys = keys
-        self._order_ttl_s = order_ttl_s
-        self._fleet = fleet_channel(shard)
-        self._drivers = Newest(names_max)
-        self._orders = Newest(names_max)
-        self._drivers_unwritten: dict[str, Entry] = {}
-        self._orders_unwritten: dict[str, Entry] = {}
-        self._unpublished: dict[str, Entry] = {}
-        self._names_max = names_max
-        self._refused = Repeated(get("live"), "live.refused")
-        # The live loop and the history's catching up both come here; one batch at a time.
-        self._turn = asyncio.Lock()
-        # Whether anybody watches the whole fleet; asked now and then, see `ask_watched`.
-        self._watched = False
+        self._cursor = cursor
+        self._drivers = drivers
+        self._orders = orders
+        self._limits = limits
+        self._advanced, self._confirm_lease = signs
+        self._stopping = asyncio.Event()
+        self._trouble = Repeated(get("live"), "live.redis_trouble")
+        self._suspicion: Suspicion | None = None
+        # In a backlog: the read that is under way while the last page is worked off.
+        self._reading: asyncio.Future[Reply] | None = None
+        self._rewrite_at_s = 0.0
+        # Set once the first page is survived, or there was none: an entry that kills this stage
+        # is then not blamed on the history's first page.
+        self.begun = asyncio.Event()
 
-    async def apply(self, entries: Sequence[Entry]) -> None:
-        """Make the moves of a batch, in one round trip (two if it holds unknown names)."""
-        async with self._turn:
-            await self._apply(entries)
+    def stop(self) -> None:
+        """Work off what was read, then return from `run`."""
+        self._stopping.set()
 
-    async def _apply(self, entries: Sequence[Entry]) -> None:
-        await self._look_up(entries)
-        drivers = driver_moves(entries, self._drivers)
-        orders = order_moves(entries, self._orders)
-        # A newer move takes the place of one that could not be written before.
-        self._drivers_unwritten |= drivers
-        self._orders_unwritten |= orders
-        self._unpublished |= orders
-        await self._write(drivers, orders)
-        self._drivers.trim()
-        self._orders.trim()
-        for unwritten in (self._drivers_unwritten, self._orders_unwritten, self._unpublished):
-            drop_oldest(unwritten, self._names_max)
+    async def run(self) -> None:
+        """Work until stopped. Raises `Fenced` when the shard is somebody else's."""
+        attempt = 0
+        while not self._stopping.is_set():
+            self._advanced()
+            try:
+                await self._step()
+            except REDIS_TROUBLE as e:
+                self._trouble.failed(error=str(e))
+                self._forget_reading()
+                await self._pause(REDIS_BACKOFF.delay_s(attempt))
+                attempt += 1
+            else:
+                attempt = 0
+                self._trouble.healed()
+        self._forget_reading()
 
-    async def retry(self) -> None:
+    async def _step(self) -> None:
+        suspicion = self._suspicion or await self._begin()
+        await self._rewrite()
+        if self._reading is None:
+            block_ms = self._limits.block_ms if self.begun.is_set() else 0
+            self._reading = self._read(self._cursor.through, suspicion.page_size, block_ms)
+        reading, self._reading = self._reading, None
+        page = entries_of(await reading)
+        read_at = time.monotonic()
+        self._advanced()
+        if page:
+            await self._work_off(page, suspicion)
+        self.begun.set()
+        if page and self._reading is None:
+            await self._pause(read_at + self._limits.pause_s - time.monotonic())
+
+    async def _begin(self) -> Suspicion:
+        begun = await self._cursor.load()
+        suspicion = Suspicion(begun, self._limits.entries, self._limits.retries)
+        if suspicion.is_killer:
+            await self._give_up_first()
+        self._suspicion = suspicion
+        return suspicion
+
+    async def _give_up_first(self) -> None:
+        page = entries_of(await self._read(self._cursor.through, 1, 0))
+        if page:
+            await self._cursor.give_up(page[0].id)
+
+    def _read(self, after: bytes, count: int, block_ms: int) -> asyncio.Future[Reply]:
+        return self._cursor.begin_read(after, count, block_ms)
+
+    async def _work_off(self, page: list[Entry], suspicion: Suspicion) -> None:
+        through = page[-1].id
+        await self._confirm_lease()
+        if not suspicion.over:
+            await self._count_begin(suspicion)
+        elif len(page) * 2 > self._limits.entries:
+            self._reading = self._read(through, self._limits.entries, self._limits.block_ms)
+        events = decode_page(page).events
+        await self._drivers.learn(events)
+        self._advanced()
+        refused = await self._orders.learn(events)
+        self._advanced()
+        drivers = self._drivers.decide(events)
+        orders = self._orders.decide(events, refused)
+        # From here on the moves are kept: a write that is lost is tried again from there.
+        self._cursor.through = through
+        if not suspicion.over:
+            suspicion.passed(len(page))
+        saving = self._cursor.saving(through, survived=suspicion.over)
+        writing = self._drivers.writing(drivers, saving)
+        await send_all([*([writing] if writing else []), *self._orders.writing(orders)])
+        self._advanced()
+        if restoring := self._orders.restoring():
+            await send_all(restoring)
+            self._advanced()
+
+    async def _count_begin(self, suspicion: Suspicion) -> None:
+        if not suspicion.counted:
+            suspicion.counted = True
+            await self._cursor.count_begin()
+
+    async def _rewrite(self) -> None:
         """Write what Redis refused before, or what was lost with a connection, in pieces."""
-        async with self._turn:
-            while self._drivers_unwritten or self._orders_unwritten or self._unpublished:
-                drivers = dict(islice(self._drivers_unwritten.items(), WRITE_AT_ONCE))
-                waiting = self._orders_unwritten or self._unpublished
-                orders = dict(islice(waiting.items(), WRITE_AT_ONCE))
-                if not await self._write(drivers, orders):
-                    return
+        now_s = time.monotonic()
+        if not self._unwritten or now_s < self._rewrite_at_s:
+            return
+        self._rewrite_at_s = now_s + REWRITE_EVERY_S
+        before = self._unwritten + 1
+        while 0 < self._unwritten < before:
+            before = self._unwritten
+            drivers = self._drivers.rewriting(WRITE_AT_ONCE)
+            orders = self._orders.rewriting(WRITE_AT_ONCE)
+            await send_all([*([drivers] if drivers else []), *orders])
+            self._advanced()
 
-    async def expire(self, before_ms: int) -> int:
-        """Forget drivers not heard of since `before_ms`, some at a time. Returns how many."""
-        keys = self._keys
-        async with self._turn:
-            gone = await self._wire.send(
-                "ZRANGE", keys.seen, "-inf", before_ms, "BYSCORE", "LIMIT", 0, EXPIRE_AT_ONCE
-            )
-            if gone:
-                await self._wire.pipeline_raw(
-                    [
-                        ("ZREM", keys.geo, *gone),
-                        ("HDEL", keys.live, *gone),
-                        ("ZREM", keys.seen, *gone),
-                    ]
-                )
-        return len(gone)
+    @property
+    def _unwritten(self) -> int:
+        return self._drivers.unwritten + self._orders.unwritten
 
-    async def _write(self, drivers: dict[str, Entry], orders: dict[str, Entry]) -> bool:
-        """Write and publish these moves; whether Redis took the state."""
-        state = state_commands(drivers, self._keys)
-        state += order_commands(orders, self._order_ttl_s)
-        publish = publish_commands({o: e for o, e in orders.items() if o in self._unpublished})
-        if self._watched and drivers:
-            publish.append(("PUBLISH", self._fleet, fleet_message(drivers)))
-        commands: list[Command] = [*state, *publish]
-        if not commands:
-            return True
-        replies = await self._wire.pipeline_raw(commands)
-        # Published, also where the state was refused; only a lost connection leaves it open.
-        for name in orders:
-            self._unpublished.pop(name, None)
-        errors = [r for r in replies[: len(state)] if isinstance(r, hiredis.ReplyError)]
-        if errors:
-            self._refused.failed(error=str(errors[0]), drivers=len(self._drivers_unwritten))
-            return False
-        self._refused.healed()
-        for name in drivers:
-            self._drivers_unwritten.pop(name, None)
-        for name in orders:
-            self._orders_unwritten.pop(name, None)
-        return True
+    def _forget_reading(self) -> None:
+        """What a read brings that is under way would leave a gap: nothing was lost by reading."""
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
-    async def _look_up(self, entries: Sequence[Entry]) -> None:
-        drivers = self._drivers.unknown(e.event.driver_id for e in entries)
-        orders = self._orders.unknown(
-            e.event.order_id for e in entries if e.event.order_id is not None
-        )
-        # An order that went to another driver may have a newer fix in another shard.
-        orders += late_orders(entries)
-        if drivers:
-            reply = await self._wire.send("HMGET", self._keys.live, *drivers)
-            _learn(self._drivers, drivers, reply)
-        if orders:
-            reply = await self._wire.send("MGET", *map(order_key, orders))
-            _learn(self._orders, orders, reply)
-
-    async def ask_watched(self) -> None:
-        """Ask whether anybody subscribes to the fleet; nobody pays for maps nobody looks at."""
-        reply = await self._wire.send("PUBSUB", "NUMSUB", self._fleet)
-        self._watched = reply[1] > 0
-
-
-def _learn(newest: Newest, names: Sequence[str], values: Sequence[Reply]) -> None:
-    for name, value in zip(names, values, strict=True):
-        newest.learn(name, _time_of(value))
-
-
-def _time_of(value: bytes | None) -> Time | None:
-    if value is None:
-        return None
-    try:
-        return moment_of(value)
-    except PoisonEntry:
-        # Somebody wrote the key by hand: the next event replaces it.
-        return None
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()

@@ -1,21 +1,22 @@
 """Counts of what went wrong and was lived with: for a person to look at, kept in Redis.
 
-* `conflicts`: entries that name a fix which is stored with other values; the first stays.
+* `repeats`: fixes that came again and were stored once: a client that retried, a redelivery.
 * `groups_lost`: times that Redis forgot the consumer group (a flush, a restart without its data).
-* `entries_lost`: entries that were accepted, and are known to be gone before they were stored.
+* `entries_lost`: entries that were accepted and deleted by somebody else before they were stored.
 
 The shard's worker is the only one who writes them and keeps them in memory too: a flush, which is
-one of the things to count, takes no count with it while the worker lives.
+one of the things to count, takes no count with it while the worker lives. A crash forgets what was
+counted in its last second.
 """
 
 import hiredis
 
-from common.redis.wire import Command, Wire, is_full
+from common.redis.wire import Wire, is_full
 
-CONFLICTS = "conflicts"
+REPEATS = "repeats"
 GROUPS_LOST = "groups_lost"
 ENTRIES_LOST = "entries_lost"
-NAMES = (CONFLICTS, GROUPS_LOST, ENTRIES_LOST)
+NAMES = (REPEATS, GROUPS_LOST, ENTRIES_LOST)
 
 
 class Counts:
@@ -24,36 +25,30 @@ class Counts:
     def __init__(self, wire: Wire, key: str) -> None:
         self._wire = wire
         self._key = key
+        # Whether what predecessors counted is among the totals.
+        self._loaded = False
         self.totals = dict.fromkeys(NAMES, 0)
 
     def add(self, name: str, count: int) -> None:
         """Count; Redis has it with the next `keep`."""
         self.totals[name] += count
 
-    def raising(self, name: str, count: int) -> Command:
-        """The command that counts in Redis, for somebody's transaction; `raised` takes its reply.
-
-        What is counted with an acknowledgement is counted once, whoever dies in between.
-        """
-        return ("HINCRBY", self._key, name, count)
-
-    def raised(self, name: str, total: int) -> None:
-        """Note what Redis has counted."""
-        self.totals[name] = max(self.totals[name], total)
-
     async def keep(self) -> None:
         """Make Redis and the memory agree. Raises `Overloaded` or `hiredis.ReplyError`.
 
         A full Redis gets them once there is room.
         """
-        known = await self._wire.send("HMGET", self._key, *NAMES)
-        for name, total in zip(NAMES, known, strict=True):
-            self.raised(name, int(total or 0))
+        reply = await self._wire.send("HMGET", self._key, *NAMES)
+        kept = {name: int(total or 0) for name, total in zip(NAMES, reply, strict=True)}
+        for name, total in kept.items():
+            mine = self.totals[name]
+            self.totals[name] = max(mine, total) if self._loaded else mine + total
+        self._loaded = True
         stale = [
             part
-            for name, total in zip(NAMES, known, strict=True)
-            if self.totals[name] != int(total or 0)
-            for part in (name, self.totals[name])
+            for name, total in self.totals.items()
+            if total != kept[name]
+            for part in (name, total)
         ]
         try:
             if stale:

@@ -3,21 +3,25 @@
 The key `consumer:{s}` holds who the writer is and expires unless renewed. A holder on this
 machine that is dead is taken over at once, any other only when its lease has run out. A worker
 that was frozen and finds somebody else in its place must leave: its view of the newest positions
-is old.
+is old. Comparing and acting are one step in Redis each: between two, a lease could change hands.
 """
 
 import os
 import time
+from importlib.resources import files
 from pathlib import Path
 
-import hiredis
-
 from common.errors import FleetlineError
-from common.redis.wire import Wire, is_full
+from common.redis.wire import Wire
 
 TTL_S = 10
+# Renewed this often; with replies that are late within their limit (5 s) still well before TTL_S.
+RENEW_EVERY_S = 1.0
 # Past this age a lease is confirmed before anything is written under it.
 FRESH_S = TTL_S / 2
+
+_TAKE = files(__package__).joinpath("lease.lua").read_text()
+_RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 class Fenced(FleetlineError):
@@ -54,38 +58,31 @@ class Lease:
         return time.monotonic() - self._confirmed_at < FRESH_S
 
     async def acquire(self) -> str | None:
-        """Take the lease if it is free. Returns None, or who holds it."""
-        asked_at = time.monotonic()
-        holder = await self._set_if_free()
-        if holder not in ("", self._me):
-            if not is_dead_here(holder, self._me):
-                return holder
-            await self._wire.send("SET", self._key, self._me, "EX", TTL_S)
-        self._confirmed_at = asked_at
-        return None
-
-    async def _set_if_free(self) -> str:
-        try:
-            reply = await self._wire.send("SET", self._key, self._me, "NX", "EX", TTL_S, "GET")
-        except hiredis.ReplyError as e:
-            if not is_full(e):
-                raise
-            # Redis is full: only storing and acknowledging can empty it, so the shard must run.
-            reply = await self._wire.send("GET", self._key)
-        return (reply or b"").decode()
+        """Take the lease if it is free, or prolong it. Returns None, or who holds it."""
+        holder = await self._take()
+        if holder and is_dead_here(holder, self._me):
+            holder = await self._take(dead=holder)
+        return holder or None
 
     async def renew(self) -> None:
         """Prolong the lease. Raises `Fenced` when somebody else holds it."""
-        asked_at = time.monotonic()
-        if await self._wire.send("GET", self._key) == self._me.encode():
-            await self._wire.send("EXPIRE", self._key, TTL_S)
-            self._confirmed_at = asked_at
-            return
         holder = await self.acquire()
         if holder is not None:
             raise Fenced(f"the shard is held by {holder}")
 
+    async def confirm(self) -> None:
+        """Before something is written under the lease: be sure of it. Raises `Fenced`."""
+        if not self.fresh:
+            await self.renew()
+
     async def release(self) -> None:
         """Give the lease back, so that a successor need not wait."""
-        if await self._wire.send("GET", self._key) == self._me.encode():
-            await self._wire.send("DEL", self._key)
+        await self._wire.send("EVAL", _RELEASE, 1, self._key, self._me)
+
+    async def _take(self, dead: str = "") -> str:
+        asked_at = time.monotonic()
+        reply = await self._wire.send("EVAL", _TAKE, 1, self._key, self._me, TTL_S, dead)
+        holder: str = reply.decode()
+        if not holder:
+            self._confirmed_at = asked_at
+        return holder

@@ -1,26 +1,77 @@
-"""Trimming: the stream is cut behind the oldest entry that anybody still needs, never past it."""
+"""Trimming: the stream is cut behind the oldest entry that is still needed, never past it."""
 
+from collections.abc import Callable, Iterable
+
+import hiredis
+
+from common.keys import META, ShardKeys
+from common.log import get
 from common.redis.wire import Wire
-from consumers.stream.entry import id_order, next_id
+from consumers.stream.groups import GroupPlace, groups_of, horizon, named_groups, needed_from
+
+GROUPS_FIELD = "groups"
+# Names of other groups that are remembered as said; past it they are not said at all.
+SAID_MAX = 100
+
+_log = get("trim")
 
 
-async def trim(wire: Wire, stream: str) -> int:
-    """Remove entries that every group has read and acknowledged. Returns how many.
+class Trim:
+    """Cuts one stream. `live_through` gives the id through which the live stage has read."""
 
-    Safe without a transaction: whatever is delivered between the question and the cut is newer
-    than the horizon. Raises `Overloaded` or `hiredis.ReplyError`.
-    """
-    horizons = []
-    for row in await wire.send("XINFO", "GROUPS", stream):
-        group = dict(zip(row[::2], row[1::2], strict=True))
-        if group[b"pending"]:
-            summary = await wire.send("XPENDING", stream, group[b"name"])
-            if summary[1] is not None:
-                horizons.append(summary[1])
-                continue
-        horizons.append(next_id(group[b"last-delivered-id"]))
-    if not horizons:
-        return 0
-    horizon = min(horizons, key=id_order)
-    trimmed: int = await wire.send("XTRIM", stream, "MINID", "=", horizon)
-    return trimmed
+    def __init__(
+        self, wire: Wire, keys: ShardKeys, *, group: str, live_through: Callable[[], bytes]
+    ) -> None:
+        self._wire = wire
+        self._stream = keys.stream
+        self._group = group.encode()
+        self._live_through = live_through
+        self._said: set[bytes] = set()
+
+    async def trim(self) -> int:
+        """Remove entries that nobody needs, and return how many; 0 while the group is not there.
+
+        Safe without a transaction: whatever is delivered between the questions and the cut is
+        newer than the horizon. Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        live_through = self._live_through()
+        groups = groups_of(await self._wire.send("XINFO", "GROUPS", self._stream))
+        counting = {self._group} | named_groups(await self._wire.send("HGET", META, GROUPS_FIELD))
+        self._say_ignored(group for group in groups if group.name not in counting)
+        needed = [await self._needed_from(group) for group in groups if group.name in counting]
+        if self._group not in {group.name for group in groups}:
+            return 0
+        cut = horizon(needed, live_through)
+        trimmed: int = await self._wire.send("XTRIM", self._stream, "MINID", "=", cut)
+        return trimmed
+
+    async def _needed_from(self, group: GroupPlace) -> bytes:
+        oldest = None
+        if group.pending:
+            oldest = (await self._wire.send("XPENDING", self._stream, group.name))[1]
+        return needed_from(group, oldest)
+
+    def _say_ignored(self, groups: Iterable[GroupPlace]) -> None:
+        for group in groups:
+            if group.name not in self._said and len(self._said) < SAID_MAX:
+                self._said.add(group.name)
+                _log.warning(
+                    "group.does_not_count",
+                    stream=self._stream,
+                    group=group.name.decode("utf-8", "replace")[:SAID_MAX],
+                    detail=f"what it has not read is trimmed; HSET {META} {GROUPS_FIELD} names it",
+                )
+
+
+async def oldest_needed(wire: Wire, stream: str, group: str) -> bytes | None:
+    """The first id that a group has not acknowledged; None when it is not there."""
+    try:
+        groups = groups_of(await wire.send("XINFO", "GROUPS", stream))
+        for place in groups:
+            if place.name == group.encode():
+                oldest = (await wire.send("XPENDING", stream, group))[1] if place.pending else None
+                return needed_from(place, oldest)
+    except hiredis.ReplyError:
+        # No stream yet.
+        return None
+    return None

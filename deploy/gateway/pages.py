@@ -22,22 +22,21 @@ PAGES = {"track": "'self'", "map": "'none'"}
 YEAR_S = 31_536_000
 
 _LOCATIONS = """\
-        location = /track {{ rewrite ^ /track/ last; }}
-        location ^~ /track/ {{
+        location ~ ^/+track(/|$) {{
             root web;
             rewrite ^ /track.html break;
             {track}
             charset utf-8;
             add_header Cache-Control "no-cache";
         }}
-        location = /map {{
+        location ~ ^/+map/?$ {{
             root web;
             rewrite ^ /map.html break;
             {map}
             charset utf-8;
             add_header Cache-Control "no-cache";
         }}
-        # Whoever opens the address that `ready` names looks for something to see.
+        # A person who opens the address that `ready` names looks for something to see.
         location = / {{ absolute_redirect off; return 302 /map; }}
 
         location = /assets/config.json {{
@@ -155,7 +154,6 @@ def _headers(csp: str) -> str:
     return "\n            ".join(
         (
             f'add_header Content-Security-Policy "{csp}" always;',
-            'add_header Referrer-Policy "no-referrer" always;',
             'add_header Permissions-Policy "geolocation=(), camera=(), microphone=()" always;',
         )
     )

@@ -3,10 +3,49 @@
 import string
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-TEMPLATE = Path(__file__).with_name("nginx.conf.template")
+from deploy.gateway.problems import error_pages
+
+TEMPLATE: Final = Path(__file__).with_name("nginx.conf.template")
 # Room for what a multipart or an odd client adds; ingest says 413 itself at its own limit.
-BODY_SLACK_BYTES = 65_536
+BODY_SLACK_BYTES: Final = 65_536
+# Where phones' queues may come, beside the API's own path; a test compares it with the apps.
+APP_PATHS: Final = ("owntracks", "osmand", "overland", "background-geolocation")
+# nginx waits for the next piece of a body this much longer than ingest for the whole: ingest says
+# 408, nginx only hangs up.
+BODY_SLACK_S: Final = 5
+# Requests of one address in work at once. A thousand phones behind a carrier's address are a few
+# tens at a time; with slow bodies of 64 KB each it is 32 MB of nginx's memory.
+REQUESTS_PER_ADDRESS_MAX: Final = 512
+# Headers in which proxies name an address or a host: a client's own are dropped, lest any part
+# behind the door believes them. The door's word is X-Real-IP alone.
+UNBELIEVED: Final = (
+    "Forwarded",
+    "X-Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Server",
+    "X-Original-Forwarded-For",
+    "Forwarded-For",
+    "Client-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "X-Remote-Addr",
+    "X-Remote-IP",
+    "X-Originating-IP",
+    "X-ProxyUser-IP",
+    "X-Envoy-External-Address",
+    "X-Azure-ClientIP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "CF-Connecting-IPv6",
+    "CF-Pseudo-IPv4",
+    "Fastly-Client-IP",
+    "Fly-Client-IP",
+)
 
 
 # `(?!)` never matches: there is no braced form, and what is neither of two is left alone.
@@ -39,12 +78,17 @@ class Door:
     listen: str
     ingest: str
     fanout: str
+    # Of a body of many fixes, and of any other.
+    batch_body_bytes: int
     body_bytes: int
+    body_timeout_s: int
     answer_s: int
     workers: int
     connections: int
     # Whether it speaks TLS, with the certificate and key in tls/.
     tls: bool = False
+    # Proxies before this one whose X-Forwarded-For is believed: addresses and networks.
+    trusted_proxies: tuple[str, ...] = ()
     # Location blocks of pages, if there are any.
     pages: str = ""
 
@@ -62,8 +106,24 @@ def render(door: Door) -> str:
         ingest=door.ingest,
         fanout=door.fanout,
         body_bytes=str(door.body_bytes + BODY_SLACK_BYTES),
+        batch_body_bytes=str(door.batch_body_bytes + BODY_SLACK_BYTES),
+        body_timeout_s=str(door.body_timeout_s + BODY_SLACK_S),
         answer_s=str(door.answer_s),
+        app_paths="|".join(APP_PATHS),
+        requests_per_address=str(REQUESTS_PER_ADDRESS_MAX),
+        unbelieved="\n".join(f'        proxy_set_header {name} "";' for name in UNBELIEVED),
+        proxies=_believe(door.trusted_proxies),
+        problems=error_pages(),
         workers=str(door.workers),
         connections=str(door.connections),
         pages=door.pages,
     )
+
+
+def _believe(proxies: tuple[str, ...]) -> str:
+    """Take the client's address from the header of these proxies, past all that are among them."""
+    if not proxies:
+        return ""
+    lines = [f"set_real_ip_from {proxy};" for proxy in proxies]
+    lines += ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
+    return "\n".join(f"    {line}" for line in lines)

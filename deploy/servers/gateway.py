@@ -1,23 +1,34 @@
 """nginx as the one front door of `fleetline up`.
 
-As root it runs, master and all, as an unprivileged user: it talks to everybody.
+As root it runs, master and all, as an account of its own, without any privilege: it talks to
+everybody. Where that account may not come to the home or to the packages, what nginx reads is
+copied to where it may.
 """
 
+import contextlib
+import hashlib
 import math
 import os
 import resource
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
+from common.access.address import parse_networks
 from common.errors import ConfigError
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
 from common.settings import Settings
-from deploy.gateway.pages import find_pages, locations, write_pages
+from deploy import folders
+from deploy.environment import plain_environment
+from deploy.gateway.pages import Pages, find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, render
 from deploy.home import Home
-from deploy.servers import packages, privileges
+from deploy.servers import packages
+from deploy.servers.accounts import Account, account_of
 from deploy.servers.checks import http_answers
+from deploy.servers.privileges import Descent, first_closed
 from deploy.wiring import gateway_host, local_gateway_host, local_host
 
 # More processes than this gain nothing beside the roles on the same machine.
@@ -26,32 +37,45 @@ WORKERS_MAX = 4
 CONNECTIONS_MAX = 65_536
 # Descriptors that are not connections.
 SPARE_FILES = 64
+# Folders that nginx writes in; `-p` leads it to no other.
+WRITTEN = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi", "run")
+# Under root, for a home or packages that nobody else may come to.
+OPEN_FOLDER = Path("/run/fleetline")
+# File in each folder there that names its home.
+HOME_NOTE = "home"
 
 
 def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
-    """The front door on GATEWAY_PORT, its configuration written now."""
-    account = privileges.unprivileged_account()
-    data = home.folder("data/gateway")
-    tls = bool(settings.tls_cert)
+    """The front door on GATEWAY_PORT, its folder made anew."""
+    account = account_of("gateway")
     binary = packages.gateway_binary()
     pages = find_pages(packages.leaflet_folder())
-    write_pages(data / "web", pages, settings)
-    (data / "nginx.conf").write_text(render(_door(settings, locations(pages, settings))))
-    for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
-        privileges.give(account, home.folder(f"data/gateway/{name}"))
-    privileges.give(account, data)
-    if settings.tls_cert:
-        _copy_certificate(data / "tls", account, settings)
+    # What an earlier version, or somebody since, has put there is not looked at.
+    data = home.folder("data") / "gateway"
+    folders.remove_folder(data)
+    closed = account and first_closed(account, home.path, binary, pages.web, pages.leaflet)
+    if account is not None and closed is not None:
+        data = _open_folder(home)
+        binary = _copied(binary, data / "nginx")
+        pages = replace(
+            pages,
+            web=_copied(pages.web, data / "pages"),
+            leaflet=_copied(pages.leaflet, data / "leaflet"),
+        )
+    _fill(data, account, pages, settings)
     host, port = local_gateway_host(settings), settings.gateway_port
+    tls = bool(settings.tls_cert)
     return ChildSpec(
         name="gateway",
         argv=(str(binary), "-p", f"{data}/", "-c", "nginx.conf", "-e", "stderr"),
+        env=plain_environment(os.environ),
+        inherits_env=False,
         cwd=data,
         log_file=home.log("gateway"),
         pid_file=home.pid("gateway"),
         # The door alone: what stands behind it has its own checks.
         ready=lambda: http_answers(host, port, "/health/gateway", tls=tls),
-        become=privileges.become(account, data, binary.parent, pages.web, pages.leaflet),
+        become=Descent(account) if account is not None else None,
         # Open answers are finished; sockets were closed by the fan-out before.
         stop_signal=signal.SIGQUIT,
         stop_timeout_s=2.5,
@@ -59,20 +83,82 @@ def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
     )
 
 
-def _copy_certificate(folder: Path, account: privileges.Account | None, settings: Settings) -> None:
+def _fill(data: Path, account: Account | None, pages: Pages, settings: Settings) -> None:
+    """Its configuration and pages, which are ours, and the folders it writes in, which are its."""
+    readable = 0o755 if account is not None else 0o700
+    folders.make_folder(data, readable)
+    web = folders.make_folder(data / "web", readable)
+    write_pages(web, pages, settings)
+    config = render(_door(settings, locations(pages, settings)))
+    folders.write_file(data / "nginx.conf", config.encode())
+    for file in (data / "nginx.conf", *web.iterdir()):
+        file.chmod(0o644 if account is not None else 0o600)
+    for name in WRITTEN:
+        folders.make_folder(data / name, 0o700, account)
+    if settings.tls_cert:
+        _copy_certificate(data / "tls", account, settings)
+
+
+def _copy_certificate(folder: Path, account: Account | None, settings: Settings) -> None:
     """Certificate and key where the front door's user may read them, and nobody else."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folders.make_folder(folder, 0o700)
     for setting, name in (("tls_cert", "cert.pem"), ("tls_key", "key.pem")):
-        source, target = Path(getattr(settings, setting)), folder / name
+        source = Path(getattr(settings, setting))
         try:
             content = source.read_bytes()
         except OSError as e:
             raise ConfigError(f"{setting.upper()}: cannot read {source}: {e.strerror}") from e
-        target.unlink(missing_ok=True)
-        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(content)
-        privileges.give(account, target)
-    privileges.give(account, folder)
+        folders.write_file(folder / name, content, 0o600, account)
+    folders.make_folder(folder, 0o700, account)
+
+
+def _open_folder(home: Home) -> Path:
+    """A folder for this home where every account may come, ours alone to write."""
+    data = _open_path(home)
+    try:
+        folders.make_folder(OPEN_FOLDER, 0o755)
+        _forget_gone_homes()
+        folders.remove_folder(data)
+        folders.make_folder(data, 0o755)
+        folders.write_file(data / HOME_NOTE, os.fsencode(home.path))
+        return data
+    except OSError as e:
+        raise ConfigError(
+            f"the front door's account cannot come to {home.path}, and {OPEN_FOLDER} cannot be "
+            "written; let others pass there, or run with --no-gateway"
+        ) from e
+
+
+def _forget_gone_homes() -> None:
+    """Remove what nobody will ask for again: a stack was killed, and then its home removed."""
+    for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"):
+        # Another stack may be doing the same.
+        with contextlib.suppress(OSError):
+            if not Path(os.fsdecode(note.read_bytes())).exists():
+                folders.remove_folder(note.parent)
+
+
+def _open_path(home: Home) -> Path:
+    return OPEN_FOLDER / hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]
+
+
+def forget_open_folder(home: Home) -> None:
+    """Remove the copies; what there is under the home stays, for a person to look at."""
+    with contextlib.suppress(OSError, ConfigError):
+        folders.remove_folder(_open_path(home))
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """A copy for all to read, and to run if `source` is run."""
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+        target.chmod(0o755)
+        return target
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return target
 
 
 def _door(settings: Settings, pages: str) -> Door:
@@ -82,11 +168,14 @@ def _door(settings: Settings, pages: str) -> Door:
         listen=address(gateway_host(settings), settings.gateway_port),
         ingest=address(behind, settings.ingest_port),
         fanout=address(behind, settings.fanout_port),
-        body_bytes=settings.batch_body_bytes_max,
+        batch_body_bytes=settings.batch_body_bytes_max,
+        body_bytes=settings.body_bytes_max,
+        body_timeout_s=math.ceil(settings.body_timeout_s),
         # Longer than the longest answer ingest gives: a route.
         answer_s=math.ceil(settings.route_timeout_s) + 5,
         workers=min(WORKERS_MAX, os.cpu_count() or 1),
         connections=min(CONNECTIONS_MAX, max(256, files - SPARE_FILES)),
         tls=bool(settings.tls_cert),
+        trusted_proxies=parse_networks("TRUSTED_PROXIES", settings.trusted_proxies),
         pages=pages,
     )

@@ -37,8 +37,8 @@ def redis_binary() -> Path:
     return Path(get_binary_path())
 
 
-def redis_environment() -> dict[str, str]:
-    """What valkey-server runs with: an allocator that is quicker than libc's.
+def redis_libraries() -> list[Path]:
+    """What valkey-server is run with: an allocator that is quicker than libc's, if it is here.
 
     The packaged server uses malloc of libc, which takes a third of its time. Without the
     allocator's package it runs all the same, slower.
@@ -46,12 +46,18 @@ def redis_environment() -> dict[str, str]:
     try:
         files = metadata.files("cmeel-mimalloc") or []
     except metadata.PackageNotFoundError:
-        return {}
-    found = [str(file.locate()) for file in files if file.name == "libmimalloc.so"]
+        return []
+    found = [Path(str(file.locate())) for file in files if file.name == "libmimalloc.so"]
     # The loader divides its list at spaces and colons; there is no way to quote them.
-    if not found or set(found[0]) & set(" :"):
+    return [path for path in found[:1] if not set(str(path)) & set(" :")]
+
+
+def redis_environment() -> dict[str, str]:
+    """The variable that makes the loader take these libraries."""
+    libraries = [str(path) for path in redis_libraries()]
+    if not libraries:
         return {}
-    return {"LD_PRELOAD": ":".join(filter(None, (os.environ.get("LD_PRELOAD"), found[0])))}
+    return {"LD_PRELOAD": ":".join(filter(None, (os.environ.get("LD_PRELOAD"), *libraries)))}
 
 
 def postgres_binary(name: str) -> Path:

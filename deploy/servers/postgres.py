@@ -1,26 +1,33 @@
-"""The embedded PostgreSQL: made on first use, durable, loopback TCP only.
+"""The embedded PostgreSQL: durable, loopback TCP only, and one role that may log in.
 
-As root it runs as an unprivileged user who owns its data folder and nothing else.
+Its superuser never can: what needs one is said to the server without a client, before it listens.
+Who may log in stands in a file of ours, not in the data folder, so a home of an earlier version,
+which trusted everybody on this machine, is closed by its next start.
 """
 
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import FleetlineError
 from common.processes import process
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
+from deploy import folders
 from deploy.home import Home
-from deploy.servers import packages, privileges
+from deploy.servers import packages
+from deploy.servers.accounts import account_of
 from deploy.servers.checks import postgres_answers
+from deploy.servers.postgres_making import (
+    PASSWORD,
+    close_database,
+    make_database,
+    server_environment,
+)
+from deploy.servers.privileges import descent
 
-NAME = "fleetline"
 # A server whose `up` was killed gets SIGINT from the kernel; this long it may take to leave.
 LEFTOVER_S = 8.0
 
@@ -47,85 +54,53 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
+# First match decides, and what matches nothing is refused: so are the superuser and replication.
+CLIENTS = """\
+# Written by `fleetline up` at every start.
+host fleetline fleetline 127.0.0.1/32 scram-sha-256
+"""
 
 
 def postgres_spec(home: Home, port: int, say: Callable[[str], None]) -> ChildSpec:
-    """The server on loopback `port`, its data under data/postgres, made now if there is none."""
-    account = privileges.unprivileged_account()
+    """The server on loopback `port`, its data under data/postgres, made now if there is none.
+
+    The role's password is in the home's file `postgres.password` when this returns.
+    """
+    account = account_of("postgres")
     data = home.folder("data") / "postgres"
     binary = packages.postgres_binary("postgres")
+    become = descent(account, home.path, binary.parent)
+    if data.is_symlink() or data.exists():
+        if account is not None:
+            folders.hand_over(data, account)
+        folders.make_folder(data, 0o700, account)
     _clear_leftover(data)
     if not (data / "PG_VERSION").exists():
         say("postgres: making the database (first use)")
-        _make(home, data, account)
-    options = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        make_database(home, data, account, become)
+    if not (home.path / PASSWORD).exists():
+        close_database(home, data, become)
+    clients = home.folder("data") / "postgres.clients"
+    folders.write_file(clients, CLIENTS.encode(), 0o644)
+    settings = SETTINGS | {"hba_file": str(clients), "password_encryption": "scram-sha-256"}
+    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     return ChildSpec(
         name="postgres",
         argv=(str(binary), "-D", str(data), "-p", str(port), *options),
-        env=_environment(),
+        env=server_environment(),
+        inherits_env=False,
         cwd=data,
         log_file=home.log("postgres"),
         pid_file=home.pid("postgres"),
         ready=lambda: postgres_answers(port),
         prepare=lambda: _clear_leftover(data),
-        become=privileges.become(account, data, binary.parent),
+        become=become,
         # SIGINT is its fast shutdown; SIGTERM would wait for every client to leave.
         stop_signal=signal.SIGINT,
         orphan_signal=signal.SIGINT,
         stop_timeout_s=5.0,
         policy=RestartPolicy(halting=frozenset()),
     )
-
-
-def _make(home: Home, data: Path, account: privileges.Account | None) -> None:
-    """initdb and the database, under another name first: half of it is never taken for all."""
-    partial = data.with_name("postgres.new")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700)
-    privileges.give(account, partial)
-    become = privileges.become(account, partial, packages.postgres_binary("initdb").parent)
-    with home.log("postgres").open("ab") as output:
-
-        def call(program: str, *arguments: str, text: str = "") -> None:
-            result = subprocess.run(
-                (str(packages.postgres_binary(program)), *arguments),
-                input=text.encode(),
-                stdout=output,
-                stderr=output,
-                cwd=partial,
-                env={**os.environ, **_environment()},
-                preexec_fn=_with_parent(become),
-                check=False,
-            )
-            if result.returncode != 0:
-                raise FleetlineError(
-                    f"postgres: {program} failed with {result.returncode}; see {output.name}"
-                )
-
-        call(
-            "initdb", "-D", str(partial), "--username=postgres", "--encoding=UTF8", "--locale=C",
-            "--no-instructions", "--auth-local=reject", "--auth-host=trust",
-        )  # fmt: skip
-        # Before it listens anywhere; without a client.
-        call(
-            "postgres", "--single", "-D", str(partial), "postgres",
-            text=f"CREATE ROLE {NAME} LOGIN;\nCREATE DATABASE {NAME} OWNER {NAME};\n",
-        )  # fmt: skip
-    partial.rename(data)
-
-
-def _with_parent(become: Callable[[], None] | None) -> Callable[[], None]:
-    def prepare() -> None:
-        if become is not None:
-            become()
-        process.set_parent_death_signal(signal.SIGKILL)
-
-    return prepare
-
-
-def _environment() -> dict[str, str]:
-    # No locale that is not installed, and no PGPORT of the user (-p wins, but it must parse).
-    return {"LC_ALL": "C", "TZ": "UTC", "PGPORT": "5432"}
 
 
 def _clear_leftover(data: Path) -> None:
@@ -149,6 +124,9 @@ def _postmaster(pid_file: Path, data: Path) -> int | None:
     """Pid of the living server that wrote the file."""
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
+        # The server's account wrote the number; it must not name a process of somebody else.
+        if Path(f"/proc/{pid}").stat().st_uid != data.stat().st_uid:
+            return None
     except (OSError, ValueError):
         return None
     line = process.command_line(pid)

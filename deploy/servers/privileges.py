@@ -1,31 +1,30 @@
-"""Another user for servers that must not be root, where we are root ourselves.
+"""How a child becomes an unprivileged account, and the one privilege it may keep.
 
-The virtual environment and the home may lie where that user may not go (/root is 0700). Nobody's
-folders are changed for that: the server keeps just the two capabilities that let it pass.
+The interpreter, the checkout and the home may lie where that account may not go (/root is 0700).
+Nobody's folders are changed for that: such a child keeps CAP_DAC_READ_SEARCH, which reads and
+passes everywhere and writes nowhere. The front door, which talks to strangers, never has it.
 """
 
 import ctypes
 import os
-import pwd
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import deploy
 from common.errors import ConfigError
-
-# First that exists serves; both come with every distribution or with its PostgreSQL.
-CANDIDATES = ("postgres", "nobody")
+from deploy.servers.accounts import Account
 
 # From linux/prctl.h and linux/capability.h.
 _PR_SET_KEEPCAPS = 8
 _PR_SET_SECUREBITS = 28
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
+_PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
-CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
-_PASSING = (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH)
+_MASK = 1 << CAP_DAC_READ_SEARCH
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,78 +42,95 @@ class _Sets(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """The unprivileged user that a server runs as."""
+class Descent:
+    """What a child does before exec to become `account`. `closed`: why it keeps reading."""
 
-    name: str
-    uid: int
-    gid: int
+    account: Account
+    # The first path it could not read as it is; None: it keeps nothing.
+    closed: Path | None = None
 
-
-def unprivileged_account() -> Account | None:
-    """Who servers run as when we are root; None when we are not, and they run as we do."""
-    if os.geteuid() != 0:
-        return None
-    for name in CANDIDATES:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        if entry.pw_uid != 0:
-            return Account(name, entry.pw_uid, entry.pw_gid)
-    raise ConfigError(
-        f"PostgreSQL does not run as root and there is no user {' or '.join(CANDIDATES)}; "
-        "run as another user, or set DATABASE_URL"
-    )
-
-
-def can_reach(account: Account, *paths: Path) -> bool:
-    """Whether `account` can pass to each of `paths`: asked of the kernel, as that user."""
-    groups = os.getgroups()
-    gid = os.getegid()
-    os.setgroups([])
-    os.setegid(account.gid)
-    os.seteuid(account.uid)
-    try:
-        return all(os.access(path, os.R_OK | os.X_OK, effective_ids=True) for path in paths)
-    finally:
-        os.seteuid(0)
-        os.setegid(gid)
-        os.setgroups(groups)
-
-
-def become(account: Account | None, *paths: Path) -> Callable[[], None] | None:
-    """What a child does before exec to run as `account` and still get to `paths`."""
-    if account is None:
-        return None
-    keep = () if can_reach(account, *paths) else _PASSING
-    mask = sum(1 << capability for capability in keep)
-    header = _Header(_CAPABILITY_VERSION_3, 0)
-    sets = (_Sets * 2)(_Sets(mask, mask, mask), _Sets(0, 0, 0))
-
-    def drop() -> None:
+    def __call__(self) -> None:
+        """In the child. Allocates little: other threads of a forking parent may hold locks."""
+        keep = self.closed is not None
         if keep:
             _check(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
             # access(2), which PostgreSQL asks about its own programs, sets capabilities aside
             # without this bit. Not allowed everywhere; where only the home is closed it works.
             _libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
         os.setgroups([])
-        os.setgid(account.gid)
-        os.setuid(account.uid)
+        os.setresgid(self.account.gid, self.account.gid, self.account.gid)
+        os.setresuid(self.account.uid, self.account.uid, self.account.uid)
+        # With that bit all capabilities are still here: from now on it is this one, or none.
+        sets = (_Sets * 2)(*([_Sets(_MASK, _MASK, _MASK)] if keep else [_Sets()]), _Sets())
+        header = _Header(_CAPABILITY_VERSION_3, 0)
+        _check(_libc.capset(ctypes.byref(header), sets))
         if keep:
-            _check(_libc.capset(ctypes.byref(header), sets))
-            for capability in keep:
-                _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0))
+            _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0))
+        # No program with a setuid bit gives anything back.
+        _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
-    return drop
+
+def descent(account: Account | None, home: Path, *paths: Path) -> Descent | None:
+    """How a child becomes `account`, passes `home` and reads `paths`; None: we are not root.
+
+    Raises `ConfigError` when it must keep a capability that we do not have.
+    """
+    if account is None:
+        return None
+    closed = first_closed(account, home, *paths)
+    if closed is not None and not _may_give():
+        raise ConfigError(
+            f"{closed} cannot be read by uid {account.uid}, which parts of the stack run as, and "
+            "this root has no CAP_DAC_READ_SEARCH to give; let others pass there, or do not run "
+            "as root"
+        )
+    return Descent(account, closed)
+
+
+def first_closed(account: Account, home: Path, *paths: Path) -> Path | None:
+    """The first path that is closed to `account`: `home`, which it passes, or one it reads.
+
+    Asked of the kernel, as that user. Of a path with links in it the end is meant.
+    """
+    groups = os.getgroups()
+    gid = os.getegid()
+    real = [path.resolve() for path in paths]
+    kinds = [os.R_OK | os.X_OK if path.is_dir() else os.R_OK for path in real]
+    wanted = [(home, os.X_OK), *zip(real, kinds, strict=True)]
+    os.setgroups([])
+    os.setegid(account.gid)
+    os.seteuid(account.uid)
+    try:
+        for path, kind in wanted:
+            if not os.access(path, kind, effective_ids=True):
+                return path
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
+    return None
+
+
+def python_paths() -> tuple[Path, ...]:
+    """What a child of ours has to read to run this project: interpreter, packages, code."""
+    return (
+        Path(sys.executable),
+        Path(os.__file__).parent,
+        Path(sys.prefix),
+        # A package that every part imports, so it stands where the others do.
+        Path(ctypes.__file__).parent,
+        *(Path(folder) for folder in sys.path if folder.endswith("site-packages")),
+        Path(deploy.__file__).parent,
+    )
+
+
+def _may_give() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapPrm:"):
+            return bool(int(line.split()[1], 16) & _MASK)
+    return False
 
 
 def _check(result: int) -> None:
     if result != 0:
-        raise OSError(ctypes.get_errno(), "capabilities cannot be kept")
-
-
-def give(account: Account | None, path: Path) -> None:
-    """Hand a folder of ours, and only that, to `account`."""
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
+        raise OSError(ctypes.get_errno(), "privileges cannot be given up")

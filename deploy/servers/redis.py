@@ -6,40 +6,59 @@ from pathlib import Path
 
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
+from deploy import folders
+from deploy.environment import plain_environment
 from deploy.home import Home
 from deploy.servers import packages
+from deploy.servers.accounts import Account, account_of
 from deploy.servers.checks import redis_answers
+from deploy.servers.privileges import descent
 
 # Half of the memory: a rewrite of the append-only file forks, and pages that change are copied.
 MEMORY_SHARE = 0.5
 
 
-def redis_spec(home: Home, port: int) -> ChildSpec:
+def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     """The server on loopback `port`, its data under data/redis."""
-    data = home.folder("data/redis")
+    account = account_of("redis")
+    data = home.folder("data") / "redis"
     # Positions and key records: for nobody else on this machine to read.
-    data.chmod(0o700)
+    if account is not None and data.exists():
+        folders.hand_over(data, account)
+    folders.make_folder(data, 0o700, account)
+    binary = packages.redis_binary()
+    become = descent(account, home.path, binary, *packages.redis_libraries())
+    # A file, since arguments are for everybody on this machine to see. Its account reads it
+    # through its group, and cannot change it.
+    config = home.folder("data") / "redis.conf"
+    readable = Account("", os.geteuid(), account.gid) if account is not None else None
+    folders.write_file(config, _config(port, data, password).encode(), 0o640, readable)
     return ChildSpec(
         name="redis",
-        argv=(str(packages.redis_binary()), *_options(port, data)),
-        env=packages.redis_environment(),
+        argv=(str(binary), str(config)),
+        env={**plain_environment(os.environ), **packages.redis_environment()},
+        inherits_env=False,
+        cwd=data,
         log_file=home.log("redis"),
         pid_file=home.pid("redis"),
-        ready=lambda: redis_answers(port),
+        ready=lambda: redis_answers(port, password),
+        become=become,
         stop_signal=signal.SIGTERM,
         stop_timeout_s=5.0,
         policy=RestartPolicy(halting=frozenset()),
     )
 
 
-def _options(port: int, data: Path) -> list[str]:
+def _config(port: int, data: Path, password: str) -> str:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     options = {
         "bind": "127.0.0.1",
         "port": str(port),
-        "dir": str(data),
+        # Loopback is no wall between the users of a machine.
+        "requirepass": password,
+        "dir": quoted(data),
         "daemonize": "no",
-        "logfile": "",
+        "logfile": '""',
         # The promise: a 202 is on disk. Pipelining makes the fsync a group commit.
         "appendonly": "yes",
         "appendfsync": "always",
@@ -48,7 +67,7 @@ def _options(port: int, data: Path) -> list[str]:
         # from the default of 64 MB on it would be rewritten every two seconds at full load.
         # A start may have this much more to read (a second).
         "auto-aof-rewrite-min-size": "256mb",
-        "save": "",
+        "save": '""',
         # Unread fixes are never evicted; XADD is refused instead, which ingest answers with 503.
         "maxmemory-policy": "noeviction",
         "maxmemory": str(int(memory * MEMORY_SHARE)),
@@ -58,9 +77,10 @@ def _options(port: int, data: Path) -> list[str]:
         # A fan-out that reads slowly is cut, and takes snapshots when it is back.
         "client-output-buffer-limit": "pubsub 64mb 32mb 30",
     }
-    return [
-        part
-        for name, value in options.items()
-        # The buffer limit is several words; everything else is one value, which may be empty.
-        for part in (f"--{name}", *(value.split(" ") if " " in value else [value]))
-    ]
+    return "".join(f"{name} {value}\n" for name, value in options.items())
+
+
+def quoted(path: Path) -> str:
+    """A path as its configuration takes it."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -39,11 +39,11 @@ def create_token(
     home: HomeOption = None,
 ) -> None:
     """Print a new token."""
-    from common.event import is_id
+    from common.event import ID_DETAIL, is_id
     from deploy.closed import new_token
 
     if not is_id(subject):
-        raise ConfigError("--subject: must be 1-64 of A-Z a-z 0-9 . _ : -")
+        raise ConfigError(f"--subject: {ID_DETAIL}")
     token, token_id = new_token(_settings(home), role, subject, _ttl_s(ttl))
     print(token)
     print(f"id {token_id}; end it with: fleetline token revoke --id {token_id}", file=sys.stderr)

@@ -17,8 +17,8 @@ import typer
 from common.errors import ConfigError, FleetlineError
 
 if TYPE_CHECKING:
-    from deploy.tools.dead_letters import DeadLetters
-    from deploy.tools.letter import Letter
+    from deploy.tools.dead_letters import DeadLetterStore
+    from deploy.tools.letter import StoredLetter
 
 # A pipe has no width; wide enough that ids and reasons stay whole.
 PIPE_COLUMNS = 200
@@ -121,7 +121,7 @@ def purge(
     print(f"removed {removed}")
 
 
-def _print_table(letters: Sequence["Letter"], count: int) -> None:
+def _print_table(letters: Sequence["StoredLetter"], count: int) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -131,8 +131,12 @@ def _print_table(letters: Sequence["Letter"], count: int) -> None:
     table = Table(box=None, header_style="bold")
     for column in ("id", "reason", "sqlstate", "tries", "failed at", "driver", "error"):
         table.add_column(column, no_wrap=True, overflow="ellipsis")
-    for x in letters:
-        row = (x.name, x.reason, x.sqlstate, x.attempts, x.failed_at[:19], x.driver_id, x.error)
+    for item in letters:
+        letter = item.letter
+        row = (
+            *(item.name, letter.reason, letter.sqlstate, letter.attempts),
+            *(letter.failed_at[:19], letter.driver_id, letter.error),
+        )
         # Text, because a driver called [bold] is no markup.
         table.add_row(*(Text(printable(str(value))) for value in row))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
@@ -142,7 +146,7 @@ def _print_table(letters: Sequence["Letter"], count: int) -> None:
 
 
 @contextmanager
-def _letters(home: Path | None) -> Iterator["DeadLetters"]:
+def _letters(home: Path | None) -> Iterator["DeadLetterStore"]:
     from common.settings import load_settings
     from deploy.tools.dead_letters import dead_letters
 
@@ -158,7 +162,7 @@ def _moment(option: str, text: str | None) -> datetime | None:
 
 
 def _reason(text: str | None) -> str | None:
-    from consumers.stream.dead_letter import REASONS
+    from common.dead_letter import REASONS
 
     if text is not None and text not in REASONS:
         raise ConfigError(f"--reason: must be one of {', '.join(REASONS)}, not {text!r}")

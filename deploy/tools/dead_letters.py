@@ -1,13 +1,14 @@
 """The dead letters of all shards: read, put back, removed. Holds Redis commands and no words.
 
-Invariant: a letter leaves only together with its payload's return to a stream (one MULTI), or
-by a purge. So a replay that is cut off anywhere can simply be run again: what was put back is no
-letter any more, and a payload that came back twice is one row by its key.
+Invariant: a letter is removed only after its payload is in a stream again, or by a purge. So a
+replay that is cut off anywhere can simply be run again: a payload that came back twice is one row
+by its key. The two steps are no MULTI, because the driver's stream and the letter may lie in two
+shards, which may be two servers.
 """
 
 import contextlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +17,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from common.dead_letter import read_dead_letter
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
 from common.keys import ENTRY_FIELD, META, shard_keys, shard_of
 from common.settings import Settings
 from deploy.home import Home
-from deploy.tools.letter import Letter, letter_of, stream_moment
+from deploy.tools.letter import StoredLetter, stream_moment
 from deploy.wiring import redis_url
 
 TIMEOUT_S = 5.0
@@ -47,7 +49,7 @@ class Replayed:
     undecodable: int = 0
 
 
-class DeadLetters:
+class DeadLetterStore:
     """The dead letters in one Redis."""
 
     def __init__(self, client: Any, settings: Settings, shards: int) -> None:
@@ -56,29 +58,29 @@ class DeadLetters:
         self._backlog_max = settings.backlog_max
         self._shards = shards
 
-    def each(self, choice: Choice) -> Iterator[Letter]:
+    def each(self, choice: Choice) -> Iterator[StoredLetter]:
         """Letters that are meant, shard by shard, oldest first."""
         for page in self._pages(choice):
             yield from page
 
-    def newest(self, choice: Choice, limit: int) -> tuple[list[Letter], int]:
+    def newest(self, choice: Choice, limit: int) -> tuple[list[StoredLetter], int]:
         """The newest `limit` that are meant, newest last, and how many there are in all."""
         count = 0
 
-        def counted() -> Iterator[Letter]:
+        def counted() -> Iterator[StoredLetter]:
             nonlocal count
-            for letter in self.each(choice):
+            for item in self.each(choice):
                 count += 1
-                yield letter
+                yield item
 
         # Holds no more than `limit`, however many there are.
-        found = heapq.nlargest(limit, counted(), key=lambda letter: letter.age_order)
-        return found[::-1], count
+        newest = heapq.nlargest(limit, counted(), key=lambda item: item.age_order)
+        return newest[::-1], count
 
-    def get(self, shard: int, stream_id: str) -> Letter | None:
+    def get(self, shard: int, stream_id: str) -> StoredLetter | None:
         """One letter."""
         found = self._client.xrange(self._dead(shard), stream_id, stream_id, count=1)
-        return letter_of(shard, *found[0]) if found else None
+        return _stored(shard, *found[0]) if found else None
 
     def replay(self, choice: Choice, *, dry_run: bool) -> Replayed:
         """Put payloads back into the streams of their drivers, and remove their letters.
@@ -88,28 +90,34 @@ class DeadLetters:
         """
         done = Replayed()
         for page in self._pages(choice):
-            targets: list[tuple[Letter, int]] = []
-            for letter in page:
+            targets: list[tuple[StoredLetter, int]] = []
+            for item in page:
                 try:
-                    driver_id = decode_event(letter.payload).driver_id
+                    driver_id = decode_event(item.letter.payload).driver_id
                 except PoisonEntry:
                     done.undecodable += 1
                 else:
-                    targets.append((letter, shard_of(driver_id, self._shards)))
+                    targets.append((item, shard_of(driver_id, self._shards)))
             if targets and not dry_run:
                 self._put_back(targets)
             done.replayed += len(targets)
         return done
 
-    def _put_back(self, targets: list[tuple[Letter, int]]) -> None:
+    def _put_back(self, targets: list[tuple[StoredLetter, int]]) -> None:
         for shard in {shard for _, shard in targets}:
             if self._client.xlen(self._stream(shard)) + len(targets) > self._backlog_max:
                 raise FleetlineError(f"shard {shard} has too many entries waiting, try again later")
-        with self._client.pipeline(transaction=True) as pipe:
-            for letter, shard in targets:
-                pipe.xadd(self._stream(shard), {ENTRY_FIELD: letter.payload})
-                pipe.xdel(self._dead(letter.shard), letter.stream_id)
+        with self._client.pipeline(transaction=False) as pipe:
+            for item, shard in targets:
+                pipe.xadd(self._stream(shard), {ENTRY_FIELD: item.letter.payload})
+            replies = pipe.execute(raise_on_error=False)
+            errors = [reply for reply in replies if isinstance(reply, Exception)]
+            for (item, _), reply in zip(targets, replies, strict=True):
+                if not isinstance(reply, Exception):
+                    pipe.xdel(self._dead(item.shard), item.stream_id)
             pipe.execute()
+        if errors:
+            raise errors[0]
 
     def purge(self, shard: int | None, before: datetime) -> int:
         """Remove letters written before that moment, for ever. Returns how many."""
@@ -119,7 +127,7 @@ class DeadLetters:
             for s in self._chosen(shard)
         )
 
-    def _pages(self, choice: Choice) -> Iterator[list[Letter]]:
+    def _pages(self, choice: Choice) -> Iterator[list[StoredLetter]]:
         first = stream_moment(choice.since) if choice.since is not None else "-"
         for shard in self._chosen(choice.shard):
             dead, start = self._dead(shard), first
@@ -127,8 +135,8 @@ class DeadLetters:
             last = newest[0][0] if newest else None
             while last is not None:
                 found = self._client.xrange(dead, start, last, count=PAGE)
-                letters = [letter_of(shard, *item) for item in found]
-                yield [x for x in letters if choice.reason in {None, x.reason}]
+                letters = [_stored(shard, *item) for item in found]
+                yield [x for x in letters if choice.reason in {None, x.letter.reason}]
                 if len(found) < PAGE:
                     break
                 start = f"({found[-1][0].decode()}"
@@ -147,8 +155,12 @@ class DeadLetters:
         return shard_keys(self._stream_name, shard).stream
 
 
+def _stored(shard: int, stream_id: bytes, fields: Mapping[bytes, bytes]) -> StoredLetter:
+    return StoredLetter(shard, stream_id.decode(), read_dead_letter(fields))
+
+
 @contextlib.contextmanager
-def dead_letters(settings: Settings) -> Iterator[DeadLetters]:
+def dead_letters(settings: Settings) -> Iterator[DeadLetterStore]:
     """The dead letters of the Redis that is set, or of the stack in FLEETLINE_HOME.
 
     Raises `FleetlineError` when Redis does not answer or refuses.
@@ -166,7 +178,7 @@ def dead_letters(settings: Settings) -> Iterator[DeadLetters]:
         )
         with client:
             shards = int(client.hget(META, "shards") or settings.shards)
-            yield DeadLetters(client, settings, shards)
+            yield DeadLetterStore(client, settings, shards)
     except redis.exceptions.OutOfMemoryError as e:
         raise FleetlineError("Redis is full; what was not put back is still here") from e
     except (redis.RedisError, OSError) as e:

@@ -6,10 +6,10 @@ can neither move a terminal's cursor nor forge a line; JSON carries the bytes th
 
 import base64
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from common.dead_letter import DeadLetter, text_of
 from common.errors import ConfigError
 
 _ID = re.compile(r"(\d{1,4})-(\d{1,20}-\d{1,20})\Z")
@@ -18,22 +18,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One dead letter. Times are RFC 3339; what it does not say is empty or 0."""
+class StoredLetter:
+    """A dead letter and where it lies: its shard, and its stream id in that shard's letters."""
 
     shard: int
-    # Its id in the shard's dead letters; `entry_id` is that of the entry it was made of.
     stream_id: str
-    entry_id: str
-    driver_id: str
-    payload: bytes
-    reason: str
-    error: str
-    sqlstate: str
-    attempts: int
-    first_seen: str
-    failed_at: str
-    version: str
+    letter: DeadLetter
 
     @property
     def name(self) -> str:
@@ -46,51 +36,17 @@ class Letter:
         ms, _, sequence = self.stream_id.partition("-")
         return int(ms), int(sequence), self.shard
 
-    def shown(self) -> dict[str, str | int]:
+    def shown(self) -> dict[str, object]:
         """All of it for JSON; bytes that are not text are escaped, and exact in base64."""
+        payload = self.letter.payload
         return {
             "id": self.name,
-            "entry_id": self.entry_id,
+            **self.letter._asdict(),
+            "entry_id": text_of(self.letter.entry_id),
             "shard": self.shard,
-            "driver_id": self.driver_id,
-            "reason": self.reason,
-            "error": self.error,
-            "sqlstate": self.sqlstate,
-            "attempts": self.attempts,
-            "first_seen": self.first_seen,
-            "failed_at": self.failed_at,
-            "version": self.version,
-            "payload": text_of(self.payload),
-            "payload_base64": base64.b64encode(self.payload).decode(),
+            "payload": text_of(payload),
+            "payload_base64": base64.b64encode(payload).decode(),
         }
-
-
-def letter_of(shard: int, stream_id: bytes, fields: Mapping[bytes, bytes]) -> Letter:
-    """Read a letter as it is stored. Never fails: it may come from another version."""
-
-    def text(name: bytes) -> str:
-        return text_of(fields.get(name, b""))
-
-    attempts = text(b"attempts")
-    return Letter(
-        shard=shard,
-        stream_id=stream_id.decode(),
-        entry_id=text(b"id"),
-        driver_id=text(b"driver_id"),
-        payload=fields.get(b"payload", b""),
-        reason=text(b"reason"),
-        error=text(b"error"),
-        sqlstate=text(b"sqlstate"),
-        attempts=int(attempts) if attempts.isdecimal() else 0,
-        first_seen=text(b"first_seen"),
-        failed_at=text(b"failed_at"),
-        version=text(b"version"),
-    )
-
-
-def text_of(data: bytes) -> str:
-    r"""Bytes as text; those that are not UTF-8 as \xff."""
-    return data.decode("utf-8", "backslashreplace")
 
 
 def printable(text: str) -> str:

@@ -1,15 +1,21 @@
 """`fleetline replay`: a recorded trace through the HTTP API, at a multiple of its own pace."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from common.processes.signals import stop_as_interrupt
 from deploy.tools.sender import Sender, Totals, Unreachable
-from deploy.tools.trace import Fix, Trace, read_trace
+from deploy.tools.trace.fix import Fix
+from deploy.tools.trace.read import ReadOptions, read_trace
+from deploy.tools.trace.times import span
+from deploy.tools.trace.trace import Trace
 
 # Fixes a body at full speed: large enough to be quick, small enough for a bar that moves.
 BODY_FIXES = 500
@@ -44,63 +50,67 @@ def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[Fix]]]:
     yield due_s, waiting
 
 
-def run(file: Path, *, speed: float, url: str, columns: str = "", token: str = "") -> int:
+def run(file: Path, options: ReadOptions, *, speed: float, url: str, token: str = "") -> int:
     """Replay `file`. Returns the exit status: 0 when every row was accepted."""
-    trace = read_trace(file, columns)
-    console = Console(highlight=False)
+    trace = read_trace(file, options)
+    console = Console(highlight=False, soft_wrap=True)
     sender = Sender(url, token=token)
-    sender.totals.refuse(len(trace.refused), trace.refused)
+    sender.totals.refuse(trace.refused)
+    sender.totals.skip(trace.skipped)
+    for note in trace.notes:
+        console.print(note, markup=False)
     status = 0
     try:
-        if trace.fixes:
-            _send(trace, speed, sender, console)
+        with stop_as_interrupt():
+            if trace.fixes:
+                _send(trace, speed, sender, console)
     except Unreachable as e:
-        Console(stderr=True, highlight=False).print(f"fleetline: {e}", markup=False, soft_wrap=True)
+        print(f"fleetline: {e}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         console.print("interrupted")
         status = 130
     finally:
         sender.close()
-    _report(sender.totals, console)
-    return status or (1 if sender.totals.refused else 0)
+    totals = sender.totals
+    _report(totals, trace.rows(), console)
+    return status or (1 if totals.refused or totals.skipped else 0)
 
 
 def _send(trace: Trace, speed: float, sender: Sender, console: Console) -> None:
-    shift = end_of(datetime.now(UTC), trace.duration_s(), speed) - trace.newest()
+    duration_s = trace.duration_s()
+    shift = end_of(datetime.now(UTC), duration_s, speed) - trace.newest()
+    pace = f"takes {span(duration_s / speed)}" if speed else "as fast as accepted"
+    console.print(f"{len(trace.fixes)} fixes of {span(duration_s)}: {pace}")
     begin_s = time.monotonic()
     with _bar(console, len(trace.fixes)) as advance:
         for due_s, fixes in bodies(trace, speed):
             wait_s = begin_s + due_s - time.monotonic()
             if wait_s > 0:
                 time.sleep(wait_s)
-            sender.send([fix.body(shift) for fix in fixes])
+            sender.send([fix.body(shift) for fix in fixes], [f"row {fix.row}: " for fix in fixes])
             advance(len(fixes))
 
 
-class _bar:  # noqa: N801 - reads as the function it stands for
+@contextmanager
+def _bar(console: Console, total: int) -> Iterator[Callable[[int], None]]:
     """The progress bar, as something to call with the number of fixes done."""
-
-    def __init__(self, console: Console, total: int) -> None:
-        self._progress = Progress(
-            TextColumn("replay"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._progress.add_task("replay", total=total)
-
-    def __enter__(self) -> Callable[[int], None]:
-        self._progress.start()
-        return lambda count: self._progress.advance(self._task, count)
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("replay", total=total)
+        yield lambda count: progress.advance(task, count)
 
 
-def _report(totals: Totals, console: Console) -> None:
-    line = f"sent {totals.sent}, accepted {totals.accepted}, refused {totals.refused}"
+def _report(totals: Totals, rows: int, console: Console) -> None:
+    """Each row once: `sent` is all that were judged, here or by the API."""
+    line = (
+        f"sent {totals.sent}, accepted {totals.accepted}, refused {totals.refused}, "
+        f"skipped {totals.skipped}"
+    )
     console.print(f"{line}, repeated {totals.retries} bodies" if totals.retries else line)
+    if left := rows - totals.sent:
+        console.print(f"{left} of {rows} rows were not sent, or not answered")
     for reason in totals.reasons:
         console.print(f"  {reason}", markup=False)
+    if (more := totals.refused + totals.skipped - len(totals.reasons)) > 0:
+        console.print(f"  and {more} more")

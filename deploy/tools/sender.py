@@ -2,7 +2,9 @@
 
 The standard library's HTTP client does: no dependency brings one, and a body of hundreds of fixes
 a request needs no concurrency. A body is sent again unchanged after 503, 429 or a cut: every fix
-carries its `recorded_at`, so what was already taken is not stored twice.
+carries its `recorded_at`, so what was already taken is not stored twice. For the same reason a
+body that is refused as a whole, or whose answer does not name every refused fix, is sent again in
+halves: in the end each fix has an answer of its own.
 """
 
 import http.client
@@ -15,12 +17,13 @@ from urllib.parse import urlsplit
 
 from common.backoff import Backoff
 from common.errors import ConfigError, FleetlineError
+from deploy.tools.batch_answer import ABOUT_FIXES, NOT_NOW, BatchAnswer
 
 PATH = "/api/v1/drivers/locations"
 # The API's limit; at ~250 bytes a fix the body stays far below its limit in bytes too.
 BODY_FIXES_MAX = 1000
 TIMEOUT_S = 15.0
-# A server that is down for longer than this ends the sending.
+# A server that takes nothing for longer than this ends the sending.
 PATIENCE_S = 60.0
 RETRY_AFTER_MAX_S = 30.0
 # Reasons that are kept for the report.
@@ -33,17 +36,32 @@ class Unreachable(FleetlineError):
 
 @dataclass(slots=True)
 class Totals:
-    """What became of the fixes."""
+    """What became of the fixes that have an answer."""
 
-    sent: int = 0
     accepted: int = 0
     refused: int = 0
+    # Not sent at all, because of what they say.
+    skipped: int = 0
     retries: int = 0
     reasons: list[str] = field(default_factory=list)
 
-    def refuse(self, count: int, reasons: Sequence[str]) -> None:
-        """Count refused fixes and keep the first reasons."""
-        self.refused += count
+    @property
+    def sent(self) -> int:
+        """All of them."""
+        return self.accepted + self.refused + self.skipped
+
+    def refuse(self, reasons: Sequence[str]) -> None:
+        """Count refused fixes, one a reason, and keep the first reasons."""
+        self.refused += len(reasons)
+        self.keep(reasons)
+
+    def skip(self, reasons: Sequence[str]) -> None:
+        """Count fixes that are not sent, one a reason, and keep the first reasons."""
+        self.skipped += len(reasons)
+        self.keep(reasons)
+
+    def keep(self, reasons: Sequence[str]) -> None:
+        """Keep the first reasons for the report."""
         self.reasons += reasons[: max(0, REASONS_MAX - len(self.reasons))]
 
 
@@ -79,41 +97,66 @@ class Sender:
         """Close the connection."""
         self._connection.close()
 
-    def send(self, fixes: Sequence[Mapping[str, object]]) -> None:
-        """Send one body of at most BODY_FIXES_MAX fixes and count. Raises `Unreachable`.
+    def send(
+        self, fixes: Sequence[Mapping[str, object]], names: Sequence[str] | None = None
+    ) -> None:
+        """Send at most BODY_FIXES_MAX fixes and count. Raises `Unreachable`.
 
-        What is refused for its driver's rate alone is sent again until it is taken.
+        `names` are what refused ones are called in the totals' reasons. What is refused for its
+        driver's rate alone is sent again until it is taken.
         """
-        self.totals.sent += len(fixes)
-        while fixes:
-            body = json.dumps({"locations": fixes}, separators=(",", ":")).encode()
-            status, wait_s, answer = self._post_until_answered(body)
-            if status not in {202, 422}:
-                raise Unreachable(f"{self._path} answered {status}: {answer.get('detail', '')}")
-            early = [fixes[index] for index in _too_fast(answer) if index < len(fixes)]
-            found = answer.get("accepted") if status == 202 else 0
-            accepted = found if isinstance(found, int) else len(fixes)
-            self.totals.accepted += accepted
-            refused = len(fixes) - accepted - len(early)
-            if refused > 0:
-                self.totals.refuse(refused, _reasons(answer))
-            fixes = early
-            if fixes:
-                self.totals.retries += 1
-                self._sleep(wait_s)
+        called = names if names is not None else [""] * len(fixes)
+        bodies = [list(zip(called, fixes, strict=True))] if fixes else []
+        deadline_s = time.monotonic() + PATIENCE_S
+        while bodies:
+            items = bodies.pop()
+            count = len(items)
+            answer, wait_s = self._post_until_answered([fix for _, fix in items])
+            accepted, refusals = answer.accepted(count), answer.refusals(count)
+            early = [items[index] for index, refusal in refusals.items() if refusal.is_early]
+            if count > 1 and accepted + len(refusals) < count:
+                bodies += [items[count // 2 :], items[: count // 2]]
+            else:
+                self.totals.accepted += accepted
+                self.totals.refuse(
+                    [
+                        items[index][0] + refusal.text
+                        for index, refusal in refusals.items()
+                        if not refusal.is_early
+                    ]
+                )
+                if early:
+                    bodies.append(early)
+            if early:
+                deadline_s = self._wait_for_room(wait_s, deadline_s, progress=accepted > 0)
 
-    def _post_until_answered(self, body: bytes) -> tuple[int, float, dict[str, object]]:
+    def _wait_for_room(self, wait_s: float, deadline_s: float, *, progress: bool) -> float:
+        """Wait as a driver's rate demands. Returns until when the next fix must be taken."""
+        now_s = time.monotonic()
+        if progress:
+            deadline_s = now_s + PATIENCE_S
+        elif now_s + wait_s > deadline_s:
+            raise Unreachable(f"no fix was taken for {PATIENCE_S:g} s: too fast for its driver")
+        self.totals.retries += 1
+        self._sleep(wait_s)
+        return deadline_s
+
+    def _post_until_answered(self, fixes: list[Mapping[str, object]]) -> tuple[BatchAnswer, float]:
+        """The answer about the fixes, and how long to wait where it asks for that."""
+        body = json.dumps({"locations": fixes}, separators=(",", ":"), allow_nan=False).encode()
         deadline_s = time.monotonic() + PATIENCE_S
         attempt = 0
         while True:
-            trouble, wait_s = "", self._backoff.delay_s(attempt)
+            wait_s = self._backoff.delay_s(attempt)
             try:
-                status, retry_after, answer = self._post(body)
+                answer, retry_after = self._post(body)
                 if retry_after.isdigit():
                     wait_s = min(float(retry_after), RETRY_AFTER_MAX_S)
-                if status not in {429, 502, 503, 504}:
-                    return status, wait_s, answer
-                trouble = f"{status} {answer.get('detail', '')}"
+                if answer.status in ABOUT_FIXES:
+                    return answer, wait_s
+                trouble = f"{answer.status} {answer.detail()}"
+                if answer.status not in NOT_NOW:
+                    raise Unreachable(f"{self._path} answered {trouble}")
             except (OSError, http.client.HTTPException) as e:
                 self._connection.close()
                 trouble = str(e) or type(e).__name__
@@ -125,32 +168,14 @@ class Sender:
             self.totals.retries += 1
             self._sleep(wait_s)
 
-    def _post(self, body: bytes) -> tuple[int, str, dict[str, object]]:
+    def _post(self, body: bytes) -> tuple[BatchAnswer, str]:
         self._connection.request("POST", self._path, body, self._headers)
         response = self._connection.getresponse()
         text = response.read()
         try:
-            answer = json.loads(text)
+            document = json.loads(text)
         except ValueError:
-            answer = {}
-        if not isinstance(answer, dict):
-            answer = {}
-        return response.status, response.headers.get("Retry-After", ""), answer
-
-
-def _too_fast(answer: Mapping[str, object]) -> list[int]:
-    """The places that were refused for their drivers' rate."""
-    errors = answer.get("errors")
-    found = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
-    return [e["index"] for e in found if e.get("field") == "rate" and isinstance(e["index"], int)]
-
-
-def _reasons(answer: Mapping[str, object]) -> list[str]:
-    errors = answer.get("errors")
-    if not isinstance(errors, list):
-        return [str(answer.get("detail", "refused"))]
-    return [
-        f"{error.get('field', '')}: {error.get('detail', '')}"
-        for error in errors
-        if isinstance(error, dict)
-    ]
+            document = {}
+        if not isinstance(document, dict):
+            document = {}
+        return BatchAnswer(response.status, document), response.headers.get("Retry-After", "")

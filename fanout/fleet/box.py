@@ -1,8 +1,8 @@
 """Operators' boxes and what is collected for them. Pure.
 
-A picture belongs to one distinct box, however many operators look at it: the newest position
-per driver that nobody was shown yet. It is taken once a second, so at most one per driver and
-second reaches anybody; and it remembers the times, so nobody is shown an older one after a newer.
+A box has one state, however many operators subscribe to it: the newest position per driver that
+nobody was shown yet. It is taken once a second, so at most one per driver and second reaches
+anybody; and it remembers the times, so nobody is shown an older one after a newer.
 """
 
 import math
@@ -19,8 +19,8 @@ from common.event import Moment, effective_time
 # Positions of a frame: the default, and the most that may be asked for (about 1.2 MB).
 POSITIONS_DEFAULT: Final = 1_000
 POSITIONS_MAX: Final = 5_000
-# Drivers one picture remembers, about 20 MB; past it those silent for longest are forgotten.
-PICTURE_DRIVERS_MAX: Final = 50_000
+# Drivers that one box remembers, about 20 MB; past it those silent for longest are forgotten.
+BOX_DRIVERS_MAX: Final = 50_000
 # A searched piece is no wider than this: beyond it, the search area of Redis' geo index is no
 # longer a box around one centre.
 PIECE_DEGREES_MAX: Final = 60.0
@@ -33,7 +33,7 @@ FRAME_PREFIX: Final = b'{"type":"positions","data":['
 FRAME_SUFFIX: Final = b"]}"
 
 
-class Spot(Moment, gc=False, kw_only=True):
+class Position(Moment, gc=False, kw_only=True):
     """What must be read of an event to place it in space and time."""
 
     driver_id: str
@@ -41,7 +41,7 @@ class Spot(Moment, gc=False, kw_only=True):
     longitude: float
 
 
-Batch = list[tuple[Spot, bytes]]
+Batch = list[tuple[Position, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,15 @@ class Box:
         )
 
 
-def parse_box(bbox: str | None, positions: str | None) -> tuple[Box, int]:
+@dataclass(frozen=True, slots=True)
+class BoxSubscription:
+    """What an operator asked for: a box, and the most positions of a frame."""
+
+    box: Box
+    positions_max: int
+
+
+def parse_subscription(bbox: str | None, positions: str | None) -> BoxSubscription:
     """Read `bbox=w,s,e,n` and `n`. Raises `InvalidUpdate` naming every field at fault."""
     faults = []
     box = None
@@ -121,25 +129,25 @@ def parse_box(bbox: str | None, positions: str | None) -> tuple[Box, int]:
     if faults or box is None:
         detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
         raise InvalidUpdate(detail, faults=tuple(faults))
-    return box, count
+    return BoxSubscription(box, count)
 
 
 _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_spot = msgspec.json.Decoder(Spot).decode
+_decode_position = msgspec.json.Decoder(Position).decode
 
 
 def read_batch(payload: bytes) -> Batch:
     """Events of a fleet message with where they are. Raises `msgspec.DecodeError`."""
     # The bytes are copied: a slice would keep the whole message alive for one driver's sake.
-    return [(_decode_spot(raw), bytes(raw)) for raw in _decode_batch(payload)]
+    return [(_decode_position(raw), bytes(raw)) for raw in _decode_batch(payload)]
 
 
 def read_events(events: Iterable[bytes]) -> Batch:
     """Single events, as `read_batch`."""
-    return [(_decode_spot(event), event) for event in events]
+    return [(_decode_position(event), event) for event in events]
 
 
-class Picture:
+class BoxState:
     """Newest position per driver in one box that nobody was shown yet."""
 
     __slots__ = ("_shown_until", "_waiting", "box")
@@ -150,22 +158,24 @@ class Picture:
         # Effective time of the newest position of each driver that came by.
         self._shown_until: dict[str, tuple[datetime, datetime]] = {}
 
-    def add(self, batch: Batch) -> None:
-        """Keep what lies in the box and is newer."""
+    def add(self, batch: Batch, oldest: datetime) -> None:
+        """Keep what lies in the box, is newer than what came before, and not before `oldest`."""
         holds, shown_until = self.box.holds, self._shown_until
-        for spot, event in batch:
-            if not holds(spot.latitude, spot.longitude):
+        for position, event in batch:
+            if not holds(position.latitude, position.longitude):
                 continue
-            driver_id, moment = spot.driver_id, effective_time(spot)
+            driver_id, moment = position.driver_id, effective_time(position)
+            if moment[0] < oldest:
+                continue
             known = shown_until.pop(driver_id, None)
             # Taken out and put back: the order of the keys is that of the last positions.
             shown_until[driver_id] = moment if known is None or moment > known else known
             if known is None or moment > known:
                 self._waiting[driver_id] = event
-        while len(shown_until) > PICTURE_DRIVERS_MAX:
-            oldest = next(iter(shown_until))
-            del shown_until[oldest]
-            self._waiting.pop(oldest, None)
+        while len(shown_until) > BOX_DRIVERS_MAX:
+            quietest = next(iter(shown_until))
+            del shown_until[quietest]
+            self._waiting.pop(quietest, None)
 
     def take(self) -> list[bytes]:
         """All that waited."""

@@ -7,17 +7,28 @@ while an operator is connected.
 
 import asyncio
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from common.keys import fleet_channel, shard_keys
+from common.event import effective_time
+from common.keys import fleet_channel
 from common.log import Repeated, get
-from common.redis.wire import Wire
-from common.settings import Settings
-from fanout.counts import Counts
-from fanout.fleet.box import Batch, Box, Picture, positions_frames, read_batch, read_events
-from fanout.orders.subscriptions import FAILURES, Subscriptions
+from common.redis.connection import FAILURES
+from common.redis.nodes import Nodes
+from common.shards import Shards
+from fanout.counts import FanoutCounts
+from fanout.fleet.box import (
+    Batch,
+    Box,
+    BoxState,
+    BoxSubscription,
+    positions_frames,
+    read_batch,
+    read_events,
+)
+from fanout.orders.subscriptions import Subscriptions
 from fanout.sockets.protocol import text_frame
 from fanout.sockets.session import Session
 
@@ -27,47 +38,58 @@ MESSAGES_MAX: Final = 256
 EVERY_S: Final = 1.0
 
 
-class Feed:
-    """Runs until cancelled; `add` and `remove` are called from outside, synchronously."""
+class FleetFeed:
+    """Runs until cancelled; `add` and `remove` are called from outside, synchronously.
+
+    `ttl_s`: a position older than this says nothing about now (LOCATION_TTL).
+    """
 
     def __init__(
-        self, settings: Settings, wire: Wire, subscriptions: Subscriptions, counts: Counts
+        self,
+        shards: Shards,
+        nodes: Nodes,
+        subscriptions: Subscriptions,
+        counts: FanoutCounts,
+        *,
+        ttl_s: float,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._shards = settings.shards
-        self._stream_name = settings.stream_name
-        self._wire = wire
+        self._shards = shards
+        self._nodes = nodes
         self._subscriptions = subscriptions
         self._counts = counts
+        self._ttl = timedelta(seconds=ttl_s)
         self._messages: deque[bytes] = deque(maxlen=MESSAGES_MAX)
         self._wake = asyncio.Event()
-        self._pictures: dict[Box, Picture] = {}
-        # Operators with their box and the most positions of a frame.
-        self.operators: dict[Session, tuple[Box, int]] = {}
+        self._boxes: dict[Box, BoxState] = {}
+        self.operators: dict[Session, BoxSubscription] = {}
         # Those to be shown all that is in their box: new ones, and slow ones that caught up.
         self._behind: set[Session] = set()
         self._trouble = Repeated(get("feed"), "feed.failed")
 
-    def add(self, session: Session, box: Box, positions_max: int) -> None:
+    def add(self, session: Session, subscription: BoxSubscription) -> None:
         """Show `session` what happens in its box."""
         if not self.operators:
-            for shard in range(self._shards):
-                self._subscriptions.watch(fleet_channel(shard).encode(), self._arrived)
-        self.operators[session] = (box, positions_max)
-        self._pictures.setdefault(box, Picture(box))
+            for name in self._channels():
+                self._subscriptions.watch(name, self._arrived)
+        self.operators[session] = subscription
+        self._boxes.setdefault(subscription.box, BoxState(subscription.box))
         self._behind.add(session)
         self._wake.set()
 
     def remove(self, session: Session) -> None:
-        """Forget `session`, and its box when it was the last who looked at it."""
-        box, _ = self.operators.pop(session)
+        """Forget `session`, and its box when it was the last that subscribed to it."""
+        box = self.operators.pop(session).box
         self._behind.discard(session)
-        if all(box != other for other, _ in self.operators.values()):
-            del self._pictures[box]
+        if all(box != other.box for other in self.operators.values()):
+            del self._boxes[box]
         if not self.operators:
-            for shard in range(self._shards):
-                self._subscriptions.unwatch(fleet_channel(shard).encode())
+            for name in self._channels():
+                self._subscriptions.unwatch(name)
             self._messages.clear()
+
+    def _channels(self) -> list[bytes]:
+        return [fleet_channel(shard.index).encode() for shard in self._shards]
 
     def _arrived(self, payload: bytes) -> None:
         if len(self._messages) == MESSAGES_MAX:
@@ -98,21 +120,22 @@ class Feed:
             except msgspec.DecodeError as e:
                 self._trouble.failed(error=str(e))
                 continue
-            for picture in self._pictures.values():
-                picture.add(batch)
+            oldest = self._oldest()
+            for state in self._boxes.values():
+                state.add(batch, oldest)
             # Customers' frames go first.
             await asyncio.sleep(0)
 
     def _show(self) -> None:
-        taken = {box: picture.take() for box, picture in self._pictures.items()}
-        built: dict[tuple[Box, int], list[bytes]] = {}
-        for session, look in self.operators.items():
+        taken = {box: state.take() for box, state in self._boxes.items()}
+        built: dict[BoxSubscription, list[bytes]] = {}
+        for session, subscription in self.operators.items():
             if session in self._behind:
                 continue
-            if look not in built:
-                payloads = positions_frames(taken[look[0]], look[1])
-                built[look] = [text_frame(payload) for payload in payloads]
-            self._offer(session, built[look])
+            if subscription not in built:
+                payloads = positions_frames(taken[subscription.box], subscription.positions_max)
+                built[subscription] = [text_frame(payload) for payload in payloads]
+            self._offer(session, built[subscription])
 
     def _offer(self, session: Session, frames: list[bytes]) -> None:
         for frame in frames:
@@ -126,39 +149,49 @@ class Feed:
         ready = [session for session in self._behind if not session.outbox.full]
         boxes: dict[Box, int] = {}
         for session in ready:
-            box, positions_max = self.operators[session]
-            boxes[box] = max(positions_max, boxes.get(box, 0))
+            subscription = self.operators[session]
+            most = boxes.get(subscription.box, 0)
+            boxes[subscription.box] = max(subscription.positions_max, most)
         for box, positions_max in boxes.items():
             try:
-                batch = await self._look(box, positions_max)
+                batch = await self._read_box(box, positions_max)
             except (*FAILURES, msgspec.DecodeError) as e:
                 self._trouble.failed(error=str(e) or type(e).__name__)
                 return
             self._trouble.healed()
-            if box in self._pictures:
-                # Others who look at this box have not seen what is newer here.
-                self._pictures[box].add(batch)
+            if box in self._boxes:
+                # Others who subscribed to this box have not seen what is newer here.
+                self._boxes[box].add(batch, self._oldest())
             self._show_all(box, [event for _, event in batch], ready)
 
     def _show_all(self, box: Box, events: list[bytes], ready: list[Session]) -> None:
         for session in ready:
-            look = self.operators.get(session)
-            if look is not None and look[0] == box:
+            subscription = self.operators.get(session)
+            if subscription is not None and subscription.box == box:
                 self._behind.discard(session)
-                frames = positions_frames(events[: look[1]], look[1])
+                most = subscription.positions_max
+                frames = positions_frames(events[:most], most)
                 self._offer(session, [text_frame(payload) for payload in frames])
 
-    async def _look(self, box: Box, count: int) -> Batch:
+    async def _read_box(self, box: Box, count: int) -> Batch:
         """Up to `count` positions in the box, as they are now."""
-        found: list[bytes] = []
-        for shard in range(self._shards):
-            keys = shard_keys(self._stream_name, shard)
+        values: list[bytes] = []
+        for shard in self._shards:
+            wire, keys = self._nodes.wire(shard), shard.keys
             for piece in box.pieces():
                 lon, lat, width_m, height_m = piece.search()
                 area = ("FROMLONLAT", lon, lat, "BYBOX", width_m, height_m, "m")
-                members = await self._wire.send("GEOSEARCH", keys.geo, *area, "COUNT", count, "ANY")
+                members = await wire.send("GEOSEARCH", keys.geo, *area, "COUNT", count, "ANY")
                 if members:
-                    values = await self._wire.send("HMGET", keys.live, *members)
-                    found += (value for value in values if value is not None)
-        batch = read_events(dict.fromkeys(found))
-        return [item for item in batch if box.holds(item[0].latitude, item[0].longitude)]
+                    events = await wire.send("HMGET", keys.live, *members)
+                    values += (event for event in events if event is not None)
+        batch, oldest = read_events(dict.fromkeys(values)), self._oldest()
+        return [
+            (position, event)
+            for position, event in batch
+            if box.holds(position.latitude, position.longitude)
+            and effective_time(position)[0] >= oldest
+        ]
+
+    def _oldest(self) -> datetime:
+        return datetime.now(UTC) - self._ttl

@@ -3,23 +3,30 @@
 A channel remembers the newest event's bytes. Everything goes through that one value, so there
 is no gap, no repeat, and nothing older after newer:
 
-- live: what arrives is shown, unless it is the very bytes shown last (a redelivery);
+- live: what arrives is shown, unless it is the very bytes shown last (a redelivery). One driver's
+  events come in their order, since one worker publishes them; where another driver carries the
+  order than the last time, another worker may, and the times are compared;
 - joining: a session waits until the snapshot has been read *after* the subscription was
   confirmed; then the newer of snapshot and remembered event is shown to it, and to the others
   too if they have not seen it;
 - after a reconnect: the same, for every channel.
 
-Delivery awaits nobody, takes no lock and decodes nothing. Only a merge compares times.
+Delivery awaits nobody, takes no lock and decodes nothing. Only a merge, or a change of the driver,
+compares times.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from datetime import datetime
+from typing import Final, Protocol
 
 from common.errors import PoisonEntry
 from common.event import moment_of
-from common.frame import CONTROL_PREFIX, ENDED_PREFIX, ended_frame, update_frame
+from common.frame import CONTROL_PREFIX, DRIVER_PREFIX, ENDED_PREFIX, ended_frame, update_frame
 from common.keys import order_ended_key, order_key
 from fanout.sockets.protocol import text_frame
+
+# No event begins with this.
+_NOBODY: Final = b"\0"
 
 
 class Watcher(Protocol):
@@ -31,11 +38,24 @@ class Watcher(Protocol):
     def end(self, frame: bytes) -> None:
         """Show the last frame, then close: tracking ended."""
 
+    def postpone(self) -> None:
+        """Close: nothing can be read now, try later."""
+
 
 class Channel:
     """One order: its sessions and the newest event they have been shown."""
 
-    __slots__ = ("ended", "ended_key", "key", "last", "live", "name", "order_id", "waiting")
+    __slots__ = (
+        "driver",
+        "ended",
+        "ended_key",
+        "key",
+        "last",
+        "live",
+        "name",
+        "order_id",
+        "waiting",
+    )
 
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
@@ -46,6 +66,8 @@ class Channel:
         self.live: set[Watcher] = set()
         self.waiting: set[Watcher] = set()
         self.last: bytes | None = None
+        # How the last event begins, up to its driver: the next of the same driver does, too.
+        self.driver = _NOBODY
         self.ended = False
 
     @property
@@ -57,10 +79,14 @@ class Channel:
         """Show a message of the channel. The hot path: one frame, built once, for all."""
         if payload == self.last or self.ended:
             return
-        if payload.startswith(CONTROL_PREFIX):
-            if payload.startswith(ENDED_PREFIX):
-                self.end()
-            return
+        if not payload.startswith(self.driver):
+            if payload.startswith(CONTROL_PREFIX):
+                if payload.startswith(ENDED_PREFIX):
+                    self.end()
+                return
+            if not newer(payload, self.last):
+                return
+            self.driver = driver_prefix(payload)
         self.last = payload
         if self.live:
             frame = text_frame(update_frame(payload))
@@ -68,19 +94,22 @@ class Channel:
             for session in self.live:
                 session.offer(frame)
 
-    def refresh(self, snapshot: bytes | None, *, ended: bool) -> None:
+    def refresh(self, snapshot: bytes | None, *, ended: bool, oldest: datetime) -> None:
         """Merge a snapshot that was read after the subscription was confirmed.
 
-        The marker wins over the snapshot. Sessions that waited go live.
+        The marker wins over the snapshot. Sessions that waited go live. A position from before
+        `oldest` says nothing about now: nobody is shown it.
         """
         if ended or self.ended:
             self.end()
             return
-        if snapshot is not None and newer(snapshot, self.last):
+        if snapshot is not None and newer(snapshot, self.last) and is_since(oldest, snapshot):
             self.deliver(snapshot)
+            # Messages from before it may still be on their way: the next is compared with it.
+            self.driver = _NOBODY
         waiting, self.waiting = self.waiting, set()
         self.live |= waiting
-        if waiting and self.last is not None:
+        if waiting and self.last is not None and is_since(oldest, self.last):
             frame = text_frame(update_frame(self.last))
             for session in waiting:
                 session.offer(frame)
@@ -91,6 +120,11 @@ class Channel:
         frame = text_frame(ended_frame(self.order_id))
         for session in (*self.live, *self.waiting):
             session.end(frame)
+
+
+def driver_prefix(event: bytes) -> bytes:
+    """The bytes of an event up to the quote behind its driver's id, which holds no quotes."""
+    return event[: event.index(b'"', len(DRIVER_PREFIX)) + 1]
 
 
 def newer(event: bytes, than: bytes | None) -> bool:
@@ -104,6 +138,14 @@ def newer(event: bytes, than: bytes | None) -> bool:
         return False
 
 
+def is_since(oldest: datetime, event: bytes) -> bool:
+    """Whether `event` counts as of `oldest` or later. Bytes that are no event never do."""
+    try:
+        return moment_of(event)[0] >= oldest
+    except PoisonEntry:
+        return False
+
+
 class Hub:
     """Channel by order id. `routes` is what the bridge looks messages up in."""
 
@@ -112,22 +154,44 @@ class Hub:
         self.channels: dict[str, Channel] = {}
         # Channels that nobody watches, with the time the last watcher left, oldest first.
         self._idle: dict[Channel, float] = {}
+        # Channels with sessions that wait, with the time the first of them came, oldest first.
+        # One that was read meanwhile may still stand here.
+        self._unread: dict[Channel, float] = {}
 
-    def join(self, order_id: str, session: Watcher) -> Channel:
+    def join(self, order_id: str, session: Watcher, now: float) -> Channel:
         """Add a session; it waits until the channel's next `refresh`."""
         channel = self.channels.get(order_id)
         if channel is None:
             channel = self.channels[order_id] = Channel(order_id)
             self._routes[channel.name] = channel.deliver
         self._idle.pop(channel, None)
+        if not channel.waiting:
+            self._unread.pop(channel, None)
+            self._unread[channel] = now
         channel.waiting.add(session)
         return channel
+
+    def holds(self, channel: Channel) -> bool:
+        """Whether `channel` has not been forgotten."""
+        return self.channels.get(channel.order_id) is channel
+
+    def postpone_unread(self, before: float) -> None:
+        """Send away the sessions of channels that have not been read since `before`."""
+        overdue = []
+        for channel, since in self._unread.items():
+            if since > before:
+                break
+            overdue.append(channel)
+        for channel in overdue:
+            del self._unread[channel]
+            for session in tuple(channel.waiting):
+                session.postpone()
 
     def leave(self, channel: Channel, session: Watcher, now: float) -> bool:
         """Remove a session. Returns whether it was the channel's last."""
         channel.live.discard(session)
         channel.waiting.discard(session)
-        if channel.watched or self.channels.get(channel.order_id) is not channel:
+        if channel.watched or not self.holds(channel):
             return False
         self._idle[channel] = now
         return True
@@ -146,6 +210,7 @@ class Hub:
         names = []
         for channel in channels:
             if self._idle.pop(channel, None) is not None:
+                self._unread.pop(channel, None)
                 del self.channels[channel.order_id]
                 del self._routes[channel.name]
                 names.append(channel.name)

@@ -1,8 +1,13 @@
 """Keeps Redis subscribed to what is watched, and every channel merged with its snapshot.
 
-Joins come in batches: SUBSCRIBE, wait for the acknowledgement, read snapshot and marker with one
-MGET, merge. After the connection was lost, all of it is done again for every channel; whatever
-was missed meanwhile is in the snapshots.
+Joins come in batches: SUBSCRIBE, wait for the acknowledgement, read snapshots and markers, merge.
+After the connection was lost, all of it is done again for every channel; whatever was missed
+meanwhile is in the snapshots.
+
+Invariant: Redis carries out commands in the order in which they leave, so the last command that
+named a channel says whether it is subscribed. What a channel needs is therefore decided and sent
+in one step, without an `await` between: a session that joins after its channel was forgotten finds
+no channel, makes another, and its SUBSCRIBE leaves after that channel's UNSUBSCRIBE.
 
 The lock is for the subscription state only, never for delivery. Batches of joins and releases
 hold its reader side; the rebuild holds the writer side, so it sees no half-made change. A batch
@@ -10,25 +15,24 @@ takes it once for up to 512 channels: aiorwlock's cost grows with its holders.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from functools import partial
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import hiredis
 from aiorwlock import RWLock
 
 from common.backoff import Backoff
-from common.errors import Overloaded
 from common.log import Repeated, get
-from common.redis.url import parse_redis_url
-from common.redis.wire import Wire
-from common.settings import Settings
-from fanout.counts import Counts
-from fanout.orders.bridge import Bridge, Routes, open_bridge
-from fanout.orders.hub import Channel, Hub
+from common.redis.connection import FAILURES, SETTLED_AFTER_S, keep_connected
+from fanout.counts import FanoutCounts
+from fanout.orders.bridge import Bridge, Routes
+from fanout.orders.hub import Channel, Hub, Watcher
 
 T = TypeVar("T")
+Connect = Callable[[Routes], Awaitable[Bridge]]
+Read = Callable[[Sequence[Channel]], Awaitable[None]]
 
 # Channels of one SUBSCRIBE or MGET: 100,000 in one command stall the loop for 0.2 s (measured),
 # in pieces of 512 for 8 ms.
@@ -37,13 +41,22 @@ BATCH_CHANNELS_MAX: Final = 512
 JOINERS: Final = 4
 # A rebuild of very many channels may hold the lock for this long, in seconds.
 LOCK_TIMEOUT_S: Final = 10.0
-RECONNECT: Final = Backoff(first_s=0.05, most_s=1.0)
+# A rebuild that failed while its connection stayed is tried again after this.
+REBUILD: Final = Backoff(first_s=0.05, most_s=1.0)
 # How often channels without watchers are looked through, in seconds.
 RELEASE_EVERY_S: Final = 0.2
-# Before a join is tried again that failed while the connection stayed, in seconds.
+# Before a join that failed is tried again, in seconds.
 REJOIN_S: Final = 0.1
+# A session that nothing could be read for in this time, in seconds, is told to try later: it
+# would otherwise look connected, and show a customer that there is no position.
+UNREAD_MAX_S: Final = 10.0
+POSTPONE_EVERY_S: Final = 1.0
 
-FAILURES: Final = (OSError, TimeoutError, Overloaded, hiredis.ReplyError)
+
+class _Side(Protocol):
+    async def acquire(self) -> object: ...
+
+    def release(self) -> object: ...
 
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:
@@ -54,16 +67,27 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 class Subscriptions:
-    """Runs until cancelled; `join` and `leave` are called from outside, synchronously."""
+    """Runs until cancelled; `join` and `leave` are called from outside, synchronously.
 
-    def __init__(self, settings: Settings, wire: Wire, counts: Counts, name: str) -> None:
+    `connect` opens a Pub/Sub connection, `read` merges channels with what Redis holds of them;
+    both raise `FAILURES`.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        read: Read,
+        counts: FanoutCounts,
+        *,
+        reply_timeout_s: float,
+        linger_s: float,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._url = parse_redis_url(settings.redis_url)
-        self._reply_timeout_s = settings.redis_reply_timeout_s
-        self._linger_s = settings.unsubscribe_linger_s
-        self._wire = wire
+        self._connect = connect
+        self._read = read
         self._counts = counts
-        self._name = name
+        self._reply_timeout_s = reply_timeout_s
+        self._linger_s = linger_s
         self._routes: Routes = {}
         self.hub = Hub(self._routes)
         self._lock = RWLock(fast=True)
@@ -73,20 +97,19 @@ class Subscriptions:
         # Channels that are no order: the probe's, the operators'.
         self._extra: dict[bytes, Callable[[bytes], None]] = {}
         self.bridge: Bridge | None = None
-        # Orders for which a SUBSCRIBE has left on the present connection.
-        self._subscribed: set[Channel] = set()
+        # Orders' channels whose last command on the present connection was SUBSCRIBE.
+        self._subscribed: set[bytes] = set()
         # Whether every channel has been subscribed and read on the present connection.
         self.synced = False
         self._trouble = Repeated(get("bridge"), "pubsub.lost")
 
-    def join(self, order_id: str, session: Any) -> Channel:
+    def join(self, order_id: str, session: Watcher) -> Channel:
         """Add a session to an order; it is shown something once the order has been read."""
-        channel = self.hub.join(order_id, session)
-        self._wanted[channel] = None
-        self._wake.set()
+        channel = self.hub.join(order_id, session, self._loop.time())
+        self._want((channel,))
         return channel
 
-    def leave(self, channel: Channel, session: Any) -> None:
+    def leave(self, channel: Channel, session: Watcher) -> None:
         """Remove a session. The channel stays subscribed for a while."""
         self.hub.leave(channel, session, self._loop.time())
 
@@ -105,69 +128,61 @@ class Subscriptions:
         if bridge is not None and not bridge.lost.done():
             bridge.command(verb, name).add_done_callback(_drop)
 
+    def _want(self, channels: Iterable[Channel]) -> None:
+        self._wanted.update(dict.fromkeys(filter(self.hub.holds, channels)))
+        self._wake.set()
+
     async def run(self) -> None:
         """Keep connected and subscribed until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_connected(), name="bridge")
             tasks.create_task(self._keep_releasing(), name="release")
+            tasks.create_task(self._keep_postponing(), name="postpone")
             for number in range(JOINERS):
                 tasks.create_task(self._keep_joining(), name=f"join {number}")
 
     async def _keep_connected(self) -> None:
-        attempt = 0
-        while True:
-            try:
-                bridge = await open_bridge(
-                    self._url,
-                    self._routes,
-                    name=self._name,
-                    reply_timeout_s=self._reply_timeout_s,
-                )
-            except FAILURES as e:
-                self._trouble.failed(error=str(e) or type(e).__name__)
-                await asyncio.sleep(RECONNECT.delay_s(attempt))
-                attempt += 1
-                continue
-            attempt = 0
-            self._subscribed.clear()
-            self.bridge = bridge
-            try:
-                await self._rebuild_until_done(bridge)
+        await keep_connected(lambda: self._connect(self._routes), self._serve, self._trouble)
+
+    async def _serve(self, bridge: Bridge) -> None:
+        self._subscribed.clear()
+        self.bridge = bridge
+        try:
+            await self._rebuild_until_done(bridge)
+            await asyncio.wait((bridge.lost,), timeout=SETTLED_AFTER_S)
+            if not bridge.lost.done():
+                self._trouble.healed(channels=len(self.hub.channels))
                 await asyncio.wait((bridge.lost,))
-            finally:
-                self.synced = False
-                self.bridge = None
-                bridge.fail("closed")
-            self._counts.reconnects += 1
-            self._trouble.failed(error=bridge.lost.result())
+        finally:
+            self.synced = False
+            self.bridge = None
+        self._counts.reconnects += 1
 
     async def _rebuild_until_done(self, bridge: Bridge) -> None:
         attempt = 0
         while not bridge.lost.done():
             try:
-                async with asyncio.timeout(LOCK_TIMEOUT_S):
-                    await self._lock.writer.acquire()
-                try:
+                async with self._locked(self._lock.writer):
                     await self._rebuild(bridge)
-                finally:
-                    self._lock.writer.release()
             except FAILURES as e:
                 self._trouble.failed(error=str(e) or type(e).__name__)
-                await asyncio.sleep(RECONNECT.delay_s(attempt))
+                await asyncio.sleep(REBUILD.delay_s(attempt))
                 attempt += 1
             else:
                 self.synced = True
-                self._trouble.healed(channels=len(self.hub.channels))
                 return
 
     async def _rebuild(self, bridge: Bridge) -> None:
         """Subscribe to everything, then read every order: what was missed is shown."""
+        for names in batches(tuple(self._extra)):
+            # An operator may have gone while the piece before was on its way.
+            if watched := [name for name in names if name in self._extra]:
+                await self._acknowledged(bridge.subscribe(watched))
         everything = list(self.hub.channels.values())
-        names = [*self._extra, *(channel.name for channel in everything)]
-        self._subscribed.update(everything)
-        for batch in batches(names):
-            async with asyncio.timeout(self._reply_timeout_s):
-                await bridge.subscribe(batch)
+        for channels in batches(everything):
+            names = [channel.name for channel in channels]
+            self._subscribed.update(names)
+            await self._acknowledged(bridge.subscribe(names))
         for channels in batches(everything):
             await self._read(channels)
 
@@ -181,63 +196,76 @@ class Subscriptions:
             for channel in batch:
                 del self._wanted[channel]
             try:
-                await self._with_reader(partial(self._join, batch))
+                async with self._locked(self._lock.reader):
+                    await self._join(batch)
             except FAILURES:
-                # If the connection is gone, the rebuild reads everything; if not, try again.
                 await asyncio.sleep(REJOIN_S)
-                if self.synced:
-                    self._wanted |= dict.fromkeys(batch)
-                    self._wake.set()
+                self._want(batch)
 
     async def _join(self, batch: list[Channel]) -> None:
         bridge = self.bridge
         if bridge is None or not self.synced:
+            # The rebuild that is to come reads everything.
             return
-        names = [channel.name for channel in batch if channel not in self._subscribed]
-        self._subscribed.update(batch)
-        async with asyncio.timeout(self._reply_timeout_s):
-            if names:
-                await bridge.subscribe(names)
-            elif (settled := bridge.settled()) is not None:
-                await asyncio.shield(settled)
+        names = [
+            channel.name
+            for channel in batch
+            if channel.name not in self._subscribed and self.hub.holds(channel)
+        ]
+        if names:
+            self._subscribed.update(names)
+            try:
+                await self._acknowledged(bridge.subscribe(names))
+            except hiredis.ReplyError:
+                self._subscribed.difference_update(names)
+                raise
+        elif (settled := bridge.settled()) is not None:
+            # Another batch's SUBSCRIBE may still be on its way.
+            await self._acknowledged(settled)
         await self._read(batch)
-
-    async def _read(self, channels: list[Channel]) -> None:
-        keys = [channel.key for channel in channels]
-        keys += [channel.ended_key for channel in channels]
-        found = await self._wire.send("MGET", *keys)
-        count = len(channels)
-        for channel, snapshot, ended in zip(channels, found[:count], found[count:], strict=True):
-            channel.refresh(snapshot, ended=ended is not None)
 
     async def _keep_releasing(self) -> None:
         while True:
             await asyncio.sleep(min(RELEASE_EVERY_S, self._linger_s))
-            if self.hub.idle_since(self._loop.time() - self._linger_s):
-                try:
-                    await self._with_reader(self._release)
-                except FAILURES:
-                    # Nothing to undo: the connection is lost, and with it what it watched.
-                    continue
+            idle = self.hub.idle_since(self._loop.time() - self._linger_s)
+            if not idle:
+                continue
+            try:
+                async with self._locked(self._lock.reader):
+                    await self._release(idle)
+            except FAILURES:
+                # What was forgotten is gone with the connection, or refused; the rest stays idle.
+                continue
 
-    async def _release(self) -> None:
-        # Forgetting and sending are one step: a join after it sends its SUBSCRIBE after ours.
-        idle = self.hub.idle_since(self._loop.time() - self._linger_s)
-        self._subscribed.difference_update(idle)
-        for names in batches(self.hub.forget(idle)):
-            if self.bridge is not None:
-                async with asyncio.timeout(self._reply_timeout_s):
-                    await self.bridge.unsubscribe(names)
+    async def _release(self, idle: list[Channel]) -> None:
+        for channels in batches(idle):
+            # Whose watchers came back meanwhile is not forgotten.
+            names = self.hub.forget(channels)
+            self._subscribed.difference_update(names)
+            if names and self.bridge is not None:
+                await self._acknowledged(self.bridge.unsubscribe(names))
 
-    async def _with_reader(self, change: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _keep_postponing(self) -> None:
+        while True:
+            await asyncio.sleep(POSTPONE_EVERY_S)
+            self.hub.postpone_unread(self._loop.time() - UNREAD_MAX_S)
+
+    async def _acknowledged(self, sent: asyncio.Future[None]) -> None:
+        """Wait for Redis. Others may wait for the same: it is never cancelled."""
+        sent.add_done_callback(_drop)
+        async with asyncio.timeout(self._reply_timeout_s):
+            await asyncio.shield(sent)
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, side: _Side) -> AsyncIterator[None]:
         # asyncio.timeout, not wait_for: on Python 3.11 that acquires in another task, and the
         # lock knows its holders by task (aiorwlock issue 409).
         async with asyncio.timeout(LOCK_TIMEOUT_S):
-            await self._lock.reader.acquire()
+            await side.acquire()
         try:
-            await change()
+            yield
         finally:
-            self._lock.reader.release()
+            side.release()
 
 
 def _drop(future: asyncio.Future[None]) -> None:

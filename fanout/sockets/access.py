@@ -1,56 +1,69 @@
-"""The policy of a running fan-out: limits per address, and with AUTH=on who may watch what.
+"""The policy of a running fan-out: with AUTH=on, who may watch what.
 
 It answers from memory, since it runs inside the handshake. A token comes as a subprotocol (all
 that a browser can set), as Authorization, or as `?token=`; it is written nowhere.
+
+The token is judged first and counted after: refused handshakes count against their address, those
+of a good link against the link alone. So strangers behind one carrier's address never hold back
+a customer who shares it.
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Final
 
-from common.access.address import Failures
+from common.access.address import AddressLimiter
+from common.access.attempts import AttemptLimiter
 from common.access.claims import unknown
 from common.access.gate import Gate, credential_of
-from common.access.policy import Action, Principal, allowed
+from common.access.policy import Action, Principal, Role, allowed
 from common.errors import Overloaded, Refused
-from common.settings import Settings
-from fanout.sockets.policy import ALLOWED, Verdict, WatchRequest
+from common.problem import TOO_FAST, TOO_MANY_REFUSED, UNAVAILABLE, Problem, problem_of
+from fanout.sockets.answers import Rejected
+from fanout.sockets.places import token_of
+from fanout.sockets.policy import WatchRequest
 
 # Offered beside the protocol that is chosen, with the token behind it.
 BEARER_PROTOCOL: Final = "bearer."
 
 
 class AccessPolicy:
-    """Judges handshakes. `gate` is None with AUTH=off."""
+    """Judges handshakes. Limits are events in a minute, 0 for none; `gate` is None with AUTH=off.
 
-    def __init__(self, settings: Settings, gate: Gate | None) -> None:
+    `handshakes` limits a customer's link. Gateways and operators are the fleet's own, and come
+    back all at once after a restart.
+    """
+
+    def __init__(self, gate: Gate | None, *, handshakes: int, refusals: int) -> None:
         self._gate = gate
-        self._handshakes = Failures(settings.handshakes_per_address_max)
-        self._refusals = Failures(settings.refusals_per_address_max)
+        self._handshakes = AttemptLimiter(handshakes)
+        self._refusals = AddressLimiter(refusals)
 
-    def authorize(self, request: WatchRequest) -> Verdict:
-        """Let in, or say why not."""
-        if wait_s := self._handshakes.note(request.address):
-            return _too_many("too many handshakes from this address", wait_s)
+    def authorize(self, request: WatchRequest) -> Principal | None:
+        """Who asks, None with AUTH=off. Raises `Rejected`."""
         if self._gate is None:
-            return ALLOWED
+            return None
         try:
-            principal = self._gate.judge(offered(request.headers, request.query))
+            principal = self._gate.verify(offered(request.headers, request.query))
             require_watch(principal, request.order_id)
         except Overloaded as e:
-            return Verdict(HTTPStatus.SERVICE_UNAVAILABLE, e.detail, headers={"Retry-After": "1"})
+            raise Rejected(UNAVAILABLE, e.detail, headers={"Retry-After": "1"}) from e
         except Refused as e:
             if wait_s := self._refusals.note(request.address):
-                return _too_many("too many refused requests from this address", wait_s)
-            return Verdict(HTTPStatus(e.status), e.detail, headers=dict(e.headers))
-        return Verdict(principal=principal)
+                detail = "too many refused requests from this address"
+                raise _too_many(TOO_MANY_REFUSED, detail, wait_s) from e
+            raise Rejected(problem_of(e.status), e.detail, headers=dict(e.headers)) from e
+        if principal.role is Role.TRACKER and (
+            wait_s := self._handshakes.note(token_of(principal))
+        ):
+            raise _too_many(TOO_FAST, "too many handshakes with this token", wait_s)
+        return principal
 
 
 def require_watch(principal: Principal, order_id: str | None) -> None:
     """Raise `Refused` unless `principal` may watch the order, or the fleet for None."""
     action = Action.WATCH_FLEET if order_id is None else Action.READ_ORDER
     if not allowed(principal, action, order_id=order_id):
-        raise Refused(HTTPStatus.FORBIDDEN, f"a {principal.role} may not {action.value}")
+        raise Refused(403, f"a {principal.role} may not {action.value}")
 
 
 def offered(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
@@ -65,5 +78,5 @@ def offered(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     raise unknown()
 
 
-def _too_many(detail: str, wait_s: int) -> Verdict:
-    return Verdict(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(wait_s)})
+def _too_many(problem: Problem, detail: str, wait_s: int) -> Rejected:
+    return Rejected(problem, detail, headers={"Retry-After": str(wait_s)})

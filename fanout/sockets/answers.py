@@ -1,52 +1,70 @@
-"""Plain HTTP answers on the sockets' port: health, and refusals before the upgrade."""
+"""Plain HTTP answers on the sockets' port: health, and refusals before the upgrade. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from picows import WSUpgradeResponse, WSUpgradeResponseWithListener
 
-from common.errors import Fault
-
-Answer = WSUpgradeResponseWithListener
+from common.errors import Fault, FleetlineError
+from common.problem import MEDIA_TYPE, Problem, encode_problem, faults_listed
 
 
-def json_answer(
-    status: HTTPStatus,
-    body: dict[str, Any],
-    *,
-    media_type: str = "application/json",
-    headers: dict[str, str] | None = None,
-) -> Answer:
-    """A JSON body; picows then closes the connection."""
-    payload = orjson.dumps(body)
-    named = {"Content-Type": media_type, "Cache-Control": "no-store", **(headers or {})}
-    if status >= HTTPStatus.BAD_REQUEST:
-        response = WSUpgradeResponse.create_error_response(status, payload, named)
-    else:
-        response = WSUpgradeResponse.create_ok_response(payload, named)
-    return WSUpgradeResponseWithListener(response, None)
+@dataclass(frozen=True, slots=True)
+class PlainAnswer:
+    """A whole HTTP answer, after which the connection ends."""
+
+    status: int
+    payload: bytes
+    # Whether more of the request may follow: it is read and dropped before the connection ends,
+    # since closing on unread bytes is a reset that can overtake the answer.
+    unread: bool = False
 
 
-def problem(
-    status: HTTPStatus,
-    detail: str,
-    *,
-    faults: tuple[Fault, ...] = (),
-    retry_after_s: int | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """An error as RFC 9457 says."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
+class Rejected(FleetlineError):
+    """A request that becomes no socket: the problem it is answered with."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        detail: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        unread: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.problem = problem
+        self.detail = detail
+        self.faults = faults
+        self.headers = headers or {}
+        self.unread = unread
+
+    def answer(self) -> PlainAnswer:
+        """The problem as RFC 9457 says."""
+        body = encode_problem(self.problem, self.detail, faults_listed(self.faults))
+        status = self.problem.status
+        return PlainAnswer(
+            status, encode_answer(status, body, MEDIA_TYPE, self.headers), self.unread
+        )
+
+
+def json_answer(status: int, body: dict[str, Any]) -> PlainAnswer:
+    """A JSON body."""
+    return PlainAnswer(status, encode_answer(status, orjson.dumps(body), "application/json", {}))
+
+
+def encode_answer(status: int, body: bytes, media_type: str, headers: Mapping[str, str]) -> bytes:
+    """The bytes of an answer, which no cache may keep."""
+    fields = {
+        "Content-Type": media_type,
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Connection": "close",
+        **headers,
     }
-    if faults:
-        body["errors"] = [{"field": fault.field, "detail": fault.detail} for fault in faults]
-    named = dict(headers or {})
-    if retry_after_s is not None:
-        named["Retry-After"] = str(retry_after_s)
-    return json_answer(status, body, media_type="application/problem+json", headers=named)
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += (f"{name}: {value}" for name, value in fields.items())
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

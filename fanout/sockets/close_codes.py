@@ -29,7 +29,7 @@ INVALID_TEXT: Final = Close(1007, "not UTF-8", reconnect=True)
 NOT_ALLOWED: Final = Close(1008, "not allowed", reconnect=False)
 # A message above INBOUND_BYTES_MAX. Clients have nothing to say here.
 TOO_BIG: Final = Close(1009, "message too big", reconnect=False)
-# Full: the limits are reached; try later.
+# Redis is away, so nothing can be read or promised: try later.
 TRY_LATER: Final = Close(1013, "try again later", reconnect=True)
 # The order is done. Nothing will ever come again.
 TRACKING_ENDED: Final = Close(4000, "tracking ended", reconnect=False)

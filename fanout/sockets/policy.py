@@ -5,8 +5,7 @@ handshake. `access.AccessPolicy` is the one of a running fan-out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from dataclasses import dataclass
 from typing import Protocol
 
 from common.access.policy import Principal
@@ -22,24 +21,8 @@ class WatchRequest:
     query: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """101 lets the client in; any other status is answered with `detail`, before the upgrade.
-
-    `principal` is who came in with a token or key, and must leave when that ends.
-    """
-
-    status: HTTPStatus = HTTPStatus.SWITCHING_PROTOCOLS
-    detail: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    principal: Principal | None = None
-
-
-ALLOWED = Verdict()
-
-
 class Policy(Protocol):
     """Who may watch what."""
 
-    def authorize(self, request: WatchRequest) -> Verdict:
-        """Judge a handshake."""
+    def authorize(self, request: WatchRequest) -> Principal | None:
+        """Who asks, None where nobody is asked for a token. Raises `Rejected`."""

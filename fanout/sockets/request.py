@@ -1,9 +1,10 @@
-"""What a handshake asks for, read from its path and headers. Pure.
+"""What a handshake asks for, read from its target and headers. Pure.
 
 Everything here comes from strangers: a value that does not fit is named in an `InvalidUpdate`,
 which becomes a problem+json answer before any upgrade.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,14 +12,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.access import address
 from common.errors import Fault, InvalidUpdate
-from common.event import is_id
-from fanout.fleet.box import Box, parse_box
+from common.event import ID_DETAIL, is_id
+from fanout.fleet.box import BoxSubscription, parse_subscription
 
 ORDER_PREFIX: Final = "/api/v1/drivers/orders/"
 ORDER_SUFFIX: Final = "/driver-location"
 FLEET_PATH: Final = "/api/v1/fleet/live"
 LIVE_PATH: Final = "/health/live"
 READY_PATH: Final = "/health/ready"
+WEBSOCKET_VERSION: Final = "13"
+# Bytes of a Sec-WebSocket-Key before base64 (RFC 6455 section 4.1).
+KEY_BYTES: Final = 16
 
 # Query parameters read; more are not looked at.
 QUERY_FIELDS_MAX: Final = 16
@@ -35,10 +39,9 @@ class OrderTarget:
 
 @dataclass(frozen=True, slots=True)
 class FleetTarget:
-    """An operator's socket: a box, and the most positions of a frame."""
+    """An operator's socket."""
 
-    box: Box
-    positions_max: int
+    subscription: BoxSubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,20 @@ class PageTarget:
 Target = OrderTarget | FleetTarget | PageTarget | None
 
 
-def split_target(raw: bytes) -> tuple[str, dict[str, str]]:
-    """Path and query of a request line's target."""
+def split_target(target: str) -> tuple[str, dict[str, str]]:
+    """Path and query of a request line's target. Raises `InvalidUpdate`.
+
+    Slashes more than one at the beginning, or any at the end, say nothing.
+    """
     try:
-        parts = urlsplit(raw.decode("ascii"))
-        query = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
+        if not target.startswith("/"):
+            # The whole address may stand there (RFC 9112 section 3.2.2).
+            target = urlsplit(target)._replace(scheme="", netloc="").geturl()
+        path, _, query = target.partition("?")
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
     except ValueError as e:
         raise InvalidUpdate("the request target is not a URL") from e
-    return parts.path, dict(query)
+    return "/" + path.strip("/"), dict(pairs)
 
 
 def read_target(path: str, query: Mapping[str, str]) -> Target:
@@ -66,11 +75,10 @@ def read_target(path: str, query: Mapping[str, str]) -> Target:
     if path.startswith(ORDER_PREFIX) and path.endswith(ORDER_SUFFIX):
         order_id = unquote(path[len(ORDER_PREFIX) : -len(ORDER_SUFFIX)])
         if not is_id(order_id):
-            raise _fault("order_id", "must be 1-64 of A-Z a-z 0-9 . _ : -")
+            raise _fault("order_id", ID_DETAIL)
         return OrderTarget(order_id)
     if path == FLEET_PATH:
-        box, positions_max = parse_box(query.get("bbox"), query.get("n"))
-        return FleetTarget(box, positions_max)
+        return FleetTarget(parse_subscription(query.get("bbox"), query.get("n")))
     if path in (LIVE_PATH, READY_PATH):
         return PageTarget(path)
     return None
@@ -80,42 +88,34 @@ def _fault(field: str, detail: str) -> InvalidUpdate:
     return InvalidUpdate(f"{field}: {detail}", faults=(Fault(field, detail),))
 
 
-def origin_allowed(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
-    """Whether a browser's page may open this socket. Without an Origin it is no browser.
-
-    With no list, only pages of the same host; browsers would otherwise let any page that a
-    customer visits watch in the customer's name.
-    """
-    origin = headers.get("origin")
-    if origin is None:
-        return True
-    if origins:
-        return origin in origins
-    try:
-        return bool(origin) and urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    except ValueError:
-        return False
-
-
-def parse_origins(setting: str) -> frozenset[str]:
-    """The setting WS_ORIGINS as a set."""
-    return frozenset(part.strip().rstrip("/") for part in setting.split(",") if part.strip())
-
-
 def client_address(peer: str, headers: Mapping[str, str]) -> str:
     """Whose connection counts."""
-    return address.client_address(
-        peer, headers.get("x-real-ip", ""), headers.get("x-forwarded-for", "")
-    )
+    return address.client_address(peer, headers.get("x-real-ip", ""))
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:
-    """Whether the Connection header lists `upgrade`. Firefox sends `keep-alive, Upgrade`."""
-    tokens = headers.get("connection", "").lower().split(",")
-    return "upgrade" in (token.strip() for token in tokens)
+    """Whether a WebSocket is asked for. Firefox sends `Connection: keep-alive, Upgrade`."""
+    return "upgrade" in _tokens(headers, "connection") and "websocket" in _tokens(
+        headers, "upgrade"
+    )
 
 
-def offers_subprotocol(headers: Mapping[str, str]) -> bool:
-    """Whether our subprotocol is among those offered; a browser then expects it chosen."""
+def read_key(headers: Mapping[str, str]) -> str:
+    """The Sec-WebSocket-Key. Raises `InvalidUpdate`."""
+    key = headers.get("sec-websocket-key", "")
+    try:
+        if len(b64decode(key, validate=True)) == KEY_BYTES:
+            return key
+    except ValueError:
+        pass
+    raise InvalidUpdate("Sec-WebSocket-Key must be 16 bytes in base64", status=400)
+
+
+def chosen_subprotocol(headers: Mapping[str, str]) -> str | None:
+    """Our subprotocol if it is offered: a browser then expects it chosen."""
     offered = headers.get("sec-websocket-protocol", "").split(",")
-    return SUBPROTOCOL in (name.strip() for name in offered)
+    return SUBPROTOCOL if SUBPROTOCOL in (name.strip() for name in offered) else None
+
+
+def _tokens(headers: Mapping[str, str], name: str) -> list[str]:
+    return [token.strip().lower() for token in headers.get(name, "").split(",")]

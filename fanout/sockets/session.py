@@ -10,8 +10,9 @@ from typing import Final, Protocol
 from picows import WSTransport
 
 from common.access.policy import Principal
-from fanout.sockets.close_codes import NOT_ALLOWED, TRACKING_ENDED, Close
+from fanout.sockets.close_codes import NOT_ALLOWED, TRACKING_ENDED, TRY_LATER, Close
 from fanout.sockets.outbox import Outbox
+from fanout.sockets.places import Place
 from fanout.sockets.protocol import StrictListener
 
 # Frames a client may send between two pings: forty a second is no client of ours.
@@ -47,10 +48,10 @@ class Session(StrictListener):
         "_ending",
         "_owner",
         "_socket",
-        "address",
         "awaiting_pong",
         "inbound_frames",
         "outbox",
+        "place",
         "principal",
         "slot",
     )
@@ -58,7 +59,7 @@ class Session(StrictListener):
     def __init__(
         self,
         owner: Owner,
-        address: str,
+        place: Place,
         inbound_bytes_max: int,
         principal: Principal | None = None,
     ) -> None:
@@ -66,8 +67,8 @@ class Session(StrictListener):
         self._owner = owner
         self._socket: asyncio.Transport | None = None
         self._ending = False
-        self.address = address
-        # Who it is, when it came in with a token or key; see `guests`.
+        self.place = place
+        # Who it is, when it came in with a token or key; see `token_sessions`.
         self.principal = principal
         self.outbox = Outbox()
         # For the wheel: the slot it is pinged in, whether it owes a pong, frames since then.
@@ -81,7 +82,7 @@ class Session(StrictListener):
         self._socket = transport.underlying_transport
         # Nothing may gather in user space: the transport says "full" with its first byte.
         self._socket.set_write_buffer_limits(high=0)
-        # A browser's headers are a kilobyte or two, kept for as long as the socket lives.
+        # Nobody reads them again, and picows would keep them for as long as the socket lives.
         transport.request.headers.clear()
         transport.response.headers.clear()
         self._owner.opened(self)
@@ -104,6 +105,10 @@ class Session(StrictListener):
         self._ending = True
         if not self.outbox.full:
             self.close(TRACKING_ENDED)
+
+    def postpone(self) -> None:
+        """Close: what it came for cannot be had now."""
+        self.close(TRY_LATER)
 
     def pause_writing(self) -> None:
         """Called by the transport: the socket is full."""

@@ -7,14 +7,13 @@ pings are spread over the interval; a session is due once a turn.
 import asyncio
 import math
 import random
-from collections import Counter
 from typing import Final
 
-from common.settings import Settings
-from fanout.counts import Counts
+from fanout.counts import FanoutCounts
 from fanout.sockets.close_codes import NO_PONG, Close
-from fanout.sockets.guests import Guests
+from fanout.sockets.places import Places
 from fanout.sockets.session import Session
+from fanout.sockets.token_sessions import TokenSessions
 
 # Turns of the wheel are divided into this many ticks: at the default 25 s, four a second.
 SLOTS: Final = 100
@@ -25,20 +24,29 @@ CLOSE_WAIT_S: Final = 2.0
 class Sessions:
     """The open sockets of this process."""
 
-    def __init__(self, settings: Settings, counts: Counts, guests: Guests) -> None:
-        self.guests = guests
+    def __init__(
+        self,
+        counts: FanoutCounts,
+        places: Places,
+        with_token: TokenSessions,
+        *,
+        ping_interval_s: float,
+        pong_timeout_s: float,
+        stall_max_s: float,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._counts = counts
-        self.tick_s = settings.ping_interval_s / SLOTS
-        self._pong_ticks = min(SLOTS - 1, math.ceil(settings.pong_timeout_s / self.tick_s))
-        self._stall_max_s = settings.stall_max_s
+        self._places = places
+        self._with_token = with_token
+        self.tick_s = ping_interval_s / SLOTS
+        self._pong_ticks = min(SLOTS - 1, math.ceil(pong_timeout_s / self.tick_s))
+        self._stall_max_s = stall_max_s
         self._wheel: list[set[Session]] = [set() for _ in range(SLOTS)]
         self._tick = 0
         self.open: set[Session] = set()
         # Set while nobody is here.
         self.emptied = asyncio.Event()
         self.emptied.set()
-        self.by_address: Counter[str] = Counter()
         # Full sockets: since when they took nothing, and what waited then, in bytes.
         self.full: dict[Session, tuple[float, int]] = {}
         # Sockets with a close frame sent, and when they are ended, soonest first.
@@ -49,22 +57,20 @@ class Sessions:
         session.slot = random.randrange(SLOTS)  # noqa: S311
         self._wheel[session.slot].add(session)
         self.open.add(session)
-        self.guests.add(session)
+        self._places.take(session.place)
+        self._with_token.add(session)
         self.emptied.clear()
-        self.by_address[session.address] += 1
         self._counts.accepted += 1
 
     def closed(self, session: Session) -> None:
         """Count a session out, everywhere."""
         self._counts.conflated += session.outbox.conflated
         self.open.discard(session)
-        self.guests.remove(session)
+        self._places.give_back(session.place)
+        self._with_token.remove(session)
         self._wheel[session.slot].discard(session)
         self.full.pop(session, None)
         self.ending.pop(session, None)
-        self.by_address[session.address] -= 1
-        if self.by_address[session.address] <= 0:
-            del self.by_address[session.address]
         if not self.open:
             self.emptied.set()
 
@@ -82,10 +88,11 @@ class Sessions:
             self._counts.closes[close.code] += 1
         self.ending[session] = self._loop.time() + CLOSE_WAIT_S
 
-    def turn(self) -> None:
-        """One tick: ping those who are due, end those whose time is over."""
+    def tick(self) -> None:
+        """Turn the wheel by a slot: ping those who are due, end those whose time is over."""
         self._tick = (self._tick + 1) % SLOTS
-        for session in self._wheel[self._tick]:
+        # Whatever a ping leads to, a session that goes must not change what is looped over.
+        for session in tuple(self._wheel[self._tick]):
             session.ping()
         for session in tuple(self._wheel[(self._tick - self._pong_ticks) % SLOTS]):
             # A client that stopped reading may owe a pong only because it could not be asked.

@@ -5,45 +5,46 @@ It removes a fix from its queue only on 2xx and tries every other answer again f
 that can never be stored is answered like one that was.
 """
 
-from ingest.apps.translation import (
-    Reading,
-    Translation,
-    fraction,
-    knots,
-    metres_per_second,
-    within,
-)
-from ingest.apps.upload import Params, Upload, decode_body, member, split
+from collections.abc import Iterator
+
+from ingest.apps.reason import Reason
+from ingest.apps.sdk import location_reading
+from ingest.apps.tolerant import NotJson, decode_body
+from ingest.apps.translation import Item, Reading
+from ingest.apps.upload import Params, Upload, member, split, unknown_shape
+from ingest.apps.values import knots, number
+
+EXPECTED = "a query, a form, or the JSON of Traccar Client"
 
 _NO = {"false", "0"}
 
 
-def translate(upload: Upload) -> Translation:
+def read(upload: Upload) -> Iterator[Item]:
     """The fix of a query, a form or a JSON object. A heartbeat without a position is no fix.
 
-    Raises `InvalidUpdate` when the request names no driver.
+    Raises `InvalidUpdate` when the request names no driver, or is JSON of another shape.
     """
-    text = upload.body.strip()
-    if text.startswith(b"{") and not upload.is_form:
-        return _translate_json(upload)
+    text = upload.body.strip(b"\xef\xbb\xbf\0 \t\r\n")
+    if text.startswith((b"{", b"[")) and not upload.is_form:
+        yield _json_item(upload)
+        return
     params = upload.params
     if text:
         params = {**split(text.decode("utf-8", "replace")), **params}
-    return _translate_params(upload, params)
+    yield _params_item(upload, params)
 
 
-def _translate_params(upload: Upload, params: Params) -> Translation:
+def _params_item(upload: Upload, params: Params) -> Item:
     driver_id = upload.driver_id(params.get("id"), params.get("deviceid"))
-    found = Translation()
     latitude, longitude = params.get("lat"), params.get("lon")
     if "location" in params:
-        latitude, _, longitude = params["location"].partition(",")
+        latitude, longitude = _pair(params["location"])
     if latitude is None and longitude is None:
-        return found
-    if params.get("valid", "").lower() in _NO:
-        found.refused.append("valid")
-        return found
-    reading = Reading(
+        return Reason.NO_INTEREST
+    if params.get("valid", "").strip().lower() in _NO:
+        return Reason.INVALID_POSITION
+    return Reading(
+        driver_id=driver_id,
         latitude=latitude,
         longitude=longitude,
         time=params.get("timestamp"),
@@ -51,42 +52,28 @@ def _translate_params(upload: Upload, params: Params) -> Translation:
         heading=params.get("bearing", params.get("heading")),
         accuracy=params.get("accuracy"),
         altitude=params.get("altitude"),
-        battery=within(params.get("batt"), 0, 100),
-        # A form's order is as good as the address's.
+        battery=number(params.get("batt")),
         order_id=upload.order_id() or params.get("order_id"),
     )
-    found.add(driver_id, reading)
-    return found
 
 
-def _translate_json(upload: Upload) -> Translation:
-    message = decode_body(upload.body)
-    found = Translation()
-    if message.faulty:
-        found.refused.append("json")
-        return found
+def _pair(location: str) -> tuple[str, str]:
+    """Latitude and longitude, parted by a comma; a decimal comma makes it three commas."""
+    parts = location.split(",")
+    middle = (len(parts) + 1) // 2
+    return ",".join(parts[:middle]), ",".join(parts[middle:])
+
+
+def _json_item(upload: Upload) -> Item:
+    try:
+        message = decode_body(upload.body)
+    except NotJson:
+        return Reason.UNREADABLE
+    location = member(message, "location")
+    # Without `coords` nobody says in which unit its speed is.
+    if member(location, "coords") is None:
+        raise unknown_shape(EXPECTED)
     driver_id = upload.driver_id(
-        member(message.value, "device_id"),
-        upload.params.get("id"),
-        upload.params.get("deviceid"),
+        member(message, "device_id"), upload.params.get("id"), upload.params.get("deviceid")
     )
-    location = member(message.value, "location")
-    if member(location, "coords") is not None:
-        found.add(driver_id, read_location(location, upload.order_id()))
-    return found
-
-
-def read_location(location: object, order_id: object) -> Reading:
-    """A location of the background-geolocation SDKs, which Traccar Client 9 was built on."""
-    coords = member(location, "coords")
-    return Reading(
-        latitude=member(coords, "latitude"),
-        longitude=member(coords, "longitude"),
-        time=member(location, "timestamp"),
-        speed=metres_per_second(member(coords, "speed")),
-        heading=member(coords, "heading"),
-        accuracy=member(coords, "accuracy"),
-        altitude=member(coords, "altitude"),
-        battery=fraction(member(location, "battery", "level")),
-        order_id=order_id,
-    )
+    return location_reading(location, driver_id, upload.order_id())

@@ -5,65 +5,79 @@ authentication, else the user in the message's topic (`owntracks/<user>/<device>
 not part of it: a driver with two phones is one driver.
 """
 
+import re
 from base64 import b64decode
+from collections.abc import Iterator
 
-from ingest.apps.translation import Reading, Translation, within
-from ingest.apps.upload import Upload, decode_body, member
+from ingest.apps.reason import Reason
+from ingest.apps.tolerant import NotJson, decode_body
+from ingest.apps.translation import Item, Reading
+from ingest.apps.upload import Upload, member, unknown_shape
+from ingest.apps.values import number
 
-# What OwnTracks puts before user and device, when a topic is not set by hand.
-_TOPIC_PARTS = 3
+EXPECTED = 'a message of OwnTracks with its "_type"'
+
+# A topic that was set by hand to another form names nobody.
+_TOPIC = re.compile(r"/?owntracks/([^/]+)/[^/]+")
 
 
-def translate(upload: Upload) -> Translation:
+def read(upload: Upload) -> Iterator[Item]:
     """A location is a fix; every other message, and none at all, is of no interest.
 
-    Raises `InvalidUpdate` when the request names no driver.
+    Raises `InvalidUpdate` when the request names no driver, or is no message of OwnTracks.
     """
-    found = Translation()
     if not upload.body.strip():
-        return found
-    message = decode_body(upload.body)
-    if message.faulty:
-        found.refused.append("json")
-        return found
-    if member(message.value, "_type") != "location":
-        return found
+        yield Reason.NO_INTEREST
+        return
+    try:
+        message = decode_body(upload.body)
+    except NotJson:
+        yield Reason.UNREADABLE
+        return
+    kind = member(message, "_type")
+    if not isinstance(kind, str):
+        raise unknown_shape(EXPECTED)
+    if kind != "location":
+        yield Reason.ENCRYPTED if kind == "encrypted" else Reason.NO_INTEREST
+        return
     driver_id = upload.driver_id(
-        upload.user, upload.params.get("u"), topic_user(member(message.value, "topic"))
+        upload.user, upload.params.get("u"), topic_user(member(message, "topic"))
     )
-    found.add(driver_id, _read(message.value, upload.order_id()))
-    return found
+    yield _reading(message, driver_id, upload.order_id())
 
 
-def _read(message: object, order_id: str | None) -> Reading:
+def _reading(message: object, driver_id: str, order_id: str | None) -> Reading:
     return Reading(
+        driver_id=driver_id,
         latitude=member(message, "lat"),
         longitude=member(message, "lon"),
         time=member(message, "tst"),
         # Already km/h.
-        speed=within(member(message, "vel"), 0, float("inf")),
+        speed=number(member(message, "vel")),
         heading=member(message, "cog"),
         accuracy=member(message, "acc"),
         altitude=member(message, "alt"),
-        battery=within(member(message, "batt"), 0, 100),
+        battery=number(member(message, "batt")),
         order_id=order_id,
     )
 
 
 def topic_user(topic: object) -> str | None:
-    """The user in `owntracks/<user>/<device>`."""
-    parts = topic.strip("/").split("/") if isinstance(topic, str) else []
-    return parts[1] if len(parts) >= _TOPIC_PARTS else None
+    """The user in `owntracks/<user>/<device>`, or None."""
+    match = _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
+    return match[1] if match else None
 
 
 def basic_user(authorization: str | None) -> str | None:
-    """The user in an Authorization header of the Basic scheme, or None."""
+    """The user in an Authorization header of the Basic scheme, or None.
+
+    It ends at the first colon (RFC 7617): what follows is the password, never an id.
+    """
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        # A driver's id may hold colons, a token or key does not.
-        user, colon, _ = b64decode(credentials.strip(), validate=True).decode().rpartition(":")
+        user, colon, _ = b64decode(credentials.strip(), validate=True).decode().partition(":")
     except ValueError:
         return None
     return user if colon else None

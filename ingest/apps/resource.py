@@ -5,133 +5,82 @@ counted and logged. Whatever may go well later (no room, no Redis, too fast) is 
 app keeps what it has: OwnTracks on iOS drops a message on any 4xx, 429 too.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import falcon
 import falcon.asgi
 
 from common.access.policy import Action, Principal, allowed
 from common.errors import InvalidUpdate, Overloaded, Refused
-from common.event import MICROSECOND, Clock, LocationUpdate, TimeLimits, encode_event, recorded_time
-from common.log import Repeated, get
-from ingest.apps import background_geolocation, osmand, overland, owntracks
+from common.event import TimeLimits
+from ingest.apps import owntracks
+from ingest.apps.app import APPS, App
+from ingest.apps.clock import leave_to_server, time_reason
+from ingest.apps.counts import AppCounts
+from ingest.apps.reason import Reason
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload, split
 from ingest.http.access import Access
 from ingest.http.body import read_any
-from ingest.intake.producer import Producer
+from ingest.intake.intake import BYTES_A_FIX, Intake
+from ingest.intake.pieces import in_pieces
 
-# Says how many fixes of this request can never be stored; apps ignore it, people who set up a
-# phone look for it.
+# How many fixes of this request can never be stored, and how many were stored without the order
+# they named. Apps ignore them; people who set up a phone look for them.
 REFUSED_HEADER = "fleetline-refused"
+WITHOUT_ORDER_HEADER = "fleetline-without-order"
+# Items that are translated between two turns of the event loop: about 1 ms.
+ITEMS_A_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class App:
-    """How one app is understood and answered."""
+class AppRules:
+    """What an operator may choose for all apps."""
 
-    name: str
-    path: str
-    translate: Callable[[Upload], Translation]
-    # The body of a 200; the app reads it, or nobody does.
-    answer: bytes
-    media_type: str = falcon.MEDIA_JSON
-    # It can send no header, so its token or key stands in its address; and it also sends GETs.
-    by_address: bool = False
-
-
-APPS = (
-    App("owntracks", "/owntracks", owntracks.translate, b"[]"),
-    App("osmand", "/osmand", osmand.translate, b"", falcon.MEDIA_TEXT, by_address=True),
-    App("overland", "/overland", overland.translate, b'{"result":"ok"}'),
-    App(
-        "background-geolocation",
-        "/background-geolocation",
-        background_geolocation.translate,
-        b"{}",
-    ),
-)
-
-
-class Intake:
-    """Dates, encodes and stores translated fixes: what a batch is to the API."""
-
-    def __init__(
-        self,
-        producer: Producer,
-        clock: Clock,
-        limits: TimeLimits,
-        *,
-        bytes_max: int,
-        fixes_max: int,
-    ) -> None:
-        self._producer = producer
-        self._clock = clock
-        self._limits = limits
-        self._fixes_max = fixes_max
-        self.bytes_max = bytes_max
-
-    async def store(self, fixes: list[tuple[str, LocationUpdate]], refused: list[str]) -> None:
-        """Put fixes into their streams; notes in `refused` those whose time is out of range.
-
-        Raises `Overloaded`: some may be stored then, and sending all of them again does no harm.
-        Too fast for a driver's limit is such a case: an app can only repeat the whole request.
-        """
-        # No app limits its batches as the API does; the body's size bounds this loop.
-        for begin in range(0, len(fixes), self._fixes_max):
-            events = self._encode(fixes[begin : begin + self._fixes_max], refused)
-            try:
-                if len(events) == 1:
-                    await self._producer.add(*events[0])
-                elif events:
-                    await self._producer.add_whole(events)
-            except Refused as e:
-                raise Overloaded(e.detail, retry_after_s=e.retry_after_s) from e
-
-    def _encode(
-        self, fixes: list[tuple[str, LocationUpdate]], refused: list[str]
-    ) -> list[tuple[str, bytes]]:
-        count = len(fixes)
-        first = self._clock.take(count)
-        received_at = first + (count - 1) * MICROSECOND
-        events = []
-        for position, (driver_id, update) in enumerate(fixes):
-            try:
-                stamp = update.recorded_at
-                now = received_at if stamp is not None else first + position * MICROSECOND
-                recorded_at = recorded_time(stamp, now, self._limits)
-            except InvalidUpdate as e:
-                refused.append(e.detail)
-                continue
-            events.append((driver_id, encode_event(driver_id, update, recorded_at, received_at)))
-        return events
+    bytes_max: int
+    limits: TimeLimits
+    # APP_TIME=server: a fix whose time cannot be right is dated by its arrival.
+    server_time: bool = False
 
 
 class AppResource:
     """One app's path."""
 
-    def __init__(self, app: App, intake: Intake, access: Access) -> None:
+    def __init__(
+        self, app: App, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
+    ) -> None:
         self._app = app
         self._intake = intake
         self._access = access
-        self.refused = 0
-        self._refusals = Repeated(get("ingest"), f"app.refused.{app.name}")
+        self._rules = rules
+        self._counts = counts
+        self._bytes_max = min(rules.bytes_max, app.bytes_max or rules.bytes_max)
 
-    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Take what the app delivers."""
-        principal = self._principal(req)
-        body = await read_any(req, self._intake.bytes_max)
+    async def on_post(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str = ""
+    ) -> None:
+        """Take what the app delivers; `token` is what stands in the path of an address."""
+        principal = self._sender(req, token)
+        body = await read_any(req, self._bytes_max)
         self._access.recheck(principal, req)
         await self._take(req, resp, principal, body)
 
-    def _principal(self, req: falcon.asgi.Request) -> Principal:
-        """Who sends it, known before its body is read. Raises `Refused`."""
+    def _sender(self, req: falcon.asgi.Request, token: str) -> Principal:
+        """Who sends it, and may send fixes, known before the body is read. Raises `Refused`."""
         if self._app.by_address and not req.auth:
-            token = split(req.query_string).get("token")
-            if token:
-                return self._access.credential(token)
-        return self._access.basic(req)
+            token = split(req.query_string).get("token") or token
+            principal = self._access.credential(token) if token else self._access.basic(req)
+        else:
+            principal = self._access.basic(req)
+        self._access.require_role(principal, Action.SEND_FIX)
+        if principal.driver_id is not None:
+            with _try_later():
+                self._intake.require_pace(principal.driver_id)
+        return principal
 
     async def _take(
         self,
@@ -147,13 +96,27 @@ class AppResource:
             user=req.get_header("x-limit-u") or owntracks.basic_user(req.auth),
             token_driver_id=principal.driver_id,
         )
-        found = self._app.translate(upload)
-        self._require(principal, found)
-        await self._intake.store(found.fixes, found.refused)
+        found, sender = Translation(), principal.driver_id
+        try:
+            await in_pieces(self._translate(upload, found))
+            self._require(principal, found)
+        except (InvalidUpdate, Refused):
+            self._intake.charge(sender, 1 + len(body) // BYTES_A_FIX)
+            raise
+        unpaid = found.unstored if found.fixes else max(found.unstored, len(body) // BYTES_A_FIX)
+        await self._store(found, sender)
+        self._intake.charge(sender, unpaid)
         resp.content_type = self._app.media_type
         resp.data = self._app.answer
-        if found.refused:
-            self._count(resp, found.refused)
+        self._tell(resp, found, sender)
+
+    def _translate(self, upload: Upload, found: Translation) -> Iterator[None]:
+        server_time = self._rules.server_time
+        for count, item in enumerate(self._app.read(upload), 1):
+            found.add(item, server_time=server_time)
+            if count % ITEMS_A_PIECE == 0:
+                yield
+        found.require_known_shape(self._app.expected)
 
     def _require(self, principal: Principal, found: Translation) -> None:
         """Raise `Refused` (403) unless `principal` may send every one of the fixes."""
@@ -162,23 +125,66 @@ class AppResource:
             for driver_id in named or {principal.driver_id}:
                 self._access.require(principal, Action.SEND_FIX, driver_id=driver_id)
 
-    def _count(self, resp: falcon.asgi.Response, refused: list[str]) -> None:
-        self.refused += len(refused)
-        self._refusals.failed(fixes=len(refused), reason=refused[0], total=self.refused)
-        resp.set_header(REFUSED_HEADER, str(len(refused)))
+    async def _store(self, found: Translation, sender: str | None) -> None:
+        """Put fixes into their streams; counts in `found` those whose time is out of range.
+
+        Raises `Overloaded`: some may be stored then, and sending all of them again does no harm.
+        """
+        now, limits = datetime.now(UTC), self._rules.limits
+        if self._rules.server_time:
+            moved = sum(leave_to_server(update, now, limits) for _, update in found.fixes)
+            found.counts += Counter({Reason.SERVER_TIME: moved})
+        indexed = [(index, *fix) for index, fix in enumerate(found.fixes)]
+        verdicts = await self._intake.validate(indexed, sender)
+        for rejection in verdicts.rejected:
+            stamp = found.fixes[rejection.index][1].recorded_at
+            found.counts[time_reason(stamp, now, limits)] += 1
+        size = self._intake.fixes_max
+        with _try_later():
+            for begin in range(0, len(verdicts.fixes), size):
+                await self._intake.add(verdicts.fixes[begin : begin + size], whole=True)
+
+    def _tell(self, resp: falcon.asgi.Response, found: Translation, sender: str | None) -> None:
+        """Count what was not stored as it was sent, and say it in headers."""
+        if not found.counts:
+            return
+        driver_id = sender or (found.fixes[0][0] if found.fixes else None)
+        self._counts.add(self._app.name, found.counts, driver_id)
+        if found.refused:
+            resp.set_header(REFUSED_HEADER, str(found.refused))
+        if without := found.counts[Reason.WITHOUT_ORDER]:
+            resp.set_header(WITHOUT_ORDER_HEADER, str(without))
 
 
 class QueryResource(AppResource):
     """An app's path that also takes fixes in the query of a GET."""
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+    async def on_get(
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str = ""
+    ) -> None:
         """Take the fix in the query."""
-        await self._take(req, resp, self._principal(req), b"")
+        await self._take(req, resp, self._sender(req, token), b"")
 
 
-def resources(intake: Intake, access: Access) -> list[tuple[str, AppResource]]:
+@contextmanager
+def _try_later() -> Iterator[None]:
+    """Make too fast for a driver's limit (`Refused`) an `Overloaded`: apps keep what they have."""
+    try:
+        yield
+    except Refused as e:
+        raise Overloaded(e.detail, retry_after_s=e.retry_after_s) from e
+
+
+def resources(
+    intake: Intake, access: Access, rules: AppRules, counts: AppCounts
+) -> list[tuple[str, AppResource]]:
     """Path and resource of every app."""
-    return [
-        (app.path, (QueryResource if app.by_address else AppResource)(app, intake, access))
-        for app in APPS
-    ]
+    found: list[tuple[str, AppResource]] = []
+    for app in APPS:
+        kind = QueryResource if app.by_address else AppResource
+        resource = kind(app, intake, access, rules, counts)
+        found.append((app.path, resource))
+        if app.by_address:
+            # One app puts its own query in the place of the address's, so a path must do.
+            found.append((f"{app.path}/{{token}}", resource))
+    return found

@@ -1,48 +1,41 @@
-"""What an app's request means, and how its values become ours. Pure.
+"""What an app's request means: fixes to store, and what became of everything else. Pure.
 
-A position and a time decide whether a fix can be stored. Everything else is welcome and not worth
-a fix: a value that makes no sense is unknown (None), as -1 is in most apps.
+Each app's file reads a request into `Reading`s, one by one, so that a long body can be judged in
+pieces. A position and a time decide whether a fix can be stored; nothing else is worth one.
 """
 
-import math
-import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from common.event import LocationUpdate, is_id
+from common.event import LocationUpdate
+from ingest.apps.reason import REFUSED, Reason
+from ingest.apps.upload import Upload, unknown_shape
+from ingest.apps.values import (
+    ACCURACY_M_MAX,
+    ALTITUDE_M_MAX,
+    ALTITUDE_M_MIN,
+    SPEED_KMH_MAX,
+    moment,
+    number,
+    optional_id,
+    within,
+)
 
-KMH_PER_KNOT = 1.852
-KMH_PER_MPS = 3.6
-# Digits kept after a conversion: finer than any receiver, and no tail of a binary fraction.
-DIGITS = 6
 
-_NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
-# The longest spelling of a time that an app may use, with room.
-_TIME_LENGTH_MAX = 64
+class Unusable(ValueError):
+    """A reading that is no fix."""
 
-
-@dataclass(slots=True)
-class Translation:
-    """Fixes by driver, oldest first as sent, and why others can never be stored.
-
-    Both empty: the request is of no interest (a greeting, a waypoint), and answered all the same.
-    """
-
-    fixes: list[tuple[str, LocationUpdate]] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-    def add(self, driver_id: str, reading: "Reading") -> None:
-        """Take a reading as the driver's fix, or note why not."""
-        try:
-            self.fixes.append((driver_id, reading.update()))
-        except ValueError as e:
-            self.refused.append(str(e))
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A fix as an app spelled it: values of any type; `speed` is already km/h, `battery` %."""
+    """A driver's fix as an app spelled it: values of any type; `speed` is km/h, `battery` %."""
 
+    driver_id: str
     latitude: object
     longitude: object
     time: object = None
@@ -53,89 +46,76 @@ class Reading:
     battery: float | None = None
     order_id: object = None
 
-    def update(self) -> LocationUpdate:
-        """The validated update. Raises `ValueError` that says what makes it unusable."""
-        order_id = self.order_id
-        if order_id is not None and not (isinstance(order_id, str) and is_id(order_id)):
-            raise ValueError("order_id")
+
+# What an app's file gives of each item of a request, in its order: a fix, or why there is none.
+Item = Reading | Reason
+# Reads a request. Raises `InvalidUpdate` when the app is set up wrongly.
+Reader = Callable[[Upload], Iterator[Item]]
+
+
+@dataclass(slots=True)
+class Translation:
+    """Fixes by driver, in the order they were sent, and how often each other thing happened."""
+
+    fixes: list[tuple[str, LocationUpdate]] = field(default_factory=list)
+    counts: Counter[Reason] = field(default_factory=Counter)
+
+    def add(self, item: Item, *, server_time: bool = False) -> None:
+        """Take an item of a request. `server_time`: a time that is none is replaced by ours."""
+        if isinstance(item, Reason):
+            self.counts[item] += 1
+            return
+        try:
+            update = self._update(item, server_time=server_time)
+        except Unusable as e:
+            self.counts[e.reason] += 1
+        else:
+            self.fixes.append((item.driver_id, update))
+
+    def _update(self, reading: Reading, *, server_time: bool) -> LocationUpdate:
+        latitude = within(reading.latitude, -90, 90)
+        longitude = within(reading.longitude, -180, 180)
+        if latitude is None or longitude is None:
+            raise Unusable(Reason.NO_POSITION)
+        accuracy = number(reading.accuracy)
+        if accuracy is not None and accuracy < 0:
+            # So iOS says that latitude and longitude mean nothing.
+            raise Unusable(Reason.INVALID_POSITION)
+        try:
+            recorded_at = moment(reading.time)
+        except ValueError as e:
+            if not server_time:
+                raise Unusable(Reason.NO_TIME) from e
+            self.counts[Reason.SERVER_TIME] += 1
+            recorded_at = None
+        try:
+            order_id = optional_id(reading.order_id)
+        except ValueError:
+            self.counts[Reason.WITHOUT_ORDER] += 1
+            order_id = None
         return LocationUpdate(
-            latitude=_degrees(self.latitude, 90, "latitude"),
-            longitude=_degrees(self.longitude, 180, "longitude"),
-            speed=within(self.speed, 0, math.inf),
-            heading=within(self.heading, 0, 360),
-            accuracy=within(self.accuracy, 0, math.inf),
-            altitude=number(self.altitude),
-            battery=within(self.battery, 0, 100),
+            latitude=latitude,
+            longitude=longitude,
+            speed=within(reading.speed, 0, SPEED_KMH_MAX),
+            heading=within(reading.heading, 0, 360),
+            accuracy=within(accuracy, 0, ACCURACY_M_MAX),
+            altitude=within(reading.altitude, ALTITUDE_M_MIN, ALTITUDE_M_MAX),
+            battery=within(reading.battery, 0, 100),
             order_id=order_id,
-            recorded_at=moment(self.time),
+            recorded_at=recorded_at,
         )
 
+    @property
+    def refused(self) -> int:
+        """How many fixes can never be stored."""
+        return sum(count for reason, count in self.counts.items() if reason in REFUSED)
 
-def number(value: object) -> float | None:
-    """A finite number out of a number or its text, else None."""
-    if isinstance(value, str):
-        value = value.strip()
-        if not _NUMBER.fullmatch(value):
-            return None
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if math.isfinite(found) else None
+    @property
+    def unstored(self) -> int:
+        """How many items cost work and become no row."""
+        return self.refused + self.counts[Reason.NO_INTEREST]
 
-
-def within(value: object, least: float, most: float) -> float | None:
-    """A number from `least` to `most`, else None."""
-    found = number(value)
-    return found if found is not None and least <= found <= most else None
-
-
-def scaled(value: object, factor: float) -> float | None:
-    """A number that is 0 or more times `factor`; below is the apps' word for unknown."""
-    found = within(value, 0, math.inf)
-    return None if found is None else number(round(found * factor, DIGITS))
-
-
-def knots(value: object) -> float | None:
-    """A speed in knots as km/h."""
-    return scaled(value, KMH_PER_KNOT)
-
-
-def metres_per_second(value: object) -> float | None:
-    """A speed in m/s as km/h."""
-    return scaled(value, KMH_PER_MPS)
-
-
-def fraction(value: object) -> float | None:
-    """A battery level from 0 to 1 as a percentage."""
-    return scaled(value, 100)
-
-
-def moment(value: object) -> datetime | int | float | None:
-    """A time as `LocationUpdate` takes it: seconds, milliseconds or ISO 8601; UTC where unsaid.
-
-    None stays None, the server's time. Raises `ValueError` for what is no time at all.
-    """
-    if value is None or value == "":
-        return None
-    stamp = number(value)
-    if stamp is not None:
-        return int(stamp) if stamp.is_integer() else stamp
-    if not isinstance(value, str) or len(value) > _TIME_LENGTH_MAX:
-        raise ValueError("time")
-    # An unescaped + of an offset arrives as a blank.
-    text = value.strip().replace(" ", "+") if "T" in value else value.strip()
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("time") from None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-
-
-def _degrees(value: object, most: float, name: str) -> float:
-    found = within(value, -most, most)
-    if found is None:
-        raise ValueError(name)
-    return found
+    def require_known_shape(self, expected: str) -> None:
+        """Raise `InvalidUpdate` (422) when nothing of the request was what the app sends."""
+        if not self.fixes and set(self.counts) == {Reason.UNKNOWN_SHAPE}:
+            raise unknown_shape(expected)

@@ -5,22 +5,21 @@ nobody is refused with 4xx, so that the phone keeps its queue until the set-up i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from common.errors import Fault, InvalidUpdate
-from common.event import MALFORMED, is_id
+from common.event import require_id
+from ingest.apps.values import name_text
 
 # Fields of a query or a form. Traccar Client sends some twenty; each costs a little to split.
 FIELDS_MAX = 200
+# Locations in one body: as many as the default burst of a driver, and some 10 ms of work.
+ITEMS_MAX = 5000
 FORM = "application/x-www-form-urlencoded"
 
 Params = Mapping[str, str]
-
-_decode = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,10 @@ class Upload:
         Raises `InvalidUpdate` when nobody is named, or by something that is no id.
         """
         for name in (self.params.get("driver_id"), *named, self.token_driver_id):
-            text = _text(name)
+            text = name_text(name)
             if text:
-                return _require_id("driver_id", text)
+                require_id("driver_id", text)
+                return text
         raise InvalidUpdate(
             "the request names no driver; see how the app is set up",
             faults=(Fault("driver_id", "is required"),),
@@ -62,15 +62,10 @@ class Upload:
     def order_id(self) -> str | None:
         """The order that the address names, for all fixes. Raises `InvalidUpdate`."""
         text = self.params.get("order_id")
-        return _require_id("order_id", text) if text else None
-
-
-@dataclass(slots=True)
-class Json:
-    """A decoded body; `faulty` when it was not JSON."""
-
-    value: object = None
-    faulty: bool = field(default=False)
+        if not text:
+            return None
+        require_id("order_id", text)
+        return text
 
 
 def split(text: str) -> Params:
@@ -85,14 +80,6 @@ def split(text: str) -> Params:
     return params
 
 
-def decode_body(body: bytes) -> Json:
-    """The body as JSON; never fails, says so instead."""
-    try:
-        return Json(_decode(body))
-    except MALFORMED:
-        return Json(faulty=True)
-
-
 def member(value: object, *path: str) -> object:
     """What lies at `path` inside objects, or None."""
     for name in path:
@@ -102,22 +89,24 @@ def member(value: object, *path: str) -> object:
     return value
 
 
+def first_member(value: object, names: tuple[str, ...]) -> object:
+    """The first of `names` that an object has a value for, or None."""
+    return next((found for name in names if (found := member(value, name)) is not None), None)
+
+
 def items(value: object) -> list[object]:
-    """A list as it is, nothing as no items, anything else as one."""
+    """A list as it is, nothing as no items, anything else as one.
+
+    Raises `InvalidUpdate` (413) when there are more than `ITEMS_MAX`.
+    """
     if value is None:
         return []
-    return value if isinstance(value, list) else [value]
+    found = value if isinstance(value, list) else [value]
+    if len(found) > ITEMS_MAX:
+        raise InvalidUpdate(f"the body may hold {ITEMS_MAX} locations at most", status=413)
+    return found
 
 
-def _text(value: object) -> str:
-    """A name as text; apps also send numbers."""
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def _require_id(field_name: str, text: str) -> str:
-    if not is_id(text):
-        detail = "must be 1-64 of A-Z a-z 0-9 . _ : -"
-        raise InvalidUpdate(f"{field_name}: {detail}", faults=(Fault(field_name, detail),))
-    return text
+def unknown_shape(expected: str) -> InvalidUpdate:
+    """The refusal of a body in which nothing is what this app sends: a fault of the set-up."""
+    return InvalidUpdate(f"the body is not what this path takes: {expected}; see docs/apps.md")

@@ -15,13 +15,16 @@ from time import time
 
 import falcon.asgi
 
-from common.access.address import Failures, client_address
+from common.access.address import AddressLimiter, client_address
 from common.access.claims import unknown
 from common.access.gate import Gate
-from common.access.policy import Action, Principal, Role, allowed
+from common.access.policy import ALLOWED, Action, Principal, Role, allowed
 from common.errors import Refused
+from common.problem import TOO_MANY_REFUSED
 from ingest.http.body import SCOPE_KEY, Body
 
+# What a 401 asks for on the paths of phone apps.
+BASIC_TOO = 'Basic realm="fleetline", Bearer'
 # Stands for everybody while AUTH=off; nobody asks what it may do.
 ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
 
@@ -29,10 +32,10 @@ ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
 class Access:
     """Asks the gate on behalf of the resources of one worker."""
 
-    def __init__(self, gate: Gate | None, failures: Failures) -> None:
+    def __init__(self, gate: Gate | None, refusals: AddressLimiter) -> None:
         self.on = gate is not None
         self._gate = gate
-        self._failures = failures
+        self._refusals = refusals
 
     def principal(self, req: falcon.asgi.Request) -> Principal:
         """Who sends `req`, by `Authorization: Bearer` (or Basic, whose password is a token or key).
@@ -41,20 +44,29 @@ class Access:
         """
         if self._gate is None:
             return ANYBODY
-        return self._gate.recall(req.get_header("authorization") or "")
+        return self._gate.authenticate(req.get_header("authorization") or "")
 
-    def remembered(self, header: str) -> Principal | None:
+    def cached(self, header: str) -> Principal | None:
         """Who sends this Authorization header, if that is known already; for the hot path."""
-        return ANYBODY if self._gate is None else self._gate.remembered(header)
+        return ANYBODY if self._gate is None else self._gate.cached(header)
 
-    # OwnTracks and its like can only send Basic; both are taken everywhere, by the same look-up.
-    basic = principal
+    def basic(self, req: falcon.asgi.Request) -> Principal:
+        """As `principal`, for apps that can only send Basic, and only once it is asked for.
+
+        Elsewhere Basic is taken and not asked for: a browser would ask its user for a password.
+        """
+        try:
+            return self.principal(req)
+        except Refused as e:
+            if e.status != 401:
+                raise
+            raise Refused(401, e.detail, headers=(("www-authenticate", BASIC_TOO),)) from e
 
     def credential(self, text: str) -> Principal:
         """Who has the token or key `text`, for an app that can send it nowhere but in its URL."""
         if self._gate is None:
             return ANYBODY
-        return self._gate.recall(f"Bearer {text}")
+        return self._gate.authenticate(f"Bearer {text}")
 
     def require(
         self,
@@ -68,12 +80,20 @@ class Access:
         if self.on and not allowed(principal, action, driver_id=driver_id, order_id=order_id):
             raise Refused(403, f"the role {principal.role} may not {action.value}")
 
+    def require_role(self, principal: Principal, action: Action) -> None:
+        """Raise `Refused` (403) when the role of `principal` may do that for no driver or order.
+
+        For before a body is read that says whose it is.
+        """
+        if self.on and principal.role not in ALLOWED[action]:
+            raise Refused(403, f"the role {principal.role} may not {action.value}")
+
     def recheck(self, principal: Principal, req: falcon.asgi.Request) -> None:
         """Once the body of `req` has come: raise `Refused` (401) if `principal` ended meanwhile."""
         if self._gate is None:
             return
         body: Body = req.scope[SCOPE_KEY]
-        if body.slow and (principal.expires_at <= time() or self._gate.refuses(principal)):
+        if body.slow and (principal.expires_at <= time() or self._gate.is_revoked(principal)):
             raise unknown()
 
     def may(self, req: falcon.asgi.Request, action: Action) -> bool:
@@ -90,12 +110,13 @@ class Access:
         if error.status == 429:
             return error
         client = req.scope.get("client")
-        address = client_address(
-            client[0] if client else "",
-            req.get_header("x-real-ip") or "",
-            req.get_header("x-forwarded-for") or "",
-        )
-        wait_s = self._failures.note(address)
+        address = client_address(client[0] if client else "", req.get_header("x-real-ip") or "")
+        wait_s = self._refusals.note(address)
         if not wait_s:
             return error
-        return Refused(429, "too many refused requests from this address", retry_after_s=wait_s)
+        return Refused(
+            429,
+            "too many refused requests from this address",
+            retry_after_s=wait_s,
+            problem=TOO_MANY_REFUSED,
+        )

@@ -8,7 +8,7 @@ ordered dict that is looked through once a second while it is not empty.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import Any, Protocol
 
@@ -24,6 +24,11 @@ JSON = "application/json"
 SWEEP_EVERY_S = 0.5
 # A body that took longer to come is one whose sender may have been shut out meanwhile.
 SLOW_AFTER_S = 1.0
+# An answer that leaves a body unread ends its connection, and what shares that connection behind a
+# proxy with it. So up to the largest body that is ever taken, and for this long, it is read and
+# dropped first; past that the answer says that the connection ends.
+DRAIN_BYTES_MAX = 1_048_576
+DRAIN_TIMEOUT_S = 1.0
 _UNREAD: Event = {}
 # What Falcon is given instead of a first event that is none: it routes, the handler refuses.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
@@ -70,7 +75,7 @@ class Waiting:
 class Body:
     """The body of one request, and the `receive` that Falcon calls for it."""
 
-    __slots__ = ("_receive", "_waiting", "begun_at", "first", "late", "refused")
+    __slots__ = ("_ended", "_receive", "_size", "_waiting", "begun_at", "first", "late")
 
     def __init__(self, receive: Receive, waiting: Waiting) -> None:
         self._receive = receive
@@ -78,8 +83,9 @@ class Body:
         self.begun_at = monotonic()
         self.late = False
         self.first: Event = _UNREAD
-        # Why what it says was not taken, when somebody tried before Falcon was asked.
-        self.refused: Exception | None = None
+        # Bytes that have come since the first event, and whether there are no more.
+        self._size = 0
+        self._ended = False
 
     async def __call__(self) -> Event:
         """The first event, however often asked; nothing yet when it is late or was not to be read.
@@ -108,30 +114,51 @@ class Body:
 
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""
-        event, parts, size = self.first, [], 0
+        event, parts = self.first, []
         try:
             async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
                 while True:
+                    self._note(event)
                     if event["type"] != "http.request":
                         raise falcon.HTTPBadRequest(
                             description="the body ended early, or is not well-formed"
                         )
-                    part = event.get("body", b"")
-                    size += len(part)
-                    if size > bytes_max:
+                    if self._size > bytes_max:
                         raise too_large(bytes_max)
-                    parts.append(part)
+                    parts.append(event.get("body", b""))
                     if self.late:
                         raise TimeoutError
-                    if not event.get("more_body", False):
+                    if self._ended:
                         return b"".join(parts)
                     event = await self._receive()
         except TimeoutError as e:
             raise falcon.HTTPError(
-                408,
-                description=f"the body did not arrive within {self._waiting.timeout_s:g} s",
-                headers={"connection": "close"},
+                408, description=f"the body did not arrive within {self._waiting.timeout_s:g} s"
             ) from e
+
+    async def drain(self, length: int | None) -> bool:
+        """Read and drop what is left of a body of `length` bytes (None: unknown); whether it ended.
+
+        Stops at `DRAIN_BYTES_MAX` and `DRAIN_TIMEOUT_S`.
+        """
+        if self.late or (length is not None and length > DRAIN_BYTES_MAX):
+            return False
+        if not self._size and self.first is not _UNREAD and self.first is not _NOTHING:
+            self._note(self.first)
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                while not self._ended and self._size != length and self._size <= DRAIN_BYTES_MAX:
+                    event = await self._receive()
+                    if event["type"] != "http.request":
+                        return False
+                    self._note(event)
+        except TimeoutError:
+            return False
+        return self._ended or self._size == length
+
+    def _note(self, event: Event) -> None:
+        self._size += len(event.get("body", b""))
+        self._ended = event["type"] == "http.request" and not event.get("more_body", False)
 
 
 async def read_json(req: falcon.asgi.Request, bytes_max: int) -> bytes:
@@ -140,7 +167,7 @@ async def read_json(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     Raises Falcon's errors: 415, 413, 408, 400.
     """
     if req.content_type not in (None, JSON):
-        _require_json(req.content_type)
+        require_json(req.content_type)
     body: Body = req.scope[SCOPE_KEY]
     length = req.content_length
     if length is not None:
@@ -165,14 +192,29 @@ async def read_any(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     return await body.rest(bytes_max)
 
 
+def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Bytes of body that a request's headers announce; None where they come in chunks."""
+    length: int | None = 0
+    for name, value in headers:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            return None
+    return length
+
+
+def has_body(req: falcon.asgi.Request) -> bool:
+    """Whether `req` announces a body, of known length or not."""
+    return bool(req.content_length) or req.get_header("transfer-encoding") is not None
+
+
 def too_large(bytes_max: int) -> falcon.HTTPContentTooLarge:
-    """The refusal of a body that is too long; the connection goes, the rest is not read."""
-    return falcon.HTTPContentTooLarge(
-        description=f"the body may have {bytes_max} bytes at most", headers={"connection": "close"}
-    )
+    """The refusal of a body that is too long."""
+    return falcon.HTTPContentTooLarge(description=f"the body may have {bytes_max} bytes at most")
 
 
-def _require_json(content_type: str | None) -> None:
-    media_type = (content_type or JSON).partition(";")[0].strip().lower()
+def require_json(content_type: str | None) -> None:
+    """Raise 415 unless `content_type` says that a body is JSON."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise falcon.HTTPUnsupportedMediaType(description=f"the body must be {JSON}")

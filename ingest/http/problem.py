@@ -1,145 +1,146 @@
-"""Every failure as `application/problem+json` (RFC 9457), whoever noticed it.
+"""Every failure of ingest as a problem of the common table, worded in one place.
 
-Falcon's own refusals (no such path, wrong method) and ours leave through here, so that a client
-needs one way to read a failure. A bug answers 500 with a constant text: never a traceback.
+Falcon's own refusals (no such path, wrong method), ours, and those of the fast path leave through
+`failure_of`, so that a client needs one way to read a failure. A bug answers 500 with a constant
+text: never a traceback.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import falcon
 import falcon.asgi
 import hiredis
-import orjson
 
-from common.errors import Fault, InvalidUpdate, Overloaded, Refused
+from common.errors import InvalidUpdate, Overloaded, Refused
 from common.log import get
+from common.problem import (
+    INTERNAL_ERROR,
+    MEDIA_TYPE,
+    UNAVAILABLE,
+    Problem,
+    encode_problem,
+    faults_listed,
+    problem_of,
+)
 from ingest.http.access import Access
 
-MEDIA_TYPE = "application/problem+json"
-# The names of RFC 9110, as the front door has them; Python took them over in 3.13.
-TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
-NOSNIFF = ("x-content-type-options", "nosniff")
+# On every answer of ours: its media type is meant, and no cache may keep where somebody was.
+COMMON_HEADERS = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
 
 Params = dict[str, Any]
+Headers = tuple[tuple[str, str], ...]
 
 _log = get("ingest")
 
 
-class TypedResponse(falcon.asgi.Response):
-    """An answer whose media type is meant, failures included: browsers must not guess another."""
+class ApiResponse(falcon.asgi.Response):
+    """An answer with `COMMON_HEADERS`, failures included; pages and assets replace the latter."""
 
     __slots__ = ()
 
     def __init__(self, options: falcon.ResponseOptions | None = None) -> None:
         super().__init__(options)
-        self.set_header(*NOSNIFF)
+        for name, value in COMMON_HEADERS:
+            self.set_header(name, value)
 
 
-def title_of(status: int) -> str:
-    """The name of a status."""
-    return TITLES.get(status) or HTTPStatus(status).phrase
+class HTTPProblem(falcon.HTTPError):
+    """A failure of the table that is no error of a fix: raised by resources."""
+
+    def __init__(self, problem: Problem, detail: str, headers: Headers = ()) -> None:
+        super().__init__(problem.status, description=detail, headers=dict(headers))
+        self.problem = problem
 
 
-def problem(status: int, detail: str, errors: Sequence[dict[str, object]] = ()) -> bytes:
-    """The body of a failure. `errors` names the fields at fault."""
-    members: dict[str, object] = {
-        "type": "about:blank",
-        "title": title_of(status),
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        members["errors"] = list(errors)
-    return orjson.dumps(members)
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An answer that says what went wrong: status, body, headers beside media type and length."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
 
 
-def faults_listed(faults: Sequence[Fault]) -> list[dict[str, object]]:
-    """Faults as they stand in a problem's `errors`."""
-    return [{"field": fault.field, "detail": fault.detail} for fault in faults]
+def failure_of(error: Exception, method: str, path: str) -> Failure:
+    """How `error` is answered. Logs what is trouble of ours; never raises.
 
-
-def headers_of(error: Refused) -> list[tuple[str, str]]:
-    """Headers of the answer beside its media type and length."""
-    found = [NOSNIFF, *error.headers]
-    if error.retry_after_s:
-        found.append(("retry-after", str(error.retry_after_s)))
-    return found
+    `path` is a template of the routes: what stood in its place may be a secret by mistake.
+    """
+    if isinstance(error, InvalidUpdate):
+        body = encode_problem(problem_of(error.status), error.detail, faults_listed(error.faults))
+        return Failure(error.status, body)
+    if isinstance(error, Refused):
+        headers = error.headers
+        if error.retry_after_s:
+            headers = (*headers, ("retry-after", str(error.retry_after_s)))
+        problem = error.problem or problem_of(error.status)
+        return Failure(error.status, encode_problem(problem, error.detail), headers)
+    if isinstance(error, hiredis.ReplyError):
+        # Redis' own words may name keys and addresses: they go to the log, not to the sender.
+        _log.warning("redis.refused", error=str(error), path=path)
+        error = Overloaded("Redis refuses for now")
+    if isinstance(error, Overloaded):
+        headers = (("retry-after", str(error.retry_after_s)),)
+        return Failure(503, encode_problem(UNAVAILABLE, error.detail), headers)
+    _log.error("request.failed", method=method, path=path, exc_info=error)
+    detail = "an error on our side; it has been logged"
+    return Failure(500, encode_problem(INTERNAL_ERROR, detail))
 
 
 def answer(
     resp: falcon.asgi.Response,
-    status: int,
+    problem: Problem,
     detail: str,
     errors: Sequence[dict[str, object]] = (),
 ) -> None:
     """Make `resp` the failure."""
-    resp.status = status
+    resp.status = problem.status
     resp.content_type = MEDIA_TYPE
-    resp.data = problem(status, detail, errors)
+    resp.data = encode_problem(problem, detail, errors)
 
 
 def install(app: falcon.asgi.App[Any, Any], access: Access) -> None:
     """Make every failure of `app` a problem."""
     app.set_error_serializer(_serialize)
-    app.add_error_handler(InvalidUpdate, _invalid)
-    app.add_error_handler(Overloaded, _overloaded)
-    app.add_error_handler(Refused, partial(_may_not, access))
-    app.add_error_handler(hiredis.ReplyError, _refused)
-    app.add_error_handler(Exception, _bug)
+    app.add_error_handler(Refused, partial(_refuse, access))
+    # Also where Falcon has a handler of its own: it would print a traceback.
+    for kind in (InvalidUpdate, Overloaded, hiredis.ReplyError, Exception):
+        app.add_error_handler(kind, _fail)
 
 
 def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
     # Falcon reads the status of the error; only its text and media type are ours.
+    problem = error.problem if isinstance(error, HTTPProblem) else problem_of(error.status_code)
     resp.content_type = MEDIA_TYPE
-    resp.data = problem(error.status_code, error.description or _detail(error))
+    resp.data = encode_problem(problem, error.description or _detail(error, problem))
 
 
-def _detail(error: falcon.HTTPError) -> str:
+def _detail(error: falcon.HTTPError, problem: Problem) -> str:
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         return "this path does not take that method"
     if isinstance(error, falcon.HTTPNotFound):
         return "there is nothing at this path"
-    return title_of(error.status_code)
+    return problem.title
 
 
-async def _invalid(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: InvalidUpdate, params: Params
-) -> None:
-    answer(resp, error.status, error.detail, faults_listed(error.faults))
-
-
-async def _may_not(
+async def _refuse(
     access: Access,
     req: falcon.asgi.Request,
     resp: falcon.asgi.Response,
     error: Refused,
     params: Params,
 ) -> None:
-    error = access.refusal(req, error)
-    answer(resp, error.status, error.detail)
-    resp.set_headers(headers_of(error))
+    await _fail(req, resp, access.refusal(req, error), params)
 
 
-async def _overloaded(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Overloaded, params: Params
-) -> None:
-    answer(resp, 503, error.detail)
-    resp.set_header("retry-after", str(error.retry_after_s))
-
-
-async def _refused(
+async def _fail(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
 ) -> None:
-    # Redis' own words may name keys and addresses: they go to the log, not to the sender.
-    _log.warning("redis.refused", error=str(error), path=req.path)
-    await _overloaded(req, resp, Overloaded("Redis refuses for now"), params)
-
-
-async def _bug(
-    req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
-) -> None:
-    _log.error("request.failed", method=req.method, path=req.path, exc_info=error)
-    answer(resp, 500, "an error on our side; it has been logged")
+    failure = failure_of(error, req.method, req.uri_template or "")
+    resp.status = failure.status
+    resp.content_type = MEDIA_TYPE
+    resp.data = failure.body
+    resp.set_headers(failure.headers)

@@ -1,99 +1,62 @@
-"""Events into their shards' streams. Returns only once Redis has said that it has them.
+"""Fixes into the stream, as fast as their drivers may send: a writer, and a pace."""
 
-Nothing is retried here: a reply that does not come leaves the outcome unknown, and the sender's
-own retry is harmless because driver and time identify the fix.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 
 import hiredis
 
-from common.errors import Overloaded
-from common.keys import ENTRY_FIELD, shard_keys, shard_of
-from common.log import Repeated, get
-from common.redis.wire import Command, Reply, Wire
-from ingest.intake.backlog import Rooms
-
-# (driver id, event) pairs.
-Events = Sequence[tuple[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Surplus:
-    """What was not added of a body, because its drivers sent too fast: places in what was given.
-
-    Empty without a limit. The sender has to send them again after `retry_after_s`.
-    """
-
-    places: Sequence[int] = ()
-    retry_after_s: int = 0
-
-
-NO_SURPLUS = Surplus()
+from ingest.intake.pace import Pace, retry_after_s
+from ingest.intake.stream_writer import Receipt, StreamWriter
+from ingest.intake.validate import Fix
 
 
 class Producer:
-    """Adds events to streams over one worker's `Wire`."""
+    """Adds fixes to their streams; one for a worker.
 
-    def __init__(self, wire: Wire, rooms: Rooms, stream_name: str, shards: int) -> None:
-        self._wire = wire
-        self._rooms = rooms
-        self._shards = shards
-        self._streams = [shard_keys(stream_name, s).stream for s in range(shards)]
-        self._prefixes = [b"%d-" % s for s in range(shards)]
-        self._refusals = Repeated(get("ingest"), "redis.refused")
+    `require_pace(driver_id)` raises `Refused` (429) for a driver that is known to be too fast,
+    before anything it sends is looked at. `charge(driver_id, count)` makes refused fixes count.
+    """
 
-    def require_pace(self, driver_id: str) -> None:
-        """Raise `Refused` (429) for a driver that is known to send too fast; asks nobody.
+    def __init__(self, writer: StreamWriter, pace: Pace) -> None:
+        self._writer = writer
+        self._pace = pace
+        self.require_pace = pace.require
+        self.charge = pace.charge
 
-        For before its fix is looked at: whoever floods is to cost as little as can be.
+    def add(self, fixes: Sequence[Fix], *, whole: bool = False) -> Awaitable[Receipt]:
+        """Add (driver id, event) pairs, each driver's in their order, as far as its rate allows.
+
+        With `whole` a driver's fixes are all taken or none: for senders that can only repeat the
+        whole body, and would be charged for a part that was taken each time.
+
+        Raises, when awaited, `Overloaded` when not all that may be added are known to be in their
+        streams, and `Refused` (429) when none may; with `whole`, when one may not.
         """
+        if len(fixes) == 1 and self._pace.spend(fixes[0][0]):
+            return self._writer.write_one(*fixes[0])
+        return self._add(fixes, whole=whole)
 
-    async def add(self, driver_id: str, event: bytes) -> bytes:
-        """Add one event; its message id. Raises `Overloaded`."""
-        shard = shard_of(driver_id, self._shards)
-        self._rooms.take(shard)
-        try:
-            entry_id: bytes = await self._wire.send(
-                "XADD", self._streams[shard], "*", ENTRY_FIELD, event
-            )
-        except hiredis.ReplyError as e:
-            raise self._refused(e) from e
-        self._refusals.healed()
-        return self._prefixes[shard] + entry_id
-
-    async def add_many(self, events: Events) -> Surplus:
-        """Add (driver id, event) pairs, at least one, in their order.
-
-        Raises `Overloaded` when not all of them are known to be in their streams.
-        """
-        shards, streams = self._shards, self._streams
-        commands: list[Command] = []
-        counts = [0] * shards
-        for driver_id, event in events:
-            shard = shard_of(driver_id, shards)
-            counts[shard] += 1
-            commands.append(("XADD", streams[shard], "*", ENTRY_FIELD, event))
-        self._take_rooms(counts)
-        self._check(await self._wire.pipeline_raw(commands))
-        return NO_SURPLUS
-
-    async def add_whole(self, events: Events) -> None:
-        """`add_many`, where a limit takes all events of a driver or none. Raises `Refused`."""
-        await self.add_many(events)
-
-    def _take_rooms(self, counts: Sequence[int]) -> None:
-        for shard, count in enumerate(counts):
-            if count:
-                self._rooms.take(shard, count)
-
-    def _check(self, replies: Sequence[Reply]) -> None:
-        for reply in replies:
+    async def _add(self, fixes: Sequence[Fix], *, whole: bool) -> Receipt:
+        writer, pace = self._writer, self._pace
+        admission = pace.admit(fixes, whole=whole)
+        replies = await writer.write(admission.paid, admission.asks, whole=whole)
+        limited, longest_s = admission.limited, admission.wait_s
+        unscripted: list[Fix] = []
+        message_id = b""
+        for ask, reply in zip(admission.asks, replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
-                raise self._refused(reply)
-        self._refusals.healed()
-
-    def _refused(self, error: hiredis.ReplyError) -> Overloaded:
-        self._refusals.failed(error=str(error))
-        return Overloaded("Redis does not take entries now")
+                added, wait_s = pace.take_locally(ask, whole=whole)
+                unscripted += [(ask.driver_id, event) for event in ask.events[:added]]
+            else:
+                added, wait_s = pace.note(ask, reply)
+                message_id = writer.message_id(ask.driver_id, reply[3])
+            limited += ask.indexes[added:]
+            longest_s = max(longest_s, wait_s)
+        if len(unscripted) == 1:
+            message_id = (await writer.write_one(*unscripted[0])).message_id
+        elif unscripted:
+            await writer.write(unscripted)
+        if limited and (whole or len(limited) == len(fixes)):
+            raise pace.too_fast(longest_s)
+        if limited:
+            return Receipt(message_id, sorted(limited), retry_after_s(longest_s))
+        return Receipt(message_id)

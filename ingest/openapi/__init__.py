@@ -1,5 +1,5 @@
 """The API's own description: OpenAPI 3.1, made from the types that read requests.
 
-`table*.py` say what there is, `shapes.py` what answers look like, `document.py` puts them
-together, `reading.py` renders the page for people, `pages.py` serves all of it.
+`table*.py` say what there is, `shapes.py` what answers look like, `dated.py` of which day the
+examples are, `document.py` puts them together, `pages.py` serves it with Swagger UI.
 """

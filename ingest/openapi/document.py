@@ -4,6 +4,7 @@ Constraints (ranges, patterns, required fields) come from the types that read re
 document cannot promise what the service does not do.
 """
 
+from datetime import date
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import msgspec
 
 from common.event import DriverUpdate
+from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import shapes, table, table_more
+from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
 
 REF = "#/components/schemas/{name}"
@@ -43,8 +46,8 @@ ABOUT = (
 )
 
 
-def build(settings: Settings, *, auth: bool) -> Schema:
-    """The whole document."""
+def build(settings: Settings, day: date, *, auth: bool) -> Schema:
+    """The whole document; its examples are of `day`."""
     schemas = _schemas()
     paths: dict[str, Schema] = {}
     schema_of = partial(_schema_of, schemas, settings.batch_fixes_max)
@@ -55,12 +58,12 @@ def build(settings: Settings, *, auth: bool) -> Schema:
             described["x-websocket"] = {**socket, "frames": schema_of(socket["frames"])}
         paths.setdefault(operation.path, {})[operation.method] = described
     _say_limits(paths, settings)
-    return {
+    document: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "Fleetline",
             "version": version("fleetline"),
-            "description": ABOUT,
+            "description": f"{ABOUT}\n\n{_problems()}",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -72,6 +75,20 @@ def build(settings: Settings, *, auth: bool) -> Schema:
             "securitySchemes": _schemes(),
         },
     }
+    return dated(document, day)  # type: ignore[no-any-return]
+
+
+def _problems() -> str:
+    """Every type of failure, as a table."""
+    rows = [f"| `{p.type}` | {p.status} | {p.title} |" for p in PROBLEMS]
+    return "\n".join(
+        (
+            "A failure is told by its `type`, which never changes; `detail` is for people.\n",
+            "| type | status | title |",
+            "|---|---|---|",
+            *rows,
+        )
+    )
 
 
 def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
@@ -89,6 +106,7 @@ def _schemas() -> dict[str, Schema]:
     kinds = [kind for kind in vars(shapes).values() if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)
+    schemas["ProblemDetails"]["properties"]["type"]["enum"] = [p.type for p in PROBLEMS]
     for schema in schemas.values():
         for name, described in schema.get("properties", {}).items():
             if name in FIELDS and "$ref" not in described:

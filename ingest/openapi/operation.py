@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.access.policy import ALLOWED, Action, Scope
-from ingest.http.problem import title_of
+from common.problem import MEDIA_TYPE, PROBLEMS, problem_of
 
 Schema = dict[str, Any]
 # From a type to its schema, or a reference to it.
 SchemaOf = Callable[[object], Schema]
 
 JSON = "application/json"
-PROBLEM = "application/problem+json"
 # Answers that any operation with credentials may give.
 ACCESS_STATUSES = (401, 403, 429)
 SCHEMES: tuple[Schema, ...] = ({"bearer": []}, {"basic": []})
@@ -74,7 +73,7 @@ def answer(text: str, type_: object = None, example: object = None, **headers: s
 class Operation:
     """One method of one path. `action` is None where no credentials are asked for.
 
-    `open` ones answer everybody, and tell more to whoever may do `action`.
+    `open` ones answer everybody, and tell more to the roles that may do `action`.
     """
 
     method: str
@@ -160,9 +159,11 @@ ERRORS: Mapping[int, str] = {
 
 def error_response(status: int) -> Schema:
     """The shared answer for a failure."""
+    problem = problem_of(status)
+    types = ", ".join(f"`{kind.type}`" for kind in PROBLEMS if kind.status == status)
     example: Schema = {
-        "type": "about:blank",
-        "title": title_of(status),
+        "type": problem.type,
+        "title": problem.title,
         "status": status,
         "detail": ERRORS[status],
     }
@@ -170,9 +171,12 @@ def error_response(status: int) -> Schema:
         example["detail"] = "latitude: is required"
         example["errors"] = [{"field": "latitude", "detail": "is required"}]
     described: Schema = {
-        "description": ERRORS[status],
+        "description": f"{ERRORS[status]} Types: {types}.",
         "content": {
-            PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                "example": example,
+            }
         },
     }
     if status in (429, 503):

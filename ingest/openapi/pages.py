@@ -1,12 +1,13 @@
-"""`/openapi.json`, `/docs` (Swagger UI) and `/redoc` (to read), all from this host alone.
+"""`/openapi.json` and `/docs` (Swagger UI), all from this host alone.
 
-Everything is made at the first request and kept: no worker pays for pages that nobody opens.
+Everything is made at the first request and kept: no worker pays for pages that nobody opens. The
+document is made anew each day, since its examples are of today.
 """
 
 import asyncio
 import gzip
 from collections.abc import Callable
-from functools import cache
+from datetime import UTC, date, datetime
 from importlib.resources import files
 
 import falcon
@@ -15,7 +16,6 @@ import orjson
 
 from common.settings import Settings
 from ingest.openapi.document import build
-from ingest.openapi.reading import render
 
 # Names are those of a release, so browsers ask again after a while.
 ASSET_AGE_S = 3600
@@ -24,7 +24,6 @@ OWN, SWAGGER = "ingest.openapi", "swagger_ui_bundle"
 ASSETS = {
     "docs.css": (OWN, "text/css; charset=utf-8"),
     "docs.js": (OWN, "text/javascript; charset=utf-8"),
-    "reading.css": (OWN, "text/css; charset=utf-8"),
     "swagger-ui.css": (SWAGGER, "text/css; charset=utf-8"),
     "swagger-ui-bundle.js": (SWAGGER, "text/javascript; charset=utf-8"),
 }
@@ -37,20 +36,36 @@ POLICY = (
 Packed = tuple[bytes, bytes]
 
 
-class Page:
-    """Bytes that are made once, as they are and compressed."""
+def today() -> date:
+    """The day in UTC."""
+    return datetime.now(UTC).date()
 
-    def __init__(self, media_type: str, make: Callable[[], bytes], *, age_s: int = 0) -> None:
+
+class DocsPage:
+    """Bytes as they are and compressed; made once, or once a day where `day` says which it is."""
+
+    def __init__(
+        self,
+        media_type: str,
+        make: Callable[[date], bytes],
+        *,
+        age_s: int = 0,
+        day: Callable[[], date] = lambda: date.min,
+    ) -> None:
         self._media_type = media_type
         self._make = make
         self._cache_control = f"public, max-age={age_s}" if age_s else "no-cache"
-        self._packed: Packed | None = None
+        self._day = day
+        self._made_on: date | None = None
+        self._packed: Packed = (b"", b"")
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """The page, compressed for whoever takes it so."""
-        if self._packed is None:
+        """The page, compressed for clients that take it so."""
+        day = self._day()
+        if self._made_on != day:
             # Swagger UI is 1.5 MB: fixes must not wait for it to be compressed.
-            self._packed = await asyncio.to_thread(self._pack)
+            self._packed = await asyncio.to_thread(self._pack, day)
+            self._made_on = day
         plain, packed = self._packed
         resp.content_type = self._media_type
         resp.set_header("cache-control", self._cache_control)
@@ -64,28 +79,31 @@ class Page:
 
     on_head = on_get
 
-    def _pack(self) -> Packed:
-        plain = self._make()
+    def _pack(self, day: date) -> Packed:
+        plain = self._make(day)
         return plain, gzip.compress(plain, 6, mtime=0)
 
 
-def pages(settings: Settings, *, auth: bool) -> list[tuple[str, Page]]:
+def pages(
+    settings: Settings, *, auth: bool, day: Callable[[], date] = today
+) -> list[tuple[str, DocsPage]]:
     """Path and resource of every page; `auth` is whether credentials are asked for."""
-    document = cache(lambda: build(settings, auth=auth))
-    html = "text/html; charset=utf-8"
+
+    def document(of: date) -> bytes:
+        return orjson.dumps(build(settings, of, auth=auth))
+
     found = [
-        ("/openapi.json", Page("application/json", lambda: orjson.dumps(document()))),
-        ("/docs", Page(html, lambda: _read(OWN, "docs.html"))),
-        ("/redoc", Page(html, lambda: render(document()))),
+        ("/openapi.json", DocsPage("application/json", document, day=day)),
+        ("/docs", DocsPage("text/html; charset=utf-8", _reader(OWN, "docs.html"))),
     ]
     for name, (package, media_type) in ASSETS.items():
-        asset = Page(media_type, _reader(package, name), age_s=ASSET_AGE_S)
+        asset = DocsPage(media_type, _reader(package, name), age_s=ASSET_AGE_S)
         found.append((f"/docs/assets/{name}", asset))
     return found
 
 
-def _reader(package: str, name: str) -> Callable[[], bytes]:
-    return lambda: _read(package, name)
+def _reader(package: str, name: str) -> Callable[[date], bytes]:
+    return lambda _: _read(package, name)
 
 
 def _read(package: str, name: str) -> bytes:

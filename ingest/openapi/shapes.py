@@ -23,7 +23,7 @@ MetresPerSecond = Annotated[float, Meta(description="m/s; -1 is unknown")]
 Epoch = Annotated[int, Meta(description="epoch seconds")]
 
 
-class Accepted(msgspec.Struct):
+class FixAccepted(msgspec.Struct):
     """The stream has the fix."""
 
     status: Literal["accepted"]
@@ -55,7 +55,7 @@ class FieldFault(msgspec.Struct, omit_defaults=True):
     index: Maybe[int] = msgspec.UNSET
 
 
-class Problem(msgspec.Struct):
+class ProblemDetails(msgspec.Struct):
     """A failure, as RFC 9457 says."""
 
     type: str
@@ -92,14 +92,17 @@ class RoutePage(msgspec.Struct):
 
 
 class Geometry(msgspec.Struct):
-    """GeoJSON, with altitude where it is known."""
+    """GeoJSON, with altitude where every fix has one; a line is cut where it crosses 180°."""
 
-    type: Literal["Point", "LineString"]
-    coordinates: list[float | list[float]]
+    type: Literal["Point", "LineString", "MultiLineString"]
+    coordinates: list[float | list[float | list[float]]]
 
 
 class RouteFeature(msgspec.Struct):
-    """A page of a route as a GeoJSON Feature (RFC 7946), with `coordTimes`."""
+    """A page of a route as a GeoJSON Feature (RFC 7946).
+
+    `properties` holds `coordTimes`, and a list for each further column, shaped as the coordinates.
+    """
 
     type: Literal["Feature"]
     geometry: Geometry | None
@@ -126,7 +129,7 @@ class OrderEnded(msgspec.Struct):
     order_id: str
 
 
-class TrackingToken(msgspec.Struct):
+class OrderLink(msgspec.Struct):
     """A link that shows one order until it expires or the order is complete."""
 
     token: str
@@ -147,6 +150,8 @@ class Health(msgspec.Struct):
     backlog: Maybe[int | None] = msgspec.UNSET
     dead_letters: Maybe[int | None] = msgspec.UNSET
     shards: Maybe[list[ShardHealth]] = msgspec.UNSET
+    # What phone apps sent and was not stored so: app -> reason -> how often.
+    apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 
 
 class Alive(msgspec.Struct):

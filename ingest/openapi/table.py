@@ -1,6 +1,6 @@
 """The API's own paths, row by row: drivers, orders, health. Data only."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -15,24 +15,23 @@ from ingest.http.query import (
     ROUTE_POINTS,
     ROUTE_POINTS_MAX,
 )
+from ingest.openapi.dated import Dated
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes import (
-    Accepted,
     Alive,
     BatchAccepted,
+    FixAccepted,
     Health,
     NearbyDrivers,
     OrderEnded,
+    OrderLink,
     RouteFeature,
     RoutePage,
-    TrackingToken,
 )
 
 DRIVERS, ORDERS = "/api/v1/drivers", "/api/v1/orders"
-# Examples are of today: who sends one of last year's is refused, as too old.
-MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-DAY, EPOCH_S = MIDNIGHT.date().isoformat(), int(MIDNIGHT.timestamp())
-AT, ARRIVED, LATER = f"{DAY}T00:00:00Z", f"{DAY}T00:00:00.214Z", f"{DAY}T01:00:00Z"
+AT, ARRIVED = Dated("{day}T00:00:00Z"), Dated("{day}T00:00:00.214Z")
+LATER = Dated("{day}T01:00:00Z")
 FIX = {
     "latitude": 40.7128, "longitude": -74.006, "speed": 45.5, "heading": 180, "accuracy": 10.0,
     "order_id": "order_123", "recorded_at": AT,
@@ -45,7 +44,7 @@ SHARD = {
 }  # fmt: skip
 HEALTHY = {
     "status": "ok", "redis": "up", "database": "up", "pending_messages": 12, "backlog": 0,
-    "dead_letters": 0, "shards": [SHARD],
+    "dead_letters": 0, "shards": [SHARD], "apps": {"overland": {"no_interest": 3, "too_old": 1}},
 }  # fmt: skip
 ROUTE = {
     "driver_id": "driver-7", "start_time": AT, "end_time": LATER, "count": 1,
@@ -54,10 +53,15 @@ ROUTE = {
 FEATURE = {
     "type": "Feature",
     "geometry": {"type": "Point", "coordinates": [-74.006, 40.7128]},
-    "properties": {"driver_id": "driver-7", "count": 1, "coordTimes": [AT]},
+    "properties": {
+        "driver_id": "driver-7",
+        "count": 1,
+        "coordTimes": [AT],
+        "received_at": [ARRIVED],
+    },
 }
 TRACK = '<gpx version="1.1"><trk><name>driver-7</name><trkseg/></trk></gpx>'
-ROWS = f"recorded_at,latitude,longitude\r\n{AT},40.7128,-74.006\r\n"
+ROWS = Dated("recorded_at,latitude,longitude\r\n{day}T00:00:00Z,40.7128,-74.006\r\n")
 
 DRIVER = Param("driver_id", Id, "Whose.", "driver-7", "path")
 ORDER = Param("order_id", Id, "Which order.", "order_123", "path")
@@ -71,8 +75,8 @@ SEND = Operation(
     "Answered once the fix is on disk. The same driver and `recorded_at` again is accepted again "
     "and stored once, so a client may always repeat what it is not sure of.",
     answers={
-        202: answer("The fix is in the stream.", Accepted, {
-            "status": "accepted", "message_id": f"3-{EPOCH_S}214-0", "recorded_at": AT,
+        202: answer("The fix is in the stream.", FixAccepted, {
+            "status": "accepted", "message_id": Dated("3-{epoch_s}214-0"), "recorded_at": AT,
         }),
     },
     errors=(400, 408, 413, 415, 422, 503),
@@ -123,7 +127,7 @@ ROUTE_READ = Operation(
         Param("start_time", Time, "Default: 24 hours before `end_time`.", AT),
         Param("end_time", Time, "Default: now.", LATER),
         Param("limit", Limit, f"Points on a page; default {ROUTE_POINTS}.", 1000),
-        Param("cursor", str, "The `next_cursor` of the page before.", f"{EPOCH_S}000000"),
+        Param("cursor", str, "The `next_cursor` of the page before.", Dated("{epoch_s}000000")),
         Param("format", Literal["json", "geojson", "gpx", "csv"], "Default: json.", "json"),
     ),
     action=Action.READ_DRIVER,
@@ -155,8 +159,8 @@ ORDER_READ = Operation(
 )  # fmt: skip
 ORDER_END = Operation(
     "post", f"{ORDERS}/{{order_id}}/complete", "completeOrder", "Orders", "End tracking",
-    "Whoever watches is told and let go; nobody can watch the order any more. Later fixes that "
-    "still name it are stored and not shown as this order's.",
+    "Its watchers are told and their sockets closed; nobody can watch the order any more. Later "
+    "fixes that still name it are stored and not shown as this order's.",
     answers={
         202: answer("Tracking has ended.", OrderEnded, {
             "status": "accepted", "order_id": "order_123",
@@ -176,7 +180,7 @@ TRACKING = Operation(
     "A link for the customer: it shows this order's driver until it expires or the order is "
     "complete.",
     answers={
-        200: answer("The link.", TrackingToken, LINK),
+        200: answer("The link.", OrderLink, LINK),
     },
     errors=(404, 422, 503),
     params=(ORDER,),
@@ -184,8 +188,8 @@ TRACKING = Operation(
 )  # fmt: skip
 HEALTH = Operation(
     "get", "/health", "readHealth", "Health", "State of the pipeline",
-    "503 only when fixes cannot be accepted. Answers within a second whatever is down. Whoever "
-    "is not named below is told only the status.",
+    "503 only when fixes cannot be accepted. Answers within a second whatever is down. Roles that "
+    "are not named below are told only the status.",
     answers={
         200: answer("Fixes are accepted.", Health, HEALTHY),
         503: answer(

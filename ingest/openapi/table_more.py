@@ -1,11 +1,13 @@
 """Further paths: the phone apps', and the sockets that the fan-out serves. Data only."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import Meta
 
 from common.access.policy import Action
 from common.event import Id
+from ingest.openapi.dated import Dated
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes import (
     OverlandBody,
@@ -16,10 +18,12 @@ from ingest.openapi.shapes import (
     TraccarBody,
     UpdateFrame,
 )
-from ingest.openapi.table import ARRIVED, AT, EPOCH_S, EVENT, ORDER
+from ingest.openapi.table import ARRIVED, AT, EVENT, ORDER
 
+EPOCH_S, EPOCH_TEXT = Dated("{epoch_s}", int), Dated("{epoch_s}")
 FORM = "application/x-www-form-urlencoded"
 REFUSED = "how many of the fixes can never be stored; absent when none"
+WITHOUT_ORDER = "how many fixes named an order that is no id, and were stored without; or absent"
 ERRORS = (400, 408, 413, 422, 503)
 # What every app's address may carry, whatever the app itself sends.
 NAMED = (
@@ -28,7 +32,8 @@ NAMED = (
 )
 MOVES_ON = (
     "A fix that can never be stored (no position, too old) is answered like one that was, so that "
-    "it does not block the phone's queue. 422: nobody is named as the driver."
+    "it does not block the phone's queue. 422: nobody is named as the driver, the order in the "
+    "address is none, or the body is another app's."
 )
 LOCATION = {
     "timestamp": ARRIVED,
@@ -81,7 +86,7 @@ OSMAND_FIELDS = (
     Param("lat", str, "Degrees.", "40.7128"),
     Param("lon", str, "Degrees.", "-74.006"),
     Param("location", str, "`lat,lon`, instead of the two.", "40.7128,-74.006"),
-    Param("timestamp", str, "Epoch s or ms, or ISO 8601; default now.", str(EPOCH_S)),
+    Param("timestamp", str, "Epoch s or ms, or ISO 8601; default now.", EPOCH_TEXT),
     Param("speed", str, "Knots.", "24.5"),
     Param("bearing", str, "Degrees from north; also `heading`.", "158.4"),
     Param("altitude", str, "Metres.", "103"),
@@ -91,7 +96,7 @@ OSMAND_FIELDS = (
 )  # fmt: skip
 OSMAND_ANSWERS = {
     200: Answer("Off the phone's queue.", {"text/plain": Media(None, "")},
-                {"Fleetline-Refused": REFUSED}),
+                {"Fleetline-Refused": REFUSED, "Fleetline-Without-Order": WITHOUT_ORDER}),
 }  # fmt: skip
 OSMAND_GET = Operation(
     "get", "/osmand", "sendOsmAndQuery", "Apps", "OsmAnd and Traccar Client, by query",
@@ -103,7 +108,7 @@ OSMAND_POST = Operation(
     OSMAND_TEXT, OSMAND_ANSWERS, ERRORS, NAMED,
     body={
         FORM: Media(dict[str, str], {
-            "id": "driver-7", "lat": "40.7128", "lon": "-74.006", "timestamp": str(EPOCH_S),
+            "id": "driver-7", "lat": "40.7128", "lon": "-74.006", "timestamp": EPOCH_TEXT,
             "speed": "24.50", "bearing": "158.40", "batt": "88",
         }),
         JSON: Media(TraccarBody, {"location": LOCATION, "device_id": "driver-7"}),
@@ -111,6 +116,13 @@ OSMAND_POST = Operation(
     body_required=False,
     action=Action.SEND_FIX,
     schemes=("token",),
+)  # fmt: skip
+IN_PATH = Param("token", str, "A token or key; with AUTH=off of no importance.", "eyJh", "path")
+OSMAND_IN_PATH = tuple(
+    replace(operation, path="/osmand/{token}", name=f"{operation.name}ByPath",
+            summary="The same, for apps that replace the query of their address",
+            params=(IN_PATH, *operation.params))
+    for operation in (OSMAND_GET, OSMAND_POST)
 )  # fmt: skip
 OVERLAND = Operation(
     "post", "/overland", "sendOverland", "Apps", "Overland",
@@ -131,7 +143,8 @@ SDK = Operation(
     f"`driver_id` or `device_id` among the SDK's `params`, or in `extras`. {MOVES_ON}",
     answers={
         200: answer("Deleted from the phone's database.", dict[str, Any], {},
-                    Fleetline_Refused=REFUSED),
+                    Fleetline_Refused=REFUSED,
+                    Fleetline_Without_Order=WITHOUT_ORDER),
     },
     errors=ERRORS,
     params=NAMED,
@@ -187,4 +200,7 @@ WATCH_FLEET = Operation(
     },
 )  # fmt: skip
 
-OPERATIONS = (OWNTRACKS, OSMAND_GET, OSMAND_POST, OVERLAND, SDK, WATCH_ORDER, WATCH_FLEET)
+OPERATIONS = (
+    *(OWNTRACKS, OSMAND_GET, OSMAND_POST, *OSMAND_IN_PATH, OVERLAND, SDK),
+    *(WATCH_ORDER, WATCH_FLEET),
+)

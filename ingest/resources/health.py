@@ -14,10 +14,12 @@ import orjson
 
 from common.access.policy import Action
 from common.errors import Overloaded
-from common.keys import shard_keys
+from common.redis.nodes import Nodes
 from common.redis.wire import Wire
+from common.shards import Shard, Shards
+from ingest.apps.counts import AppTotals, read_app_counts
 from ingest.http.access import Access
-from ingest.intake.backlog import Rooms
+from ingest.intake.capacity import Capacity
 from ingest.resources.health_report import PROBE, ShardHealth, questions, read_shard, report
 from ingest.resources.history import History
 
@@ -26,26 +28,25 @@ PROBE_TIMEOUT_S = 0.8
 KEPT_S = 0.5
 
 
-class Health:
+class HealthResource:
     """The state of the whole pipeline as ingest sees it."""
 
     def __init__(
         self,
-        wire: Wire,
+        nodes: Nodes,
+        shards: Shards,
         history: History,
-        rooms: Rooms,
-        *,
-        stream_name: str,
-        group: str,
-        shards: int,
+        capacity: Capacity,
         access: Access,
+        *,
+        group: str,
     ) -> None:
         self._access = access
-        self._wire = wire
+        self._nodes = nodes
+        self._shards = shards
         self._history = history
-        self._rooms = rooms
+        self._capacity = capacity
         self._group = group
-        self._keys = [shard_keys(stream_name, shard) for shard in range(shards)]
         self._lock = asyncio.Lock()
         self._kept: dict[str, object] = {}
         self._kept_until = 0.0
@@ -58,7 +59,6 @@ class Health:
         if found["status"] == "down":
             resp.status = falcon.HTTP_503
             resp.set_header("retry-after", "1")
-        resp.set_header("cache-control", "no-store")
         resp.data = orjson.dumps(found)
 
     on_head = on_get
@@ -72,14 +72,15 @@ class Health:
 
     async def _probe(self) -> dict[str, object]:
         redis, database_up = await asyncio.gather(self._probe_redis(), self._probe_database())
-        redis_up, accepting, shards = redis
-        full = self._rooms.full()
+        redis_up, accepting, shards, apps = redis
+        full = self._capacity.full()
         return report(
-            accepting=accepting and len(full) < len(self._keys),
+            accepting=accepting and len(full) < len(self._shards),
             full=len(full) > 0,
             redis_up=redis_up,
             database_up=database_up,
             shards=shards,
+            apps=apps,
         )
 
     async def _probe_database(self) -> bool:
@@ -89,26 +90,31 @@ class Health:
         except TimeoutError:
             return False
 
-    async def _probe_redis(self) -> tuple[bool, bool, list[ShardHealth]]:
-        commands = [PROBE]
-        for keys in self._keys:
-            commands.extend(questions(keys, self._group))
+    async def _probe_redis(self) -> tuple[bool, bool, list[ShardHealth], AppTotals]:
+        """Whether Redis answers and would take a fix, the state of each shard, the apps' counts."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                replies = await self._wire.pipeline_raw(commands)
+                accepting = await asyncio.gather(*map(_accepts, self._nodes.wires))
+                shards = await asyncio.gather(*map(self._probe_shard, self._shards))
+                apps = await read_app_counts(self._nodes.wires[0])
         except (Overloaded, TimeoutError):
-            return False, False, [ShardHealth(shard) for shard in range(len(self._keys))]
-        now_ms = time.time_ns() // 1_000_000
-        accepting = not isinstance(replies[0], hiredis.ReplyError)
-        each = (len(replies) - 1) // len(self._keys)
-        shards = [
-            read_shard(shard, self._group, replies[1 + shard * each :][:each], now_ms)
-            for shard in range(len(self._keys))
-        ]
-        return True, accepting, shards
+            return False, False, [ShardHealth(shard.index) for shard in self._shards], {}
+        return True, any(accepting), shards, apps
+
+    async def _probe_shard(self, shard: Shard) -> ShardHealth:
+        replies = await self._nodes.wire(shard).pipeline_raw(questions(shard.keys, self._group))
+        return read_shard(shard.index, self._group, replies, time.time_ns() // 1_000_000)
 
 
-class Alive:
+async def _accepts(wire: Wire) -> bool:
+    try:
+        await wire.send(*PROBE)
+    except hiredis.ReplyError:
+        return False
+    return True
+
+
+class AliveResource:
     """The process runs; says nothing about what it needs."""
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:

@@ -1,6 +1,6 @@
 """What the probes' replies mean, shard by shard and as a whole. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,9 +78,11 @@ def report(
     redis_up: bool,
     database_up: bool,
     shards: Sequence[ShardHealth],
+    apps: Mapping[str, Mapping[str, int]],
 ) -> dict[str, object]:
     """The object of API.md; `full`: some shard refuses, `accepting`: not every one does.
 
+    `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.
     """
     status = "ok"
@@ -96,6 +98,7 @@ def report(
         "backlog": _sum([shard.backlog for shard in shards]),
         "dead_letters": _sum([shard.dead_letters for shard in shards]),
         "shards": [asdict(shard) for shard in shards],
+        "apps": apps,
     }
 
 

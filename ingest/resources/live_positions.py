@@ -1,39 +1,45 @@
-"""Reading live positions: what is in `live:{s}` and still young enough to be shown."""
+"""Reading live positions: what is in `live:{T}` and still young enough to be shown."""
 
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from common.event import MALFORMED, Moment
-from common.keys import shard_keys, shard_of
-from common.redis.wire import Wire
+from common.event import MALFORMED, Moment, effective_time
+from common.redis.nodes import Nodes
+from common.shards import Shards
 
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
 
 def is_fresh(event: bytes, oldest: datetime) -> bool:
-    """Whether the event was received at `oldest` or later; false for bytes that are no event."""
+    """Whether the position is of `oldest` or later; false for bytes that are no event.
+
+    Its age is that of its effective time: a queue that a phone delivers days later is not live.
+    """
     try:
-        return _decode_moment(event).received_at >= oldest
+        return effective_time(_decode_moment(event))[0] >= oldest
     except MALFORMED:
         return False
 
 
-class Live:
-    """Current positions, read over a worker's `Wire`."""
+class LivePositions:
+    """Current positions, none older than `ttl_s`."""
 
-    def __init__(self, wire: Wire, stream_name: str, shards: int, ttl_s: int) -> None:
-        self.wire = wire
+    def __init__(self, nodes: Nodes, shards: Shards, ttl_s: int) -> None:
+        self.nodes = nodes
         self.shards = shards
-        self.keys = [shard_keys(stream_name, s) for s in range(shards)]
         self._ttl = timedelta(seconds=ttl_s)
 
     def oldest(self) -> datetime:
-        """The arrival of the oldest position that may be shown now."""
+        """The effective time of the oldest position that may be shown now."""
         return datetime.now(UTC) - self._ttl
+
+    def is_fresh(self, event: bytes) -> bool:
+        """Whether the position in `event` may be shown now."""
+        return is_fresh(event, self.oldest())
 
     async def read(self, driver_id: str) -> bytes | None:
         """The driver's newest event, or None. Raises `Overloaded`, `hiredis.ReplyError`."""
-        key = self.keys[shard_of(driver_id, self.shards)].live
-        event: bytes | None = await self.wire.send("HGET", key, driver_id)
-        return event if event is not None and is_fresh(event, self.oldest()) else None
+        shard = self.shards.of(driver_id)
+        event: bytes | None = await self.nodes.wire(shard).send("HGET", shard.keys.live, driver_id)
+        return event if event is not None and self.is_fresh(event) else None

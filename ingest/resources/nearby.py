@@ -1,17 +1,18 @@
 """`/api/v1/drivers/nearby`: the nearest drivers, whatever shards they are in."""
 
+import asyncio
 from collections import defaultdict
 
 import falcon
 import falcon.asgi
-import hiredis
 
 from common.access.policy import Action
-from common.keys import shard_of
 from common.redis.wire import Argument
+from common.shards import Shard
 from ingest.http.access import Access
 from ingest.http.query import NearbyQuery, read_nearby_query
-from ingest.resources.live_positions import Live, is_fresh
+from ingest.http.read_limiter import ReadLimiter
+from ingest.resources.live_positions import LivePositions, is_fresh
 from ingest.resources.nearest import LATITUDE_MAX, Hit, Merged, merge
 
 # Asked of each shard beyond the limit: room for the few that have expired and are not removed yet.
@@ -24,18 +25,21 @@ HITS_MAX = 16_384
 class Nearby:
     """Drivers around a point."""
 
-    def __init__(self, live: Live, access: Access) -> None:
+    def __init__(self, live: LivePositions, access: Access, reads: ReadLimiter) -> None:
         self._access = access
+        self._reads = reads
         self._live = live
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The nearest first; none that is older than LOCATION_TTL."""
-        self._access.require(self._access.principal(req), Action.FIND_DRIVERS)
+        principal = self._access.principal(req)
+        self._access.require(principal, Action.FIND_DRIVERS)
         query = read_nearby_query(req.params)
         drivers: list[bytes] = []
         # Nothing beyond the projection is indexed, so nothing can be found around a point there.
         if abs(query.latitude) <= LATITUDE_MAX:
-            drivers = await self._nearest(query)
+            async with self._reads.turn(principal.subject):
+                drivers = await self._nearest(query)
         resp.data = b'{"count":%d,"drivers":[%b]}' % (len(drivers), b",".join(drivers))
 
     on_head = on_get
@@ -58,18 +62,18 @@ class Nearby:
             *("FROMLONLAT", longitude, query.latitude),
             *("BYRADIUS", query.radius, "m", "ASC", "COUNT", count, "WITHDIST"),
         )
-        replies = await self._live.wire.pipeline_raw(
-            [("GEOSEARCH", keys.geo, *around) for keys in self._live.keys]
+        answers = await asyncio.gather(
+            *(self._search_shard(shard, around) for shard in self._live.shards)
         )
-        answers: list[list[Hit]] = []
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise reply
-            answers.append([(float(metres), driver.decode()) for driver, metres in reply])
         merged = merge(answers, count)
         if count >= HITS_MAX and not merged.complete:
             return Merged(sorted(hit for answer in answers for hit in answer), complete=True)
         return merged
+
+    async def _search_shard(self, shard: Shard, around: tuple[Argument, ...]) -> list[Hit]:
+        wire = self._live.nodes.wire(shard)
+        reply = await wire.send("GEOSEARCH", shard.keys.geo, *around)
+        return [(float(metres), driver.decode()) for driver, metres in reply]
 
     async def _fresh(self, hits: list[Hit], limit: int) -> list[bytes]:
         """The first `limit` of `hits` that may still be shown, as JSON objects."""
@@ -89,18 +93,19 @@ class Nearby:
         return found
 
     async def _events(self, driver_ids: list[str]) -> dict[str, bytes]:
+        shards = self._live.shards
         by_shard: dict[int, list[str]] = defaultdict(list)
         for driver_id in driver_ids:
-            by_shard[shard_of(driver_id, self._live.shards)].append(driver_id)
-        replies = await self._live.wire.pipeline_raw(
-            [("HMGET", self._live.keys[shard].live, *ids) for shard, ids in by_shard.items()]
+            by_shard[shards.of(driver_id).index].append(driver_id)
+        found = await asyncio.gather(
+            *(self._read(shards[index], ids) for index, ids in by_shard.items())
         )
-        events: dict[str, bytes] = {}
-        for ids, reply in zip(by_shard.values(), replies, strict=True):
-            if isinstance(reply, hiredis.ReplyError):
-                raise reply
-            events.update((i, e) for i, e in zip(ids, reply, strict=True) if e is not None)
-        return events
+        return {driver_id: event for part in found for driver_id, event in part.items()}
+
+    async def _read(self, shard: Shard, driver_ids: list[str]) -> dict[str, bytes]:
+        reply = await self._live.nodes.wire(shard).send("HMGET", shard.keys.live, *driver_ids)
+        pairs = zip(driver_ids, reply, strict=True)
+        return {driver_id: event for driver_id, event in pairs if event is not None}
 
 
 def with_distance(event: bytes, metres: float) -> bytes:

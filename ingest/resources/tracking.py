@@ -14,23 +14,33 @@ import orjson
 from common.access.claims import new_claims
 from common.access.gate import Gate
 from common.access.policy import Action, Role
+from common.event import require_id
 from common.keys import order_ended_key
-from common.redis.wire import Wire
-from common.settings import Settings
+from common.problem import TRACKING_ENDED
+from common.redis.nodes import Nodes
 from ingest.http.access import Access
-from ingest.resources.location import require_id
+from ingest.http.problem import HTTPProblem
 
 
-class TrackingToken:
+class TrackingLink:
     """Makes links. With AUTH=off they hold no token: everybody may watch."""
 
-    def __init__(self, wire: Wire, settings: Settings, gate: Gate | None, access: Access) -> None:
-        self._wire = wire
+    def __init__(
+        self,
+        nodes: Nodes,
+        gate: Gate | None,
+        access: Access,
+        *,
+        audience: str,
+        ttl_s: int,
+        front_door_url: str,
+    ) -> None:
+        self._nodes = nodes
         self._gate = gate
         self._access = access
-        self._audience = settings.auth_audience
-        self._ttl_s = settings.tracking_token_ttl_s
-        self._url = settings.front_door_url()
+        self._audience = audience
+        self._ttl_s = ttl_s
+        self._url = front_door_url
 
     async def on_post(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
@@ -39,8 +49,8 @@ class TrackingToken:
         access = self._access
         access.require(access.principal(req), Action.START_ORDER, order_id=order_id)
         require_id("order_id", order_id)
-        if await self._wire.send("EXISTS", order_ended_key(order_id)):
-            raise falcon.HTTPNotFound(description="tracking of this order has ended")
+        if await self._nodes.order_wire(order_id).send("EXISTS", order_ended_key(order_id)):
+            raise HTTPProblem(TRACKING_ENDED, "tracking of this order has ended")
         now = time.time()
         token = ""
         url = f"{self._url}/track/{order_id}"
@@ -49,7 +59,6 @@ class TrackingToken:
             token = self._gate.signing.sign(claims)
             url = f"{url}#token={token}"
         expires_at = datetime.fromtimestamp(int(now + self._ttl_s), UTC)
-        resp.set_header("cache-control", "no-store")
         resp.data = orjson.dumps(
             {"token": token, "url": url, "expires_at": expires_at}, option=orjson.OPT_UTC_Z
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import redis
 from common.keys import shard_keys
 from deploy.home import Home
 from deploy.servers.postgres import postgres_spec
+from deploy.servers.postgres_making import PASSWORD
 from tests.faults.conftest import SETTINGS
 from tests.faults.disk import ballast, small_disk
 from tests.faults.test_stack import FIX, new_driver, now, post
@@ -37,7 +39,8 @@ def cramped(tmp_path: Path) -> Iterator[Stack]:
     with new_home() as home:
         data = Home(home).folder("data/postgres")
         with small_disk(data, DISK_MB):
-            subprocess.run(("cp", "-a", f"{made.folder('data/postgres')}/.", str(data)), check=True)
+            subprocess.run(("cp", "-a", f"{made.path}/data/postgres/.", str(data)), check=True)
+            shutil.copy(made.path / PASSWORD, home)
             settings = {name: text for name, text in SETTINGS.items() if name != "BACKLOG_MAX"}
             with Stack(home, extra=settings) as stack:
                 yield stack
@@ -86,10 +89,8 @@ def live_moves(stack: Stack) -> float:
     return time.monotonic() - began_s
 
 
-async def as_superuser(stack: Stack, sql: str) -> None:
-    """In the database that every server has."""
-    url = stack.database_url.replace("fleetline@", "postgres@").removesuffix("fleetline")
-    connection = await asyncpg.connect(url + "postgres", timeout=5)
+async def execute(stack: Stack, sql: str) -> None:
+    connection = await asyncpg.connect(stack.database_url, timeout=5)
     try:
         await connection.execute(sql, timeout=10)
     finally:
@@ -106,8 +107,6 @@ def test_a_full_disk_under_the_database_stops_nothing_and_loses_nothing(cramped:
     sender, server = Sender(cramped), cramped.pid("postgres")
     sender.send()
     wait_until(sender.stored, what="a whole stack")
-    # The first visit to a database leaves a file there; later there is no room for it.
-    asyncio.run(as_superuser(cramped, "SELECT 1"))
     slowest_s = 0.0
     with ballast(cramped.home / "data/postgres"):
         sender.send_until("DiskFullError", "consumer")
@@ -115,7 +114,7 @@ def test_a_full_disk_under_the_database_stops_nothing_and_loses_nothing(cramped:
             slowest_s = max(slowest_s, live_moves(cramped))
         assert cramped.pid("postgres") == server
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            asyncio.run(as_superuser(cramped, MUCH_WAL))
+            asyncio.run(execute(cramped, MUCH_WAL))
         sender.send_until("PANIC", "postgres")
         sender.send_until("startup process failure", "postgres")
         for _ in range(5):

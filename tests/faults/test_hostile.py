@@ -30,7 +30,10 @@ OTHER_FILES = 500
 # Of one request, beside a noisy machine.
 SLOWEST_S = 1.0
 GROWTH_BYTES_MAX = 100 * 1_048_576
-POST = "POST /api/v1/drivers/h/location HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = (
+    "POST /api/v1/drivers/h/location HTTP/1.1\r\nHost: localhost\r\n"
+    "Content-Type: application/json\r\n"
+)
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -159,7 +162,7 @@ def crowd(stack: Stack, door: str, idle_count: int) -> None:
     port = ports(stack)[door == "ingest"]
 
     async def main() -> None:
-        ask = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+        ask = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
         async with connections(port, idle_count, ask) as idle:
             # Each was served once and is kept.
             answers = await asyncio.gather(*(reader.read(4096) for reader, _ in idle))

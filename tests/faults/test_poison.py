@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from common.dead_letter import DeadLetter
 from common.redis.wire import Wire
-from consumers.stream.dead_letter import DeadLetters, Letter
+from consumers.stream.dead_letter import DeadLetters
 from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
@@ -32,7 +33,7 @@ def test_the_same_entry_in_two_hands_is_buried_once(servers):
             wire = Wire(servers[0], reply_timeout_s=5)
             await wire.start()
             dead = DeadLetters(wire, KEYS, shard=0, group=GROUP)
-            letter = Letter(entry_id, b"poison", "", "undecodable", "", "", 1)
+            letter = DeadLetter(entry_id, b"poison", "", "undecodable", attempts=1)
             await asyncio.gather(*[dead.bury([letter]) for _ in range(5)])
             await wire.close()
             assert await it.redis.xlen(KEYS.dead) == 1

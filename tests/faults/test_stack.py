@@ -57,7 +57,7 @@ def log_lines(stack: Stack) -> int:
 
 def alarms(stack: Stack) -> list[dict[str, Any]]:
     """The workers' lines that say that Redis lost their group."""
-    logs = [log.read_text() for log in sorted((stack.home / "log").glob("consumer-*.log"))]
+    logs = [log.read_text() for log in sorted((stack.home / "log").glob("consumers.log"))]
     lines = [line for log in logs for line in log.splitlines() if '"group.lost"' in line]
     return sorted(map(json.loads, lines), key=lambda alarm: str(alarm["timestamp"]))
 
@@ -224,7 +224,7 @@ def test_an_aborted_worker_leaves_its_stacks_in_its_log(stack: Stack) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGABRT)
     wait_until(lambda: stack.pid("consumer-3") not in {None, pid})
-    log = (stack.home / "log" / "consumer-3.log").read_text()
+    log = (stack.home / "log" / "consumers.log").read_text()
     assert "Fatal Python error: Aborted" in log
     assert "consumers/worker.py" in log.rpartition("Fatal Python error: Aborted")[2]
 

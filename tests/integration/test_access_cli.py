@@ -12,7 +12,7 @@ from common.access.gate import Gate
 from common.access.signing import Signing
 from common.access.watch import USES_EVERY_S, AccessWatch
 from common.redis.wire import Wire
-from deploy.closed import closed_overrides
+from deploy.closed import auth_overrides
 from tests.access import SECRET, bearer
 from tests.servers import RedisServer
 from tests.stack import fleetline
@@ -64,7 +64,7 @@ def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: RedisServer) -> 
         gate = Gate(Signing([SECRET], [], "fleetline"), 10)
         watch = AccessWatch(wire, gate)
         await watch.poll()
-        gate.recall(bearer(key)["Authorization"])
+        gate.authenticate(bearer(key)["Authorization"])
         watch._uses_written_at -= USES_EVERY_S
         await watch.poll()
         await wire.close()
@@ -86,13 +86,13 @@ def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: RedisServer) -> 
 def test_the_home_keeps_one_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUTH_SECRET", raising=False)
-    made = closed_overrides(tmp_path)
+    made = auth_overrides(tmp_path)
     assert made["auth"] == "on"
     file = tmp_path / "auth.secret"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert closed_overrides(tmp_path) == made
+    assert auth_overrides(tmp_path) == made
     # Rotation: a line above the others.
     file.write_text(f"{SECRET}\n{made['auth_secret']}\n")
-    assert closed_overrides(tmp_path)["auth_secret"] == f"{SECRET},{made['auth_secret']}"
+    assert auth_overrides(tmp_path)["auth_secret"] == f"{SECRET},{made['auth_secret']}"
     monkeypatch.setenv("AUTH_SECRET", SECRET)
-    assert closed_overrides(tmp_path) == {"auth": "on"}
+    assert auth_overrides(tmp_path) == {"auth": "on"}

@@ -3,10 +3,12 @@
 import time
 from typing import Any
 
+import orjson
 import pytest
 import redis
 
 from common.access.policy import Role
+from common.problem import TOO_MANY_SOCKETS
 from deploy.tools.access_store import AccessStore
 from tests.access import SECRET, bearer, token
 from tests.fanout_server import fanout, in_loop, publishing, until
@@ -123,8 +125,7 @@ def test_a_revoked_token_or_key_closes_its_sockets_within_two_seconds(
                 lists.revoke("sub", "o1")
                 assert (await second.closed(timeout_s=2)).code == 4003
             await until(lambda: not server.sessions.open)
-            assert not server.guests.sessions
-            assert not server.guests._due
+            assert not any(server.gauges().values())
 
     in_loop(main())
 
@@ -171,20 +172,77 @@ def test_the_last_known_lists_stay_in_force_while_redis_is_away(
     in_loop(main())
 
 
-def test_addresses_are_limited(redis_server: RedisServer) -> None:
+CARRIER = {"X-Real-IP": "203.0.113.5"}
+
+
+async def statuses(port: int, path: str, headers: dict[str, str], count: int) -> list[int]:
+    return [await status_of(port, path, {**headers, **CARRIER}) for _ in range(count)]
+
+
+def test_bad_tokens_hold_back_no_good_one_of_the_same_address(redis_server: RedisServer) -> None:
+    """Regression: 600 handshakes without a token kept a whole carrier's customers out."""
+
     async def main() -> None:
-        limits: dict[str, Any] = {"handshakes_per_address_max": 3, "refusals_per_address_max": 2}
+        async with fanout(redis_server.url, **CLOSED, refusals_per_address_max=2) as server:
+            port = server.settings.fanout_port
+            assert await statuses(port, MINE, {}, 4) == [401, 401, 429, 429]
+            assert await statuses(port, MINE, CREDENTIALS["tracker"], 5) == [101] * 5
+            # This machine's are not limited: they are the front door's, or a developer's.
+            assert [await status_of(port, MINE, {}) for _ in range(4)] == [401] * 4
+            await until(lambda: not server.sessions.open)
+
+    in_loop(main())
+
+
+def test_a_link_is_limited_in_handshakes_and_no_other_with_it(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with fanout(redis_server.url, **CLOSED, handshakes_per_token_max=3) as server:
+            port = server.settings.fanout_port
+            hasty, other = (bearer(token("tracker", "o1", jti=name)) for name in ("a", "b"))
+            assert await statuses(port, MINE, hasty, 4) == [101, 101, 101, 429]
+            assert await statuses(port, MINE, other, 1) == [101]
+            assert await statuses(port, MINE, CREDENTIALS["gateway"], 5) == [101] * 5
+            await until(lambda: not server.sessions.open)
+
+    in_loop(main())
+
+
+def test_one_link_takes_not_all_sockets(redis_server: RedisServer) -> None:
+    """Regression: one tracking link opened every socket there was."""
+
+    async def main() -> None:
+        limits: dict[str, Any] = {
+            "fanout_connections_max": 40,
+            "sockets_per_token_max": 3,
+            "sockets_per_order_max": 5,
+        }
         async with fanout(redis_server.url, **CLOSED, **limits) as server:
             port = server.settings.fanout_port
-            friend = {**CREDENTIALS["tracker"], "X-Forwarded-For": "203.0.113.5"}
-            found = [await status_of(port, MINE, friend) for _ in range(4)]
-            assert found == [101, 101, 101, 429]
-            stranger = {"X-Forwarded-For": "203.0.113.6"}
-            found = [await status_of(port, MINE, stranger) for _ in range(3)]
-            assert found == [401, 401, 429]
-            # Nobody speaks for another from afar, and nobody here is limited.
-            found = [await status_of(port, MINE, CREDENTIALS["tracker"]) for _ in range(5)]
-            assert found == [101] * 5
+            greedy, family = (bearer(token("tracker", "o1", jti=name)) for name in ("a", "b"))
+            clients = [await connect(port, MINE, headers=greedy) for _ in range(3)]
+            with pytest.raises(Refused) as refused:
+                await connect(port, MINE, headers=greedy)
+            assert refused.value.status == 429
+            assert refused.value.headers["retry-after"] == "5"
+            assert orjson.loads(refused.value.body)["type"] == TOO_MANY_SOCKETS.type
+            # The order has two more, whoever asks; then all its places are taken.
+            clients += [await connect(port, MINE, headers=family) for _ in range(2)]
+            assert await status_of(port, MINE, family) == 429
+            assert await status_of(port, MINE, CREDENTIALS["gateway"]) == 429
+            # Another customer comes in all the same.
+            assert await status_of(port, THEIRS, bearer(token("tracker", "o2"))) == 101
+            # Not even the fleet's own key takes all.
+            shop = CREDENTIALS["gateway"]
+            for number in range(20):
+                path = ORDER_PATH.format(f"shop{number}")
+                clients.append(await connect(port, path, headers=shop))
+            assert await status_of(port, ORDER_PATH.format("shop20"), shop) == 429
+            assert await status_of(port, THEIRS, bearer(token("tracker", "o2"))) == 101
+            for client in clients:
+                client.abort()
+            # What goes makes room.
+            await until(lambda: not server.sessions.open)
+            assert await status_of(port, MINE, greedy) == 101
             await until(lambda: not server.sessions.open)
 
     in_loop(main())

@@ -9,10 +9,14 @@ import socket
 
 import aiofastnet
 import kosoku
-from picows import WSMsgType, WSUpgradeRequest
+from picows import WSMsgType
 
-from fanout.sockets.door import new_protocol
+from fanout.counts import FanoutCounts
+from fanout.sockets.connection import Connections
+from fanout.sockets.handshake import Admission
+from fanout.sockets.head import Head
 from fanout.sockets.protocol import StrictListener
+from fanout.sockets.request import read_key
 from tests.fanout_server import in_loop
 
 CASES = 247
@@ -34,19 +38,18 @@ class Echo(StrictListener):
             self._parts.clear()
 
 
-def echo(request: WSUpgradeRequest) -> Echo:
-    return Echo()
+def echo(head: Head, peer: str) -> Admission:
+    return Admission(Echo(), read_key(head.headers))
 
 
 def test_autobahn_cases() -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:
+            connections = Connections(
+                echo, FanoutCounts(), timeout_s=5, message_bytes_max=MESSAGE_BYTES_MAX
+            )
             server = await aiofastnet.create_server(
-                asyncio.get_running_loop(),
-                lambda: new_protocol(
-                    echo, handshake_timeout_s=5, message_bytes_max=MESSAGE_BYTES_MAX
-                ),
-                sock=sock,
+                asyncio.get_running_loop(), connections.accept, sock=sock
             )
             port = sock.getsockname()[1]
             try:

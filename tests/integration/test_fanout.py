@@ -1,15 +1,24 @@
 """A customer's socket from handshake to close, against a real Valkey."""
 
 import asyncio
-from http import HTTPStatus
+from dataclasses import replace
 
+import orjson
 import pytest
 
 from common.keys import order_key
-from fanout.sockets.policy import Verdict, WatchRequest
-from tests.fanout_server import event, fanout, in_loop, number_of, publishing, until
+from tests.fanout_server import (
+    QUICK,
+    event,
+    event_now,
+    fanout,
+    in_loop,
+    number_of,
+    publishing,
+    until,
+)
 from tests.servers import RedisServer
-from tests.ws import ORDER_PATH, Refused, connect, get, watching
+from tests.ws import ORDER_PATH, connect, watching
 
 
 def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:
@@ -38,6 +47,26 @@ def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:
                     assert (await after.closed()).code == 4000
                 with pytest.raises(TimeoutError):
                     await silent.json(timeout_s=0.1)
+
+    in_loop(main())
+
+
+def test_a_position_older_than_its_time_to_live_is_no_snapshot(redis_server: RedisServer) -> None:
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url, location_ttl=300) as server,
+            publishing(redis_server.url) as publisher,
+            watching(server.settings.fanout_port, "o1") as first,
+        ):
+            await until(lambda: server.subscriptions.hub.channels["o1"].live)
+            # The tests' events are dated long ago, as those of a phone that was offline.
+            await publisher.wire.send("SET", order_key("o1"), event(1))
+            async with watching(server.settings.fanout_port, "o1") as second:
+                await until(lambda: len(server.subscriptions.hub.channels["o1"].live) == 2)
+                payload = event_now()
+                await publisher.wire.send("PUBLISH", order_key("o1"), payload)
+                for client in (first, second):
+                    assert (await client.json())["data"] == orjson.loads(payload)
 
     in_loop(main())
 
@@ -77,40 +106,6 @@ def test_channel_is_left_a_while_after_its_last_watcher(redis_server: RedisServe
     in_loop(main())
 
 
-REFUSALS: list[tuple[str, dict[str, str], int]] = [
-    (ORDER_PATH.format("no%20good"), {}, 422),
-    (ORDER_PATH.format("x" * 65), {}, 422),
-    (ORDER_PATH.format(""), {}, 422),
-    ("/api/v1/fleet/live", {}, 422),
-    ("/api/v1/fleet/live?bbox=1,2,3", {}, 422),
-    ("/api/v1/fleet/live?bbox=0,0,nan,1", {}, 422),
-    ("/api/v1/fleet/live?bbox=0,9,1,1", {}, 422),
-    ("/api/v1/fleet/live?bbox=0,0,1,1&n=0", {}, 422),
-    ("/elsewhere", {}, 404),
-    (ORDER_PATH.format("o1"), {"Origin": "https://evil.example"}, 403),
-    (ORDER_PATH.format("o1"), {"Origin": "null"}, 403),
-    (ORDER_PATH.format("o1"), {"Connection": "close"}, 426),
-    (ORDER_PATH.format("o1"), {"Sec-WebSocket-Key": "short"}, 400),
-]
-
-
-def test_refusals_before_the_upgrade(redis_server: RedisServer) -> None:
-    async def main() -> None:
-        async with fanout(redis_server.url) as server:
-            port = server.settings.fanout_port
-            for path, headers, status in REFUSALS:
-                with pytest.raises(Refused) as refused:
-                    await connect(port, path, headers=headers)
-                assert refused.value.status == status, path
-                if status != 400:
-                    assert refused.value.headers["content-type"] == "application/problem+json"
-            assert await get(port, "/health/live") == (200, {"status": "ok"})
-            status, body = await get(port, "/health/ready")
-            assert (status, body["status"], body["sessions"]) == (200, "delivering", 0)
-
-    in_loop(main())
-
-
 def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
@@ -128,61 +123,11 @@ def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: RedisSer
     in_loop(main())
 
 
-def test_limits_on_sockets(redis_server: RedisServer) -> None:
-    async def main() -> None:
-        async with fanout(
-            redis_server.url, fanout_connections_max=3, fanout_connections_per_address_max=2
-        ) as server:
-            port = server.settings.fanout_port
-            path = ORDER_PATH.format("o1")
-            clients = [await connect(port, path) for _ in range(2)]
-            with pytest.raises(Refused) as refused:
-                await connect(port, path)
-            assert refused.value.status == 503
-            assert refused.value.headers["retry-after"] == "5"
-            # A page is not told why its handshake failed: it asks without one.
-            status, body = await get(port, path)
-            assert (status, body["detail"]) == (503, "all sockets of this address are taken")
-            # Behind the proxy on this machine, the address it names is the one that counts.
-            other = {"X-Real-IP": "203.0.113.9"}
-            clients.append(await connect(port, path, headers=other))
-            with pytest.raises(Refused):
-                await connect(port, path, headers={"X-Forwarded-For": "203.0.113.10"})
-            clients[0].abort()
-            await until(lambda: len(server.sessions.open) == 2)
-            assert (await get(port, path))[0] == 426
-            clients.append(await connect(port, path, headers=other))
-            for client in clients:
-                client.abort()
-
-    in_loop(main())
-
-
-class _Deny:
-    """Lets nobody watch o1."""
-
-    def authorize(self, request: WatchRequest) -> Verdict:
-        if request.order_id == "o1":
-            assert request.query["token"] == "t"
-            return Verdict(HTTPStatus.UNAUTHORIZED, "no")
-        return Verdict()
-
-
-def test_policy_is_asked_at_the_handshake(redis_server: RedisServer) -> None:
-    async def main() -> None:
-        async with fanout(redis_server.url, policy=_Deny()) as server:
-            port = server.settings.fanout_port
-            with pytest.raises(Refused) as refused:
-                await connect(port, ORDER_PATH.format("o1") + "?token=t")
-            assert refused.value.status == 401
-            (await connect(port, ORDER_PATH.format("o2"))).abort()
-
-    in_loop(main())
-
-
 def test_pings_and_silence(redis_server: RedisServer) -> None:
     async def main() -> None:
-        async with fanout(redis_server.url, ping_interval_s=0.6, pong_timeout_s=0.3) as server:
+        async with fanout(
+            redis_server.url, tuning=replace(QUICK, ping_interval_s=0.6, pong_timeout_s=0.3)
+        ) as server:
             port = server.settings.fanout_port
             async with watching(port, "o1") as good, watching(port, "o1") as mute:
                 mute.answer_pings = False

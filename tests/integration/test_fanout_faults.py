@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import random
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 from common.keys import order_ended_key, order_key
 from tests.fanout_server import (
+    QUICK,
     Publisher,
     event,
     fanout,
@@ -123,7 +125,9 @@ def test_dead_but_open_connection_is_replaced(redis_server: RedisServer) -> None
     async def main() -> None:
         async with proxy_to(redis_server.port) as proxy, publishing(redis_server.url) as publisher:
             url = f"redis://127.0.0.1:{proxy.port}/0"
-            async with fanout(url, probe_interval_s=0.6, redis_reply_timeout_s=0.5) as server:
+            async with fanout(
+                url, tuning=replace(QUICK, probe_interval_s=0.6), redis_reply_timeout_s=0.5
+            ) as server:
                 port = server.settings.fanout_port
                 async with watching(port, "o1") as client:
                     await publisher.show(1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,7 +10,7 @@ import psutil
 
 from common.keys import fleet_channel, shard_keys
 from common.redis.wire import Wire
-from tests.fanout_server import event, fanout, fanout_process, in_loop, publishing, until
+from tests.fanout_server import QUICK, event, fanout, fanout_process, in_loop, publishing, until
 from tests.servers import RedisServer
 from tests.wait import pace
 from tests.ws import Client, connect, watching
@@ -37,6 +38,9 @@ async def positions(client: Client) -> dict[str, Any]:
 
 def at(number: int, driver_id: str, latitude: float, longitude: float) -> bytes:
     return event(number, "o1", driver_id, latitude=latitude, longitude=longitude)
+
+
+SMALL = replace(QUICK, outbox_bytes_max=8192, stall_max_s=30.0)
 
 
 def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) -> None:
@@ -117,7 +121,7 @@ def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisS
 def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            fanout(redis_server.url, shards=1, outbox_bytes_max=8192, stall_max_s=30.0) as server,
+            fanout(redis_server.url, shards=1, tuning=SMALL) as server,
             publishing(redis_server.url) as publisher,
         ):
             path = FLEET.format("0,0,90,80")

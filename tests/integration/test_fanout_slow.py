@@ -5,12 +5,15 @@ import contextlib
 import random
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import psutil
 
+from fanout.tuning import Tuning
 from tests.fanout_server import (
+    QUICK,
     Publisher,
     fanout,
     fanout_process,
@@ -23,10 +26,12 @@ from tests.servers import RedisServer
 from tests.wait import pace
 from tests.ws import ORDER_PATH, connect, get, watching
 
+SMALL = replace(QUICK, outbox_bytes_max=8192, stall_max_s=30.0)
+
 
 def test_slow_reader_ends_on_the_newest(redis_server: RedisServer) -> None:
     async def main() -> None:
-        async with fanout(redis_server.url, outbox_bytes_max=8192, stall_max_s=30.0) as server:
+        async with fanout(redis_server.url, tuning=SMALL) as server:
             port = server.settings.fanout_port
             async with (
                 publishing(redis_server.url) as publisher,
@@ -48,11 +53,7 @@ def test_slow_reader_ends_on_the_newest(redis_server: RedisServer) -> None:
 def test_one_that_takes_nothing_is_aborted(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with fanout(
-            redis_server.url,
-            outbox_bytes_max=8192,
-            stall_max_s=0.5,
-            ping_interval_s=5.0,
-            pong_timeout_s=4.0,
+            redis_server.url, tuning=replace(QUICK, outbox_bytes_max=8192, stall_max_s=0.5)
         ) as server:
             port = server.settings.fanout_port
             path = ORDER_PATH.format("o1")
@@ -101,7 +102,7 @@ def test_non_readers_beside_readers(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with (
             # The readers answer no pings.
-            fanout_process(redis_server.url, ping_interval_s=600.0) as (pid, port),
+            fanout_process(redis_server.url, Tuning(ping_interval_s=600.0)) as (pid, port),
             publishing(redis_server.url) as publisher,
             contextlib.AsyncExitStack() as stack,
         ):

@@ -154,11 +154,12 @@ def test_any_header(session_api: httpx.Client, port: int, name: str, value: byte
     body = b'{"latitude":1,"longitude":2}'
     answer = exchange(
         port,
-        b"POST /api/v1/drivers/d/location HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        b"POST /api/v1/drivers/d/location HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
         b"content-length: %d\r\n%b: %b\r\n\r\n%b" % (len(body), name.encode(), value, body),
     )
     status = int(answer.split(b" ", 2)[1])
-    assert status in ALLOWED
+    # A second Host is one that this machine does not have.
+    assert status in ALLOWED | ({403} if name == "host" else set())
 
 
 def exchange(port: int, *parts: bytes, timeout_s: float = 5.0) -> bytes:
@@ -172,7 +173,10 @@ def exchange(port: int, *parts: bytes, timeout_s: float = 5.0) -> bytes:
         return answer
 
 
-HEAD = b"POST /api/v1/drivers/d/location HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+HEAD = (
+    b"POST /api/v1/drivers/d/location HTTP/1.1\r\nhost: localhost\r\n"
+    b"content-type: application/json\r\n"
+)
 
 
 @pytest.mark.parametrize("sent", [b"", b'{"latitude":1'])
@@ -200,7 +204,7 @@ def test_a_client_that_leaves_in_its_body_leaves_nothing(port: int, store: Any) 
 def test_pipelined_requests_are_all_answered(port: int, store: Any) -> None:
     before = length(store)
     one = HEAD + b'content-length: 28\r\n\r\n{"latitude":1,"longitude":2}'
-    last = one.replace(b"host: x", b"host: x\r\nconnection: close")
+    last = one.replace(b"host: localhost", b"host: localhost\r\nconnection: close")
     answer = exchange(port, one * 20 + last)
     assert answer.count(b"HTTP/1.1 202 ") == 21
     assert length(store) == before + 21

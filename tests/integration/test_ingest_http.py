@@ -117,10 +117,10 @@ def test_times_out_of_range_are_refused(api: httpx.Client, store: Any, days: int
         ("application/json", 202),
         ("application/json; charset=utf-8", 202),
         ("Application/JSON", 202),
-        (None, 202),
+        (None, 415),
         ("text/plain", 415),
         ("application/x-www-form-urlencoded", 415),
-        ("", 202),
+        ("", 415),
     ],
 )
 def test_content_types(

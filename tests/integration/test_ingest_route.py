@@ -94,6 +94,16 @@ def test_pages_join_without_a_gap_or_a_repeat(api: httpx.Client) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("limit", [1, 200, 201, 1000, 1001, 1002, 2002, 2499])
+def test_a_page_made_of_pieces_is_whole_and_the_next_goes_on(api: httpx.Client, limit: int) -> None:
+    first = route(api, limit=limit).json()
+    assert first["count"] == len(first["points"]) == limit
+    second = route(api, limit=10_000, cursor=first["next_cursor"]).json()
+    assert limit + second["count"] == 2500
+    times = [p["recorded_at"] for p in first["points"] + second["points"]]
+    assert times == sorted(set(times))
+
+
 def test_the_link_header_leads_through_every_format(api: httpx.Client) -> None:
     answer = route(api, limit=1500, format="csv")
     first = list(csv.DictReader(io.StringIO(answer.text)))

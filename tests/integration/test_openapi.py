@@ -171,7 +171,7 @@ def test_answers_with_content_are_as_described(
         assert found, "there is something to look at"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc", *(f"/docs/assets/{name}" for name in ASSETS)])
+@pytest.mark.parametrize("path", ["/docs", *(f"/docs/assets/{name}" for name in ASSETS)])
 def test_pages_are_served_from_here_under_a_strict_policy(
     described: httpx.Client, path: str
 ) -> None:

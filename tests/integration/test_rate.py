@@ -11,25 +11,30 @@ import pytest
 
 from common.errors import Overloaded, Refused
 from common.keys import shard_keys, shard_of
+from common.redis.nodes import Nodes
 from common.redis.wire import Wire
-from ingest.intake.backlog import Rooms
-from ingest.intake.limited import LimitedProducer
-from ingest.intake.rate import Limit
+from common.shards import Shards
+from ingest.intake.capacity import Capacity
+from ingest.intake.pace import Limit, PerDriver
+from ingest.intake.producer import Producer
+from ingest.intake.stream_writer import StreamWriter
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import wait_until
 
 SHARDS = 4
+JSON = {"content-type": "application/json"}
 
 
 @asynccontextmanager
-async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[LimitedProducer]:
+async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer]:
     wire = Wire(server.url, reply_timeout_s=5.0, name="test")
     await wire.start()
-    rooms = Rooms(SHARDS, 1_000_000)
-    rooms.set_right(rooms.noted(), [0] * SHARDS)
+    shards, pace = Shards("driver-locations", SHARDS), PerDriver(limit)
+    capacity = Capacity(SHARDS, 1_000_000)
+    capacity.correct(capacity.snapshot(), [0] * SHARDS)
     try:
-        yield LimitedProducer(wire, rooms, "driver-locations", SHARDS, limit)
+        yield Producer(StreamWriter(Nodes(wire), shards, capacity, pace.terms), pace)
     finally:
         await wire.close()
 
@@ -39,11 +44,11 @@ def stored(server: RedisServer, driver_id: str) -> int:
     return int(server.command("XLEN", stream)[1:-2])
 
 
-async def flood(producer: LimitedProducer, count: int, driver_id: str = "d") -> int:
+async def flood(producer: Producer, count: int, driver_id: str = "d") -> int:
     accepted = 0
     for _ in range(count):
         try:
-            await producer.add(driver_id, b"{}")
+            await producer.add([(driver_id, b"{}")])
             accepted += 1
         except Refused as e:
             assert e.status == 429
@@ -81,12 +86,12 @@ def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(0.01, 10)) as producer:
             events = [("a" if n % 2 else "b", b"%d" % n) for n in range(30)]
-            surplus = await producer.add_many(events)
-            assert list(surplus.places) == list(range(20, 30))
-            assert surplus.retry_after_s == 300
+            receipt = await producer.add(events)
+            assert list(receipt.limited) == list(range(20, 30))
+            assert receipt.retry_after_s == 300
             assert stored(redis_server, "a") == stored(redis_server, "b") == 10
             with pytest.raises(Refused):
-                await producer.add_many(events)
+                await producer.add(events)
 
     asyncio.run(run())
 
@@ -94,13 +99,13 @@ def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
 def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(0.01, 10)) as producer:
-            await producer.add_whole([("d", b"x")] * 7)
+            await producer.add([("d", b"x")] * 7, whole=True)
             for _ in range(3):
                 # Trying again must not eat up what it waits for.
                 with pytest.raises(Refused) as refused:
-                    await producer.add_whole([("d", b"x")] * 4)
+                    await producer.add([("d", b"x")] * 4, whole=True)
                 assert refused.value.retry_after_s in {99, 100}
-            await producer.add_whole([("d", b"x")] * 3)
+            await producer.add([("d", b"x")] * 3, whole=True)
             assert stored(redis_server, "d") == 10
 
     asyncio.run(run())
@@ -109,11 +114,11 @@ def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
 def test_a_server_that_forgot_the_script_is_told_again(redis_server: RedisServer) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(10, 50)) as producer:
-            await producer.add("d", b"x")
+            await producer.add([("d", b"x")])
             redis_server.command("SCRIPT", "FLUSH")
-            await producer.add("d", b"x")
+            await producer.add([("d", b"x")])
             redis_server.command("SCRIPT", "FLUSH")
-            await producer.add_many([("d", b"x"), ("e", b"x")])
+            await producer.add([("d", b"x"), ("e", b"x")])
             assert stored(redis_server, "d") == 3
 
     asyncio.run(run())
@@ -125,8 +130,8 @@ def test_without_scripts_the_workers_own_count_holds() -> None:
         async def run() -> None:
             async with producing(server, Limit(0.01, 20)) as producer:
                 assert await flood(producer, 30) == 20
-                surplus = await producer.add_many([("e", b"x")] * 25)
-                assert list(surplus.places) == list(range(20, 25))
+                receipt = await producer.add([("e", b"x")] * 25)
+                assert list(receipt.limited) == list(range(20, 25))
                 assert stored(server, "d") == 20
 
         asyncio.run(run())
@@ -137,12 +142,12 @@ def test_a_full_redis_is_503_and_charges_nothing() -> None:
 
         async def run() -> None:
             async with producing(server, Limit(0.01, 20)) as producer:
-                await producer.add("d", b"x")
+                await producer.add([("d", b"x")])
                 server.command("CONFIG", "SET", "maxmemory", "1")
                 with pytest.raises((Overloaded, hiredis.ReplyError)):
-                    await producer.add("d", b"x")
+                    await producer.add([("d", b"x")])
                 with pytest.raises(Overloaded):
-                    await producer.add_many([("e", b"x")] * 3)
+                    await producer.add([("e", b"x")] * 3)
                 server.command("CONFIG", "SET", "maxmemory", "0")
                 # 19 of d's 20 are left in Redis: the failure was not charged there.
                 assert await flood(producer, 30) == 19
@@ -163,10 +168,10 @@ def test_over_http(redis_server: RedisServer) -> None:
         found = [api.post(path, json=fix).status_code for _ in range(7)]
         assert found == [202] * 5 + [429] * 2
         # An Origin leads through Falcon: both ways are worded alike.
-        for headers in ({}, {"origin": "http://elsewhere"}):
+        for headers in ({}, {"origin": server.url}):
             answer = api.post(path, json=fix, headers=headers)
             assert answer.json() == {
-                "type": "about:blank",
+                "type": "/problems/too-fast",
                 "title": "Too Many Requests",
                 "status": 429,
                 "detail": "this driver sends more than 0.5 fixes a second",
@@ -177,7 +182,7 @@ def test_over_http(redis_server: RedisServer) -> None:
             assert answer.headers["ratelimit-policy"] == '"driver";q=5;w=10'
             assert answer.headers["ratelimit"].startswith('"driver";r=0;t=')
             # What a flooding driver sends is not even looked at.
-            assert api.post(path, content=b"{", headers=headers).status_code == 429
+            assert api.post(path, content=b"{", headers={**headers, **JSON}).status_code == 429
         fixes = [{**fix, "driver_id": "e"} for _ in range(7)]
         fixes[1]["latitude"] = 91
         answer = api.post("/api/v1/drivers/locations", json=fixes)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -159,6 +160,13 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path, start: Start) -> 
     supervisor.kill()
     supervisor.wait()
     wait_until(lambda: not any(map(process.is_alive, pids)), timeout_s=3)
+    # What they said then is in their logs all the same.
+    for name in "abc":
+        wait_until(partial(_says, tmp_path / f"{name}.log", "stops"), timeout_s=3)
+
+
+def _says(log: Path, text: str) -> bool:
+    return text in log.read_text()
 
 
 def run_code(code: str, **env: str) -> str:

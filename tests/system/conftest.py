@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.access import AUTH
 from tests.stack import Stack, new_home
 from tests.wait import wait_until
 
@@ -27,3 +28,22 @@ def stack(stack_session: Stack) -> Stack:
         what="a whole stack",
     )
     return stack_session
+
+
+# Closed, and behind a load balancer: a test names the address of a stranger as that would do.
+BODY_TIMEOUT_S = 3.0
+CLOSED = {
+    **QUICK,
+    **AUTH,
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "BODY_TIMEOUT_S": str(BODY_TIMEOUT_S),
+    # Floods of good fixes are part of what is tested.
+    "RATE_FIXES_PER_S": "0",
+}
+
+
+@pytest.fixture(scope="session")
+def closed_stack() -> Iterator[Stack]:
+    """A stack that asks for tokens, those of `tests.access`; strangers knock at its front door."""
+    with new_home() as home, Stack(home, extra=CLOSED) as running:
+        yield running

@@ -65,19 +65,19 @@ EVENTS = {
     "full": "{type: 'closed', code: 1013, livedMs: 0}",
     "ended": "{type: 'ended'}",
     "invalid": "{type: 'invalid'}",
-    "found": "{type: 'answered', status: 200, detail: '', fix: %s}" % (FIX % 900),
-    "nothing": "{type: 'answered', status: 404, detail: 'the order has no position', fix: null}",
-    "over": "{type: 'answered', status: 404, detail: 'tracking … has ended', fix: null}",
-    "full-found": "{type: 'answered', status: 200, detail: '', fix: %s, sockets: 'full'}"
+    "found": "{type: 'answered', status: 200, problem: null, fix: %s}" % (FIX % 900),
+    "nothing": "{type: 'answered', status: 404, problem: '/problems/no-position', fix: null}",
+    "over": "{type: 'answered', status: 404, problem: '/problems/tracking-ended', fix: null}",
+    "full-found": "{type: 'answered', status: 200, problem: null, fix: %s, sockets: 'full'}"
     % (FIX % 900),
-    "full-nothing": "{type: 'answered', status: 404, detail: '', fix: null, sockets: 'full'}",
-    "away-found": "{type: 'answered', status: 200, detail: '', fix: %s, sockets: 'away'}"
+    "full-nothing": "{type: 'answered', status: 404, problem: null, fix: null, sockets: 'full'}",
+    "away-found": "{type: 'answered', status: 200, problem: null, fix: %s, sockets: 'away'}"
     % (FIX % 900),
     "closed-4003": "{type: 'closed', code: 4003, livedMs: 9e3, refusal: 'expired'}",
-    "unknown": "{type: 'answered', status: 401, detail: '', fix: null, refusal: 'revoked'}",
-    "forbidden": "{type: 'answered', status: 403, detail: '', fix: null}",
-    "overloaded": "{type: 'answered', status: 503, detail: '', fix: null}",
-    "unreachable": "{type: 'answered', status: 0, detail: '', fix: null}",
+    "unknown": "{type: 'answered', status: 401, problem: null, fix: null, refusal: 'revoked'}",
+    "forbidden": "{type: 'answered', status: 403, problem: null, fix: null}",
+    "overloaded": "{type: 'answered', status: 503, problem: null, fix: null}",
+    "unreachable": "{type: 'answered', status: 0, problem: null, fix: null}",
 }
 CASES: list[tuple[str, str, Any]] = [
     ("core/age.js", "[0.4, 4.9, 60, 7300, 90000, 2e5].map(m.ageText)",

@@ -139,9 +139,9 @@ def test_replay_says_what_was_refused(stack: Stack, tmp_path: Path) -> None:
     )
     result = fleetline("replay", str(file), "--speed", "0", "--url", stack.url)
     assert result.returncode == 1
-    assert "sent 2, accepted 1, refused 2" in result.stdout
-    assert "latitude" in result.stdout
-    assert "row 3" in result.stdout
+    assert "sent 3, accepted 1, refused 2, skipped 0" in result.stdout
+    assert "row 2: latitude: '153' is out of range" in result.stdout
+    assert "row 3: recorded_at: 'never' is not a time" in result.stdout
 
 
 def test_simulate(stack: Stack) -> None:

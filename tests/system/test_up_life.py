@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.processes.state import ROLES_FOLDER
 from tests.access import AUTH
 from tests.stack import Stack, environment, fleetline, free_base, new_home
 from tests.system.test_up import count_rows, goes_all_the_way
@@ -157,7 +158,7 @@ def test_as_root_with_a_home_nobody_else_may_enter(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with Stack(closed / "home", "--roles", "") as stack:
-        for role in ("postgres", "gateway"):
+        for role in ("redis", "postgres", "gateway"):
             pid = stack.pid(role)
             assert pid is not None
             assert psutil.Process(pid).uids().effective != 0
@@ -173,7 +174,8 @@ def test_a_second_signal_does_not_wait_and_leaves_nothing(home: Path) -> None:
         family[0].send_signal(signal.SIGINT)
         assert stack.stop(signal.SIGINT) == 0
         assert gone(family)
-        assert {file.name for file in (home / "run").iterdir()} <= {"lock", "stack.json"}
+        left = {file.name for file in (home / "run").rglob("*")}
+        assert left <= {"lock", "stack.json", ROLES_FOLDER}
 
 
 def test_a_port_that_is_roots_alone_is_refused_before_any_work(home: Path) -> None:

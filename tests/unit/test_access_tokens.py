@@ -98,7 +98,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_token_is_unknown(gate, name):
     with pytest.raises(Refused) as refused:
-        gate.recall(f"Bearer {BAD[name]}")
+        gate.authenticate(f"Bearer {BAD[name]}")
     assert refused.value.status == 401
     assert dict(refused.value.headers) == {"www-authenticate": "Bearer"}
     assert str(refused.value) == "a valid token or key is needed"
@@ -108,14 +108,14 @@ def test_a_bad_token_is_unknown(gate, name):
 def test_any_text_is_unknown(gate, text):
     for header in (text, f"Bearer {text}", f"Basic {text}"):
         with pytest.raises(Refused):
-            gate.recall(header)
+            gate.authenticate(header)
 
 
 @given(parts=st.lists(st.binary(max_size=60), min_size=3, max_size=3))
 def test_any_three_parts_are_unknown(gate, parts):
     made = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
     with pytest.raises(Refused):
-        gate.recall(f"Bearer {made}")
+        gate.authenticate(f"Bearer {made}")
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_any_three_parts_are_unknown(gate, parts):
 )
 def test_tokens_of_an_identity_provider(gate, key, algorithm, kid):
     text = jwt.encode(claims(), key, algorithm=algorithm, headers={"kid": kid} if kid else None)
-    assert gate.recall(f"Bearer {text}").driver_id == "d1"
+    assert gate.authenticate(f"Bearer {text}").driver_id == "d1"
 
 
 def test_a_key_named_by_another_kid_is_not_tried(gate):
     text = jwt.encode(claims(), RSA, algorithm="RS256", headers={"kid": "e"})
     with pytest.raises(Refused):
-        gate.recall(f"Bearer {text}")
+        gate.authenticate(f"Bearer {text}")
 
 
 def test_a_pem_file_is_a_key_too(tmp_path):
@@ -158,7 +158,7 @@ def test_a_wrong_key_file_is_one_line(tmp_path, text):
 
 def test_older_secrets_verify_and_the_newest_signs(gate):
     older = jwt.encode(claims(), OLD_SECRET, algorithm="HS256")
-    assert gate.recall(f"Bearer {older}").role is Role.DRIVER
+    assert gate.authenticate(f"Bearer {older}").role is Role.DRIVER
     signed = gate.signing.sign(claims())
     assert jwt.decode(signed, SECRET, algorithms=["HS256"], audience="fleetline")
 
@@ -168,31 +168,31 @@ def test_what_is_remembered_is_bounded_and_forgotten_when_revoked():
     gate.replace(Lists())
     headers = [bearer(token(jti=f"t{n}"))["Authorization"] for n in range(30)]
     for header in headers:
-        assert gate.recall(header) is gate.recall(header)
+        assert gate.authenticate(header) is gate.authenticate(header)
     assert len(gate._known) == 10
     gate.replace(Lists(revoked={"jti:t29": time.time()}))
     with pytest.raises(Refused):
-        gate.recall(headers[29])
-    assert gate.recall(headers[28]).token_id == "t28"
+        gate.authenticate(headers[29])
+    assert gate.authenticate(headers[28]).token_id == "t28"
 
 
 def test_a_remembered_token_is_not_verified_again_until_it_expires(monkeypatch):
     gate = Gate(Signing([SECRET], [], "fleetline"), 10)
     gate.replace(Lists())
     header = bearer(token())["Authorization"]
-    gate.recall(header)
+    gate.authenticate(header)
     gate.signing = Signing([OLD_SECRET], [], "fleetline")
-    assert gate.recall(header).driver_id == "d1"
+    assert gate.authenticate(header).driver_id == "d1"
     later = time.time() + 601
     monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(Refused):
-        gate.recall(header)
+        gate.authenticate(header)
 
 
 def test_nobody_gets_in_before_the_revocations_are_known():
     gate = Gate(Signing([SECRET], [], "fleetline"), 10)
     with pytest.raises(Overloaded):
-        gate.recall(bearer(token())["Authorization"])
+        gate.authenticate(bearer(token())["Authorization"])
 
 
 def test_basic_carries_the_token_as_its_password():

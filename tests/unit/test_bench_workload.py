@@ -25,7 +25,7 @@ from common.access.gate import Gate, Lists
 from common.access.policy import Role
 from common.access.signing import Signing
 from common.event import decode_update
-from deploy.tools.trace import read_trace
+from deploy.tools.trace.read import read_trace
 
 TRACE = Path(__file__).parents[2] / "deploy/examples/liverpool_bus_route14.csv"
 
@@ -98,7 +98,7 @@ def test_a_driver_may_bring_its_token():
     assert int(headers["Content-Length"]) == len(body)
     gate = Gate(Signing(["s" * 32], [], "fleetline"), credentials_max=10)
     gate.replace(Lists())
-    principal = gate.recall(headers["Authorization"])
+    principal = gate.authenticate(headers["Authorization"])
     assert (principal.role, principal.driver_id) == (Role.DRIVER, fix.driver_id)
 
 

@@ -1,5 +1,7 @@
 """The event: validation, identity, one encoding."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -162,7 +164,21 @@ def test_entries_that_are_no_events_are_poison(entry):
 @given(st.text(max_size=70))
 def test_ids(text):
     allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
-    assert is_id(text) == (1 <= len(text) <= 64 and all(c in allowed for c in text))
+    plain = 1 <= len(text) <= 64 and all(c in allowed for c in text)
+    assert is_id(text) == (plain and text not in {".", ".."})
+
+
+@pytest.mark.parametrize("text", [".", ".."])
+def test_a_step_in_a_path_is_no_id(text):
+    """Clients and proxies take them out of an address, so nobody could ask for such a driver."""
+    assert not is_id(text)
+    for body in ({"order_id": text}, {"order_id": f"{text}x"}):
+        data = json.dumps({"latitude": 1, "longitude": 2, **body}).encode()
+        if body["order_id"] == text:
+            with pytest.raises(InvalidUpdate, match=re.escape("not . or ..")):
+                decode_update(data)
+        else:
+            assert decode_update(data).order_id == body["order_id"]
 
 
 def test_the_clock_never_gives_a_time_twice():

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from common.errors import ConfigError
+from common.problem import PROBLEMS
 from common.settings import load_settings
 from deploy.gateway.pages import (
     PAGES,
@@ -125,3 +126,13 @@ def test_what_is_written_for_nginx(settings, tmp_path):
     assert orjson.loads(config_json(settings)) == {
         "tile_url": "", "tile_attribution": "", "stale_age_s": 60, "location_ttl_s": 300,
     }  # fmt: skip
+
+
+def test_pages_know_failures_by_their_types_alone():
+    # They searched the sentences for "taken" and "ended".
+    known = {problem.type for problem in PROBLEMS}
+    told = {path: re.findall(r"/problems/[a-z-]+", path.read_text()) for path in WEB.rglob("*.js")}
+    assert {kind for kinds in told.values() for kind in kinds} <= known
+    assert [path.name for path, kinds in told.items() if kinds] == ["problem.js"]
+    for path in WEB.rglob("*.js"):
+        assert "body.detail" not in path.read_text(), path

@@ -1,15 +1,18 @@
 """The hub's rules: who is shown what, in which order, and who is first and last."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.event import EPOCH
 from common.frame import ended_frame
+from common.keys import order_key
 from fanout.orders.hub import Channel, Hub, newer
 from fanout.sockets.protocol import text_frame
-from tests.fanout_server import event
+from tests.fanout_server import T0, event
 
 
 class Watcher:
@@ -28,11 +31,15 @@ class Watcher:
         assert frame == text_frame(ended_frame("o1"))
         self.shown.append("end")
 
+    def postpone(self) -> None:
+        """Sent away."""
+        self.shown.append("later")
+
 
 def joined(channel: Channel, snapshot: bytes | None = None) -> Watcher:
     watcher = Watcher()
     channel.waiting.add(watcher)
-    channel.refresh(snapshot, ended=False)
+    channel.refresh(snapshot, ended=False, oldest=EPOCH)
     return watcher
 
 
@@ -40,19 +47,19 @@ def test_first_and_last_watcher() -> None:
     routes: dict[bytes, Callable[[bytes], None]] = {}
     hub = Hub(routes)
     a, b = Watcher(), Watcher()
-    channel = hub.join("o1", a)
-    assert hub.join("o1", b) is channel
-    assert list(routes) == [b"order:o1"]
+    channel = hub.join("o1", a, 0.0)
+    assert hub.join("o1", b, 0.0) is channel
+    assert list(routes) == [order_key("o1").encode()]
     assert not hub.leave(channel, a, 1.0)
     assert hub.leave(channel, b, 2.0)
     assert hub.idle_since(1.9) == []
     assert hub.idle_since(2.0) == [channel]
     # Somebody came back within the linger: it is not forgotten, now or later.
     idle = hub.idle_since(2.0)
-    assert hub.join("o1", a) is channel
+    assert hub.join("o1", a, 0.0) is channel
     assert hub.forget(idle) == []
     assert hub.leave(channel, a, 3.0)
-    assert hub.forget(hub.idle_since(3.0)) == [b"order:o1"]
+    assert hub.forget(hub.idle_since(3.0)) == [order_key("o1").encode()]
     assert (routes, hub.channels) == ({}, {})
 
 
@@ -63,7 +70,7 @@ def test_one_who_waits_is_shown_the_newer_of_snapshot_and_message() -> None:
         channel.waiting.add(waiting)
         channel.deliver(event(message))
         assert waiting.shown == []
-        channel.refresh(event(snapshot), ended=False)
+        channel.refresh(event(snapshot), ended=False, oldest=EPOCH)
         assert waiting.shown == [3]
     channel = Channel("o1")
     assert joined(channel).shown == []
@@ -81,11 +88,11 @@ def test_a_snapshot_newer_than_what_others_saw_is_shown_to_them_too() -> None:
 def test_old_snapshot_and_repeated_message_change_nothing() -> None:
     channel = Channel("o1")
     watcher = joined(channel, event(5))
-    channel.refresh(event(4), ended=False)
-    channel.refresh(b"garbage", ended=False)
+    channel.refresh(event(4), ended=False, oldest=EPOCH)
+    channel.refresh(b"garbage", ended=False, oldest=EPOCH)
     channel.deliver(event(5))
     channel.deliver(b'{"type":"unknown"}')
-    channel.refresh(None, ended=False)
+    channel.refresh(None, ended=False, oldest=EPOCH)
     assert watcher.shown == [5]
 
 
@@ -104,8 +111,29 @@ def test_the_marker_wins_over_the_snapshot() -> None:
     channel = Channel("o1")
     watcher = Watcher()
     channel.waiting.add(watcher)
-    channel.refresh(event(1), ended=True)
+    channel.refresh(event(1), ended=True, oldest=EPOCH)
     assert watcher.shown == ["end"]
+
+
+def test_an_old_position_is_shown_to_nobody_who_comes_now() -> None:
+    # Regression: a queue of three days ago, delivered today, was the first thing a customer saw.
+    old, now = T0 + timedelta(milliseconds=5), T0 + timedelta(milliseconds=6)
+    channel = Channel("o1")
+    first, second, third = Watcher(), Watcher(), Watcher()
+    channel.waiting.add(first)
+    channel.refresh(event(5), ended=False, oldest=now)
+    assert first.shown == []
+    # Live again: what comes now is shown, and stays the newest there is.
+    channel.deliver(event(7))
+    channel.waiting.add(second)
+    channel.refresh(event(5), ended=False, oldest=old)
+    assert (first.shown, second.shown) == ([7], [7])
+    # The driver was silent for long, with a customer there who saw the last of it.
+    channel.waiting.add(third)
+    channel.refresh(event(7), ended=False, oldest=T0 + timedelta(milliseconds=8))
+    assert (second.shown, third.shown) == ([7], [])
+    channel.deliver(event(9))
+    assert (second.shown, third.shown) == ([7, 9], [9])
 
 
 def test_newer() -> None:
@@ -116,28 +144,79 @@ def test_newer() -> None:
     assert not newer(b"", None)
 
 
-@given(st.lists(st.sampled_from(["publish", "join", "gap", "lose", "again"]), max_size=60))
-def test_everybody_sees_rising_numbers_and_ends_on_the_newest(steps: list[str]) -> None:
-    """A worker writes the snapshot before it publishes; messages may be lost until a rebuild."""
-    channel, newest, lost = Channel("o1"), 0, False
-    watchers = [Watcher()]
-    channel.waiting.add(watchers[0])
-    for step in steps:
-        if step == "publish":
+def test_older_from_another_driver_is_not_shown_after_newer() -> None:
+    # Regression: one order carried by two drivers in two shards, whose workers publish it.
+    channel = Channel("o1")
+    watcher = joined(channel, event(1))
+    steps = [(3, "a"), (2, "b"), (4, "b"), (3, "a"), (5, "b"), (6, "a"), (5, "b"), (7, "a")]
+    for number, driver_id in steps:
+        channel.deliver(event(number, driver_id=driver_id))
+    assert watcher.shown == [1, 3, 4, 5, 6, 7]
+
+
+def test_messages_behind_a_snapshot_are_not_shown_after_it() -> None:
+    # Regression: two messages were on their way when a newer snapshot was read.
+    channel = Channel("o1")
+    watcher = joined(channel, event(1))
+    joined(channel, event(4))
+    for number in (2, 3, 4, 5, 6):
+        channel.deliver(event(number))
+    assert watcher.shown == [1, 4, 5, 6]
+
+
+def test_sessions_that_nothing_is_read_for_are_sent_away() -> None:
+    hub = Hub({})
+    early, late, other = Watcher(), Watcher(), Watcher()
+    channel = hub.join("o1", early, 1.0)
+    hub.join("o1", late, 2.0)
+    assert hub.join("o2", other, 3.0).waiting == {other}
+    hub.postpone_unread(0.9)
+    assert early.shown == []
+    hub.postpone_unread(2.5)
+    assert (early.shown, late.shown, other.shown) == (["later"], ["later"], [])
+    # Read in time, left, or forgotten: nobody is sent away.
+    back = Watcher()
+    hub.leave(channel, early, 4.0)
+    hub.leave(channel, late, 4.0)
+    hub.join("o1", back, 5.0)
+    channel.refresh(event(1), ended=False, oldest=EPOCH)
+    hub.postpone_unread(9.0)
+    assert back.shown == [1]
+
+
+def actors() -> st.SearchStrategy[tuple[str, str]]:
+    acts = ["write", "arrive", "arrive", "repeat", "join", "read", "read", "lose"]
+    return st.tuples(st.sampled_from(acts), st.sampled_from("ab"))
+
+
+@given(st.lists(actors(), max_size=80))
+def test_everybody_sees_rising_numbers_and_ends_on_the_newest(steps: list[tuple[str, str]]) -> None:
+    """Two workers write the snapshot, then publish; messages are late, repeated, or lost.
+
+    A snapshot is never older than what its worker has published, but the workers of two drivers
+    know nothing of each other: the later writer wins, and both messages arrive.
+    """
+    channel, newest = Channel("o1"), 0
+    snapshot: bytes | None = None
+    on_the_way: dict[str, list[bytes]] = {"a": [], "b": []}
+    shown_to = [Watcher()]
+    channel.waiting.add(shown_to[0])
+    for act, driver_id in steps:
+        queue = on_the_way[driver_id]
+        if act == "write":
             newest += 1
-            if not lost:
-                channel.deliver(event(newest))
-        elif step == "again" and newest and not lost:
-            channel.deliver(event(newest))
-        elif step == "join":
-            watchers.append(Watcher())
-            channel.waiting.add(watchers[-1])
-        elif step == "lose":
-            lost = True
-        elif step == "gap":
-            lost = False
-            channel.refresh(event(newest) if newest else None, ended=False)
-    channel.refresh(event(newest) if newest else None, ended=False)
-    for watcher in watchers:
+            snapshot = event(newest, driver_id=driver_id)
+            queue.append(snapshot)
+        elif act in {"arrive", "repeat"} and queue:
+            channel.deliver(queue[0] if act == "repeat" else queue.pop(0))
+        elif act == "join":
+            shown_to.append(Watcher())
+            channel.waiting.add(shown_to[-1])
+        elif act == "read":
+            channel.refresh(snapshot, ended=False, oldest=EPOCH)
+        elif act == "lose":
+            queue.clear()
+    channel.refresh(snapshot, ended=False, oldest=EPOCH)
+    for watcher in shown_to:
         assert watcher.shown == sorted(set(watcher.shown), key=int)  # type: ignore[arg-type]
         assert watcher.shown[-1:] == ([newest] if newest else [])

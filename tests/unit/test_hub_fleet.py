@@ -1,30 +1,33 @@
-"""Boxes and pictures of the operators' stream."""
+"""Boxes and their states of the operators' stream."""
 
 import math
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
+from common.event import EPOCH
 from fanout.fleet.box import (
     PIECE_DEGREES_MAX,
     Box,
-    Picture,
-    parse_box,
+    BoxState,
+    BoxSubscription,
+    parse_subscription,
     positions_frames,
     read_batch,
     read_events,
 )
-from tests.fanout_server import event
+from tests.fanout_server import T0, event
 
 longitudes = st.floats(-180, 180)
 latitudes = st.floats(-85, 85)
 
 
-def test_parse_box() -> None:
-    assert parse_box("1,2,3.5,4", None) == (Box(1, 2, 3.5, 4), 1000)
-    assert parse_box("170,-1,-170,1", "7") == (Box(170, -1, -170, 1), 7)
+def test_parse_subscription() -> None:
+    assert parse_subscription("1,2,3.5,4", None) == BoxSubscription(Box(1, 2, 3.5, 4), 1000)
+    assert parse_subscription("170,-1,-170,1", "7") == BoxSubscription(Box(170, -1, -170, 1), 7)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,7 @@ def test_parse_box() -> None:
 )
 def test_refused_boxes(bbox: str | None, count: str | None, fields: list[str]) -> None:
     with pytest.raises(InvalidUpdate) as refused:
-        parse_box(bbox, count)
+        parse_subscription(bbox, count)
     assert [fault.field for fault in refused.value.faults] == fields
     assert refused.value.status == 422
 
@@ -80,17 +83,23 @@ def at(number: int, driver_id: str, latitude: float = 10.0) -> bytes:
     return event(number, "o1", driver_id, latitude=latitude)
 
 
-def test_picture_keeps_the_newest_of_each_driver_in_the_box() -> None:
-    picture = Picture(Box(0, 0, 30, 30))
+def test_box_keeps_the_newest_of_each_driver_in_the_box() -> None:
+    state = BoxState(Box(0, 0, 30, 30))
     message = b"[" + b",".join((at(1, "a"), at(2, "b"), at(3, "a"), at(4, "c", 40.0))) + b"]"
-    picture.add(read_batch(message))
-    assert sorted(picture.take()) == sorted((at(3, "a"), at(2, "b")))
-    assert picture.take() == []
+    state.add(read_batch(message), EPOCH)
+    assert sorted(state.take()) == sorted((at(3, "a"), at(2, "b")))
+    assert state.take() == []
     # What was shown is remembered: nothing older follows, nor the same again.
-    picture.add(read_events([at(2, "a"), at(3, "a")]))
-    assert picture.take() == []
-    picture.add(read_events([at(5, "a")]))
-    assert picture.take() == [at(5, "a")]
+    state.add(read_events([at(2, "a"), at(3, "a")]), EPOCH)
+    assert state.take() == []
+    state.add(read_events([at(5, "a")]), EPOCH)
+    assert state.take() == [at(5, "a")]
+
+
+def test_a_driver_whose_newest_position_is_old_is_not_there() -> None:
+    state = BoxState(Box(0, 0, 30, 30))
+    state.add(read_events([at(1, "a"), at(2, "b")]), T0 + timedelta(milliseconds=2))
+    assert state.take() == [at(2, "b")]
 
 
 def test_frames_hold_as_many_as_asked_for() -> None:

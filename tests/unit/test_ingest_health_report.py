@@ -47,6 +47,7 @@ def test_a_clock_that_is_behind_redis_gives_no_negative_age() -> None:
 def status(**changes: object) -> object:
     state: dict[str, object] = {
         "accepting": True, "full": False, "redis_up": True, "database_up": True, "shards": [up()],
+            "apps": {},
     }  # fmt: skip
     return report(**{**state, **changes})["status"]  # type: ignore[arg-type]
 
@@ -74,6 +75,7 @@ def test_totals_are_unknown_while_redis_cannot_say() -> None:
         redis_up=False,
         database_up=True,
         shards=[ShardHealth(0), ShardHealth(1)],
+        apps={},
     )
     assert found["backlog"] is None
     assert found["pending_messages"] is None

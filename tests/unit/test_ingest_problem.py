@@ -3,8 +3,9 @@ import falcon.testing
 import hiredis
 import pytest
 
-from common.access.address import Failures
+from common.access.address import AddressLimiter
 from common.errors import Fault, InvalidUpdate, Overloaded, Refused
+from common.problem import MEDIA_TYPE
 from ingest.http import problem
 from ingest.http.access import Access
 
@@ -19,7 +20,7 @@ class Failing:
 
 def fail(error: Exception) -> falcon.testing.Result:
     app: falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response] = falcon.asgi.App()
-    problem.install(app, Access(None, Failures(0)))
+    problem.install(app, Access(None, AddressLimiter(0)))
     app.add_route("/", Failing(error))
     return falcon.testing.TestClient(app).simulate_get("/")
 
@@ -41,7 +42,7 @@ def fail(error: Exception) -> falcon.testing.Result:
 def test_every_failure_is_a_problem(error: Exception, status: int) -> None:
     answer = fail(error)
     assert answer.status_code == status
-    assert answer.headers["content-type"] == problem.MEDIA_TYPE
+    assert answer.headers["content-type"] == MEDIA_TYPE
     assert answer.json["status"] == status
     assert answer.json["detail"]
     assert ("errors" in answer.json) == (status == 422)

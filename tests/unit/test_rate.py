@@ -2,39 +2,83 @@
 
 import pytest
 
-from ingest.intake.rate import DRIVERS_MAX, LEASE_FIXES, Limit, Rates, retry_after_s
+from common.errors import Refused
+from ingest.intake.pace import (
+    DRIVERS_MAX,
+    LEASE_FIXES,
+    RETRY_AFTER_MAX_S,
+    Ask,
+    Limit,
+    PerDriver,
+    retry_after_s,
+)
 
 
-def rates(limit=None):
+def paced(limit=None):
     now = [100.0]
-    return Rates(limit or Limit(10, 5000), now=lambda: now[0]), now
+    return PerDriver(limit or Limit(10, 5000), now=lambda: now[0]), now
+
+
+def ask(count, driver_id="d"):
+    return Ask(driver_id, range(count), [b"x"] * count)
+
+
+def is_refused(pace, driver_id="d"):
+    try:
+        pace.require(driver_id)
+    except Refused as e:
+        assert e.status == 429
+        return True
+    return False
 
 
 def test_a_lease_is_spent_and_no_more():
-    found, _ = rates()
-    assert found.spend("d") == 0
-    found.note("d", leased=3, refused_us=None)
-    assert [found.spend("d") for _ in range(5)] == [1, 1, 1, 0, 0]
+    pace, _ = paced()
+    assert not pace.spend("d")
+    assert pace.note(ask(1), (1, 3, 0, b"1-0")) == (1, 0.0)
+    assert [pace.spend("d") for _ in range(5)] == [True, True, True, False, False]
 
 
 def test_a_refusal_is_remembered_until_the_next_fix_is_due():
-    found, now = rates()
-    found.note("d", leased=0, refused_us=250_000)
-    assert found.wait_s("d") == pytest.approx(0.25)
+    pace, now = paced()
+    assert pace.note(ask(1), (0, 0, 250_000, b"")) == (0, 0.25)
+    assert pace.wait_s("d") == pytest.approx(0.25)
     now[0] += 0.3
-    assert found.wait_s("d") == 0
-    assert found.wait_s("other") == 0
+    assert pace.wait_s("d") == 0
+    assert pace.wait_s("other") == 0
+
+
+def test_the_next_fix_is_due_before_all_that_are_missing():
+    pace, _ = paced()
+    assert pace.note(ask(10), (4, 0, 600_000, b"1-0")) == (4, 0.6)
+    assert pace.wait_s("d") == pytest.approx(0.1)
 
 
 def test_a_driver_is_known_to_wait_only_without_a_lease():
-    found, now = rates()
-    assert found.known_wait_s("d") == 0
-    found.note("d", leased=2, refused_us=250_000)
-    assert found.known_wait_s("d") == 0
-    assert found.spend("d", 2) == 2
-    assert found.known_wait_s("d") == pytest.approx(0.25)
+    pace, now = paced()
+    assert not is_refused(pace)
+    pace.note(ask(3), (0, 2, 450_000, b""))
+    assert not is_refused(pace)
+    assert pace.spend("d")
+    assert pace.spend("d")
+    assert is_refused(pace)
     now[0] += 0.3
-    assert found.known_wait_s("d") == 0
+    assert not is_refused(pace)
+
+
+def test_a_request_is_sorted_into_what_is_paid_asked_for_and_waiting():
+    pace, _ = paced()
+    pace.note(ask(1, "paid"), (1, 2, 0, b"1-0"))
+    pace.note(ask(1, "waits"), (0, 0, 500_000, b""))
+    fixes = [(name, b"%d" % n) for n, name in enumerate(("paid", "asks", "waits") * 3)]
+    admission = pace.admit(fixes, whole=False)
+    assert admission.paid == [fixes[0], fixes[3]]
+    assert [(a.driver_id, list(a.indexes), list(a.events)) for a in admission.asks] == [
+        ("asks", [1, 4, 7], [b"1", b"4", b"7"]),
+        ("paid", [6], [b"6"]),
+    ]
+    assert admission.limited == [2, 5, 8]
+    assert admission.wait_s == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(("burst", "lease"), [(1, 0), (63, 0), (640, 10), (5000, LEASE_FIXES)])
@@ -42,26 +86,57 @@ def test_a_lease_is_a_small_part_of_the_burst(burst, lease):
     assert Limit(10, burst).lease == lease
 
 
-def test_the_local_count_gives_the_burst_and_then_the_rate():
-    found, now = rates(Limit(10, 20))
-    assert found.take_locally("d", 25) == 20
-    assert found.take_locally("d", 1) == 0
+def test_the_local_account_gives_the_burst_and_then_the_rate():
+    pace, now = paced(Limit(10, 20))
+    assert pace.take_locally(ask(25), whole=False) == (20, 0.5)
+    assert pace.take_locally(ask(1), whole=False) == (0, 0.1)
     now[0] += 1.0
-    assert found.take_locally("d", 100) == 10
-    assert found.take_locally("other", 1) == 1
+    assert pace.take_locally(ask(100), whole=False) == (10, 9.0)
+    assert pace.take_locally(ask(1, "other"), whole=False) == (1, 0.0)
+
+
+def test_the_local_account_takes_a_whole_body_or_leaves_it():
+    pace, _ = paced(Limit(10, 20))
+    assert pace.take_locally(ask(15), whole=True) == (15, 0.0)
+    assert pace.take_locally(ask(6), whole=True)[0] == 0
+    assert pace.take_locally(ask(5), whole=True) == (5, 0.0)
+
+
+def test_refused_fixes_are_charged_and_an_overdrawn_account_waits():
+    """A driver's broken fixes cost no rate, and their judging took the loop from everybody."""
+    pace, now = paced(Limit(10, 100))
+    pace.note(ask(1), (1, 32, 0, b"1-0"))
+    pace.charge("d", 100)
+    assert not is_refused(pace)
+    pace.charge("d", 50)
+    assert is_refused(pace)
+    assert not pace.spend("d")
+    now[0] += 4.9
+    assert is_refused(pace)
+    now[0] += 0.2
+    assert not is_refused(pace)
+    assert not is_refused(pace, "other")
+
+
+def test_no_charge_shuts_a_driver_out_for_longer_than_it_is_told():
+    pace, now = paced(Limit(10, 100))
+    for _ in range(50):
+        pace.charge("d", 10_000)
+    now[0] += RETRY_AFTER_MAX_S + 0.1
+    assert not is_refused(pace)
 
 
 def test_what_is_remembered_is_bounded():
-    found, _ = rates()
+    pace, _ = paced()
     for number in range(DRIVERS_MAX + 10):
-        found.note(f"d{number}", leased=1, refused_us=None)
-    assert found.spend("d0") == 0
-    assert found.spend(f"d{DRIVERS_MAX + 9}") == 1
+        pace.note(ask(1, f"d{number}"), (1, 1, 0, b"1-0"))
+    assert not pace.spend("d0")
+    assert pace.spend(f"d{DRIVERS_MAX + 9}")
 
 
 def test_the_refusal_says_when():
-    found, _ = rates(Limit(10, 5000))
-    refused = found.too_fast(0.05)
+    pace, _ = paced(Limit(10, 5000))
+    refused = pace.too_fast(0.05)
     assert (refused.status, refused.retry_after_s) == (429, 1)
     assert dict(refused.headers) == {
         "ratelimit-policy": '"driver";q=5000;w=500',

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[2]
         ("INGEST_PORT", "70000", "INGEST_PORT: "),
         ("STREAM_NAME", "a{b", "STREAM_NAME must not"),
         ("INFLIGHT_EVENTS_MAX", "10", "INFLIGHT_EVENTS_MAX must be"),
-        ("PONG_TIMEOUT_S", "60", "PONG_TIMEOUT_S must be"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line):

@@ -1,4 +1,4 @@
-"""Recorded traces: columns, times, GPX, and what is refused."""
+"""Recorded traces: how a row is judged, which times cannot be right, and when each row is sent."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,28 +7,28 @@ import pytest
 
 from common.errors import ConfigError
 from deploy.tools.replay import bodies, end_of
-from deploy.tools.trace import Trace, parse_columns, parse_csv, parse_gpx, parse_time, read_trace
+from deploy.tools.trace.number import number_of
+from deploy.tools.trace.read import ReadOptions, id_of, parse_trace, read_trace
+from deploy.tools.trace.times import parse_time, span
+from deploy.tools.trace.trace import Trace
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "liverpool_bus_route14.csv"
+YEAR_S = 31_557_600
 
-GPX = b"""<?xml version="1.0"?>
-<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1"><trk><trkseg>
-<trkpt lat="53.4" lon="-2.9"><ele>12.5</ele><time>2026-01-01T10:00:00Z</time></trkpt>
-<trkpt lat="53.5" lon="-2.8"><time>2026-01-01T10:00:05Z</time>
-<extensions><speed>10</speed><course>90</course></extensions></trkpt>
-<trkpt lat="53.5" lon="-2.8"></trkpt>
-</trkseg></trk></gpx>"""
+
+def read(text: str, **options: str) -> Trace:
+    return parse_trace(text.encode(), "my file", ReadOptions(**options))
 
 
 def trace_of(*stamps: str) -> Trace:
     rows = "".join(f"a,{stamp},1,2\n" for stamp in stamps)
-    return parse_csv(f"driver_id,recorded_at,latitude,longitude\n{rows}", {})
+    return read(f"driver_id,recorded_at,latitude,longitude\n{rows}")
 
 
 def test_the_example_is_read_without_a_map() -> None:
     trace = read_trace(EXAMPLE)
     assert len(trace.fixes) == 1533
-    assert trace.refused == ()
+    assert trace.refused == trace.skipped == trace.notes == ()
     assert len({fix.values["driver_id"] for fix in trace.fixes}) == 8
     assert len({fix.values["order_id"] for fix in trace.fixes}) == 16
     # A bearing that is missing is left out, not taken as north.
@@ -39,76 +39,143 @@ def test_the_example_is_read_without_a_map() -> None:
     assert len(late) == 7
 
 
-def test_another_delimiter_and_a_map_of_columns() -> None:
-    text = "X;Y;tracker;t\n116.39;39.89;19;2008-12-11 04:42:14+00\n"
-    trace = parse_csv(text, parse_columns("longitude=X,latitude=Y,driver_id=tracker,recorded_at=t"))
-    (fix,) = trace.fixes
-    assert fix.values == {"driver_id": "19", "latitude": 39.89, "longitude": 116.39}
-    assert fix.recorded_at == datetime(2008, 12, 11, 4, 42, 14, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("columns", ["nonsense", "altitude", "speed=", "colour=X", "=X"])
-def test_a_map_that_is_none_is_refused(columns: str) -> None:
-    with pytest.raises(ConfigError, match="--columns"):
-        parse_columns(columns)
-
-
-def test_a_missing_column_is_named() -> None:
-    with pytest.raises(ConfigError, match="no column for longitude"):
-        parse_csv("driver_id,time,lat\n", {})
-    with pytest.raises(ConfigError, match="no column for speed"):
-        parse_csv("driver_id,time,lat,lon\n", {"speed": "v"})
-
-
-def test_rows_that_are_no_fix_are_counted_with_their_number() -> None:
-    text = (
-        "driver_id,time,lat,lon\na,2026-01-01,1,2\n,2026-01-01,1,2\na,soon,1,2\na,2026-01-01,x,2\n"
-    )
-    trace = parse_csv(text, {})
-    assert len(trace.fixes) == 1
-    assert trace.refused == (
-        "row 2: driver_id is missing",
-        "row 3: recorded_at: 'soon' is not a time",
-        "row 4: latitude: 'x' is not a number",
-    )
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (",2026-01-01,1,2", "driver_id is missing"),
+        ("a,,1,2", "recorded_at is missing"),
+        ("a,2026-01-01,,2", "latitude is missing"),
+        ("a,soon,1,2", "recorded_at: 'soon' is not a time"),
+        ("a,0000-03-13T09:11:26Z,1,2", "is not a time"),
+        ("a,2026-01-01,x,2", "latitude: 'x' is not a number"),
+        ("a,2026-01-01,nan,2", "latitude: 'nan' is not a number"),
+        ("a,2026-01-01,1,-inf", "longitude: '-inf' is not a number"),
+        ("a,2026-01-01,1_0,2", "latitude: '1_0' is not a number"),
+        ("a,2026-01-01,1e999,2", "latitude: '1e999' is not a number"),
+        ("a,2026-01-01,100,180", "latitude: '100' is out of range"),
+        ("B#7,2026-01-01,1,2", "driver_id: 'B#7' is not"),
+        ("..,2026-01-01,1", "longitude is missing"),
+    ],
+)
+def test_a_row_that_is_no_fix_is_named_and_others_stay(row: str, why: str) -> None:
+    """What broke: one NaN made its whole body of 500 no JSON, and the replay stopped there."""
+    good = "a,2026-01-01,1,2"
+    trace = read(f"driver_id,time,lat,lon\n{good}\n{row}\n{good}\n")
+    assert [fix.row for fix in trace.fixes] == [1, 3]
+    (reason,) = trace.refused
+    assert reason.startswith("row 2: ")
+    assert why in reason
+    assert trace.rows() == 3
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-01-01 10:00:00", "2026-01-01T12:00:00+02:00", "1767261600", "1767261600000"]
+    ("field", "value"),
+    [
+        *((f, v) for f in ("speed", "heading", "accuracy", "battery") for v in
+          ("nan", "inf", "-1", "n/a", "1e999")),
+        ("heading", "361"),
+        ("battery", "101"),
+        ("altitude", "NaN"),
+        ("order_id", "#A12"),
+    ],
+)  # fmt: skip
+def test_any_other_value_is_never_worth_the_fix(field: str, value: str) -> None:
+    """What broke: rows with -1 for unknown were refused, one and all."""
+    trace = read(f"driver_id,time,lat,lon,{field}\na,2026-01-01,1,2,{value}\na,2026-01-02,1,2,\n")
+    assert [set(fix.values) for fix in trace.fixes] == [{"driver_id", "latitude", "longitude"}] * 2
+    assert (trace.refused, trace.notes) == ((), (f"{field}: unknown in 1 of 2 rows ({value!r})",))
+
+
+def test_below_the_sea_is_a_height() -> None:
+    trace = read("driver_id,time,lat,lon,ele\na,2026-01-01,1,2,-1\n")
+    assert trace.fixes[0].values["altitude"] == -1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("27.5", 27.5), (" -1,25 ", -1.25), (".5", 0.5), ("+1e-7", 1e-7), (3, 3.0), ("5.", 5.0)],
 )
-def test_times(text: str) -> None:
+def test_numbers(text: object, number: float) -> None:
+    assert number_of(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "nan", "inf", "1_0", "\u0661", "1.2.3", "1,2,3", "0x1", "1e", True, None, 10**400],
+)
+def test_what_is_no_number(text: object) -> None:
+    assert number_of(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-01 10:00:00", "2026-01-01T12:00:00+02:00", "1767261600", "1767261600000",
+        "2026-01-01T10:00:00z", 1767261600, 1767261600.0, "\n 2026-01-01T10:00:00Z\n",
+    ],
+)  # fmt: skip
+def test_times(text: object) -> None:
     assert parse_time(text) == datetime(2026, 1, 1, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["", "nan", "inf", "1e300", "tomorrow"])
-def test_what_is_no_time(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "nan", "inf", "1e300", "tomorrow", "2026-02-30", None])
+def test_what_is_no_time(text: object) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         parse_time(text)
 
 
-def test_gpx() -> None:
-    trace = parse_gpx(GPX, "my ride")
-    first, second = trace.fixes
-    assert first.values == {
-        "driver_id": "my-ride", "latitude": 53.4, "longitude": -2.9, "altitude": 12.5
-    }  # fmt: skip
-    assert second.values["heading"] == 90
-    assert second.values["speed"] == pytest.approx(36.0)
-    assert trace.refused == ("row 3: recorded_at is missing",)
+@pytest.mark.parametrize(
+    "wrong", ["2043-10-14T14:13:54Z", "2004-07-14T14:13:54Z", "1970-01-01", "2024-06-01"]
+)
+@pytest.mark.parametrize("place", range(5))
+def test_one_wrong_date_is_skipped_by_name(wrong: str, place: int) -> None:
+    """What broke: a point of a GPS week rollover made the replay wait for decades, or had all
+    good rows refused as too old.
+    """
+    stamps = [f"2024-02-28T14:13:5{n}Z" for n in range(5)]
+    stamps[place] = wrong
+    trace = trace_of(*stamps)
+    assert len(trace.fixes) == 4
+    assert trace.duration_s() < 5
+    (reason,) = trace.skipped
+    assert reason.startswith(f"row {place + 1}: recorded_at: {wrong[:10]}")
+    assert "from the other rows" in reason
+    assert trace.rows() == 5
+
+
+def test_a_trace_of_years_keeps_its_ends() -> None:
+    first = datetime(2023, 1, 1, tzinfo=UTC)
+    days = [first + timedelta(days=n) for n in range(0, 700, 7)]
+    trace = trace_of(*(day.isoformat() for day in days), "1970-01-01", "2043-01-01")
+    assert len(trace.fixes) == len(days)
+    assert len(trace.skipped) == 2
+
+
+def test_rides_of_one_month_stay_together() -> None:
+    rides = [f"2024-02-01T10:00:0{n}Z" for n in range(9)] + ["2024-03-01T10:00:00Z"]
+    assert trace_of(*rides).skipped == ()
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [
-        b'<!DOCTYPE x [<!ENTITY a "b">]><gpx>&a;</gpx>',
-        '<?xml version="1.0" encoding="utf-16"?><gpx/>'.encode("utf-16"),
-        b"<gpx>",
-        b"",
-    ],
+    ("seconds", "text"),
+    [(0, "0 s"), (90, "90 s"), (420, "7 min"), (8_400, "2 h"), (200_000, "2 days"),
+     (1024 * 7 * 86_400, "20 years")],
+)  # fmt: skip
+def test_lengths_of_time(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "driver_id"), [("my ride", "my-ride"), ("..", "trace"), ("", "trace"), ("é", "-")]
 )
-def test_gpx_with_entities_or_broken_is_refused(raw: bytes) -> None:
-    with pytest.raises(ConfigError, match="GPX"):
-        parse_gpx(raw, "x")
+def test_a_file_names_its_driver(name: str, driver_id: str) -> None:
+    assert id_of(name) == driver_id
+
+
+@pytest.mark.parametrize("options", [{"speed_unit": "warp"}, {"driver": "a b"}])
+def test_wrong_options_are_refused(options: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="--"):
+        ReadOptions(**options)
 
 
 def test_at_full_speed_the_trace_ends_now_and_keeps_its_spacing() -> None:

@@ -14,7 +14,6 @@ from deploy.wiring import (
     fitting_sockets,
     ports_needed,
     redis_url,
-    role_environment,
     up_settings,
 )
 
@@ -38,6 +37,8 @@ def test_port_moves_all_ports() -> None:
     needed = ports_needed(settings, ROLES, gateway=True)
     assert [port for _, _, port in needed] == [9010, 9011, 9000, 9008, 9009]
     assert redis_url(settings) == "redis://127.0.0.1:9010/0"
+    assert redis_url(settings, "secret") == "redis://:secret@127.0.0.1:9010/0"
+    assert database_url(settings, "secret").startswith("postgresql://fleetline:secret@127.0.0.1")
     assert database_url(settings).endswith("127.0.0.1:9011/fleetline")
 
 
@@ -60,14 +61,6 @@ def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert up_settings(None, None, None).shards == 3
 
 
-def test_roles_are_told_the_same_stack() -> None:
-    told = role_environment(up_settings(9000, None, 7), Path("/home/of/it"))
-    assert told["SHARDS"] == "7"
-    assert told["FLEETLINE_HOME"] == "/home/of/it"
-    assert told["INGEST_PORT"] == "9008"
-    assert told["REDIS_URL"] == "redis://127.0.0.1:9010/0"
-
-
 def test_sockets_fit_the_machine_unless_somebody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fitting_sockets(up_settings(None, None, None), 1_000_000) is None
     assert fitting_sockets(up_settings(None, None, None), 4096) == 3584
@@ -76,12 +69,20 @@ def test_sockets_fit_the_machine_unless_somebody_chose(monkeypatch: pytest.Monke
 
 
 def test_nobody_else_reads_the_positions_in_redis(tmp_path):
-    redis_spec(Home(tmp_path), 1)
+    redis_spec(Home(tmp_path), 1, "secret")
     assert (tmp_path / "data/redis").stat().st_mode & 0o777 == 0o700
 
 
+def test_passwords_are_no_arguments(tmp_path):
+    spec = redis_spec(Home(tmp_path), 1, "the-password")
+    assert "the-password" not in " ".join((*spec.argv, *spec.env.values()))
+    config = tmp_path / "data/redis.conf"
+    assert "requirepass the-password" in config.read_text()
+    assert config.stat().st_mode & 0o7 == 0
+
+
 def test_the_server_runs_with_the_quicker_allocator(tmp_path):
-    (library,) = redis_spec(Home(tmp_path), 1).env["LD_PRELOAD"].split(":")
+    (library,) = redis_spec(Home(tmp_path), 1, "secret").env["LD_PRELOAD"].split(":")
     assert Path(library).name == "libmimalloc.so"
 
 

@@ -1,6 +1,6 @@
 // What an address says: whose page it is, and the token in its fragment. Pure.
 
-const ID = /^[A-Za-z0-9._:-]{1,64}$/;
+const ID = /^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,64}$/;
 // Also what a WebSocket subprotocol may hold (RFC 9110 token), which is how it travels.
 const TOKEN = /^[A-Za-z0-9._~+-]{1,4096}$/;
 // This page's clock and the server's may differ by this.
@@ -13,7 +13,7 @@ export function isId(id) {
 
 /** The order of `/track/{order_id}`: `id` is null where it is none; `text` is what stood there. */
 export function orderOf(pathname) {
-  const raw = pathname.replace(/^\/track\/?/, "");
+  const raw = pathname.replace(/^\/+track\/?/, "").replace(/\/$/, "");
   let text = raw;
   try {
     text = decodeURIComponent(raw);

@@ -1,5 +1,7 @@
 // Requests to the API: every one ends, and its failing is a value.
 
+import { SERVER_FULL, TOO_MANY_SOCKETS } from "./problem.js";
+
 const TIMEOUT_MS = 8_000;
 
 /** {status, body, dateMs}: status 0 where no answer came; body null where it was not JSON. */
@@ -24,8 +26,8 @@ export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {
 export async function whyNoSocket(path) {
   const { status, body } = await getJson(path);
   if (status === 426) return "blocked";
-  if (status !== 503) return null;
-  return typeof body?.detail === "string" && body.detail.includes("taken") ? "full" : "away";
+  if (body?.type === SERVER_FULL || body?.type === TOO_MANY_SOCKETS) return "full";
+  return status === 503 ? "away" : null;
 }
 
 /** The address of a socket on this host. */

@@ -31,6 +31,8 @@ export async function fetchRoute(driverId, { token, nowMs }) {
 
 function lineOf(geometry) {
   if (geometry?.type === "LineString") return geometry.coordinates;
+  // Cut at 180°; each part ends on the edge and the next begins on the other side.
+  if (geometry?.type === "MultiLineString") return geometry.coordinates.flat();
   return geometry?.type === "Point" ? [geometry.coordinates] : [];
 }
 

@@ -118,8 +118,8 @@ export class Connection {
   async question() {
     const { status, body } = await getJson(this.requestPath, { token: this.token });
     const fix = status === 200 ? readFix(body) : null;
-    const detail = typeof body?.detail === "string" ? body.detail : "";
-    return { type: "answered", status, detail, fix, refusal: refusalOf(this.token, this.nowMs()) };
+    const problem = status === 200 ? null : body?.type ?? null;
+    return { type: "answered", status, problem, fix, refusal: refusalOf(this.token, this.nowMs()) };
   }
 
   // Ask again and again; back to sockets after a while, or when requests fail too.

@@ -6,6 +6,7 @@
 // `final` is never left: no event starts anything again.
 
 import { isNewer } from "../core/fix.js";
+import { TRACKING_ENDED } from "../core/problem.js";
 
 // After so many sockets in a row that failed while a request got through, sockets are blocked and
 // the position is asked for. A network that is down altogether says nothing about sockets.
@@ -76,12 +77,13 @@ function closed(state, { code, livedMs, refusal }) {
   return { ...state, link, busy: code === 1013, failures, blocked, retryAtMs: 0 };
 }
 
-// An answer to GET …/location; status 0: none came. `sockets`: why none opened just before.
-function answered(state, { status, detail, fix, refusal, sockets = null }) {
+// An answer to GET …/location; status 0: none came. `problem` is the type of a failure; `sockets`
+// says why none opened just before.
+function answered(state, { status, problem, fix, refusal, sockets = null }) {
   if (status === 401) return over(state, refusal);
   if (status === 403) return over(state, "denied");
   if (status === 400 || status === 422) return over(state, "invalid");
-  if (status === 404 && detail.includes("ended")) return over(state, "ended");
+  if (problem === TRACKING_ENDED) return over(state, "ended");
   const reached = status === 200 || status === 404;
   const newest = fix !== null && isNewer(fix, state.fix) ? fix : state.fix;
   if (state.link === "open") return { ...state, fix: newest };

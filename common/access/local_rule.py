@@ -1,0 +1,73 @@
+"""What is taken while AUTH=off: requests by this machine's own names, from no other site. Pure.
+
+An open service is safe on loopback, except from the browser of whoever works there: any page that
+it shows may send requests to 127.0.0.1, and by a name of its own that it points at 127.0.0.1 (DNS
+rebinding) may read the answers too. Browsers say of each request what page it is from, and by
+which name it was asked for; this rule believes them. Other programs on the machine are free.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from common.access.origin import is_same_host
+from common.problem import CROSS_SITE, HOST_NOT_ALLOWED, Problem
+
+# What Sec-Fetch-Site says of a request of the same origin, and of one typed by a person.
+_OWN_SITES = (None, "same-origin", "none")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+def parse_hosts(name: str, setting: str) -> list[str]:
+    """The host names that the setting `name` lists. Raises `ValueError`."""
+    hosts = [part.strip().lower().strip("[]") for part in setting.split(",") if part.strip()]
+    for host in hosts:
+        if not _HOST.fullmatch(host) and not _is_address(host):
+            raise ValueError(f"{name}: {host!r} is not a host such as 10.0.2.2, without a port")
+    return hosts
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+class LocalRule:
+    """The rule, with further hosts and origins that are allowed."""
+
+    def __init__(self, hosts: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        self._hosts = frozenset(hosts)
+        self._origins = frozenset(origins)
+
+    def problem(self, host: str, origin: str | None, fetch_site: str | None) -> Problem | None:
+        """Why a request is refused, or None.
+
+        Takes its headers Host (empty where there is none), Origin and Sec-Fetch-Site.
+        """
+        # Every browser names a host; what names none is no browser.
+        if host and not self._is_own(_name_of(host)):
+            return HOST_NOT_ALLOWED
+        if origin is not None and origin in self._origins:
+            return None
+        if origin is not None and not is_same_host(origin, host):
+            return CROSS_SITE
+        return None if fetch_site in _OWN_SITES else CROSS_SITE
+
+    def _is_own(self, name: str) -> bool:
+        if name == "localhost" or name in self._hosts:
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+
+def _name_of(host: str) -> str:
+    """The name in a header Host: without its port, brackets and a dot at the end."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0].removesuffix(".")

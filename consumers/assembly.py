@@ -1,0 +1,165 @@
+"""What a worker is made of: the connections, stages and chores of one shard, put together."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from common.backoff import Backoff
+from common.redis.nodes import Nodes
+from common.redis.wire import Wire
+from common.settings import Settings
+from common.shards import Shard, Shards
+from consumers.history.pages import RECLAIM_EVERY_S, PageLimits, PageSource
+from consumers.history.patience import BACKOFF, Patience
+from consumers.history.settle import Settler
+from consumers.history.stage import HistoryStage
+from consumers.history.table import HistoryTable
+from consumers.live.drivers import DriverState
+from consumers.live.orders import OrderState
+from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
+from consumers.liveness import Liveness
+from consumers.stream.counts import Counts
+from consumers.stream.cursor import LiveCursor
+from consumers.stream.dead_letters import DeadLetterWriter
+from consumers.stream.gauge import StreamGauge
+from consumers.stream.group_maker import GroupMaker
+from consumers.stream.group_reader import GroupReader
+from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.trim import Trim
+
+# A reply that takes longer than this means that the connection is dead; far above any command.
+REDIS_REPLY_TIMEOUT_S = 5.0
+
+Chore = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often what is done, and how long is waited, in seconds."""
+
+    chores_s: float = 1.0
+    reclaim_s: float = RECLAIM_EVERY_S
+    reply_timeout_s: float = REDIS_REPLY_TIMEOUT_S
+    backoff: Backoff = BACKOFF
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """A worker's connections: whatever takes long on one delays nothing on another.
+
+    `reads` waits for new entries, `quick` is the live stage's, `bulk` takes the history's pages.
+    """
+
+    reads: Wire
+    quick: Wire
+    bulk: Wire
+
+    @property
+    def all(self) -> tuple[Wire, ...]:
+        """Each of them."""
+        return (self.reads, self.quick, self.bulk)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A worker's parts, ready to run. `chores`: name → seconds between, and what is done."""
+
+    wires: Wires
+    lease: Lease
+    group: GroupMaker
+    live: LiveStage
+    history: HistoryStage
+    table: HistoryTable
+    trim: Trim
+    chores: dict[str, tuple[float, Chore]]
+
+
+def assemble(settings: Settings, index: int, pace: Pace, liveness: Liveness) -> Parts:
+    """The parts of the worker of shard `index`; nothing is connected yet."""
+    shard = Shards(settings.stream_name, settings.shards)[index]
+    keys, group = shard.keys, settings.consumer_group
+    wires = _wires(settings, shard, pace)
+    quick, bulk = wires.quick, wires.bulk
+    lease = Lease(quick, keys.consumer)
+    counts = Counts(bulk, keys.counts)
+    gauge = StreamGauge(bulk, keys, group=group)
+    reader = GroupReader(bulk, keys, group=group, consumer=f"shard-{index}")
+    maker = GroupMaker(reader, gauge, counts)
+    table = HistoryTable(settings.database_url, timeout_s=settings.database_timeout_s)
+    cursor = LiveCursor(wires.reads, quick, keys, group=group)
+    trim = Trim(bulk, keys, group=group, live_through=lambda: cursor.through)
+    drivers = DriverState(
+        quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
+    )
+    patience = Patience(maker.make_again, backoff=pace.backoff)
+    settler = Settler(
+        reader,
+        table,
+        DeadLetterWriter(bulk, keys, shard=index, group=group),
+        counts,
+        patience,
+        retries=settings.max_retries,
+        advanced=lambda: liveness.advanced("history"),
+    )
+    signs = LiveSigns(lambda: liveness.advanced("live"), lease.confirm)
+    live = _live_stage(settings, cursor, drivers, quick, signs)
+    history = HistoryStage(
+        _page_source(settings, reader, cursor, pace),
+        settler,
+        table,
+        patience,
+        rows=settings.history_rows,
+        linger_s=settings.history_linger_ms / 1000,
+    )
+    chores = {
+        "trim": trim.trim,
+        "gauge": gauge.look,
+        "counts": counts.keep,
+        "cursor": cursor.check,
+        "expire": drivers.expire,
+        "watched": drivers.ask_watched,
+    }
+    timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
+    timed["lease"] = (RENEW_EVERY_S, lease.renew)
+    return Parts(wires, lease, maker, live, history, table, trim, timed)
+
+
+def _wires(settings: Settings, shard: Shard, pace: Pace) -> Wires:
+    def wire(block_s: float = 0.0) -> Wire:
+        timeout_s = block_s + pace.reply_timeout_s
+        name = f"fleetline-consumer-{shard.index}"
+        return Wire(settings.redis_url, reply_timeout_s=timeout_s, name=name)
+
+    return Wires(reads=wire(settings.read_block_ms / 1000), quick=wire(), bulk=wire())
+
+
+def _live_stage(
+    settings: Settings,
+    cursor: LiveCursor,
+    drivers: DriverState,
+    quick: Wire,
+    signs: LiveSigns,
+) -> LiveStage:
+    orders = OrderState(
+        Nodes(quick), names_max=settings.newest_drivers_max, ttl_s=settings.order_ttl_s
+    )
+    limits = LiveLimits(
+        entries=settings.batch_events_max,
+        block_ms=settings.read_block_ms,
+        pause_s=settings.read_pause_ms / 1000,
+        retries=settings.max_retries,
+    )
+    return LiveStage(cursor, drivers, orders, limits, signs)
+
+
+def _page_source(
+    settings: Settings, reader: GroupReader, cursor: LiveCursor, pace: Pace
+) -> PageSource:
+    limits = PageLimits(
+        settings.history_rows, settings.max_retries, settings.pending_message_timeout
+    )
+    return PageSource(
+        reader,
+        limits,
+        live_killer=lambda: cursor.killer,
+        reclaim_every_s=pace.reclaim_s,
+    )

@@ -1,0 +1,187 @@
+"""The table of the history: rows into PostgreSQL by binary COPY, each stored exactly once.
+
+COPY goes straight into the table; when that collides with a row that is stored already (a client
+that retried), or when the caller knows that rows may be there, it goes through a temporary table
+and `INSERT … ON CONFLICT DO NOTHING`.
+
+Errors are judged by phase. Connecting, making partitions and time-outs are the table's
+unavailability, whatever the exception; only the statements that carry rows can refuse rows.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from importlib.resources import files
+
+import asyncpg
+
+from common.errors import ConfigError, SinkUnavailable
+from common.log import get
+from consumers.history.failure import Kind, kind_of
+from consumers.history.row import COLUMNS, TABLE, Row
+
+# A connection that cannot be made in this time is tried again by the caller.
+CONNECT_TIMEOUT_S = 5.0
+# After a collision more are likely (a retrying client sends many): stage this many batches.
+STAGED_AFTER_COLLISION = 8
+# The driver of rows that are never kept; see `takes_a_row`.
+WITNESS = "fleetline-witness"
+
+_STAGE_CREATE = files(__package__).joinpath("stage_create.sql").read_text()
+_STAGE_INSERT = (
+    files(__package__).joinpath("stage_insert.sql").read_text().format(columns=", ".join(COLUMNS))
+)
+_log = get("table")
+
+
+class RowsRefused(Exception):
+    """COPY or INSERT failed with `error`, which may say something of a row. Nothing is stored."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class HistoryTable:
+    """One connection to the history. Not for concurrent use."""
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        self._connection: asyncpg.Connection | None = None
+        self._days: set[date] = set()
+        self._stage_next = 0
+
+    async def ensure(self) -> None:
+        """Have a connection that answers. Raises `SinkUnavailable` or `ConfigError`."""
+        with self._unavailable_on_any_error():
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._connected()
+                await connection.execute("SELECT 1")
+
+    async def store(self, rows: Sequence[Row], *, possibly_stored: bool = False) -> int:
+        """Store sorted, unique rows in one transaction; rows stored already are left alone.
+
+        Returns how many were not there. Raises `RowsRefused`, `SinkUnavailable`, `ConfigError`.
+        """
+        with self._unavailable_on_any_error():
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._connected()
+                await self._ensure_days(connection, rows)
+                return await self._store(connection, rows, possibly_stored=possibly_stored)
+
+    async def takes_a_row(self) -> bool:
+        """Whether the table takes a row now of which nothing can be wrong. It is not kept.
+
+        Raises `SinkUnavailable` or `ConfigError`.
+        """
+        now = datetime.now(UTC)
+        row = (WITNESS, now, now, 0.0, 0.0, None, None, None, None, None, None)
+        with self._unavailable_on_any_error():
+            async with asyncio.timeout(self._timeout_s):
+                connection = await self._connected()
+                await self._ensure_days(connection, [row])
+                transaction = connection.transaction()
+                await transaction.start()
+                try:
+                    await self._copy(connection, TABLE, [row])
+                except RowsRefused:
+                    return False
+                finally:
+                    await transaction.rollback()
+        return True
+
+    async def _store(
+        self, connection: asyncpg.Connection, rows: Sequence[Row], *, possibly_stored: bool
+    ) -> int:
+        if possibly_stored or self._stage_next > 0:
+            self._stage_next -= not possibly_stored
+            return await self._store_staged(connection, rows)
+        try:
+            await self._copy(connection, TABLE, rows)
+        except asyncpg.UniqueViolationError:
+            self._stage_next = STAGED_AFTER_COLLISION
+            return await self._store_staged(connection, rows)
+        return len(rows)
+
+    async def _store_staged(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> int:
+        await connection.execute(_STAGE_CREATE)
+        async with connection.transaction():
+            await self._copy(connection, "locations_stage", rows)
+            with self._judged():
+                # Answers "INSERT 0 <rows>".
+                return int((await connection.execute(_STAGE_INSERT)).rpartition(" ")[2])
+
+    async def _copy(self, connection: asyncpg.Connection, table: str, rows: Sequence[Row]) -> None:
+        with self._judged():
+            await connection.copy_records_to_table(table, records=rows, columns=COLUMNS)
+
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Around a statement with rows: the only errors that can be a row's."""
+        try:
+            yield
+        except Exception as e:
+            if _no_partition(e):
+                self._days.clear()
+                raise SinkUnavailable("a partition was dropped and is made again") from e
+            if kind_of(e) in {Kind.RECORD, Kind.UNKNOWN}:
+                raise RowsRefused(e) from e
+            raise
+
+    async def _ensure_days(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
+        days = {row[1].astimezone(UTC).date() for row in rows} - self._days
+        if days:
+            await connection.execute("SELECT fleetline_ensure_partitions($1::date[])", sorted(days))
+            self._days |= days
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=self._timeout_s,
+                server_settings={"application_name": "fleetline-consumer"},
+            )
+            self._connection = connection
+            if await connection.fetchval("SHOW synchronous_commit") == "off":
+                raise ConfigError(
+                    "DATABASE_URL: synchronous_commit is off, so a crash of the database would "
+                    "lose what was acknowledged; set it to on"
+                )
+            _log.info("database.connected")
+        return self._connection
+
+    @contextlib.contextmanager
+    def _unavailable_on_any_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (ConfigError, RowsRefused, SinkUnavailable):
+            raise
+        except Exception as e:
+            self._drop()
+            raise SinkUnavailable(f"{type(e).__name__}: {e}") from e
+
+    def _drop(self) -> None:
+        # close() can wait for ever on a server that hangs; terminate() cannot.
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+        self._days.clear()
+
+    async def close(self) -> None:
+        """Close the connection, politely if that is quick."""
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                await self._connection.close(timeout=1.0)
+            self._drop()
+
+
+def _no_partition(error: Exception) -> bool:
+    # 23514 is a violated check; a missing partition has no constraint's name.
+    return (
+        isinstance(error, asyncpg.CheckViolationError)
+        and not error.constraint_name
+        and "no partition" in str(error)
+    )

@@ -1,0 +1,122 @@
+"""Drivers on the map: newest position, geo index, expiry, and the operators' fleet channel.
+
+State that Redis refuses (full memory) is kept, newest per driver, and written as soon as Redis
+takes it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.resources import files
+from itertools import islice
+
+import hiredis
+
+from common.keys import fleet_channel
+from common.log import Repeated, get
+from common.redis.wire import Command, Reply, Wire
+from common.shards import Shard
+from consumers.live.moves import (
+    Moves,
+    driver_moves,
+    drop_oldest,
+    epoch_ms,
+    fleet_message,
+    state_commands,
+    time_of,
+)
+from consumers.live.newest import Newest
+from consumers.live.write import Write
+from consumers.stream.entry import PlacedEvent
+
+# Drivers that expire in one step: bounds how long a step holds up Redis.
+EXPIRE_AT_ONCE = 1000
+
+_EXPIRE = files(__package__).joinpath("expire.lua").read_text()
+
+
+class DriverState:
+    """The drivers of one shard. Methods that ask Redis raise `Overloaded`."""
+
+    def __init__(self, wire: Wire, shard: Shard, *, names_max: int, location_ttl_s: int) -> None:
+        self._wire = wire
+        self._keys = shard.keys
+        self._fleet = fleet_channel(shard.index)
+        self._names_max = names_max
+        self._location_ttl = timedelta(seconds=location_ttl_s)
+        self._newest = Newest(names_max)
+        self._unwritten: Moves = {}
+        self._refused = Repeated(get("live"), "live.refused")
+        # Whether anybody watches the whole fleet; asked now and then, see `ask_watched`.
+        self._watched = False
+
+    @property
+    def unwritten(self) -> int:
+        """Moves that Redis has not taken."""
+        return len(self._unwritten)
+
+    async def learn(self, events: Sequence[PlacedEvent]) -> None:
+        """Look up the drivers that are not known yet."""
+        names = self._newest.unknown(placed.event.driver_id for placed in events)
+        if names:
+            values = await self._wire.send("HMGET", self._keys.live, *names)
+            for name, value in zip(names, values, strict=True):
+                self._newest.learn(name, time_of(value))
+
+    def decide(self, events: Sequence[PlacedEvent]) -> Moves:
+        """Driver → the event that moves it. Kept here until Redis has taken it."""
+        moves = driver_moves(events, self._newest, datetime.now(UTC) - self._location_ttl)
+        # A newer move takes the place of one that could not be written before.
+        self._unwritten |= moves
+        self._newest.trim()
+        drop_oldest(self._unwritten, self._names_max)
+        return moves
+
+    def writing(self, moves: Moves, *then: Command) -> Write | None:
+        """What writes and publishes these moves, with further commands behind."""
+        state = state_commands(moves, self._keys)
+        fleet: list[Command] = []
+        if self._watched and moves:
+            fleet.append(("PUBLISH", self._fleet, fleet_message(moves)))
+        commands = [*state, *fleet, *then]
+        if not commands:
+            return None
+        return Write(self._wire, commands, partial(self._take, moves, len(state)))
+
+    def rewriting(self, most: int) -> Write | None:
+        """What writes up to `most` moves that Redis has not taken; None when there are none."""
+        return self.writing(dict(islice(self._unwritten.items(), most)))
+
+    def _take(self, moves: Moves, states: int, replies: Sequence[Reply]) -> None:
+        errors = [r for r in replies[:states] if isinstance(r, hiredis.ReplyError)]
+        if errors:
+            self._refused.failed(error=str(errors[0]), drivers=len(self._unwritten))
+            return
+        for name, placed in moves.items():
+            if self._unwritten.get(name) is placed:
+                del self._unwritten[name]
+        if states:
+            self._refused.healed()
+
+    async def expire(self) -> None:
+        """Forget drivers whose newest position is older than LOCATION_TTL."""
+        keys = self._keys
+        before_ms = epoch_ms(datetime.now(UTC) - self._location_ttl)
+        gone = EXPIRE_AT_ONCE
+        while gone == EXPIRE_AT_ONCE:
+            gone = await self._wire.send(
+                *("EVAL", _EXPIRE, 3, keys.seen, keys.geo, keys.live),
+                *(before_ms, EXPIRE_AT_ONCE),
+            )
+
+    async def ask_watched(self) -> None:
+        """Ask whether anybody subscribes to the fleet; nobody pays for maps nobody looks at.
+
+        A user who may not ask publishes for nobody in particular.
+        """
+        try:
+            reply = await self._wire.send("PUBSUB", "NUMSUB", self._fleet)
+        except hiredis.ReplyError:
+            self._watched = True
+        else:
+            self._watched = reply[1] > 0

@@ -1,0 +1,179 @@
+"""Orders: the newest event of each, for customers who watch and for those who connect later.
+
+An order usually has one driver, whose shard's worker alone writes it. When drivers of two shards
+carry the same order, each worker sees only its own. The value that a SET replaces gives the other
+away; if that was the newer one it is put back, and from then on Redis decides (`order.lua`).
+"""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from importlib.resources import files
+from itertools import islice
+
+import hiredis
+
+from common.event import effective_time
+from common.keys import order_key
+from common.log import Repeated, get
+from common.redis.nodes import Nodes
+from common.redis.wire import Command, Reply, Wire
+from consumers.live.moves import (
+    Moves,
+    drop_oldest,
+    is_same_driver,
+    late_orders,
+    order_moves,
+    time_of,
+)
+from consumers.live.newest import Newest
+from consumers.live.quota import OrderQuota
+from consumers.live.write import Write
+from consumers.stream.entry import PlacedEvent
+
+# Orders with two drivers that are remembered. One that is forgotten is found out again.
+SHARED_MAX = 10_000
+
+_ORDER = files(__package__).joinpath("order.lua").read_text()
+
+
+class OrderState:
+    """The orders that drivers of one shard carry. Methods that ask Redis raise `Overloaded`."""
+
+    def __init__(self, nodes: Nodes, *, names_max: int, ttl_s: int) -> None:
+        self._nodes = nodes
+        self._names_max = names_max
+        self._ttl_s = ttl_s
+        self._newest = Newest(names_max)
+        self._quota = OrderQuota()
+        self._unwritten: Moves = {}
+        self._unpublished: Moves = {}
+        # Orders that were seen with two drivers, in the order in which they were.
+        self._shared: dict[str, None] = {}
+        # Newer events that a SET replaced.
+        self._replaced: dict[str, bytes] = {}
+        self._refused = Repeated(get("live"), "live.orders_refused")
+        self._over_quota = Repeated(get("live"), "live.too_many_orders")
+
+    @property
+    def unwritten(self) -> int:
+        """Moves that Redis has not taken or not published."""
+        return len(self._unwritten) + len(self._unpublished)
+
+    async def learn(self, events: Sequence[PlacedEvent]) -> set[str]:
+        """Look up the orders that are not known yet. Returns those that must not be shown."""
+        now_s = time.monotonic()
+        carriers = self._unknown(events)
+        refused = {o for o, driver in carriers.items() if self._quota.is_full(driver, now_s)}
+        # An order that went to another driver may have a newer fix in another shard.
+        wanted = dict.fromkeys([*carriers, *late_orders(events)])
+        names = [name for name in wanted if name not in refused]
+        for name, value in zip(names, await self._values(names), strict=True):
+            driver_id = carriers.get(name)
+            if value is None and driver_id is not None:
+                if self._quota.is_full(driver_id, now_s):
+                    refused.add(name)
+                    continue
+                self._quota.add(driver_id)
+            self._newest.learn(name, time_of(value))
+        if refused:
+            self._over_quota.failed(fixes=self._quota.refused, driver=carriers[min(refused)])
+        return refused
+
+    def _unknown(self, events: Sequence[PlacedEvent]) -> dict[str, str]:
+        """Order → the driver that carries it, for orders that are not known yet."""
+        known = self._newest
+        return {
+            placed.event.order_id: placed.event.driver_id
+            for placed in events
+            if placed.event.order_id is not None and placed.event.order_id not in known
+        }
+
+    async def _values(self, names: Sequence[str]) -> list[bytes | None]:
+        by_wire: dict[Wire, list[str]] = {}
+        for name in names:
+            by_wire.setdefault(self._nodes.order_wire(name), []).append(name)
+        values: dict[str, bytes | None] = {}
+        for wire, part in by_wire.items():
+            replies = await wire.pipeline([("GET", order_key(name)) for name in part])
+            values |= zip(part, replies, strict=True)
+        return [values[name] for name in names]
+
+    def decide(self, events: Sequence[PlacedEvent], refused: set[str]) -> Moves:
+        """Order → the event that its customers get next. Kept here until Redis has taken it."""
+        moves = order_moves(events, self._newest, refused)
+        self._unwritten |= moves
+        self._unpublished |= moves
+        self._newest.trim()
+        drop_oldest(self._unwritten, self._names_max)
+        drop_oldest(self._unpublished, self._names_max)
+        return moves
+
+    def writing(self, moves: Moves) -> list[Write]:
+        """What writes these moves and tells the customers who watch.
+
+        A value is set before it is published: a client that subscribes and then reads the value
+        misses nothing.
+        """
+        by_wire: dict[Wire, tuple[Moves, list[Command]]] = {}
+        for order_id, placed in moves.items():
+            part, commands = by_wire.setdefault(self._nodes.order_wire(order_id), ({}, []))
+            key, payload = order_key(order_id), placed.payload
+            part[order_id] = placed
+            if order_id in self._shared:
+                commands.append(("EVAL", _ORDER, 1, key, payload, self._ttl_s))
+                continue
+            commands.append(("SET", key, payload, "EX", self._ttl_s, "GET"))
+            if order_id in self._unpublished:
+                commands.append(("PUBLISH", key, payload))
+        return [
+            Write(wire, commands, partial(self._take, part, commands))
+            for wire, (part, commands) in by_wire.items()
+        ]
+
+    def rewriting(self, most: int) -> list[Write]:
+        """What writes up to `most` moves that Redis has not taken; nothing when there are none."""
+        waiting = self._unwritten or self._unpublished
+        return self.writing(dict(islice(waiting.items(), most)))
+
+    def restoring(self) -> list[Write]:
+        """What puts back newer events that were replaced; nothing when there are none."""
+        replaced, self._replaced = self._replaced, {}
+        return [
+            Write(
+                self._nodes.order_wire(order_id),
+                [("EVAL", _ORDER, 1, order_key(order_id), event, self._ttl_s)],
+                lambda _: None,
+            )
+            for order_id, event in replaced.items()
+        ]
+
+    def _take(self, moves: Moves, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+        # What was published is so also where the state was refused.
+        answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != "PUBLISH"]
+        error: hiredis.ReplyError | None = None
+        for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
+            if self._unpublished.get(order_id) is placed:
+                del self._unpublished[order_id]
+            if isinstance(answer, hiredis.ReplyError):
+                error = answer
+                continue
+            if self._unwritten.get(order_id) is placed:
+                del self._unwritten[order_id]
+            if isinstance(answer, bytes) and not is_same_driver(answer, placed.payload):
+                self._note_other_driver(order_id, answer, placed)
+        if error is not None:
+            self._refused.failed(error=str(error), orders=len(self._unwritten))
+        elif moves:
+            self._refused.healed()
+
+    def _note_other_driver(self, order_id: str, replaced: bytes, placed: PlacedEvent) -> None:
+        moment = time_of(replaced)
+        if moment is None:
+            return
+        self._shared[order_id] = None
+        if len(self._shared) > SHARED_MAX:
+            del self._shared[next(iter(self._shared))]
+        if moment > effective_time(placed.event):
+            self._newest.learn(order_id, moment)
+            self._replaced[order_id] = replaced

@@ -1,0 +1,92 @@
+"""The live stage's own place in the stream, kept in Redis with what it writes.
+
+Reading again is harmless: newest wins. So the cursor need not be exact, and a write that Redis
+refuses because it is full is not tried again. Beside it stands how often a worker has begun with a
+page and died before it had written it, and the entry that was given up because of that.
+"""
+
+import asyncio
+
+import hiredis
+
+from common.keys import ShardKeys
+from common.log import get
+from common.redis.wire import Command, Reply, Wire, is_full
+from consumers.stream.groups import START, is_beyond, live_start
+from consumers.stream.trim import oldest_needed
+
+_log = get("cursor")
+
+
+class LiveCursor:
+    """The cursor of one stream. `reads` is a connection of its own: reads block it."""
+
+    def __init__(self, reads: Wire, wire: Wire, keys: ShardKeys, *, group: str) -> None:
+        self._reads = reads
+        self._wire = wire
+        self._keys = keys
+        self._group = group
+        # The live stage has read through this id.
+        self.through = START
+        # The last entry that was given up because the process died of it.
+        self.killer: bytes | None = None
+
+    async def load(self) -> int:
+        """Find the place to begin. Returns how often a page was begun there and not survived.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        saved, begun, self.killer = await self._wire.send(
+            "HMGET", self._keys.cursor, "id", "begun", "killer"
+        )
+        needed = None
+        if saved is None:
+            needed = await oldest_needed(self._wire, self._keys.stream, self._group)
+        self.through = live_start(saved, needed, await self._last_generated())
+        return int(begun or 0)
+
+    async def count_begin(self) -> None:
+        """Count that a page is begun. Raises `Overloaded` or `hiredis.ReplyError`."""
+        try:
+            await self._wire.send("HINCRBY", self._keys.cursor, "begun", 1)
+        except hiredis.ReplyError as e:
+            if not is_full(e):
+                raise
+
+    async def give_up(self, killer: bytes) -> None:
+        """Pass an entry without looking into it. Raises `Overloaded` or `hiredis.ReplyError`."""
+        await self._wire.send("HSET", self._keys.cursor, "id", killer, "killer", killer)
+        self.through, self.killer = killer, killer
+        _log.error("live.gave_up", stream=self._keys.stream, id=killer.decode())
+
+    def begin_read(self, after: bytes, count: int, block_ms: int) -> asyncio.Future[Reply]:
+        """Ask for up to `count` entries after an id, waiting up to `block_ms` for the first."""
+        block = ("BLOCK", block_ms) if block_ms else ()
+        return self._reads.send(
+            *("XREAD", "COUNT", count, *block), *("STREAMS", self._keys.stream, after)
+        )
+
+    def saving(self, through: bytes, *, survived: bool) -> Command:
+        """The command that keeps the cursor; to be sent behind what was made of the entries."""
+        begun = ("begun", 0) if survived else ()
+        return ("HSET", self._keys.cursor, "id", through, *begun)
+
+    async def check(self) -> None:
+        """Begin anew when the stream did: new ids may be smaller than the cursor.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        last_generated = await self._last_generated()
+        if last_generated is not None and is_beyond(self.through, last_generated):
+            _log.warning("cursor.rewound", stream=self._keys.stream)
+            self.through = START
+
+    async def _last_generated(self) -> bytes | None:
+        try:
+            facts = await self._wire.send("XINFO", "STREAM", self._keys.stream)
+        except hiredis.ReplyError as e:
+            if "no such key" not in str(e):
+                raise
+            return None
+        last: bytes = dict(zip(facts[::2], facts[1::2], strict=True))[b"last-generated-id"]
+        return last

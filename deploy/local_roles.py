@@ -1,0 +1,118 @@
+"""The roles of `fleetline up` as children: what they run as, are told, and how they are asked."""
+
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from common.access.policy import Role
+from common.processes.spec import ChildSpec
+from common.processes.state import ROLES_FOLDER, read_state, state_file
+from common.settings import Settings
+from deploy import folders
+from deploy.closed import new_token
+from deploy.environment import role_environment
+from deploy.home import Home
+from deploy.servers.accounts import account_of
+from deploy.servers.checks import fetch_json, http_answers
+from deploy.servers.privileges import Descent, descent, python_paths
+from deploy.wiring import STOP_SHARES, local_gateway_host, local_host
+
+# The demo ends with its stack; this is only longer.
+DEMO_TOKEN_S = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What all roles of a stack have in common. `stores`: REDIS_URL and DATABASE_URL."""
+
+    home: Home
+    settings: Settings
+    stores: Mapping[str, str]
+    # Where they work, and the supervisors among them write of their children.
+    folder: Path
+    become: Descent | None
+
+    @classmethod
+    def prepare(cls, home: Home, settings: Settings, stores: Mapping[str, str]) -> "Roles":
+        """Make their folder, and find out how they become who they are. Raises `ConfigError`."""
+        account = account_of("roles")
+        folder = folders.make_folder(home.folder("run") / ROLES_FOLDER, 0o700, account)
+        keys = [Path(settings.auth_jwks)] if settings.auth_jwks else []
+        become = descent(account, home.path, *python_paths(), *keys)
+        return cls(home, settings, stores, folder, become)
+
+    def migrate(self) -> ChildSpec:
+        """The schema. It ends by itself, and speaks to the person who waits for it."""
+        return replace(self._spec("migrate"), once=True, log_file=None)
+
+    def demo(self, drivers: int) -> ChildSpec:
+        """Drivers that move, straight to ingest: the door's certificate may be ours alone."""
+        url = f"http://{local_host(self.settings)}:{self.settings.ingest_port}"
+        arguments = ("--drivers", str(drivers), "--rate", str(drivers), "--url", url)
+        more = {}
+        if self.settings.auth == "on":
+            token, _ = new_token(self.settings, Role.GATEWAY, "up-demo", DEMO_TOKEN_S)
+            # Not an argument: those are for everybody on this machine to see.
+            more["FLEETLINE_TOKEN"] = token
+        return self._spec("simulate", *arguments, **more)
+
+    def role(self, name: str, **more: str) -> ChildSpec:
+        """A role: how it is asked whether it works, and how long it may drain."""
+        host = local_host(self.settings)
+        checks: dict[str, Callable[[], bool]] = {
+            "ingest": lambda: http_answers(host, self.settings.ingest_port, "/health/live"),
+            "fanout": lambda: http_answers(host, self.settings.fanout_port, "/health/ready"),
+            "consumers": lambda: _consumers_run(self.home),
+        }
+        share_s = self.settings.drain_timeout_s * STOP_SHARES[name]
+        # A role gives up a little before it is killed, so that it ends its own way.
+        more["DRAIN_TIMEOUT_S"] = f"{share_s * 0.85:g}"
+        return replace(
+            self._spec(name, **more),
+            ready=checks[name],
+            # The two servers of customers may not beat; the supervisor of the consumers does.
+            heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
+            beats_from_start=name == "consumers",
+            stop_timeout_s=share_s,
+        )
+
+    def _spec(self, name: str, *arguments: str, **more: str) -> ChildSpec:
+        environment = role_environment(
+            name, self.settings, os.environ, stores=self.stores, home=self.home.path
+        )
+        return ChildSpec(
+            name=name,
+            argv=(sys.executable, "-m", "deploy.cli", name, *arguments),
+            env=environment | more,
+            inherits_env=False,
+            cwd=self.folder,
+            log_file=self.home.log(name),
+            pid_file=self.home.pid(name),
+            become=self.become,
+        )
+
+
+def _consumers_run(home: Home) -> bool:
+    state = read_state(state_file(home.path, "consumers"))
+    children = state["children"] if state is not None else None
+    return isinstance(children, list) and all(c["state"] == "running" for c in children)
+
+
+def stack_works(settings: Settings, roles: Collection[str], *, gateway: bool) -> bool:
+    """The last question before `ready`: does a fix find its whole way."""
+    if "ingest" not in roles:
+        return True
+    health = fetch_json(local_host(settings), settings.ingest_port, "/health")
+    if health is None:
+        return False
+    if "consumers" in roles:
+        shards = health.get("shards")
+        # Closed, it tells a stranger only whether all is well, which we want anyway.
+        running = isinstance(shards, list) and all(s.get("consumer") == "up" for s in shards)
+        if not running and not (settings.auth == "on" and health.get("status") == "ok"):
+            return False
+    return not gateway or http_answers(
+        local_gateway_host(settings), settings.gateway_port, "/health", tls=bool(settings.tls_cert)
+    )

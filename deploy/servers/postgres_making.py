@@ -1,0 +1,103 @@
+"""Making the embedded database, and closing one that an earlier version left open.
+
+Everything a superuser is needed for is said to `postgres --single`: no client, no port.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from common.errors import FleetlineError
+from common.processes import process
+from deploy import folders
+from deploy.environment import plain_environment
+from deploy.home import Home
+from deploy.servers import packages
+from deploy.servers.accounts import Account
+
+# File of the home with the password of the role `fleetline`.
+PASSWORD = "postgres.password"  # noqa: S105 - a file's name
+_PENDING = "postgres.password.pending"
+
+_MAKE = """\
+CREATE ROLE fleetline LOGIN;
+CREATE DATABASE fleetline OWNER fleetline;
+"""
+# Whatever somebody made of the role while the server trusted everybody.
+_CLOSE = """\
+ALTER ROLE fleetline NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+ALTER ROLE fleetline LOGIN PASSWORD '{}';
+REVOKE pg_execute_server_program, pg_read_server_files, pg_write_server_files FROM fleetline;
+ALTER ROLE postgres PASSWORD NULL;
+"""
+
+Become = Callable[[], None] | None
+
+
+def make_database(home: Home, data: Path, account: Account | None, become: Become) -> None:
+    """initdb and the database, under another name first: half of it is never taken for all."""
+    partial = data.with_name("postgres.new")
+    folders.remove_folder(partial)
+    folders.make_folder(partial, 0o700, account)
+    _call(
+        home, partial, become,
+        "initdb", "-D", str(partial), "--username=postgres", "--encoding=UTF8", "--locale=C",
+        "--no-instructions", "--auth=reject",
+    )  # fmt: skip
+    _say_single(home, partial, become, _MAKE)
+    (home.path / PASSWORD).unlink(missing_ok=True)
+    partial.rename(data)
+
+
+def close_database(home: Home, data: Path, become: Become) -> None:
+    """Give the role a password and no rights beyond its database; the password's file comes last.
+
+    So a start that was cut off here does it again.
+    """
+    pending = home.path / _PENDING
+    pending.unlink(missing_ok=True)
+    _say_single(home, data, become, _CLOSE.format(home.secret(_PENDING)))
+    pending.rename(home.path / PASSWORD)
+
+
+def server_environment() -> dict[str, str]:
+    """No locale that is not installed, no PGPORT of the user, and nothing that is secret."""
+    return {**plain_environment(os.environ), "LC_ALL": "C", "TZ": "UTC", "PGPORT": "5432"}
+
+
+def _say_single(home: Home, data: Path, become: Become, text: str) -> None:
+    # A statement that fails is not repeated in the log: it may hold the password.
+    _call(
+        home, data, become,
+        "postgres", "--single", "-D", str(data), "-c", "log_min_error_statement=panic",
+        "-c", "log_min_messages=error", "-c", "password_encryption=scram-sha-256",
+        "-c", "exit_on_error=on", "postgres",
+        text=text,
+    )  # fmt: skip
+
+
+def _call(
+    home: Home, folder: Path, become: Become, program: str, *arguments: str, text: str = ""
+) -> None:
+    def prepare() -> None:
+        if become is not None:
+            become()
+        process.set_parent_death_signal(signal.SIGKILL)
+
+    with home.log("postgres").open("ab") as output:
+        result = subprocess.run(
+            (str(packages.postgres_binary(program)), *arguments),
+            input=text.encode(),
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            env=server_environment(),
+            preexec_fn=prepare,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise FleetlineError(
+                f"postgres: {program} failed with {result.returncode}; see {output.name}"
+            )

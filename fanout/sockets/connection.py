@@ -1,0 +1,158 @@
+"""A connection until its request has been answered: the shell around `handshake`.
+
+It reads the head itself, within limits of size and time, and only an accepted handshake becomes a
+WebSocket of picows. So every refusal is a problem of ours, and a refused client never costs more
+than its head.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from common.access.address import is_loopback
+from common.problem import HEAD_LATE
+from fanout.counts import FanoutCounts
+from fanout.sockets.answers import PlainAnswer, Rejected
+from fanout.sockets.handshake import Admission
+from fanout.sockets.head import END, HEAD_BYTES_MAX, Head, read_head, too_large
+from fanout.sockets.upgrade import upgrade
+
+# Connections that are no sockets; past it new ones are dropped unanswered. The limit on sessions
+# does not hold them back.
+CONNECTIONS_MAX: Final = 4_096
+# Of them, those of one address: strangers that only connect must not take all. Connections from
+# this machine are the front door's, or a developer's.
+CONNECTIONS_PER_ADDRESS_MAX: Final = 128
+# How long what follows a refused head is read and dropped, in seconds.
+LINGER_S: Final = 1.0
+
+Decide = Callable[[Head, str], PlainAnswer | Admission]
+
+
+class Connections:
+    """All connections that are no sockets, yet or at all. `decide` judges a head and its sender."""
+
+    def __init__(
+        self, decide: Decide, counts: FanoutCounts, *, timeout_s: float, message_bytes_max: int
+    ) -> None:
+        self.decide = decide
+        self.counts = counts
+        self.timeout_s = timeout_s
+        self.message_bytes_max = message_bytes_max
+        self.open: set[HandshakeConnection] = set()
+        self.by_peer: Counter[str] = Counter()
+
+    def accept(self) -> asyncio.Protocol:
+        """The server's protocol factory."""
+        return HandshakeConnection(self)
+
+    def add(self, connection: "HandshakeConnection") -> bool:
+        """Count one in, if there is room for it."""
+        peer = connection.peer
+        if len(self.open) >= CONNECTIONS_MAX:
+            return False
+        if self.by_peer[peer] >= CONNECTIONS_PER_ADDRESS_MAX and not is_loopback(peer):
+            return False
+        self.open.add(connection)
+        self.by_peer[peer] += 1
+        return True
+
+    def remove(self, connection: "HandshakeConnection") -> None:
+        """Count one out: it is gone, or a socket now."""
+        if connection not in self.open:
+            return
+        self.open.discard(connection)
+        self.by_peer[connection.peer] -= 1
+        if self.by_peer[connection.peer] <= 0:
+            del self.by_peer[connection.peer]
+
+    def close(self) -> None:
+        """Drop all of them."""
+        for connection in tuple(self.open):
+            connection.drop()
+
+
+class HandshakeConnection(asyncio.Protocol):
+    """One connection, from its first byte to the last of its answer, or to its upgrade."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._received = bytearray()
+        self._answered = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the head, unless too many do."""
+        self._transport = transport  # type: ignore[assignment]
+        name = transport.get_extra_info("peername")
+        self.peer = name[0] if isinstance(name, tuple) else ""
+        if self._connections.add(self):
+            self._timer = self._loop.call_later(self._connections.timeout_s, self._head_is_late)
+        else:
+            self.drop()
+
+    def data_received(self, data: bytes) -> None:
+        """Gather the head; once it is whole, answer it."""
+        if self._answered:
+            return
+        self._received += data
+        # A head of the greatest size, and the blank line after it.
+        end = self._received.find(END, 0, HEAD_BYTES_MAX + len(END))
+        try:
+            if end < 0:
+                if len(self._received) < HEAD_BYTES_MAX + len(END):
+                    return
+                raise too_large()
+            head = read_head(bytes(self._received[:end]))
+            decision = self._connections.decide(head, self.peer)
+        except Rejected as e:
+            decision = e.answer()
+        if isinstance(decision, PlainAnswer):
+            self._answer(decision)
+        else:
+            self._upgrade(decision, bytes(self._received[end + len(END) :]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client went, or was answered."""
+        self._stop_timer()
+        self._connections.remove(self)
+
+    def drop(self) -> None:
+        """End the connection now."""
+        self._transport.abort()
+
+    def _head_is_late(self) -> None:
+        if self._received:
+            self._answer(Rejected(HEAD_LATE, "the request did not arrive in time").answer())
+        else:
+            self.drop()
+
+    def _answer(self, answer: PlainAnswer) -> None:
+        if answer.status >= 400:
+            self._connections.counts.refused[answer.status] += 1
+        self._settle()
+        self._transport.write(answer.payload)
+        if answer.unread:
+            self._transport.write_eof()
+            self._timer = self._loop.call_later(LINGER_S, self.drop)
+        else:
+            self._transport.close()
+
+    def _upgrade(self, accepted: Admission, tail: bytes) -> None:
+        self._settle()
+        self._connections.remove(self)
+        upgrade(self._transport, accepted, tail, self._connections.message_bytes_max)
+
+    def _settle(self) -> None:
+        self._answered = True
+        self._received.clear()
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

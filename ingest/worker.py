@@ -1,0 +1,99 @@
+"""What one worker process of ingest holds open, started and stopped with the server's lifespan."""
+
+import gc
+from collections.abc import Mapping
+from typing import Any
+
+from common.access.address import AddressLimiter
+from common.access.gate import open_gate
+from common.access.watch import AccessWatch
+from common.event import Clock, TimeLimits
+from common.log import get
+from common.processes.background import Background
+from common.redis.nodes import Nodes
+from common.redis.wire import Wire
+from common.settings import Settings
+from common.shards import Shards
+from ingest.apps.counts import WRITE_EVERY_S, AppCounts
+from ingest.http.access import Access
+from ingest.intake.backlog import Backlog
+from ingest.intake.intake import Intake
+from ingest.intake.pace import Limit, Pace, PerDriver, Unlimited
+from ingest.intake.producer import Producer
+from ingest.intake.stream_writer import StreamWriter
+from ingest.intake.validate import Validator
+from ingest.resources.health import PROBE_TIMEOUT_S
+from ingest.resources.history import History
+from ingest.resources.live_positions import LivePositions
+
+# Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
+# Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles
+# (errors with tracebacks) may pile up to a few MB until then.
+COLLECT_AFTER = 50_000
+
+
+def spare_the_collector() -> None:
+    """Make the cycle collector rare: a request leaves no cycles, and looking cost 15 % of CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
+
+
+class IngestWorker:
+    """The connections and the state that the resources of one process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.wire = Wire(
+            settings.redis_url,
+            reply_timeout_s=settings.redis_reply_timeout_s,
+            inflight_bytes_max=settings.redis_inflight_bytes_max,
+            name="ingest",
+        )
+        self.nodes = Nodes(self.wire)
+        self.shards = Shards(settings.stream_name, settings.shards)
+        self.backlog = Backlog(self.nodes, self.shards, settings.backlog_max)
+        self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
+        self.history = History(
+            settings.database_url,
+            connections_max=settings.ingest_database_connections_max,
+            timeout_s=settings.route_timeout_s,
+        )
+        # A connection of its own: slow routes that hold all others do not mean "down".
+        self.pulse = History(
+            settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
+        )
+        self.gate = open_gate(settings)
+        self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
+        self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
+        self.intake = self._new_intake(settings)
+        self.app_counts = AppCounts(self.wire)
+        self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
+        self._background = Background(get("ingest"))
+
+    def _new_intake(self, settings: Settings) -> Intake:
+        pace: Pace = Unlimited()
+        if settings.rate_fixes_per_s:
+            pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
+        writer = StreamWriter(self.nodes, self.shards, self.backlog.capacity, pace.terms)
+        validator = Validator(Clock(), self.limits)
+        return Intake(Producer(writer, pace), validator, settings.batch_fixes_max)
+
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
+        spare_the_collector()
+        await self.wire.start()
+        await self.backlog.poll()
+        self._background.run(self.backlog.run(), name="backlog")
+        self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
+        if self._watch is not None:
+            await self._watch.start()
+
+    async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Stop and close, in reverse order; requests have been answered by now."""
+        await self.history.close()
+        await self.pulse.close()
+        await self._background.close()
+        await self.app_counts.close()
+        if self._watch is not None:
+            await self._watch.stop()
+        await self.wire.close()
