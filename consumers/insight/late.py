@@ -6,19 +6,16 @@ The mark commits with the row, so none goes unnoticed, and the follower folds th
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
 
 from common.settings.insight import INSIGHT_LAG_S
 
 INSERT_LATE = "INSERT INTO insight_late (drivers, since) VALUES ($1::text[], $2::timestamptz[])"
-NOTE_UNMARKED = "UPDATE insight_settings SET unmarked = true WHERE NOT unmarked"
+_NOTE_UNMARKED = "UPDATE insight_settings SET unmarked = true WHERE NOT unmarked"
 
 Marks = tuple[list[str], list[datetime]]
-
-
-def young_for(timeout_s: float) -> timedelta:
-    """Rows younger than this need no mark, where a statement may take `timeout_s`."""
-    return timedelta(seconds=INSIGHT_LAG_S - timeout_s)
 
 
 def late_marks(rows: Iterable[Sequence[object]], older_than: datetime) -> Marks | None:
@@ -38,3 +35,35 @@ def late_marks(rows: Iterable[Sequence[object]], older_than: datetime) -> Marks 
                 drivers.append(driver_id)  # type: ignore[arg-type]
                 since.append(recorded_at)  # type: ignore[arg-type]
     return (drivers, since) if drivers else None
+
+
+class LateRows:
+    """The history's side of it: which rows to mark, by the database's clock.
+
+    With INSIGHT=off nothing is marked, and this is noted once: the next follower folds everything.
+    """
+
+    def __init__(self, timeout_s: float, *, on: bool) -> None:
+        self._on = on
+        self._young_for = timedelta(seconds=INSIGHT_LAG_S - timeout_s)
+        self._ahead = timedelta()
+
+    async def connected(self, connection: asyncpg.Connection) -> None:
+        """Note how far this machine's clock is from the database's."""
+        if not self._on:
+            await connection.execute(_NOTE_UNMARKED)
+            return
+        before = datetime.now(UTC)
+        ahead = await connection.fetchval("SELECT clock_timestamp()") - before
+        self._ahead = ahead
+
+    def among(self, rows: Sequence[Sequence[object]]) -> Marks | None:
+        """Marks for those of a batch that are late, or None."""
+        if not self._on:
+            return None
+        return late_marks(rows, datetime.now(UTC) + self._ahead - self._young_for)
+
+    async def mark(self, connection: asyncpg.Connection, marks: Marks | None) -> None:
+        """Store the marks, in the transaction of their rows."""
+        if marks is not None:
+            await connection.execute(INSERT_LATE, *marks)
