@@ -2,18 +2,27 @@
 
 from collections.abc import Callable, Sequence
 
+from common.errors import Overloaded
+
 try:
     import h3.api.basic_int as _h3
 except ImportError:  # The base install does without.
     _h3 = None
 
-# A bounding box is covered by at most so many cells of an answer.
 Place = tuple[float, float]
 
 
 def available() -> bool:
     """Whether cells can be computed here."""
     return _h3 is not None
+
+
+def require() -> None:
+    """Raise `Overloaded` where cells cannot be computed."""
+    if _h3 is None:
+        raise Overloaded(
+            "heat maps need the package h3 (pip install 'fleetline[insight]')", retry_after_s=3600
+        )
 
 
 def cell_function() -> Callable[[float, float, int], int]:
@@ -24,11 +33,6 @@ def cell_function() -> Callable[[float, float, int], int]:
 def cell_name(cell: int) -> str:
     """The cell as H3 writes it: 15 hexadecimal digits."""
     return f"{cell:x}"
-
-
-def parent(cell: int, resolution: int) -> int:
-    """The cell of a coarser resolution that holds this one's centre."""
-    return int(_h3.cell_to_parent(cell, resolution))
 
 
 def centre(cell: int) -> Place:

@@ -177,6 +177,8 @@ class Fold:
             step_m < DEAD_BAND_M or step_m < accuracy
         ):
             self.sums.move(here[0], here[0], step_m, over=False, top=self.top)
+            # A cell's speed is its way by its time, so there it counts as driven.
+            self.sums.cell.moving_us += here[0] - before[0]
             self.journey.distance_m = step_m
             self.journey.speed_max = self.top
         self.top = -1.0

@@ -42,6 +42,7 @@ CREATE TABLE gaps (
     PRIMARY KEY (driver_id, started_at)
 );
 CREATE INDEX gaps_ended_at ON gaps (ended_at);
+CREATE INDEX gaps_started_at ON gaps (started_at);
 
 -- Quarters of an hour: hours and days of every time zone are made of whole ones.
 CREATE TABLE driver_quarters (
