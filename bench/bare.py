@@ -10,7 +10,8 @@ from bench import accounting
 from bench.fill import Event, rows
 from bench.result import Figure
 from bench.stack import Stack
-from consumers.history.row import COLUMNS, TABLE, Row
+from common.event import COLUMNS
+from consumers.history.row import TABLE, Row
 
 # As many rows as the history stage takes at a time.
 BATCH_ROWS = 4000

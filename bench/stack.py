@@ -17,14 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from bench import accounting, database
 from bench.processes import Failed, spawn, stop, wait_until
 from common.keys import shard_keys
 from common.processes.state import read_state, state_file
+from common.redis.client import new_client
 from common.settings import Settings
 from deploy.environment import role_environment
 from deploy.home import Home
@@ -184,12 +181,8 @@ class Stack:
     @contextlib.contextmanager
     def redis(self) -> Iterator[Any]:
         """A redis-py client for whatever is not measured."""
-        retry = Retry(NoBackoff(), 0)
-        client = redis.Redis.from_url(self.redis_url, decode_responses=True, retry=retry)
-        try:
+        with new_client(self.redis_url) as client:
             yield client
-        finally:
-            client.close()
 
     def backlog(self, client: Any) -> int:
         """Entries that are not stored yet: unread and pending, over all shards."""

@@ -55,20 +55,27 @@ class DriverUpdate(LocationUpdate, gc=False, kw_only=True):
     driver_id: Id
 
 
-class LocationEvent(msgspec.Struct, gc=False):
-    """An event as consumers read it. Times are UTC; absent values are None."""
+class LocationEvent(msgspec.Struct, gc=False, kw_only=True):
+    """An event as consumers read it. Times are UTC; absent values are None.
+
+    Its fields are the columns of the history, by name and in the order of a row; what reads or
+    writes rows takes them from COLUMNS. The first two identify a fix.
+    """
 
     driver_id: str
+    recorded_at: datetime
     latitude: float
     longitude: float
-    recorded_at: datetime
-    received_at: datetime
     speed: float | None = None
     heading: float | None = None
     accuracy: float | None = None
     order_id: str | None = None
+    received_at: datetime
     altitude: float | None = None
     battery: float | None = None
+
+
+COLUMNS: tuple[str, ...] = LocationEvent.__struct_fields__
 
 
 class Moment(msgspec.Struct, gc=False):

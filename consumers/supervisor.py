@@ -43,8 +43,6 @@ def run(settings: Settings, only: frozenset[int] | None = None) -> int:
     """Run the consumers of all shards, or of `only`, until a stop signal. Returns the status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
     state = state_file(home, "consumers") if home is not None else None
-    if state is not None:
-        state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shards = sorted(only if only is not None else range(settings.shards))
     supervisor = Supervisor(
         "consumers",

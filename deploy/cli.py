@@ -69,13 +69,13 @@ def up(
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
-    from deploy.closed import auth_overrides
+    from deploy.tokens import auth_overrides
     from deploy.wiring import up_settings
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
     chosen = tuple(name for name in local.ROLES if name in roles.split(","))
-    options = local.Options(gateway=gateway, demo=demo, roles=chosen)
+    options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
 
 

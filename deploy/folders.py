@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import ConfigError
-from deploy.servers.accounts import Account
+from deploy.servers.accounts import SystemUser
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def make_folder(path: Path, mode: int = 0o700, owner: Account | None = None) -> Path:
+def make_folder(path: Path, mode: int = 0o700, owner: SystemUser | None = None) -> Path:
     """A folder with that mode, of `owner` or else ours, new or not. Raises `OSError`.
 
     Raises `ConfigError` for a link, and for a folder of somebody else's.
@@ -40,7 +40,9 @@ def make_folder(path: Path, mode: int = 0o700, owner: Account | None = None) -> 
     return path
 
 
-def write_file(path: Path, content: bytes, mode: int = 0o600, owner: Account | None = None) -> None:
+def write_file(
+    path: Path, content: bytes, mode: int = 0o600, owner: SystemUser | None = None
+) -> None:
     """Put a whole file in place of whatever has that name: a link is replaced, not followed."""
     partial = path.with_name(f"{path.name}.new")
     partial.unlink(missing_ok=True)
@@ -73,7 +75,7 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def hand_over(path: Path, owner: Account) -> None:
+def hand_over(path: Path, owner: SystemUser) -> None:
     """Give a folder and all that is in it to `owner`, unless it is that already."""
     with _opened(path) as folder:
         if os.fstat(folder).st_uid == owner.uid:

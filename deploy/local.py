@@ -22,7 +22,6 @@ from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
-from deploy.closed import first_tokens_text
 from deploy.home import Home
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
@@ -32,6 +31,7 @@ from deploy.servers.postgres import postgres_spec
 from deploy.servers.postgres_making import PASSWORD
 from deploy.servers.privileges import Descent
 from deploy.servers.redis import redis_spec
+from deploy.tokens import first_tokens_text
 from deploy.wiring import (
     database_url,
     fitting_sockets,
@@ -52,7 +52,7 @@ SERVERS_STOP_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class UpOptions:
     """What the command line says beside the settings."""
 
     gateway: bool = True
@@ -66,7 +66,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def up(settings: Settings, options: Options) -> int:
+def up(settings: Settings, options: UpOptions) -> int:
     """Run the stack until a stop signal. Returns the exit status."""
     home = Home(settings.fleetline_home)
     _require_packages(settings, options)
@@ -87,7 +87,7 @@ def up(settings: Settings, options: Options) -> int:
         home.unlock()
 
 
-def _run(home: Home, settings: Settings, options: Options) -> int:
+def _run(home: Home, settings: Settings, options: UpOptions) -> int:
     supervisor = Supervisor(
         "up",
         drain_timeout_s=settings.drain_timeout_s + SERVERS_STOP_S,
@@ -118,7 +118,7 @@ def _run(home: Home, settings: Settings, options: Options) -> int:
     return status
 
 
-def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Options) -> None:
+def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOptions) -> None:
     say(f"fleetline up in {home.path}, {settings.shards} shards")
     servers = _servers(home, settings, options)
     stores = _stores(home, settings)
@@ -142,14 +142,14 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: Opti
         supervisor.spawn(roles.demo(options.demo))
         say(f"demo: {options.demo} drivers")
     # From here on a death is news; before, it is the reason of a failed start.
-    supervisor.tell = say
+    supervisor.announce = say
     if settings.auth == "on":
         for line in first_tokens_text(settings, settings.public_url.rstrip("/") or url):
             say(line)
     say(f"ready {url}")
 
 
-def _servers(home: Home, settings: Settings, options: Options) -> list[ChildSpec]:
+def _servers(home: Home, settings: Settings, options: UpOptions) -> list[ChildSpec]:
     servers = []
     if not settings.given("redis_url"):
         servers.append(redis_spec(home, settings.redis_port, home.secret(REDIS_PASSWORD)))
@@ -200,7 +200,7 @@ def _url(settings: Settings, *, gateway: bool) -> str:
     return f"{scheme}://{local_gateway_host(settings)}:{settings.gateway_port}"
 
 
-def _require_packages(settings: Settings, options: Options) -> None:
+def _require_packages(settings: Settings, options: UpOptions) -> None:
     if not settings.given("redis_url"):
         packages.require("redis")
     if not settings.given("database_url"):

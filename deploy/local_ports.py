@@ -9,7 +9,7 @@ from common.errors import ConfigError
 from common.processes import process
 from common.settings import Settings
 from deploy.home import Home
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import port_is_free
 from deploy.wiring import ports_needed
 
@@ -34,12 +34,12 @@ def await_ports(home: Home, settings: Settings, roles: tuple[str, ...], *, gatew
             time.sleep(0.05)
 
 
-def _is_ours(listener: Account | None, host: str, port: int) -> bool:
+def _is_ours(listener: SystemUser | None, host: str, port: int) -> bool:
     with _acting_as(listener):
         return port_is_free(host, port)
 
 
-def _why_not(listener: Account | None, setting: str, host: str, port: int) -> str:
+def _why_not(listener: SystemUser | None, setting: str, host: str, port: int) -> str:
     where = f"{setting}: port {port} on {host}"
     if listener is not None and port_is_free(host, port):
         return f"{where} is root's alone, and this server is not run as root; --port P moves all"
@@ -47,7 +47,7 @@ def _why_not(listener: Account | None, setting: str, host: str, port: int) -> st
 
 
 @contextlib.contextmanager
-def _acting_as(account: Account | None) -> Iterator[None]:
+def _acting_as(account: SystemUser | None) -> Iterator[None]:
     """Be that user for a moment, as far as the kernel's permissions go."""
     if account is None:
         yield

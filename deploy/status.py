@@ -5,38 +5,48 @@ Processes come from what the supervisors write under the home, shards from Redis
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from rich.console import Console
 from rich.table import Table
 
-from common.keys import APP_COUNTS, META, shard_keys
+from common.errors import FleetlineError
+from common.keys import APP_COUNTS, META
+from common.processes import process
+from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from common.settings import Settings
+from common.shards import Shard, Shards
 from consumers.stream.counts import NAMES
 from deploy.home import Home
-from deploy.wiring import redis_url
-from ingest.apps.counts import AppTotals, by_app
+from deploy.tools.stack_redis import stack_redis
+from ingest.apps.app_counts import AppTotals, by_app
 
-SUPERVISORS = ("up", "consumers")
+SUPERVISORS = ("up", "consumers", "fanout")
 TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard; None where Redis cannot say. The last three: `counts.NAMES`."""
+    """What waits in a shard; None where Redis cannot say. `counts`: what consumers count."""
 
     shard: int
     backlog: int | None
     pending: int | None
     dead_letters: int | None
-    conflicts: int
-    groups_lost: int
-    entries_lost: int
+    counts: dict[str, int]
+
+    def shown(self) -> dict[str, int | None]:
+        """All of it by name, in the order of the columns."""
+        return {
+            "shard": self.shard,
+            "backlog": self.backlog,
+            "pending": self.pending,
+            "dead_letters": self.dead_letters,
+            **self.counts,
+        }
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
@@ -49,13 +59,13 @@ def run(settings: Settings, *, as_json: bool) -> int:
         print(json.dumps({"processes": [], "shards": []}) if as_json else line)
         return 1
     try:
-        url = _redis_url(home, settings)
-        shards, apps = read_shards(url, settings), read_apps(url)
+        with stack_redis(settings, timeout_s=TIMEOUT_S) as client:
+            shards, apps = read_shards(client, settings), read_apps(client)
         trouble = ""
-    except (redis.RedisError, OSError) as e:
-        shards, apps, trouble = [], {}, f"Redis does not answer: {e}"
+    except FleetlineError as e:
+        shards, apps, trouble = [], {}, str(e)
     if as_json:
-        listed = [asdict(shard) for shard in shards]
+        listed = [shard.shown() for shard in shards]
         shown = {"processes": processes, "shards": listed, "apps": apps}
         print(json.dumps(shown))
         return 0
@@ -67,65 +77,63 @@ def run(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def _redis_url(home: Home, settings: Settings) -> str:
-    """The given one, or the one that the stack in this home was started with."""
-    if settings.given("redis_url"):
-        return settings.redis_url
-    return home.noted().get("redis_url") or redis_url(settings)
-
-
 def read_processes(home: Home) -> list[dict[str, Any]]:
-    """All children of the supervisors that live."""
+    """All children of the supervisors that live, and the workers of ingest."""
     found: list[dict[str, Any]] = []
     for name in SUPERVISORS:
         state = read_state(state_file(home.path, name))
         children = state.get("children") if state is not None else None
         if isinstance(children, list):
             found += children
-    return found
+    ingest = next((child["pid"] for child in found if child["role"] == "ingest"), None)
+    return found + (_ingest_workers(ingest) if ingest is not None else [])
 
 
-def read_shards(url: str, settings: Settings) -> list[ShardState]:
+def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
+    """Granian keeps them and says nothing of them; how often it did is not known."""
+    return [
+        {
+            "role": f"ingest-{number}",
+            "pid": pid,
+            "state": State.RUNNING.value,
+            "restarts": None,
+            "since": process.started_at(pid),
+        }
+        for number, pid in enumerate(sorted(process.children_of(ingest)))
+        if process.is_alive(pid)
+    ]
+
+
+def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
-    with _connect(url) as client:
-        count = int(str(client.hget(META, "shards") or settings.shards))
-        return [_read_shard(client, settings, shard) for shard in range(count)]
+    count = int(client.hget(META, "shards") or settings.shards)
+    shards = Shards(settings.stream_name, count)
+    return [_read_shard(client, shard, settings.consumer_group) for shard in shards]
 
 
-def read_apps(url: str) -> AppTotals:
+def read_apps(client: Any) -> AppTotals:
     """What phone apps sent and was not stored as it was sent. Raises what redis-py raises."""
-    with _connect(url) as client:
-        return by_app(client.hgetall(APP_COUNTS).items())
+    return by_app(client.hgetall(APP_COUNTS).items())
 
 
-def _connect(url: str) -> Any:
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-def _read_shard(client: Any, settings: Settings, shard: int) -> ShardState:
-    keys = shard_keys(settings.stream_name, shard)
+def _read_shard(client: Any, shard: Shard, group_name: str) -> ShardState:
+    keys = shard.keys
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
-    found = client.hmget(keys.counts, NAMES)
-    counts = {name: int(count or 0) for name, count in zip(NAMES, found, strict=True)}
+    totals = client.hmget(keys.counts, NAMES)
+    counts = {name: int(total or 0) for name, total in zip(NAMES, totals, strict=True)}
     try:
         groups = client.xinfo_groups(keys.stream)
     except redis.ResponseError:
         # No stream yet: nobody has sent anything.
-        return ShardState(shard, 0, 0, dead, **counts)
-    group = next((g for g in groups if g["name"] == settings.consumer_group), None)
+        return ShardState(shard.index, 0, 0, dead, counts)
+    group = next((g for g in groups if g["name"] == group_name), None)
     if group is None:
-        return ShardState(shard, length, 0, dead, **counts)
+        return ShardState(shard.index, length, 0, dead, counts)
     pending = int(group["pending"])
     # Redis forgets the lag when entries are deleted out of order; then an upper bound will do.
     lag = group.get("lag")
     backlog = max(0, length - pending) if lag is None else int(lag)
-    return ShardState(shard, backlog, pending, dead, **counts)
+    return ShardState(shard.index, backlog, pending, dead, counts)
 
 
 def _process_table(processes: list[dict[str, Any]]) -> Table:
@@ -133,17 +141,18 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
     for column in ("role", "pid", "state", "restarts", "for"):
         table.add_column(column, justify="left" if column in {"role", "state"} else "right")
     for child in processes:
-        row = (child["role"], child["pid"] or "", child["state"], child["restarts"])
+        restarts = "" if child["restarts"] is None else child["restarts"]
+        row = (child["role"], child["pid"] or "", child["state"], restarts)
         table.add_row(*map(str, row), _age(time.time() - child["since"]))
     return table
 
 
 def _shard_table(shards: list[ShardState]) -> Table:
     table = Table(box=None, header_style="bold")
-    for column in asdict(shards[0]):
+    for column in shards[0].shown():
         table.add_column(column.replace("_", " "), justify="right")
     for shard in shards:
-        table.add_row(*map(str, asdict(shard).values()))
+        table.add_row(*map(str, shard.shown().values()))
     return table
 
 

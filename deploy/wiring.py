@@ -79,7 +79,7 @@ def _reached_at(host: str) -> str:
 def fitting_sockets(settings: Settings, files_max: int) -> int | None:
     """FANOUT_CONNECTIONS_MAX for a machine that allows `files_max` open files a process.
 
-    None when the setting stands: it fits, or somebody chose it and must hear that it does not.
+    None when the setting stands: it fits, or an operator set it, whom the fan-out then refuses.
     """
     fits = files_max - SPARE_FILES
     if settings.given("fanout_connections_max") or settings.fanout_connections_max <= fits:

@@ -1,18 +1,16 @@
-"""`python -m fanout`: the role alone, against REDIS_URL."""
+"""`python -m fanout`: one of the processes of the role, as `fleetline fanout` starts them."""
 
 import sys
 
 from common.errors import EXIT_CONFIG, ConfigError
 from common.settings import load_settings
-from fanout.serve import run, run_worker
-from fanout.workers import WORKER_FLAG
+from fanout.serve import run_worker
 
 
 def main() -> int:
     """Run with the environment's settings."""
     try:
-        settings = load_settings()
-        return run_worker(settings) if WORKER_FLAG in sys.argv[1:] else run(settings)
+        return run_worker(load_settings())
     except ConfigError as e:
         print(f"fanout: {e}", file=sys.stderr)  # noqa: T201
         return EXIT_CONFIG

@@ -4,7 +4,6 @@ Each process subscribes only to what its own sessions watch, so they share nothi
 """
 
 import sys
-from typing import Final
 
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
@@ -12,21 +11,19 @@ from common.processes.state import state_file
 from common.processes.supervisor import Supervisor
 from common.settings import Settings
 
-# Makes `python -m fanout` serve instead of starting workers of its own.
-WORKER_FLAG: Final = "--worker"
-
 
 def supervise(settings: Settings) -> int:
     """Keep `FANOUT_WORKERS` processes alive until a stop signal; the exit status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
-    if home is not None:
-        (home / "run").mkdir(parents=True, exist_ok=True)
+    # Where `fleetline status` finds the workers.
+    state = state_file(home, "fanout") if home is not None else None
+    if state is not None:
+        state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
     with Supervisor(
         "fanout",
         drain_timeout_s=settings.drain_timeout_s,
-        # Where `fleetline status` finds the workers.
-        state_file=state_file(home, "fanout") if home is not None else None,
+        state_file=state,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
     ) as supervisor:
@@ -34,7 +31,7 @@ def supervise(settings: Settings) -> int:
             *(
                 ChildSpec(
                     name=f"fanout-{number}",
-                    argv=(sys.executable, "-m", "fanout", WORKER_FLAG),
+                    argv=(sys.executable, "-m", "fanout"),
                     env=env,
                     heartbeat_timeout_s=settings.heartbeat_timeout_s,
                     stop_timeout_s=settings.drain_timeout_s,

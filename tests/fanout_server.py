@@ -20,7 +20,9 @@ from common.keys import order_ended_key, order_key
 from common.processes.background import Crashed, end_process
 from common.redis.wire import Wire
 from common.settings import Settings, load_settings
-from fanout.serve import Fanout, listen, running, serve
+from fanout.listening import listen
+from fanout.parts import Fanout
+from fanout.serve import running, serve
 from fanout.sockets.policy import Policy
 from fanout.tuning import Tuning
 from tests import wait
@@ -152,7 +154,9 @@ async def fanout_process(
     redis_url: str, tuning: Tuning | None = None, **overrides: Any
 ) -> AsyncIterator[tuple[int, int]]:
     """A fan-out as a process: its pid and port. When the block is left it must exit with 0."""
-    main = ["-m", "fanout"] if tuning is None else [__file__, json.dumps(asdict(tuning))]
+    main = (
+        ["-m", "deploy.cli", "fanout"] if tuning is None else [__file__, json.dumps(asdict(tuning))]
+    )
     settings = fanout_settings(redis_url, **overrides)
     env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
     process = await asyncio.create_subprocess_exec(

@@ -21,7 +21,7 @@ NO_DATABASE = "postgresql://fleetline@127.0.0.1:9/fleetline"
 
 
 class IngestServer:
-    """`python -m ingest` with settings from `environment`."""
+    """`fleetline ingest` with settings from `environment`."""
 
     def __init__(self, **environment: str) -> None:
         self.port = free_port()
@@ -40,7 +40,7 @@ class IngestServer:
         # Nothing of the machine's own environment or .env may leak into the settings.
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ingest"],
+            [sys.executable, "-m", "deploy.cli", "ingest"],
             env={
                 **kept,
                 "INGEST_PORT": str(self.port),

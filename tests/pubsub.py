@@ -14,6 +14,7 @@ import hiredis
 from common.event import EPOCH
 from fanout.orders.bridge import Bridge, Routes
 from fanout.orders.hub import Channel
+from tests.wait import pace
 
 
 class FakeRedis:
@@ -31,7 +32,7 @@ class FakeRedis:
 
     async def connect(self, routes: Routes) -> Bridge:
         """A `subscriptions.Connect`."""
-        await asyncio.sleep(self.delay_s())
+        await pace(self.delay_s())
         if self.away:
             raise ConnectionRefusedError
         self.made += 1
@@ -41,11 +42,11 @@ class FakeRedis:
 
     async def read(self, channels: Sequence[Channel]) -> None:
         """A `subscriptions.Read`: what it finds is older by the time it is known."""
-        await asyncio.sleep(self.delay_s())
+        await pace(self.delay_s())
         if self.away:
             raise ConnectionRefusedError
         found = [self.snapshots.get(channel.name) for channel in channels]
-        await asyncio.sleep(self.delay_s())
+        await pace(self.delay_s())
         for channel, snapshot in zip(channels, found, strict=True):
             channel.refresh(snapshot, ended=False, oldest=EPOCH)
 

@@ -4,14 +4,17 @@ It must be a process of its own: a supervisor becomes the parent of orphans, and
 Children are this program too, told what to be.
 """
 
+import ctypes
 import faulthandler
 import os
 import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
+from common.errors import ConfigError
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
@@ -19,6 +22,8 @@ from common.processes.supervisor import Supervisor
 
 DRAIN_S = 1.5
 SILENT_S = 2.0
+# From linux/ptrace.h.
+PTRACE_SEIZE = 0x4206
 
 
 def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpec:
@@ -29,7 +34,14 @@ def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpe
         log_file=folder / f"{name}.log",
         pid_file=folder / "run" / f"{name}.pid",
         heartbeat_timeout_s=SILENT_S if beats else None,
+        prepare=partial(require_first, folder) if kind == "misled" else None,
     )
+
+
+def require_first(folder: Path) -> None:
+    """What was right at the first start is not any more."""
+    if (folder / "up-a").exists():
+        raise ConfigError("SOMETHING: is not what it was")
 
 
 CASES = {
@@ -38,6 +50,7 @@ CASES = {
     "beats": (("a", "beats", True),),
     "leaves": (("a", "leaves", False),),
     "deaf": (("a", "plain", False), ("b", "deaf", False)),
+    "misled": (("a", "misled", False), ("b", "plain", False)),
     "config": (("a", "plain", False), ("b", "config", False)),
 }
 
@@ -76,7 +89,19 @@ def child(folder: Path, kind: str, name: str) -> None:
         threading.Event().wait(0.05)
 
 
+def trace(pid: int) -> None:
+    """Keep `pid` from being reaped by its parent once it is dead, until standard input ends."""
+    if ctypes.CDLL(None, use_errno=True).ptrace(PTRACE_SEIZE, pid, 0, 0) != 0:
+        print("refused", flush=True)
+        return
+    print("traced", flush=True)
+    sys.stdin.read()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "trace":
+        trace(int(sys.argv[2]))
+        sys.exit()
     if sys.argv[2].startswith("child-"):
         child(Path(sys.argv[1]), sys.argv[2].removeprefix("child-"), sys.argv[3])
     sys.exit(supervise(Path(sys.argv[1]), sys.argv[2]))

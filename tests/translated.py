@@ -1,6 +1,6 @@
 """An app's request translated in one go, as its path does it in pieces."""
 
-from ingest.apps.app import APPS
+from ingest.apps.phone_apps import APPS
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload
 

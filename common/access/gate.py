@@ -54,15 +54,23 @@ class Lists:
 class Gate:
     """Knows who is who. Synchronous; `lists` are brought by `common.access.watch`."""
 
-    def __init__(self, signing: Signing, credentials_max: int) -> None:
+    def __init__(
+        self, signing: Signing, credentials_max: int, *, known_bytes_max: int = KNOWN_BYTES_MAX
+    ) -> None:
         self.signing = signing
         self._credentials_max = credentials_max
+        self._known_bytes_max = known_bytes_max
         # Canonical header -> who sends it, oldest first; and the size of it all.
         self._known: OrderedDict[str, Principal] = OrderedDict()
         self._known_bytes = 0
         self._lists: Lists | None = None
         # Key id -> epoch seconds of its last use, since somebody last took them.
         self.used: dict[str, float] = {}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Credentials that are remembered, and about how many bytes that takes."""
+        return len(self._known), self._known_bytes
 
     def authenticate(self, header: str) -> Principal:
         """Who sends this Authorization header. Raises `Refused`, `Overloaded`."""
@@ -116,7 +124,7 @@ class Gate:
         self._known_bytes += len(header) + ENTRY_BYTES
         if principal.key_id:
             self.used[principal.key_id] = time.time()
-        while len(self._known) > self._credentials_max or self._known_bytes > KNOWN_BYTES_MAX:
+        while len(self._known) > self._credentials_max or self._known_bytes > self._known_bytes_max:
             self._forget(next(iter(self._known)))
         return principal
 

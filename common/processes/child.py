@@ -1,4 +1,4 @@
-"""One child process: spawn it, hear it, stop it. Decides nothing.
+"""One child process: start it, read its beats, stop it. Decides nothing.
 
 It leads a session of its own, so a terminal's Ctrl-C reaches only the supervisor, and what it
 leaves behind can be killed as a group.
@@ -98,7 +98,7 @@ class Child:
         # After the change of user, which clears it.
         process.set_parent_death_signal(self.spec.orphan_signal)
 
-    def hear(self) -> None:
+    def read_beats(self) -> None:
         """Read the beats that wait."""
         if self.heartbeat_fd is None:
             return

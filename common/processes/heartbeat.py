@@ -41,6 +41,6 @@ class Heartbeat:
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + BEAT_EVERY_S
-            # Full: nobody reads now, which is not our trouble. Broken: the parent died.
+            # A full pipe: the supervisor is busy. A broken one: it died, and the kernel tells us.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._fd, b".")

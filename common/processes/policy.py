@@ -1,8 +1,8 @@
 """When a child that died is started again: a pure rule.
 
 A run that was healthy for a while wipes the slate. Short runs back off, and too many of them
-within the window mark the child failed; it is still tried, rarely, because a shard that is given
-up for ever is a loss nobody decided on. A child that says its settings are wrong halts the lot.
+within the window mark the child failed; it is still tried, rarely, because a shard without its
+worker is never stored. A child that says its settings are wrong halts the lot.
 """
 
 import random

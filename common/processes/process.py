@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from pathlib import Path
 
 from common.errors import FleetlineError
@@ -67,6 +68,14 @@ def started_ticks(pid: int) -> int:
     """Start time of `pid` in clock ticks after boot, 0 if gone: tells a reused pid apart."""
     fields = _stat(pid)
     return int(fields[19]) if fields is not None else 0
+
+
+def started_at(pid: int) -> float:
+    """Start time of `pid` in seconds since the epoch, now if it is gone."""
+    ticks = started_ticks(pid)
+    uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+    age_s = uptime_s - ticks / os.sysconf("SC_CLK_TCK") if ticks else 0.0
+    return time.time() - age_s
 
 
 def command_line(pid: int) -> str:

@@ -1,5 +1,6 @@
 """What a supervisor says about its children, in a file, for `fleetline status`."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -19,7 +20,32 @@ def state_file(home: Path, supervisor: str) -> Path:
     return (run if supervisor == "up" else run / ROLES_FOLDER) / f"state-{supervisor}.json"
 
 
-def write_state(path: Path, supervisor: str, children: Iterable[Child]) -> None:
+class StateFile:
+    """The file of one supervisor, written when something has changed."""
+
+    def __init__(self, path: Path | None, supervisor: str) -> None:
+        self._path = path
+        self._supervisor = supervisor
+        self._written: object = None
+        if path is not None:
+            # Else each write says what is wrong.
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, children: Iterable[Child]) -> None:
+        """Say how the children are. Raises `OSError`, once for each change."""
+        facts = [(c.spec.name, c.pid, c.state, c.restarts) for c in children]
+        if self._path is not None and facts != self._written:
+            self._written = facts
+            _write_state(self._path, self._supervisor, children)
+
+    def remove(self) -> None:
+        """Nothing runs any more."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def _write_state(path: Path, supervisor: str, children: Iterable[Child]) -> None:
     """Replace the file as a whole: a reader sees one moment or another, never half of one."""
     state = {
         "supervisor": supervisor,

@@ -4,7 +4,6 @@ Invariants: a child is started again only after the one before was reaped and wh
 was killed; everything stops under one shrinking deadline; a second stop signal kills at once.
 """
 
-import os
 import selectors
 import signal
 import subprocess
@@ -15,18 +14,17 @@ from types import TracebackType
 from typing import Self
 
 from common import log
-from common.errors import FleetlineError
-from common.processes import process
+from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes.child import Child
+from common.processes.children import READY_POLL_S, Children
 from common.processes.heartbeat import Heartbeat
 from common.processes.logs import Logs
 from common.processes.policy import Halt, judge
 from common.processes.signals import STOP_SIGNALS, SignalQueue
 from common.processes.spec import ChildSpec, State
-from common.processes.state import write_state
+from common.processes.state import StateFile
+from common.processes.strays import PATIENCE_S, Strays
 
-# Readiness is asked this often while a child starts.
-READY_POLL_S = 0.05
 # Nothing to do: the loop still turns this often, to beat to a supervisor of its own.
 IDLE_S = 1.0
 
@@ -58,28 +56,24 @@ class Supervisor:
         drain_together: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name = name
         self._drain_timeout_s = drain_timeout_s
-        self._state_file = state_file
+        self._state_file = StateFile(state_file, name)
         self._heartbeat = heartbeat or Heartbeat(None)
-        # Equals that do not need each other: all are asked at once, so each has the whole time.
+        # Children that do not need each other are asked to stop at once: each has the whole time.
         self._drain_together = drain_together
         self._clock = clock
-        self._children: list[Child] = []
+        self._children = Children()
         self._logs = Logs()
         self._signals = SignalQueue((*STOP_SIGNALS, signal.SIGCHLD))
         self._stop_signals = 0
         self._draining = False
         self._status = 0
-        self._said: object = None
-        # Children that whoever embeds this had before: never swept.
-        self._foreign: set[int] = set()
-        # Told one line of news at a time, for whoever watches.
-        self.tell: Callable[[str], None] = lambda _line: None
+        self._strays = Strays()
+        # Called with a line when a child dies or is back.
+        self.announce: Callable[[str], None] = lambda _line: None
 
     def __enter__(self) -> Self:
-        self._foreign = process.children_of(os.getpid())
-        process.adopt_orphans()
+        self._strays.begin()
         self._signals.__enter__()
         return self
 
@@ -94,17 +88,16 @@ class Supervisor:
         finally:
             self._logs.close()
             self._signals.__exit__(kind, error, trace)
-            if self._state_file is not None:
-                self._state_file.unlink(missing_ok=True)
+            self._state_file.remove()
 
     def spawn(self, *specs: ChildSpec) -> None:
         """Start children, in this order, without waiting for them."""
         for spec in specs:
             log_file = spec.log_file
             child = Child(spec, self._logs.open(log_file) if log_file is not None else None)
-            self._children.append(child)
+            self._children.add(child)
             child.spawn()
-        self._say()
+        self._write_state()
 
     def await_ready(self, timeout_s: float, check: Callable[[], bool] = lambda: True) -> None:
         """Turn until all children are ready (or done, for `once`) and `check` says yes.
@@ -112,21 +105,16 @@ class Supervisor:
         Raises `StartFailed` or `Stopped`. While starting, a death is a failure, not a restart.
         """
         deadline_s = self._clock() + timeout_s
-        while not (all(map(_is_settled, self._children)) and check()):
-            late = [c.spec.name for c in self._children if not _is_settled(c)]
+        while (late := self._children.not_ready()) or not check():
             if self._clock() > deadline_s:
                 raise StartFailed(
                     ", ".join(late) or "the stack", f"did not answer within {timeout_s:g} s"
                 )
             self._turn(READY_POLL_S)
-            self._raise_if_dead()
+            for name in self._children.down():
+                raise StartFailed(name, "ended while starting")
             if self._stop_signals or self._status:
                 raise Stopped("stopped while starting")
-
-    def _raise_if_dead(self) -> None:
-        for child in self._children:
-            if child.state in {State.BACKOFF, State.FAILED}:
-                raise StartFailed(child.spec.name, "ended while starting")
 
     def run(self) -> int:
         """Keep the children alive until a stop signal or a halt. Returns the exit status."""
@@ -140,43 +128,37 @@ class Supervisor:
         return self._status
 
     def _turn(self, wait_s: float) -> None:
-        """One step: wait, hear, reap, restart."""
-        self._wait(self._patience_s(wait_s))
+        """One step: wait, read beats, reap, restart."""
+        self._wait(wait_s)
         self._heartbeat.beat()
         self._stop_signals += sum(n in STOP_SIGNALS for n in self._signals.take())
         now_s = self._clock()
         died = False
         for child in self._children:
-            child.hear()
+            child.read_beats()
             status = child.reap()
             if status is not None:
                 died = True
                 self._after_death(child, status, now_s)
-        if died:
-            self._sweep_strays()
+        if died or self._strays.left:
+            self._sweep(now_s)
         self._logs.revive()
         for child in self._children:
-            self._tend(child, now_s)
-        self._say()
+            self._advance(child, now_s)
+        self._write_state()
 
-    def _wait(self, wait_s: float) -> None:
+    def _wait(self, most_s: float) -> None:
+        now_s = self._clock()
+        restart_after_s = READY_POLL_S if self._strays.hinder(now_s) else 0.0
+        wait_s = self._children.wait_s(
+            now_s, most_s, restart_after_s=None if self._draining else restart_after_s
+        )
         with selectors.DefaultSelector() as selector:
             selector.register(self._signals.wake_fd, selectors.EVENT_READ)
             for child in self._children:
                 if child.heartbeat_fd is not None:
                     selector.register(child.heartbeat_fd, selectors.EVENT_READ)
-            selector.select(max(0.0, wait_s))
-
-    def _patience_s(self, most_s: float) -> float:
-        now_s = self._clock()
-        moments = [now_s + most_s]
-        for child in self._children:
-            if child.state is State.STARTING:
-                moments.append(now_s + READY_POLL_S)
-            if child.state in {State.BACKOFF, State.FAILED} and not self._draining:
-                moments.append(child.start_at_s)
-            moments += [at for at in (child.kill_at_s, child.silent_at_s()) if at is not None]
-        return min(moments) - now_s
+            selector.select(wait_s)
 
     def _after_death(self, child: Child, status: int, now_s: float) -> None:
         ready_at_s, child.ready_at_s = child.ready_at_s, None
@@ -200,12 +182,13 @@ class Supervisor:
             return
         child.start_at_s = now_s + verdict.delay_s
         child.enter(State.FAILED if verdict.failed else State.BACKOFF)
-        self.tell(f"{child.spec.name}: ended with {status}, again in {verdict.delay_s:.1f} s")
+        self.announce(f"{child.spec.name}: ended with {status}, again in {verdict.delay_s:.1f} s")
         _log.warning(
             "child.died", run_s=round(run_s, 1), delay_s=round(verdict.delay_s, 2), **facts
         )
 
-    def _tend(self, child: Child, now_s: float) -> None:
+    def _advance(self, child: Child, now_s: float) -> None:
+        """Do what the time has come for: kill, abort, call ready, start again."""
         silent_at_s = child.silent_at_s()
         if child.kill_at_s is not None and now_s >= child.kill_at_s:
             child.kill_at_s = None
@@ -217,13 +200,14 @@ class Supervisor:
             child.ready_at_s = now_s
             child.enter(State.RUNNING)
             if child.restarts:
-                self.tell(f"{child.spec.name}: running again")
+                self.announce(f"{child.spec.name}: running again")
         if (
             child.state in {State.BACKOFF, State.FAILED}
             and not self._draining
             and not self._status
             and not self._stop_signals
             and not child.spec.once
+            and not self._strays.hinder(now_s)
             and now_s >= child.start_at_s
         ):
             self._respawn(child, now_s)
@@ -232,22 +216,17 @@ class Supervisor:
         child.restarts += 1
         try:
             child.spawn()
+        except ConfigError as e:
+            _log.error("child.halted", child=child.spec.name, error=str(e))
+            self._status = EXIT_CONFIG
         except (OSError, subprocess.SubprocessError, FleetlineError) as e:
             _log.error("child.not_started", child=child.spec.name, error=str(e))
             child.start_at_s = now_s + child.spec.policy.backoff.most_s
         else:
             _log.info("child.restarted", child=child.spec.name, pid=child.pid)
 
-    def _sweep_strays(self) -> None:
-        """Kill what dead children left: it is ours now, and may hold a port or write a shard."""
-        known = {*self._foreign, self._logs.pid, *(child.pid for child in self._children)}
-        while strays := process.children_of(os.getpid()) - known:
-            for pid in strays:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                except (ProcessLookupError, ChildProcessError):
-                    pass
+    def _sweep(self, now_s: float) -> None:
+        self._strays.sweep({self._logs.pid, *self._children.pids()}, now_s)
 
     def _drain(self) -> None:
         """Stop in reverse start order: each has its share, all have one deadline."""
@@ -256,20 +235,27 @@ class Supervisor:
         asked = self._stop_signals
         if self._drain_together:
             for child in self._children:
-                self._ask(child)
+                self._request_stop(child)
         for child in reversed(self._children):
-            self._ask(child)
+            self._request_stop(child)
             until_s = min(deadline_s, self._clock() + child.spec.stop_timeout_s)
             while child.pid is not None and self._clock() < until_s and self._stop_signals <= asked:
                 self._turn(min(IDLE_S, until_s - self._clock()))
             if child.pid is not None:
                 _log.warning("child.killed", child=child.spec.name, pid=child.pid)
-            while child.pid is not None:
+            until_s = self._clock() + PATIENCE_S
+            while child.pid is not None and self._clock() < until_s:
                 child.kill()
                 self._turn(READY_POLL_S)
-        self._sweep_strays()
+        self._sweep(self._clock())
+        while self._strays.hinder(self._clock()):
+            self._turn(READY_POLL_S)
+        left = self._children.running()
+        if left or self._strays.left:
+            # The kernel holds it; it does nothing more, and ends when it is let go.
+            _log.error("killed.not_ended", children=left, strays=self._strays.left)
 
-    def _ask(self, child: Child) -> None:
+    def _request_stop(self, child: Child) -> None:
         if child.pid is None:
             child.enter(State.STOPPED)
         elif child.state is not State.DRAINING:
@@ -278,16 +264,9 @@ class Supervisor:
             child.beat_at_s = None
             child.signal(child.spec.stop_signal)
 
-    def _say(self) -> None:
-        said = [(c.spec.name, c.pid, c.state, c.restarts) for c in self._children]
-        if self._state_file is not None and said != self._said:
-            self._said = said
-            try:
-                write_state(self._state_file, self._name, self._children)
-            except OSError as e:
-                # A full disk must not take the stack down with it.
-                _log.warning("state.not_written", error=str(e))
-
-
-def _is_settled(child: Child) -> bool:
-    return child.state is (State.STOPPED if child.spec.once else State.RUNNING)
+    def _write_state(self) -> None:
+        try:
+            self._state_file.write(self._children)
+        except OSError as e:
+            # A full disk must not take the stack down with it.
+            _log.warning("state.not_written", error=str(e))

@@ -4,22 +4,15 @@ A different shard count would re-home drivers: their newest position and the ord
 fixes would be split over two writers. So whoever starts asks here first, and the first one writes.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from common import log
 from common.errors import ConfigError
 from common.keys import FORMAT_VERSION, META
 from common.redis import carry_over
-
-# A start is not a hot path, and must not hang on a server that swallows replies.
-TIMEOUT_S = 5.0
+from common.redis.client import new_async_client
 
 _log = log.get("meta")
 
@@ -30,7 +23,7 @@ async def check_meta(redis_url: str, shards: int) -> None:
     Raises `ConfigError` when it differs or the URL is refused, `RedisError` or `OSError` when the
     server does not answer.
     """
-    async with _client(redis_url) as redis:
+    async with new_async_client(redis_url) as redis:
         try:
             await _check(redis, shards)
         except AuthenticationError as e:
@@ -42,7 +35,7 @@ async def check_meta(redis_url: str, shards: int) -> None:
 
 async def durability_warning(redis_url: str) -> str | None:
     """One line about why an accepted fix could be lost by this Redis, None if all is well."""
-    async with _client(redis_url) as redis:
+    async with new_async_client(redis_url) as redis:
         return await _weakness(redis)
 
 
@@ -88,22 +81,3 @@ async def _weakness(redis: Any) -> str | None:
     if policy != "noeviction":
         return f"maxmemory-policy is {policy}, not noeviction: whole streams can be evicted"
     return None
-
-
-@asynccontextmanager
-async def _client(url: str) -> AsyncIterator[Any]:
-    try:
-        client = Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            # redis-py would try ten times; callers have their own backoff or fail at once.
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as e:
-        raise ConfigError(f"REDIS_URL: {e}") from e
-    try:
-        yield client
-    finally:
-        await client.aclose()

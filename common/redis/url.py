@@ -52,8 +52,11 @@ def parse_redis_url(url: str) -> RedisUrl:
     try:
         parts = urlsplit(url)
         port = parts.port or 6379
-    except ValueError as e:
-        raise ConfigError(f"REDIS_URL: {e}") from None
+    except ValueError:
+        # Python quotes what it took for the port: with an unescaped / in it, half the password.
+        raise ConfigError(
+            "REDIS_URL: the host or port is none; in a password, / ? # @ must be percent-encoded"
+        ) from None
     try:
         (parts.hostname or "").encode("idna")
     except UnicodeError:

@@ -2,57 +2,23 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
+
+from msgspec.structs import astuple
 
 from common.event import LocationEvent
 from consumers.stream.entry import PlacedEvent
 
 TABLE = "locations"
-COLUMNS = (
-    "driver_id",
-    "recorded_at",
-    "received_at",
-    "latitude",
-    "longitude",
-    "speed",
-    "heading",
-    "accuracy",
-    "altitude",
-    "battery",
-    "order_id",
-)
-
-Row = tuple[
-    str,
-    datetime,
-    datetime,
-    float,
-    float,
-    float | None,
-    float | None,
-    float | None,
-    float | None,
-    float | None,
-    str | None,
-]
+# An event's values in the order of `common.event.COLUMNS`.
+Row = tuple[Any, ...]
 # What identifies a fix: driver and the device's time.
 Key = tuple[str, datetime]
 
 
 def row_of(event: LocationEvent) -> Row:
     """The row of an event, in the order of COLUMNS."""
-    return (
-        event.driver_id,
-        event.recorded_at,
-        event.received_at,
-        event.latitude,
-        event.longitude,
-        event.speed,
-        event.heading,
-        event.accuracy,
-        event.altitude,
-        event.battery,
-        event.order_id,
-    )
+    return astuple(event)
 
 
 def rows_of(events: Iterable[PlacedEvent]) -> list[Row]:

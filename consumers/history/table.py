@@ -17,9 +17,10 @@ from importlib.resources import files
 import asyncpg
 
 from common.errors import ConfigError, SinkUnavailable
+from common.event import COLUMNS, LocationEvent
 from common.log import get
 from consumers.history.failure import Kind, kind_of
-from consumers.history.row import COLUMNS, TABLE, Row
+from consumers.history.row import TABLE, Row, row_of
 from consumers.insight.late import LateRows, Marks
 
 # A connection that cannot be made in this time is tried again by the caller.
@@ -79,7 +80,10 @@ class HistoryTable:
         Raises `SinkUnavailable` or `ConfigError`.
         """
         now = datetime.now(UTC)
-        row = (WITNESS, now, now, 0.0, 0.0, None, None, None, None, None, None)
+        witness = LocationEvent(
+            driver_id=WITNESS, recorded_at=now, received_at=now, latitude=0.0, longitude=0.0
+        )
+        row = row_of(witness)
         with self._unavailable_on_any_error():
             async with asyncio.timeout(self._timeout_s):
                 connection = await self._connected()

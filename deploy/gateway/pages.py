@@ -16,8 +16,8 @@ from common.errors import ConfigError
 from common.settings import Settings
 
 WEB = Path(__file__).with_name("web")
-# Page -> who may show it in a frame. A shop may show its customers their order on its own host;
-# an operator's clicks must not be borrowed.
+# Page -> hosts whose pages may show it in a frame. A shop shows its customers their order on its
+# own host; a frame around the map could borrow an operator's clicks.
 PAGES = {"track": "'self'", "map": "'none'"}
 YEAR_S = 31_536_000
 

@@ -15,6 +15,15 @@ APP_PATHS: Final = ("owntracks", "osmand", "overland", "background-geolocation")
 # nginx waits for the next piece of a body this much longer than ingest for the whole: ingest says
 # 408, nginx only hangs up.
 BODY_SLACK_S: Final = 5
+# An ingest that hangs is said within this, before the 2 s that a driver was promised; longer than
+# ingest itself waits for Redis, whose reason is the better one.
+FIX_ANSWER_MS: Final = 1_900
+# The same for /health, promised within 1 s.
+HEALTH_ANSWER_MS: Final = 950
+# An idle connection to ingest is closed from here, sooner than ingest would.
+UPSTREAM_IDLE_S: Final = 5
+# Headers of a request; ingest takes 100, and the front door adds a few.
+HEADERS_MAX: Final = 90
 # Requests of one address in work at once. A thousand phones behind a carrier's address are a few
 # tens at a time; with slow bodies of 64 KB each it is 32 MB of nginx's memory.
 REQUESTS_PER_ADDRESS_MAX: Final = 512
@@ -48,7 +57,7 @@ UNBELIEVED: Final = (
 )
 
 
-# `(?!)` never matches: there is no braced form, and what is neither of two is left alone.
+# `(?!)` never matches: there is no braced form, and an at sign that is neither stays as it is.
 _PATTERN = r"@(?:(?P<escaped>@)|(?P<named>[a-z_]+)@|(?P<braced>(?!))|(?P<invalid>(?!)))"
 
 # Two years, as browsers ask of a host that means it.
@@ -110,6 +119,10 @@ def render(door: Door) -> str:
         body_timeout_s=str(door.body_timeout_s + BODY_SLACK_S),
         answer_s=str(door.answer_s),
         app_paths="|".join(APP_PATHS),
+        fix_answer_ms=str(FIX_ANSWER_MS),
+        health_answer_ms=str(HEALTH_ANSWER_MS),
+        upstream_idle_s=str(UPSTREAM_IDLE_S),
+        headers_max=str(HEADERS_MAX),
         requests_per_address=str(REQUESTS_PER_ADDRESS_MAX),
         unbelieved="\n".join(f'        proxy_set_header {name} "";' for name in UNBELIEVED),
         proxies=_believe(door.trusted_proxies),

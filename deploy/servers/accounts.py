@@ -20,7 +20,7 @@ POSTGRES_NAMES = ("postgres", "daemon", "nobody")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemUser:
     """An unprivileged user."""
 
     name: str
@@ -28,7 +28,7 @@ class Account:
     gid: int
 
 
-def account_of(part: Part) -> Account | None:
+def account_of(part: Part) -> SystemUser | None:
     """Who `part` runs as when we are root; None when we are not, and all runs as we do.
 
     Raises `ConfigError` where PostgreSQL finds nobody.
@@ -36,14 +36,14 @@ def account_of(part: Part) -> Account | None:
     if os.geteuid() != 0:
         return None
     if part != "postgres":
-        return Account(str(NUMBERS[part]), NUMBERS[part], NUMBERS[part])
+        return SystemUser(str(NUMBERS[part]), NUMBERS[part], NUMBERS[part])
     for name in POSTGRES_NAMES:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         if entry.pw_uid != 0:
-            return Account(name, entry.pw_uid, entry.pw_gid)
+            return SystemUser(name, entry.pw_uid, entry.pw_gid)
     raise ConfigError(
         f"PostgreSQL does not run as root and there is no user {' or '.join(POSTGRES_NAMES)}; "
         "run as another user, or set DATABASE_URL"

@@ -26,7 +26,7 @@ from deploy.gateway.pages import Pages, find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, render
 from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
 from deploy.wiring import gateway_host, local_gateway_host, local_host
@@ -83,7 +83,7 @@ def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
     )
 
 
-def _fill(data: Path, account: Account | None, pages: Pages, settings: Settings) -> None:
+def _fill(data: Path, account: SystemUser | None, pages: Pages, settings: Settings) -> None:
     """Its configuration and pages, which are ours, and the folders it writes in, which are its."""
     readable = 0o755 if account is not None else 0o700
     folders.make_folder(data, readable)
@@ -99,7 +99,7 @@ def _fill(data: Path, account: Account | None, pages: Pages, settings: Settings)
         _copy_certificate(data / "tls", account, settings)
 
 
-def _copy_certificate(folder: Path, account: Account | None, settings: Settings) -> None:
+def _copy_certificate(folder: Path, account: SystemUser | None, settings: Settings) -> None:
     """Certificate and key where the front door's user may read them, and nobody else."""
     folders.make_folder(folder, 0o700)
     for setting, name in (("tls_cert", "cert.pem"), ("tls_key", "key.pem")):

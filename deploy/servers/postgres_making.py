@@ -15,7 +15,7 @@ from deploy import folders
 from deploy.environment import plain_environment
 from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import Account
+from deploy.servers.accounts import SystemUser
 
 # File of the home with the password of the role `fleetline`.
 PASSWORD = "postgres.password"  # noqa: S105 - a file's name
@@ -36,7 +36,7 @@ ALTER ROLE postgres PASSWORD NULL;
 Become = Callable[[], None] | None
 
 
-def make_database(home: Home, data: Path, account: Account | None, become: Become) -> None:
+def make_database(home: Home, data: Path, account: SystemUser | None, become: Become) -> None:
     """initdb and the database, under another name first: half of it is never taken for all."""
     partial = data.with_name("postgres.new")
     folders.remove_folder(partial)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import deploy
 from common.errors import ConfigError
-from deploy.servers.accounts import Account
+from deploy.servers.accounts import SystemUser
 
 # From linux/prctl.h and linux/capability.h.
 _PR_SET_KEEPCAPS = 8
@@ -45,7 +45,7 @@ class _Sets(ctypes.Structure):
 class Descent:
     """What a child does before exec to become `account`. `closed`: why it keeps reading."""
 
-    account: Account
+    account: SystemUser
     # The first path it could not read as it is; None: it keeps nothing.
     closed: Path | None = None
 
@@ -70,7 +70,7 @@ class Descent:
         _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
-def descent(account: Account | None, home: Path, *paths: Path) -> Descent | None:
+def descent(account: SystemUser | None, home: Path, *paths: Path) -> Descent | None:
     """How a child becomes `account`, passes `home` and reads `paths`; None: we are not root.
 
     Raises `ConfigError` when it must keep a capability that we do not have.
@@ -87,7 +87,7 @@ def descent(account: Account | None, home: Path, *paths: Path) -> Descent | None
     return Descent(account, closed)
 
 
-def first_closed(account: Account, home: Path, *paths: Path) -> Path | None:
+def first_closed(account: SystemUser, home: Path, *paths: Path) -> Path | None:
     """The first path that is closed to `account`: `home`, which it passes, or one it reads.
 
     Asked of the kernel, as that user. Of a path with links in it the end is meant.

@@ -10,7 +10,7 @@ from deploy import folders
 from deploy.environment import plain_environment
 from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import redis_answers
 from deploy.servers.privileges import descent
 
@@ -31,7 +31,7 @@ def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     # A file, since arguments are for everybody on this machine to see. Its account reads it
     # through its group, and cannot change it.
     config = home.folder("data") / "redis.conf"
-    readable = Account("", os.geteuid(), account.gid) if account is not None else None
+    readable = SystemUser("", os.geteuid(), account.gid) if account is not None else None
     folders.write_file(config, _config(port, data, password).encode(), 0o640, readable)
     return ChildSpec(
         name="redis",

@@ -9,19 +9,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from common import keys
 from common.access.api_key import KEYS_MAX, KeyRecord, encode_record, new_key, read_records
 from common.access.policy import Role
-from common.errors import ConfigError, FleetlineError
+from common.errors import FleetlineError
 from common.settings import Settings
-from deploy.home import Home
-from deploy.wiring import redis_url
+from deploy.tools.stack_redis import stack_redis
 
-TIMEOUT_S = 5.0
 REVOCATIONS_MAX = 10_000
 # No token made here lives longer, so an older revocation ends nothing any more.
 TOKEN_TTL_MAX_S = 365 * 86_400
@@ -77,19 +71,5 @@ class AccessStore:
 @contextlib.contextmanager
 def access_store(settings: Settings) -> Iterator[AccessStore]:
     """The store of REDIS_URL, or of the stack in this home. Raises `FleetlineError`."""
-    noted = Home(settings.fleetline_home).noted().get("redis_url")
-    url = settings.redis_url if settings.given("redis_url") else noted or redis_url(settings)
-    try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as e:
-        raise ConfigError(f"REDIS_URL: {e}") from e
-    try:
-        with client:
-            yield AccessStore(client)
-    except (redis.RedisError, OSError) as e:
-        raise FleetlineError(f"Redis does not answer: {e or type(e).__name__}") from e
+    with stack_redis(settings, decode=False) as client:
+        yield AccessStore(client)

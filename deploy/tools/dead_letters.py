@@ -13,21 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from common.dead_letter import read_dead_letter
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
-from common.keys import ENTRY_FIELD, META, shard_keys, shard_of
+from common.keys import ENTRY_FIELD, META
 from common.settings import Settings
-from deploy.home import Home
+from common.shards import Shard, Shards
 from deploy.tools.letter import StoredLetter, stream_moment
-from deploy.wiring import redis_url
+from deploy.tools.stack_redis import stack_redis
 
-TIMEOUT_S = 5.0
-# Letters taken at a time: one page is one transaction, which holds up everybody else.
+# Letters taken at a time: Redis does nothing else while it reads or writes a page.
 PAGE = 100
 
 
@@ -52,11 +47,10 @@ class Replayed:
 class DeadLetterStore:
     """The dead letters in one Redis."""
 
-    def __init__(self, client: Any, settings: Settings, shards: int) -> None:
+    def __init__(self, client: Any, shards: Shards, backlog_max: int) -> None:
         self._client = client
-        self._stream_name = settings.stream_name
-        self._backlog_max = settings.backlog_max
         self._shards = shards
+        self._backlog_max = backlog_max
 
     def each(self, choice: Choice) -> Iterator[StoredLetter]:
         """Letters that are meant, shard by shard, oldest first."""
@@ -79,7 +73,9 @@ class DeadLetterStore:
 
     def get(self, shard: int, stream_id: str) -> StoredLetter | None:
         """One letter."""
-        found = self._client.xrange(self._dead(shard), stream_id, stream_id, count=1)
+        if shard >= len(self._shards):
+            return None
+        found = self._client.xrange(self._shards[shard].keys.dead, stream_id, stream_id, count=1)
         return _stored(shard, *found[0]) if found else None
 
     def replay(self, choice: Choice, *, dry_run: bool) -> Replayed:
@@ -90,31 +86,33 @@ class DeadLetterStore:
         """
         done = Replayed()
         for page in self._pages(choice):
-            targets: list[tuple[StoredLetter, int]] = []
+            targets: list[tuple[StoredLetter, Shard]] = []
             for item in page:
                 try:
                     driver_id = decode_event(item.letter.payload).driver_id
                 except PoisonEntry:
                     done.undecodable += 1
                 else:
-                    targets.append((item, shard_of(driver_id, self._shards)))
+                    targets.append((item, self._shards.of(driver_id)))
             if targets and not dry_run:
                 self._put_back(targets)
             done.replayed += len(targets)
         return done
 
-    def _put_back(self, targets: list[tuple[StoredLetter, int]]) -> None:
+    def _put_back(self, targets: list[tuple[StoredLetter, Shard]]) -> None:
         for shard in {shard for _, shard in targets}:
-            if self._client.xlen(self._stream(shard)) + len(targets) > self._backlog_max:
-                raise FleetlineError(f"shard {shard} has too many entries waiting, try again later")
+            if self._client.xlen(shard.keys.stream) + len(targets) > self._backlog_max:
+                raise FleetlineError(
+                    f"shard {shard.index} has too many entries waiting, try again later"
+                )
         with self._client.pipeline(transaction=False) as pipe:
             for item, shard in targets:
-                pipe.xadd(self._stream(shard), {ENTRY_FIELD: item.letter.payload})
+                pipe.xadd(shard.keys.stream, {ENTRY_FIELD: item.letter.payload})
             replies = pipe.execute(raise_on_error=False)
             errors = [reply for reply in replies if isinstance(reply, Exception)]
             for (item, _), reply in zip(targets, replies, strict=True):
                 if not isinstance(reply, Exception):
-                    pipe.xdel(self._dead(item.shard), item.stream_id)
+                    pipe.xdel(self._shards[item.shard].keys.dead, item.stream_id)
             pipe.execute()
         if errors:
             raise errors[0]
@@ -123,36 +121,30 @@ class DeadLetterStore:
         """Remove letters written before that moment, for ever. Returns how many."""
         horizon = stream_moment(before)
         return sum(
-            self._client.xtrim(self._dead(s), minid=horizon, approximate=False)
-            for s in self._chosen(shard)
+            self._client.xtrim(chosen.keys.dead, minid=horizon, approximate=False)
+            for chosen in self._chosen(shard)
         )
 
     def _pages(self, choice: Choice) -> Iterator[list[StoredLetter]]:
         first = stream_moment(choice.since) if choice.since is not None else "-"
         for shard in self._chosen(choice.shard):
-            dead, start = self._dead(shard), first
+            dead, start = shard.keys.dead, first
             newest = self._client.xrevrange(dead, count=1)
             last = newest[0][0] if newest else None
             while last is not None:
-                found = self._client.xrange(dead, start, last, count=PAGE)
-                letters = [_stored(shard, *item) for item in found]
+                entries = self._client.xrange(dead, start, last, count=PAGE)
+                letters = [_stored(shard.index, *entry) for entry in entries]
                 yield [x for x in letters if choice.reason in {None, x.letter.reason}]
-                if len(found) < PAGE:
+                if len(entries) < PAGE:
                     break
-                start = f"({found[-1][0].decode()}"
+                start = f"({entries[-1][0].decode()}"
 
-    def _chosen(self, shard: int | None) -> range:
+    def _chosen(self, shard: int | None) -> list[Shard]:
         if shard is None:
-            return range(self._shards)
-        if shard >= self._shards:
-            raise FleetlineError(f"there is no shard {shard}: they are 0-{self._shards - 1}")
-        return range(shard, shard + 1)
-
-    def _dead(self, shard: int) -> str:
-        return shard_keys(self._stream_name, shard).dead
-
-    def _stream(self, shard: int) -> str:
-        return shard_keys(self._stream_name, shard).stream
+            return list(self._shards)
+        if shard >= len(self._shards):
+            raise FleetlineError(f"there is no shard {shard}: they are 0-{len(self._shards) - 1}")
+        return [self._shards[shard]]
 
 
 def _stored(shard: int, stream_id: bytes, fields: Mapping[bytes, bytes]) -> StoredLetter:
@@ -165,23 +157,6 @@ def dead_letters(settings: Settings) -> Iterator[DeadLetterStore]:
 
     Raises `FleetlineError` when Redis does not answer or refuses.
     """
-    noted = Home(settings.fleetline_home).noted().get("redis_url")
-    given = settings.given("redis_url")
-    url = noted if noted is not None and not given else redis_url(settings)
-    try:
-        # A lost reply is not tried again: the letters that are left show what is left to do.
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        with client:
-            shards = int(client.hget(META, "shards") or settings.shards)
-            yield DeadLetterStore(client, settings, shards)
-    except redis.exceptions.OutOfMemoryError as e:
-        raise FleetlineError("Redis is full; what was not put back is still here") from e
-    except (redis.RedisError, OSError) as e:
-        raise FleetlineError(f"Redis does not answer: {e}") from e
-    except ValueError as e:
-        raise FleetlineError("REDIS_URL: is not a Redis URL") from e
+    with stack_redis(settings, decode=False) as client:
+        count = int(client.hget(META, "shards") or settings.shards)
+        yield DeadLetterStore(client, Shards(settings.stream_name, count), settings.backlog_max)

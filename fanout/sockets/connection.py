@@ -14,7 +14,7 @@ from common.access.address import is_loopback
 from common.problem import HEAD_LATE
 from fanout.counts import FanoutCounts
 from fanout.sockets.answers import PlainAnswer, Rejected
-from fanout.sockets.handshake import Admission
+from fanout.sockets.handshake import NewSocket
 from fanout.sockets.head import END, HEAD_BYTES_MAX, Head, read_head, too_large
 from fanout.sockets.upgrade import upgrade
 
@@ -27,7 +27,7 @@ CONNECTIONS_PER_ADDRESS_MAX: Final = 128
 # How long what follows a refused head is read and dropped, in seconds.
 LINGER_S: Final = 1.0
 
-Decide = Callable[[Head, str], PlainAnswer | Admission]
+Decide = Callable[[Head, str], PlainAnswer | NewSocket]
 
 
 class Connections:
@@ -142,7 +142,7 @@ class HandshakeConnection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _upgrade(self, accepted: Admission, tail: bytes) -> None:
+    def _upgrade(self, accepted: NewSocket, tail: bytes) -> None:
         self._settle()
         self._connections.remove(self)
         upgrade(self._transport, accepted, tail, self._connections.message_bytes_max)

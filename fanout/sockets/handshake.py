@@ -41,7 +41,7 @@ _UPGRADE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class NewSocket:
     """A handshake that becomes a socket: who listens on it, and what the 101 answers to."""
 
     listener: WSListener
@@ -67,7 +67,7 @@ class Handshake:
         self._sessions = sessions
         self._health = health
 
-    def decide(self, head: Head, peer: str) -> PlainAnswer | Admission:
+    def decide(self, head: Head, peer: str) -> PlainAnswer | NewSocket:
         """Let the client of `head` in, or answer it. Raises `Rejected`."""
         try:
             path, query = split_target(head.target)
@@ -89,7 +89,7 @@ class Handshake:
         place = place_of(principal, order_id, address)
         self._places.require_place(place, principal)
         session = self._sessions.create(target, place, principal)
-        return Admission(session, key, chosen_subprotocol(headers))
+        return NewSocket(session, key, chosen_subprotocol(headers))
 
     def _require_socket(self, head: Head) -> None:
         """Raise `Rejected` unless a socket can be opened here by whoever asks, token aside."""

@@ -12,7 +12,7 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
 from common.log import get
-from fanout.sockets.handshake import Admission
+from fanout.sockets.handshake import NewSocket
 
 # Read buffer of an idle socket, in bytes. picows' default of 16 KiB doubles a socket's memory.
 READ_BUFFER_BYTES: Final = 1_024
@@ -39,7 +39,7 @@ _QUIET: Final = Quiet(logging.getLogger("picows"))
 
 
 def upgrade(
-    transport: asyncio.Transport, accepted: Admission, tail: bytes, message_bytes_max: int
+    transport: asyncio.Transport, accepted: NewSocket, tail: bytes, message_bytes_max: int
 ) -> None:
     """Answer 101 on `transport` and hand it to picows; `tail` is what came behind the head."""
     extra = {"Sec-WebSocket-Protocol": accepted.subprotocol} if accepted.subprotocol else None

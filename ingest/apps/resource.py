@@ -18,9 +18,9 @@ from common.access.policy import Action, Principal, allowed
 from common.errors import InvalidUpdate, Overloaded, Refused
 from common.event import TimeLimits
 from ingest.apps import owntracks
-from ingest.apps.app import APPS, App
+from ingest.apps.app_counts import AppCounts
 from ingest.apps.clock import leave_to_server, time_reason
-from ingest.apps.counts import AppCounts
+from ingest.apps.phone_apps import APPS, PhoneApp
 from ingest.apps.reason import Reason
 from ingest.apps.translation import Translation
 from ingest.apps.upload import Upload, split
@@ -51,7 +51,7 @@ class AppResource:
     """One app's path."""
 
     def __init__(
-        self, app: App, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
+        self, app: PhoneApp, intake: Intake, access: Access, rules: AppRules, counts: AppCounts
     ) -> None:
         self._app = app
         self._intake = intake
@@ -103,7 +103,8 @@ class AppResource:
         except (InvalidUpdate, Refused):
             self._intake.charge(sender, 1 + len(body) // BYTES_A_FIX)
             raise
-        unpaid = found.unstored if found.fixes else max(found.unstored, len(body) // BYTES_A_FIX)
+        # Those that are stored are charged as they are added; a body costs what its bytes do.
+        unpaid = max(found.unstored, len(body) // BYTES_A_FIX - len(found.fixes))
         await self._store(found, sender)
         self._intake.charge(sender, unpaid)
         resp.content_type = self._app.media_type
@@ -119,10 +120,12 @@ class AppResource:
         found.require_known_shape(self._app.expected)
 
     def _require(self, principal: Principal, found: Translation) -> None:
-        """Raise `Refused` (403) unless `principal` may send every one of the fixes."""
-        if self._access.on and not allowed(principal, Action.SEND_FIX):
-            named: set[str | None] = {driver_id for driver_id, _ in found.fixes}
-            for driver_id in named or {principal.driver_id}:
+        """Raise `Refused` (403) unless `principal` may send for every driver that is named.
+
+        One that it may not refuses the whole request, even beside a fix that is none.
+        """
+        if not allowed(principal, Action.SEND_FIX):
+            for driver_id in found.drivers:
                 self._access.require(principal, Action.SEND_FIX, driver_id=driver_id)
 
     async def _store(self, found: Translation, sender: str | None) -> None:
@@ -148,8 +151,7 @@ class AppResource:
         """Count what was not stored as it was sent, and say it in headers."""
         if not found.counts:
             return
-        driver_id = sender or (found.fixes[0][0] if found.fixes else None)
-        self._counts.add(self._app.name, found.counts, driver_id)
+        self._counts.add(self._app.name, found.counts, sender or min(found.drivers, default=None))
         if found.refused:
             resp.set_header(REFUSED_HEADER, str(found.refused))
         if without := found.counts[Reason.WITHOUT_ORDER]:

@@ -41,6 +41,9 @@ def is_location(value: object) -> bool:
     """Whether a value is a location, of whatever worth."""
     if member(value, "coords") is not None:
         return True
+    # OwnTracks' messages, which have a path and units of their own.
+    if member(value, "_type") is not None:
+        return False
     return first_member(value, LATITUDE) is not None and first_member(value, LONGITUDE) is not None
 
 

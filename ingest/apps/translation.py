@@ -59,12 +59,15 @@ class Translation:
 
     fixes: list[tuple[str, LocationUpdate]] = field(default_factory=list)
     counts: Counter[Reason] = field(default_factory=Counter)
+    # Everybody who is named, also for what can never be stored.
+    drivers: set[str] = field(default_factory=set)
 
     def add(self, item: Item, *, server_time: bool = False) -> None:
         """Take an item of a request. `server_time`: a time that is none is replaced by ours."""
         if isinstance(item, Reason):
             self.counts[item] += 1
             return
+        self.drivers.add(item.driver_id)
         try:
             update = self._update(item, server_time=server_time)
         except Unusable as e:

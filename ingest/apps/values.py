@@ -107,10 +107,10 @@ def name_text(value: object) -> str:
 
 
 def optional_id(value: object) -> str | None:
-    """An id, or None for none (null, an empty text). Raises `ValueError` for what is no id."""
-    if value is None or value == "":
-        return None
+    """An id, or None for none (null, a blank text). Raises `ValueError` for what is no id."""
     text = name_text(value)
+    if value is None or (not text and isinstance(value, str)):
+        return None
     if not is_id(text):
         raise ValueError("no id")
     return text

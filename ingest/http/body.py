@@ -1,9 +1,8 @@
 """Bodies, read with a cap and a deadline, since Granian has neither.
 
-Falcon asks for the first event of a request before it routes, and Granian says "more to come"
-even after the last byte. So the first event is kept here, and where Content-Length says that it
-is the whole body nothing else is awaited: one event loop turn and one thread crossing less on
-the hot path. A timer for each request would cost as much again, so waiting bodies stand in one
+Granian says "more to come" even after the last byte. So where Content-Length says that the first
+event is the whole body nothing else is awaited: one event loop turn and one thread crossing less
+on the hot path. A timer for each request would cost as much again, so waiting bodies stand in one
 ordered dict that is looked through once a second while it is not empty.
 """
 
@@ -30,7 +29,7 @@ SLOW_AFTER_S = 1.0
 DRAIN_BYTES_MAX = 1_048_576
 DRAIN_TIMEOUT_S = 1.0
 _UNREAD: Event = {}
-# What Falcon is given instead of a first event that is none: it routes, the handler refuses.
+# A first event that says nothing: more is to come, or came too late.
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
 
 
@@ -88,24 +87,29 @@ class Body:
         self._ended = False
 
     async def __call__(self) -> Event:
-        """The first event, however often asked; nothing yet when it is late or was not to be read.
+        """What Falcon is given as a first event, before it routes: nothing of the body.
 
-        Granian says of a broken chunk that the sender is gone. Falcon would answer nothing at all
-        then, and Granian 500 in its place; so Falcon goes on, and `rest` refuses.
+        A sender is refused for who it is without its body. Nor is Falcon told that the sender is
+        gone, as Granian says of a broken chunk: it would answer nothing at all then, and Granian
+        500 in its place.
         """
-        if self.first is not _UNREAD:
-            return self.first if self.first.get("type") == "http.request" else _NOTHING
-        awaited = self._receive()
-        self._waiting.add(self, awaited)
-        try:
-            self.first = await awaited
-        except asyncio.CancelledError:
-            if not self.late:
-                raise
-            self.first = _NOTHING
-        finally:
-            self._waiting.bodies.pop(self, None)
-        return self.first if self.first["type"] == "http.request" else _NOTHING
+        return _NOTHING
+
+    async def begin(self) -> bytes:
+        """Wait for the first event; what it holds of the body. May be called again."""
+        if self.first is _UNREAD:
+            awaited = self._receive()
+            self._waiting.add(self, awaited)
+            try:
+                self.first = await awaited
+            except asyncio.CancelledError:
+                if not self.late:
+                    raise
+                self.first = _NOTHING
+            finally:
+                self._waiting.bodies.pop(self, None)
+        part: bytes = self.first.get("body", b"")
+        return part
 
     @property
     def slow(self) -> bool:
@@ -114,6 +118,7 @@ class Body:
 
     async def rest(self, bytes_max: int) -> bytes:
         """Everything from the first event on, up to `bytes_max`."""
+        await self.begin()
         event, parts = self.first, []
         try:
             async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
@@ -168,15 +173,7 @@ async def read_json(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     """
     if req.content_type not in (None, JSON):
         require_json(req.content_type)
-    body: Body = req.scope[SCOPE_KEY]
-    length = req.content_length
-    if length is not None:
-        if length > bytes_max:
-            raise too_large(bytes_max)
-        data: bytes = body.first.get("body", b"")
-        if len(data) == length:
-            return data
-    return await body.rest(bytes_max)
+    return await read_any(req, bytes_max)
 
 
 async def read_any(req: falcon.asgi.Request, bytes_max: int) -> bytes:
@@ -186,7 +183,7 @@ async def read_any(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     if length is not None:
         if length > bytes_max:
             raise too_large(bytes_max)
-        data: bytes = body.first.get("body", b"")
+        data = await body.begin()
         if len(data) == length:
             return data
     return await body.rest(bytes_max)

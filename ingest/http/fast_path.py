@@ -74,7 +74,7 @@ class FastPath:
             and (not self._access.on or self._may_send(headers, driver_id))
         ):
             return False
-        data: bytes = (await body()).get("body", b"")
+        data = await body.begin()
         if len(data) != length or body.slow:
             return False
         status, media_type, more = 202, _JSON, _COMMON

@@ -62,7 +62,7 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Admission:
+class Admitted:
     """What may happen to a request's fixes: some are paid, Redis is asked for some, some wait."""
 
     paid: Sequence[Fix] = ()
@@ -82,7 +82,7 @@ class Pace(Protocol):
     def spend(self, driver_id: str) -> bool:
         """Whether one fix of the driver is paid already; it is spent."""
 
-    def admit(self, fixes: Sequence[Fix], *, whole: bool) -> Admission:
+    def admit(self, fixes: Sequence[Fix], *, whole: bool) -> Admitted:
         """Sort a request's fixes. With `whole` a driver's fixes are taken together or not."""
 
     def note(self, ask: Ask, reply: Sequence[int]) -> tuple[int, float]:
@@ -113,9 +113,9 @@ class Unlimited:
         """Always."""
         return True
 
-    def admit(self, fixes: Sequence[Fix], *, whole: bool) -> Admission:
+    def admit(self, fixes: Sequence[Fix], *, whole: bool) -> Admitted:
         """All of them."""
-        return Admission(paid=fixes)
+        return Admitted(paid=fixes)
 
     def note(self, ask: Ask, reply: Sequence[int]) -> tuple[int, float]:
         """All of them were added."""
@@ -163,7 +163,7 @@ class PerDriver:
             self._leases[driver_id] = left - 1
         return left > 0
 
-    def admit(self, fixes: Sequence[Fix], *, whole: bool) -> Admission:
+    def admit(self, fixes: Sequence[Fix], *, whole: bool) -> Admitted:
         """What leases cover is paid, in its order; Redis is asked for the rest of each driver."""
         spend = self.spend
         paid: list[Fix] = []
@@ -174,7 +174,7 @@ class PerDriver:
                 paid.append(fix)
             else:
                 unpaid.setdefault(driver_id, []).append(index)
-        admission = Admission(paid)
+        admission = Admitted(paid)
         for driver_id, indexes in unpaid.items():
             if wait_s := self.wait_s(driver_id):
                 admission.limited += indexes

@@ -41,9 +41,10 @@ FIELDS = {
     "received_at": "when it arrived",
 }
 ABOUT = (
-    "Real-time driver tracking. Errors are `application/problem+json` (RFC 9457). Times are "
-    "RFC 3339 in UTC; positions WGS84 degrees; distances metres; `speed` km/h; `heading` degrees "
-    "clockwise from north."
+    "Real-time driver tracking. Errors are `application/problem+json` (RFC 9457): programs read "
+    "their `type`, listed at the schema ProblemDetails, and never `detail`. Times are RFC 3339 in "
+    "UTC; positions WGS84 degrees; distances metres; `speed` km/h; `heading` degrees clockwise "
+    "from north."
 )
 
 
@@ -64,7 +65,7 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
         "info": {
             "title": "Fleetline",
             "version": version("fleetline"),
-            "description": f"{ABOUT}\n\n{_problems()}",
+            "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -79,17 +80,10 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
     return dated(document, day)  # type: ignore[no-any-return]
 
 
-def _problems() -> str:
-    """Every type of failure, as a table."""
+def _problem_table() -> str:
+    """Every type of failure, in Markdown."""
     rows = [f"| `{p.type}` | {p.status} | {p.title} |" for p in PROBLEMS]
-    return "\n".join(
-        (
-            "A failure is told by its `type`, which never changes; `detail` is for people.\n",
-            "| type | status | title |",
-            "|---|---|---|",
-            *rows,
-        )
-    )
+    return "\n".join(("| type | status | title |", "|---|---|---|", *rows))
 
 
 def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
@@ -108,7 +102,9 @@ def _schemas() -> dict[str, Schema]:
     kinds = [kind for kind in named if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)
-    schemas["ProblemDetails"]["properties"]["type"]["enum"] = [p.type for p in PROBLEMS]
+    problem = schemas["ProblemDetails"]
+    problem["properties"]["type"]["enum"] = [p.type for p in PROBLEMS]
+    problem["description"] += f"\n\n{_problem_table()}"
     for schema in schemas.values():
         for name, described in schema.get("properties", {}).items():
             if name in FIELDS and "$ref" not in described:

@@ -127,7 +127,7 @@ class Operation:
 
 
 def roles(action: Action) -> str:
-    """Who may do `action`, out of the policy itself."""
+    """The roles that may do `action`, out of the policy itself."""
     return ", ".join(f"{role}{OWN[scope]}" for role, scope in ALLOWED[action].items())
 
 
@@ -145,7 +145,7 @@ def _answer(found: Answer, schema_of: SchemaOf) -> Schema:
 
 ERRORS: Mapping[int, str] = {
     400: "The body is not JSON, or the request is not well-formed.",
-    401: "Nobody is known by these credentials, or there are none.",
+    401: "The credentials are unknown, over or revoked, or there are none.",
     403: "The role may not do this, or not to this driver or order.",
     404: "There is nothing to show: unknown, too old, or ended.",
     408: "The body did not arrive in time.",

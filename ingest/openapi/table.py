@@ -15,6 +15,7 @@ from ingest.http.query import (
     ROUTE_POINTS,
     ROUTE_POINTS_MAX,
 )
+from ingest.intake.batch import ERRORS_MAX
 from ingest.openapi.dated import Dated
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes import (
@@ -87,7 +88,8 @@ SEND = Operation(
 SEND_MANY = Operation(
     "post", f"{DRIVERS}/locations", "sendFixes", "Drivers", "Send many fixes",
     "Each is judged alone: the good ones are stored, the others are named. Also takes the bare "
-    "list. 422 when none can be accepted.",
+    "list. 422 when none can be accepted. `rejected` counts all of them; `errors` names at most "
+    f"{ERRORS_MAX} faults, and beside them every fix that came too fast for its driver's rate.",
     answers={
         202: answer("The good fixes are in their streams.", BatchAccepted, {
             "accepted": 1, "rejected": 1,

@@ -17,7 +17,7 @@ from common.errors import Overloaded
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shard, Shards
-from ingest.apps.counts import AppTotals, read_app_counts
+from ingest.apps.app_counts import AppTotals, read_app_counts
 from ingest.http.access import Access
 from ingest.intake.capacity import Capacity
 from ingest.resources.health_report import PROBE, ShardHealth, questions, read_shard, report

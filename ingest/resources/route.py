@@ -28,6 +28,9 @@ class Route:
         self._access = access
         self._history = history
         self._reads = reads
+        # One piece a turn of the loop, however many routes are asked for at once: a fix needs
+        # several turns, and each would wait for a piece of every one of them.
+        self._formatting = asyncio.Lock()
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
@@ -62,8 +65,9 @@ class Route:
         async for rows in self._history.route(driver_id, query):
             shown = rows[: query.limit - count]
             for first in range(0, len(shown), FORMAT_ROWS):
-                writer.add(shown[first : first + FORMAT_ROWS])
-                await asyncio.sleep(0)
+                async with self._formatting:
+                    writer.add(shown[first : first + FORMAT_ROWS])
+                    await asyncio.sleep(0)
             count += len(shown)
             if shown:
                 last = shown[-1]["recorded_at"]

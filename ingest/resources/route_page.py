@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import orjson
 
-COLUMNS = (
-    *("recorded_at", "latitude", "longitude", "speed", "heading", "accuracy", "order_id"),
-    *("received_at", "altitude", "battery"),
-)
+from common import event
+
+# All columns of a fix but the driver's, who is the route's.
+COLUMNS = event.COLUMNS[1:]
 
 # A row as asyncpg gives it: values by column name.
 Row = Any

@@ -21,7 +21,7 @@ import pytest
 
 from tests.access import AUTH, bearer, token
 from tests.ingest_server import IngestServer, ingest
-from tests.servers import RedisServer
+from tests.servers import valkey
 from tests.wait import pace, wait_until
 
 # About 1 MiB of items that are cheap to write and dear to judge, for each app.
@@ -42,9 +42,9 @@ ROLE_REFUSAL_S = 0.01
 ITEMS_REFUSAL_S = 0.15
 
 
-@pytest.fixture
-def server(redis_server: RedisServer) -> Iterator[IngestServer]:
-    with ingest(REDIS_URL=redis_server.url, RATE_FIXES_PER_S="0", **AUTH) as found:
+@pytest.fixture(scope="module")
+def server() -> Iterator[IngestServer]:
+    with valkey() as broker, ingest(REDIS_URL=broker.url, RATE_FIXES_PER_S="0", **AUTH) as found:
         wait_until(lambda: httpx.get(f"{found.url}/health").status_code == 200)
         yield found
 

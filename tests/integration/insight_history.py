@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from consumers.history.row import COLUMNS
+from common.event import COLUMNS
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database, connect
 from consumers.insight.follower import Follower

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from common.access.gate import Gate
 from common.access.signing import Signing
 from common.access.watch import USES_EVERY_S, AccessWatch
 from common.redis.wire import Wire
-from deploy.closed import auth_overrides
+from common.settings import load_settings
+from deploy.tokens import auth_overrides, first_tokens_text
 from tests.access import SECRET, bearer
 from tests.servers import RedisServer
 from tests.stack import fleetline
@@ -81,6 +83,22 @@ def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: RedisServer) -> 
     assert run(redis_server, "key", "revoke", key_id) == f"revoked key {key_id}"
     assert "there is no key" in run(redis_server, "key", "revoke", key_id, status=1)
     assert run(redis_server, "key", "list") == "no keys"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_first_tokens_are_shown_to_a_person_and_written_nowhere(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool
+) -> None:
+    # What broke: a journal kept an operator's token of a week, a new one from each start.
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    settings = load_settings(auth="on", auth_secret=SECRET)
+    text = "\n".join(first_tokens_text(settings, "http://127.0.0.1:8002"))
+    tokens = re.findall(r"eyJ[^ '\n]+", text)
+    assert len(tokens) == (2 if terminal else 0)
+    assert "fleetline token create" in text
+    for token in tokens:
+        found = jwt.decode(token, SECRET, algorithms=["HS256"], audience="fleetline")
+        assert found["exp"] - time.time() <= 86_400
 
 
 def test_the_home_keeps_one_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

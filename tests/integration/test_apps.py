@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from ingest.apps import phone_apps
 from tests.entries import take_events
 from tests.ingest_server import IngestServer, ingest
 from tests.phones import Phone, any_2xx, ios, result_ok
@@ -243,6 +244,8 @@ def test_a_long_batch_is_taken_whole(api: httpx.Client, broker: RedisServer) -> 
     assert len(take_events(broker)) == 1500
 
 
-@pytest.mark.parametrize("path", ["/owntracks", "/osmand", "/overland", "/background-geolocation"])
-def test_a_body_beyond_the_limit_is_413(api: httpx.Client, path: str) -> None:
-    assert api.post(path, content=b" " * 1_048_577).status_code == 413
+@pytest.mark.parametrize("app", phone_apps.APPS, ids=lambda app: app.name)
+def test_a_body_beyond_the_limit_is_413(api: httpx.Client, app: phone_apps.PhoneApp) -> None:
+    longest = app.bytes_max or 1_048_576
+    assert api.post(app.path, content=b" " * (longest + 1)).status_code == 413
+    assert api.post(app.path, content=b" " * longest).status_code != 413

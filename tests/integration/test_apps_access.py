@@ -52,10 +52,10 @@ def api(server_url: str, broker: RedisServer) -> Iterator[httpx.Client]:
         yield client
 
 
-def feature(driver: str, stamp: int = NOW) -> dict[str, Any]:
+def feature(driver: str, stamp: int = NOW, latitude: float = 1) -> dict[str, Any]:
     return {
         "type": "Feature",
-        "geometry": {"type": "Point", "coordinates": [2, 1]},
+        "geometry": {"type": "Point", "coordinates": [2, latitude]},
         "properties": {"device_id": driver, "timestamp": stamp},
     }
 
@@ -154,8 +154,9 @@ def test_a_drivers_token_says_whose_fix_it_is(api: httpx.Client, broker: RedisSe
 
 def test_every_fix_of_a_batch_is_looked_at(api: httpx.Client, broker: RedisServer) -> None:
     sent = request("overland", "jane", token(Role.DRIVER, "jane"))
-    sent["json"]["locations"].append(feature("joe"))
-    assert api.post(**sent).status_code == 403
+    for other in (feature("joe"), feature("joe", NOW - 366 * 86_400), feature("joe", latitude=91)):
+        sent["json"]["locations"][1:] = [other]
+        assert api.post(**sent).status_code == 403
     assert take_events(broker) == []
 
 

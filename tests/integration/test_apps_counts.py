@@ -8,20 +8,15 @@ import httpx
 import pytest
 
 from common.access.policy import Role
+from common.redis.client import new_client
 from deploy.status import read_apps
 from tests.access import AUTH, token
 from tests.entries import take_events
 from tests.ingest_server import ingest
-from tests.odd import background_geolocation, osmand, overland, owntracks
+from tests.odd.tables import TABLES
 from tests.servers import RedisServer
 from tests.wait import wait_until
 
-TABLES = {
-    "owntracks": owntracks.ROWS,
-    "osmand": osmand.ROWS,
-    "overland": overland.ROWS,
-    "background-geolocation": background_geolocation.ROWS,
-}
 TIMES = {"no_time", "too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
 ENCRYPTED = {"_type": "encrypted", "data": "x"}
 
@@ -41,7 +36,8 @@ def test_the_counts_of_all_workers_are_one(redis_server: RedisServer) -> None:
         wait_until(
             lambda: httpx.get(f"{server.url}/health").json()["apps"] == counted, what="30 of them"
         )
-    assert read_apps(redis_server.url) == counted
+    with new_client(redis_server.url) as client:
+        assert read_apps(client) == counted
 
 
 def test_they_outlive_a_full_redis_and_their_worker(redis_server: RedisServer) -> None:

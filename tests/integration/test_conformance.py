@@ -13,7 +13,7 @@ from picows import WSMsgType
 
 from fanout.counts import FanoutCounts
 from fanout.sockets.connection import Connections
-from fanout.sockets.handshake import Admission
+from fanout.sockets.handshake import NewSocket
 from fanout.sockets.head import Head
 from fanout.sockets.protocol import StrictListener
 from fanout.sockets.request import read_key
@@ -38,8 +38,8 @@ class Echo(StrictListener):
             self._parts.clear()
 
 
-def echo(head: Head, peer: str) -> Admission:
-    return Admission(Echo(), read_key(head.headers))
+def echo(head: Head, peer: str) -> NewSocket:
+    return NewSocket(Echo(), read_key(head.headers))
 
 
 def test_autobahn_cases() -> None:

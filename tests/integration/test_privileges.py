@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import ConfigError
 from deploy.servers import packages, privileges
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.privileges import descent, first_closed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -19,7 +19,7 @@ BIN = Path("/usr/bin")
 
 
 @pytest.fixture
-def account() -> Account:
+def account() -> SystemUser:
     found = account_of("postgres")
     assert found is not None
     return found
@@ -32,7 +32,7 @@ def closed(tmp_path: Path) -> Path:
     return folder
 
 
-def run_as(account: Account, home: Path, code: str) -> str:
+def run_as(account: SystemUser, home: Path, code: str) -> str:
     """What `code` prints as `account`, with what a child keeps that has to pass `home`."""
     return subprocess.run(
         (sys.executable, "-I", "-S", "-c", f"import os\n{code}"),
@@ -41,14 +41,14 @@ def run_as(account: Account, home: Path, code: str) -> str:
     ).stdout  # fmt: skip
 
 
-def test_the_kernel_is_asked_who_can_reach_what(account: Account, closed: Path) -> None:
+def test_the_kernel_is_asked_who_can_reach_what(account: SystemUser, closed: Path) -> None:
     (closed / "inner").mkdir(mode=0o755)
     assert first_closed(account, BIN, BIN) is None
     assert first_closed(account, BIN, BIN, closed / "inner") == closed / "inner"
     assert os.geteuid() == 0
 
 
-def test_a_folder_that_is_passed_need_not_be_read(account: Account) -> None:
+def test_a_folder_that_is_passed_need_not_be_read(account: SystemUser) -> None:
     passed = Path("/run/fleetline-test-passed")
     passed.mkdir(mode=0o711)
     try:
@@ -58,7 +58,7 @@ def test_a_folder_that_is_passed_need_not_be_read(account: Account) -> None:
         passed.rmdir()
 
 
-def test_where_all_is_open_no_capability_is_kept(account: Account) -> None:
+def test_where_all_is_open_no_capability_is_kept(account: SystemUser) -> None:
     text = subprocess.run(
         ("grep", "-E", "^(Uid|Groups|Cap|NoNewPrivs)", "/proc/self/status"),
         preexec_fn=descent(account, BIN, BIN),
@@ -71,7 +71,7 @@ def test_where_all_is_open_no_capability_is_kept(account: Account) -> None:
     assert facts["NoNewPrivs"] == ["1"]
 
 
-def test_what_is_kept_reads_and_never_writes(account: Account, closed: Path) -> None:
+def test_what_is_kept_reads_and_never_writes(account: SystemUser, closed: Path) -> None:
     # What broke: CAP_DAC_OVERRIDE, kept to pass folders, wrote root's files.
     secret = closed / "secret"
     secret.write_text("read")
@@ -94,7 +94,7 @@ for attempt in (
 
 
 def test_a_root_that_may_not_give_it_says_so(
-    account: Account, closed: Path, monkeypatch: pytest.MonkeyPatch
+    account: SystemUser, closed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As in a container without CAP_DAC_READ_SEARCH.
     monkeypatch.setattr(privileges, "_may_give", lambda: False)
@@ -102,7 +102,9 @@ def test_a_root_that_may_not_give_it_says_so(
         descent(account, closed / "home")
 
 
-def test_programs_in_a_closed_folder_work(account: Account, closed: Path, tmp_path: Path) -> None:
+def test_programs_in_a_closed_folder_work(
+    account: SystemUser, closed: Path, tmp_path: Path
+) -> None:
     # What broke: initdb looks for postgres with access(2), which set our capabilities aside.
     install = packages.postgres_binary("initdb").parents[1]
     shutil.copytree(install, closed / "pginstall", symlinks=True)

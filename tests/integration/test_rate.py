@@ -18,12 +18,14 @@ from ingest.intake.capacity import Capacity
 from ingest.intake.pace import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
+from tests.access import AUTH, bearer, token
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import wait_until
 
 SHARDS = 4
 JSON = {"content-type": "application/json"}
+FIX = {"latitude": 1.0, "longitude": 2.0}
 
 
 @asynccontextmanager
@@ -192,3 +194,38 @@ def test_over_http(redis_server: RedisServer) -> None:
         assert [(e["index"], e["field"]) for e in body["errors"]] == [(1, "latitude"), (6, "rate")]
         assert int(answer.headers["retry-after"]) >= 1
         assert api.post("/api/v1/drivers/locations", json=fixes).status_code == 429
+
+
+def test_refused_fixes_cost_their_sender_its_rate(redis_server: RedisServer) -> None:
+    """Broken fixes cost no rate, and judging them held up everybody else."""
+    limits = {"RATE_FIXES_PER_S": "0.5", "RATE_BURST": "5"}
+    broken = {"latitude": 91.0, "longitude": 2.0}
+    with (
+        ingest(REDIS_URL=redis_server.url, **limits, **AUTH) as server,
+        httpx.Client(base_url=server.url) as api,
+    ):
+        phone, honest, shop = (
+            bearer(token(*who)) for who in (("driver", "d"), ("driver", "e"), ("gateway", "shop"))
+        )
+        one, many = "/api/v1/drivers/{}/location", "/api/v1/drivers/locations"
+        wait_until(lambda: api.post(one.format("w"), json=FIX, headers=shop).status_code == 202)
+        found = [
+            api.post(one.format("d"), json=broken, headers=phone).status_code for _ in range(7)
+        ]
+        assert found == [422] * 6 + [429]
+        # Neither way in is looked at any more: what cannot be JSON is answered the same.
+        for path in (one.format("d"), many):
+            answer = api.post(path, content=b"{", headers={**phone, **JSON})
+            assert answer.status_code == 429
+            assert int(answer.headers["retry-after"]) >= 1
+        assert api.post(one.format("e"), json=FIX, headers=honest).status_code == 202
+        # A batch is charged to the drivers that it names, or else to the driver who sent it.
+        batch = [{"driver_id": "e", "latitude": 91}, {"latitude": 91}] * 3
+        assert api.post(many, json=batch, headers=honest).status_code == 422
+        assert api.post(one.format("e"), json=FIX, headers=honest).status_code == 429
+        assert api.post(one.format("f"), json=FIX, headers=shop).status_code == 202
+        # So is a body that is none.
+        other = bearer(token("driver", "g"))
+        noise = api.post(many, content=b"[" * 100_000, headers={**other, **JSON})
+        assert noise.status_code == 400
+        assert api.post(one.format("g"), json=FIX, headers=other).status_code == 429

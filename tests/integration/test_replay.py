@@ -102,8 +102,10 @@ def test_it_says_how_long_it_will_take_and_ends_with_its_totals(
             rest = process.stdout.read()
         assert process.wait(20) == 130
     assert "interrupted" in rest
-    assert "sent 1, accepted 1, refused 0, skipped 0" in rest
-    assert "1 of 2 rows were not sent, or not answered" in rest
+    # The first fix may be in the stream and its answer still on the way.
+    report = REPORT.search(rest)
+    assert report is not None
+    assert f"{2 - int(report[1])} of 2 rows were not sent, or not answered" in rest
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from common.processes import process
 from common.processes.process import PARENT_PID_ENV
 from common.processes.state import read_state, state_file
+from common.processes.strays import PATIENCE_S
 from tests.supervised import CASES, DRAIN_S, SILENT_S
 from tests.wait import wait_until
 
@@ -126,6 +128,43 @@ def test_what_a_dead_child_left_is_gone_before_the_next_one_starts(
     assert not psutil.pid_exists(orphan)
 
 
+@contextmanager
+def traced(pid: int) -> Iterator[None]:
+    """For the block `pid` can be killed and not be reaped, as one that waits for a dead disk."""
+    with subprocess.Popen(
+        (sys.executable, "-m", "tests.supervised", "trace", str(pid)),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as tracer:  # fmt: skip
+        assert tracer.stdin is not None
+        assert tracer.stdout is not None
+        try:
+            if tracer.stdout.readline().strip() != "traced":
+                pytest.skip("processes cannot be traced here")
+            yield
+        finally:
+            tracer.stdin.close()
+
+
+def test_what_cannot_be_reaped_holds_nobody_up_for_ever(tmp_path: Path, start: Start) -> None:
+    # What broke: the supervisor waited for a stray, and kept, beat to and stopped nobody else.
+    supervisor = start("leaves")
+    before = child_pid(tmp_path, "a")
+    with traced(int((tmp_path / f"orphan-{before}").read_text())):
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: pid_of(tmp_path, "a") not in {None, before}, timeout_s=PATIENCE_S + 3)
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(DRAIN_S + PATIENCE_S + 3) == 0
+
+
+def test_a_child_that_cannot_be_reaped_does_not_stop_the_stop(tmp_path: Path, start: Start) -> None:
+    supervisor = start("plain")
+    with traced(child_pid(tmp_path, "b")):
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(DRAIN_S + PATIENCE_S + 3) == 0
+        # It had the whole of the common deadline.
+        assert (tmp_path / "stops").read_text() == "c"
+
+
 def test_one_deadline_for_all_then_sigkill(tmp_path: Path, start: Start) -> None:
     supervisor = start("deaf")
     deaf = child_pid(tmp_path, "b")
@@ -152,6 +191,16 @@ def test_a_config_error_of_one_stops_all_with_its_status(tmp_path: Path, start: 
     supervisor = start("config")
     assert supervisor.wait(5) == 2
     assert (tmp_path / "stops").read_text() == "a"
+
+
+def test_a_config_error_that_comes_with_a_restart_stops_all_too(
+    tmp_path: Path, start: Start
+) -> None:
+    # What broke: it was tried again for ever, each time with the same line.
+    supervisor = start("misled")
+    os.kill(child_pid(tmp_path, "a"), signal.SIGKILL)
+    assert supervisor.wait(5) == 2
+    assert (tmp_path / "stops").read_text() == "b"
 
 
 def test_children_die_with_a_killed_supervisor(tmp_path: Path, start: Start) -> None:

@@ -71,8 +71,8 @@ SHAPES = [
     Odd("an empty object", {}, phone=KEPT),
     Odd("an empty location", sent({}), phone=KEPT),
     Odd("text", "hello", phone=KEPT),
-    Odd("OwnTracks' message as a location", {"_type": "location", "lat": 52.5, "lon": 13.4,
-        "tst": AT}, [HERE], query=BY_ADDRESS),
+    Odd("OwnTracks' message", {"_type": "location", "lat": 52.5, "lon": 13.4, "tst": AT},
+        query=BY_ADDRESS, phone=KEPT),
     Odd("Overland's batch", {"locations": [{"type": "Feature", "geometry": {"type": "Point",
         "coordinates": [13.4, 52.5]}, "properties": {}}]}, phone=KEPT),
     Odd("too many locations", sent(*[{"coords": {}}] * 5001), phone=KEPT, status=413),
@@ -81,7 +81,7 @@ ORDERS = [
     *(Odd(f"order {value!r}, {where}", body, [GOOD | {"order_id": expected}], counts)
       for value, expected, counts in (
           ("o-1", "o-1", {}), (12345, "12345", {}), (12345.0, "12345", {}), (0, "0", {}),
-          ("", None, {}), (None, None, {}), ("#FF2026", None, {"without_order": 1}),
+          ("", None, {}), (" ", None, {}), (None, None, {}), ("#FF2026", None, {"without_order": 1}),
           ("ORD 12", None, {"without_order": 1}), ("A/12", None, {"without_order": 1}),
           (12.5, None, {"without_order": 1}), (True, None, {"without_order": 1}),
           ({"id": 1}, None, {"without_order": 1}), ([1], None, {"without_order": 1}),

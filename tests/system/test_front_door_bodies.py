@@ -1,4 +1,4 @@
-"""Bodies at the front door: those that never end, and those that nobody wants."""
+"""Bodies at the front door: those that never end, and those that are refused."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from common.access.policy import Role
-from ingest.apps.app import APPS
+from ingest.apps.phone_apps import APPS
 from tests.access import bearer, token
 from tests.raw_http import exchange, read_reply, request
 from tests.stack import Stack

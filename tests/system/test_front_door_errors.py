@@ -6,6 +6,7 @@ import signal
 import socket
 import string
 import time
+import urllib.request
 
 import psutil
 import pytest
@@ -107,7 +108,7 @@ def test_a_shops_cookies_stay_at_the_door(stack: Stack, target: str) -> None:
 
 
 SLASHES = [
-    "/health", "/health/live", "/health/gateway", "/map", "/track/o",
+    "/health", "/health/live", "/health/gateway", "/map", "/track/o", "/track/an%20order",
     "/api/v1/drivers/d/route", "/api/v1/drivers/d/location", "/api/v1/orders/o/location",
     "/osmand", "/owntracks", SOCKET, "/api/v1/fleet/live?bbox=0,0,1,1",
 ]  # fmt: skip
@@ -157,3 +158,21 @@ def test_an_ingest_that_hangs_is_said_in_time(stack: Stack) -> None:
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_headers_of_pages_and_assets(stack: Stack) -> None:
+    def headers(path: str):
+        with urllib.request.urlopen(stack.url + path, timeout=5) as answer:
+            return answer.headers, answer.read().decode()
+
+    for path, frames in (("/track/any", "'self'"), ("/map", "'none'")):
+        found, html = headers(path)
+        assert f"frame-ancestors {frames}" in found["Content-Security-Policy"]
+        assert "script-src 'self';" in found["Content-Security-Policy"]
+        assert found["X-Content-Type-Options"] == "nosniff"
+        assert found["Referrer-Policy"] == "no-referrer"
+        assert found["Cache-Control"] == "no-cache"
+        script = html.partition('<script src="')[2].partition('"')[0]
+        kept, _ = headers(script)
+        assert "immutable" in kept["Cache-Control"]
+        assert kept["Content-Type"].startswith("text/javascript")

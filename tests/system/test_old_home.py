@@ -14,7 +14,7 @@ import redis
 
 from common.processes.process import set_parent_death_signal
 from deploy.servers import packages
-from deploy.servers.accounts import Account, account_of
+from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.privileges import descent
 from tests.servers import RedisServer
 from tests.stack import Stack, new_home
@@ -59,7 +59,7 @@ class OldDatabase:
         )  # fmt: skip
 
 
-def give(account: Account | None, path: Path) -> None:
+def give(account: SystemUser | None, path: Path) -> None:
     if account is not None:
         os.chown(path, account.uid, account.gid)
 

@@ -1,10 +1,14 @@
 """Both pages on a closed stack: links that end, that never worked, and a server that is full."""
 
+import time
 from collections.abc import Iterator
 
+import jwt
 import pytest
 from playwright.sync_api import Browser
 
+from common.access.claims import new_claims
+from common.access.policy import Role
 from tests.browser import TIMEOUT_MS, Visit, any_browser
 from tests.courier import Courier
 from tests.crowd import Crowd
@@ -14,7 +18,7 @@ from tests.system.conftest import QUICK
 # Few, so that few fill it; enough for a page of each kind, and a map that looks elsewhere.
 PLACES = 4
 # Time to open both pages and see that they work, before their links end.
-SHORT_TTL = "8s"
+SHORT_TTL_S = 10.0
 
 browser = pytest.fixture(scope="module")(any_browser)
 
@@ -42,6 +46,13 @@ def new_token(stack: Stack, role: str, subject: str, ttl: str = "1h") -> str:
     assert done.returncode == 0, done.stderr
     token: str = done.stdout.strip()
     return token
+
+
+def short_token(stack: Stack, role: Role, subject: str) -> str:
+    """A token that is over soon: a command would take a part of its time to start."""
+    claims = new_claims(role, subject, "fleetline", now=time.time(), ttl_s=SHORT_TTL_S)
+    secret = (stack.home / "auth.secret").read_text().strip()
+    return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def revoke(stack: Stack, subject: str) -> None:
@@ -74,8 +85,8 @@ def await_end_of_map(page: Visit, title: str) -> None:
 
 
 def test_links_that_expire_while_they_are_watched(browser: Browser, stack: Stack) -> None:
-    tracker = new_token(stack, "tracker", "page-expires", SHORT_TTL)
-    operator = new_token(stack, "operator", "map-expires", SHORT_TTL)
+    tracker = short_token(stack, Role.TRACKER, "page-expires")
+    operator = short_token(stack, Role.OPERATOR, "map-expires")
     with (
         Courier(stack, "page-expires"),
         visit(browser, f"{stack.url}/track/page-expires#token={tracker}") as page,
@@ -91,7 +102,7 @@ def test_links_that_expire_while_they_are_watched(browser: Browser, stack: Stack
         await_end_of_map(operators, "This link has expired")
         page.shoot("track-expired")
         operators.shoot("map-expired")
-        # And whoever opens them later.
+        # And a person who opens them later.
         page.page.reload()
         operators.page.reload()
         page.await_mode("expired")
@@ -156,12 +167,13 @@ def test_links_that_lost_their_token(browser: Browser, stack: Stack) -> None:
 
 
 def test_a_full_server_is_asked_until_it_has_room(browser: Browser, stack: Stack) -> None:
-    token = new_token(stack, "operator", "crowd")
+    # One token may have half of all places.
+    tokens = [new_token(stack, "operator", name) for name in ("crowd", "more", "map")]
     with (
         Courier(stack, "page-full"),
-        Crowd(stack, "page-full", token) as crowd,
+        Crowd(stack, "page-full", *tokens[:2]) as crowd,
         visit(browser, new_link(stack, "page-full")) as page,
-        visit(browser, map_link(stack, token)) as operators,
+        visit(browser, map_link(stack, tokens[2])) as operators,
     ):
         assert crowd.sockets
         page.await_text("#note", "All places for live updates are taken")

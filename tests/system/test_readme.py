@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from common.keys import order_key
 from tests.stack import environment
 from tests.wait import wait_until
 
@@ -62,7 +63,7 @@ def subscribed(stack, channel):
 
 def test_the_first_ten_minutes(stack, watcher):
     send, ask, *_rest = blocks("sh")
-    wait_until(lambda: subscribed(stack, "order:order_123"), what="the watcher")
+    wait_until(lambda: subscribed(stack, order_key("order_123")), what="the watcher")
     assert "202 Accepted" in run(stack, send)
     frame = json.loads(watcher.stdout.readline())
     assert frame["type"] == "location_update"

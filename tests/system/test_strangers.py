@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from deploy.home import Home
-from deploy.servers.accounts import NUMBERS, Account, account_of
+from deploy.servers.accounts import NUMBERS, SystemUser, account_of
 from deploy.servers.gateway import HOME_NOTE, OPEN_FOLDER
 from deploy.servers.privileges import Descent
 from deploy.wiring import OFFSETS
@@ -102,6 +102,8 @@ def require_closed(stack: Stack) -> None:
     lines = "\n".join(" ".join(process.cmdline()) for process in stack.family())
     assert not any(secret in lines for secret in secrets)
     assert not any(secret in stack.said() + stack.logs() for secret in secrets)
+    # Nor is a token in what was written to a file.
+    assert "eyJ" not in stack.said()
 
 
 def secret_files(home: Home) -> list[str]:
@@ -153,7 +155,7 @@ def test_as_a_user(open_folder: Path) -> None:
     home.mkdir()
     os.chown(home, entry.pw_uid, entry.pw_gid)
     # It may read what is root's alone here, so that it has an interpreter.
-    user = Descent(Account(entry.pw_name, entry.pw_uid, entry.pw_gid), Path(sys.executable))
+    user = Descent(SystemUser(entry.pw_name, entry.pw_uid, entry.pw_gid), Path(sys.executable))
     with Stack(home / "home", "--auth", become=user) as stack:
         require_closed(stack)
         assert set().union(*uids(stack).values()) == {entry.pw_uid}
@@ -163,7 +165,7 @@ def copies_for(home: Path) -> int:
     return sum(note.read_text() == str(home) for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"))
 
 
-def account(part: Any) -> Account:
+def account(part: Any) -> SystemUser:
     found = account_of(part)
     assert found is not None
     return found

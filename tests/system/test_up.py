@@ -194,7 +194,8 @@ def test_status(stack: Stack) -> None:
     assert result.returncode == 0, result.stderr
     shown = json.loads(result.stdout)
     roles = {child["role"]: child["state"] for child in shown["processes"]}
-    assert set(roles) >= {*ROLES, "consumer-0", "consumer-1", "consumer-2", "consumer-3"}
+    workers = ("consumer-0", "consumer-1", "consumer-2", "consumer-3", "ingest-0")
+    assert set(roles) >= {*ROLES, *workers}
     assert [shard["shard"] for shard in shown["shards"]] == [0, 1, 2, 3]
     assert all(shard["dead_letters"] == 0 for shard in shown["shards"])
     text = fleetline("status", "--home", str(stack.home)).stdout

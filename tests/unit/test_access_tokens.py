@@ -169,11 +169,79 @@ def test_what_is_remembered_is_bounded_and_forgotten_when_revoked():
     headers = [bearer(token(jti=f"t{n}"))["Authorization"] for n in range(30)]
     for header in headers:
         assert gate.authenticate(header) is gate.authenticate(header)
-    assert len(gate._known) == 10
+    assert gate.size[0] == 10
     gate.replace(Lists(revoked={"jti:t29": time.time()}))
     with pytest.raises(Refused):
         gate.authenticate(headers[29])
     assert gate.authenticate(headers[28]).token_id == "t28"
+
+
+def spellings(text):
+    """One token in headers that differ: all of them were remembered, at 16 KB each."""
+    yield f"Bearer {text}"
+    for scheme in ("bearer", "BEARER", "bEARER"):
+        yield f"{scheme} {text}"
+    for blanks in (1, 2, 15_000):
+        yield f"Bearer {' ' * blanks}{text}"
+        yield f"Bearer {text}{' ' * blanks}"
+    for user in ("", "a", "phone", "fleet:7"):
+        yield "Basic " + base64.b64encode(f"{user}:{text}".encode()).decode()
+
+
+def test_one_token_is_remembered_once_however_it_is_spelled():
+    gate = Gate(Signing([SECRET], [], "fleetline"), 1000)
+    gate.replace(Lists())
+    text = token()
+    principals = [gate.authenticate(header) for header in spellings(text)]
+    assert all(principal is principals[0] for principal in principals)
+    count, size = gate.size
+    assert (count, size < 2000) == (1, True)
+
+
+def test_junk_in_a_signature_makes_no_other_token(gate):
+    """base64 decoders skip what is no base64, so a token could be spelled in endless ways."""
+    text = token()
+    for junk in ("!", "=", "====", "%", " x", "\n"):
+        with pytest.raises(Refused):
+            gate.authenticate(f"Bearer {text[:-5]}{junk}{text[-5:]}")
+
+
+def test_what_is_remembered_is_bounded_in_bytes():
+    gate = Gate(Signing([SECRET], [], "fleetline"), 1000, known_bytes_max=20_000)
+    gate.replace(Lists())
+    for n in range(60):
+        gate.authenticate(bearer(token(jti=f"t{n}", more="x" * 1000))["Authorization"])
+        assert gate.size[1] <= 20_000
+    assert 5 <= gate.size[0] < 20
+    gate.replace(Lists(revoked={"sub:d1": time.time() + 1}))
+    assert gate.size == (0, 0)
+
+
+def test_of_several_keys_a_token_must_name_its_own(tmp_path):
+    """A token without `kid` cost a verification by every key before it was refused."""
+    keys = [rsa.generate_private_key(65537, 2048) for _ in range(2)]
+    file = tmp_path / "jwks.json"
+
+    def read(*kids):
+        made = [jwk(jwt.algorithms.RSAAlgorithm, keys[n], kid) for n, kid in enumerate(kids)]
+        file.write_text(json.dumps({"keys": made}))
+        gate = Gate(Signing([SECRET], read_public_keys(file), "fleetline"), 10)
+        gate.replace(Lists())
+        return gate
+
+    def signed(number, kid):
+        headers = {"kid": kid} if kid else None
+        return f"Bearer {jwt.encode(claims(), keys[number], algorithm='RS256', headers=headers)}"
+
+    both = read("a", "b")
+    assert both.authenticate(signed(1, "b")).driver_id == "d1"
+    for number, kid in ((0, None), (1, None), (0, "b"), (1, "c")):
+        with pytest.raises(Refused):
+            both.authenticate(signed(number, kid))
+    assert read("a").authenticate(signed(0, None)).driver_id == "d1"
+    for kids in (("a", "a"), ("a", None)):
+        with pytest.raises(ConfigError, match="kid"):
+            read(*kids)
 
 
 def test_a_remembered_token_is_not_verified_again_until_it_expires(monkeypatch):

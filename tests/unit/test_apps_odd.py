@@ -5,18 +5,12 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidUpdate
-from ingest.apps import owntracks as owntracks_app
-from ingest.apps.app import ONE_FIX_BYTES_MAX
+from ingest.apps.owntracks import basic_user
 from ingest.apps.upload import Upload
-from tests.odd import KEPT, Odd, background_geolocation, osmand, overland, owntracks
+from tests.odd import KEPT, Odd
+from tests.odd.tables import TABLES
 from tests.translated import translated
 
-TABLES = {
-    "owntracks": owntracks.ROWS,
-    "osmand": osmand.ROWS,
-    "overland": overland.ROWS,
-    "background-geolocation": background_geolocation.ROWS,
-}
 # Reasons that are found when fixes are dated, which the translation leaves to others.
 DATED = {"too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
 
@@ -26,13 +20,9 @@ DATED = {"too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
     [pytest.param(n, row, id=f"{n}: {row.name}") for n, rows in TABLES.items() for row in rows],
 )
 def test_an_odd_request(name: str, row: Odd) -> None:
-    user = row.headers.get("x-limit-u") or owntracks_app.basic_user(
-        row.headers.get("authorization")
-    )
+    user = row.headers.get("x-limit-u") or basic_user(row.headers.get("authorization"))
     upload = Upload(row.content, row.query, row.content_type, user)
     if row.phone == KEPT:
-        if len(row.content) > ONE_FIX_BYTES_MAX and name == "osmand":
-            pytest.skip("the body is not even read")
         with pytest.raises(InvalidUpdate) as caught:
             translated(name, upload)
         assert caught.value.status == row.status

@@ -8,9 +8,9 @@ import pytest
 
 from common.errors import ConfigError
 from deploy import folders
-from deploy.servers.accounts import Account
+from deploy.servers.accounts import SystemUser
 
-OTHER = Account("other", 60_805, 60_805)
+OTHER = SystemUser("other", 60_805, 60_805)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 

@@ -11,7 +11,16 @@ from common.errors import ConfigError
 from common.problem import PROBLEMS
 from common.settings import load_settings
 from deploy.gateway.problems import REFUSALS
-from deploy.gateway.render import APP_PATHS, UNBELIEVED, Door, address, render
+from deploy.gateway.render import (
+    APP_PATHS,
+    FIX_ANSWER_MS,
+    HEALTH_ANSWER_MS,
+    UNBELIEVED,
+    UPSTREAM_IDLE_S,
+    Door,
+    address,
+    render,
+)
 from deploy.tools.traffic import CENTRE, REACH_DEG, make_drivers
 
 DOOR = Door(
@@ -78,7 +87,7 @@ def test_refusals_are_problems_of_the_table() -> None:
 
 
 def test_large_bodies_may_come_where_apps_send_them() -> None:
-    from ingest.apps.app import APPS
+    from ingest.apps.phone_apps import APPS
 
     assert {f"/{path}" for path in APP_PATHS} == {app.path for app in APPS}
 
@@ -121,3 +130,15 @@ def test_drivers_are_the_same_for_the_same_seed_and_stay_near() -> None:
 
     assert drive(1) == drive(1)
     assert drive(1) != drive(2)
+
+
+def test_times_and_limits_fit_those_of_ingest(monkeypatch, tmp_path) -> None:
+    from ingest.resources.health import PROBE_TIMEOUT_S
+    from ingest.serve import HEADER_TIMEOUT_MS
+
+    monkeypatch.chdir(tmp_path)
+    # Else nginx hands a request to a connection that ingest is closing.
+    assert UPSTREAM_IDLE_S * 1000 < HEADER_TIMEOUT_MS
+    # Else the front door speaks before ingest can say what is wrong.
+    assert load_settings().redis_reply_timeout_s * 1000 < FIX_ANSWER_MS < 2000
+    assert PROBE_TIMEOUT_S * 1000 < HEALTH_ANSWER_MS < 1000

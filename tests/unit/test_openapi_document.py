@@ -98,10 +98,10 @@ def test_every_path_of_the_service_is_described() -> None:
 
 
 def test_every_problem_type_is_listed() -> None:
-    schema = DOCUMENT["components"]["schemas"]["ProblemDetails"]["properties"]["type"]
-    assert schema["enum"] == [problem.type for problem in PROBLEMS]
+    schema = DOCUMENT["components"]["schemas"]["ProblemDetails"]
+    assert schema["properties"]["type"]["enum"] == [problem.type for problem in PROBLEMS]
     for problem in PROBLEMS:
-        assert f"| `{problem.type}` | {problem.status} |" in DOCUMENT["info"]["description"]
+        assert f"| `{problem.type}` | {problem.status} |" in schema["description"]
     for status, answer in DOCUMENT["components"]["responses"].items():
         types = re.findall(r"`(/problems/[a-z-]+)`", answer["description"])
         assert types == [problem.type for problem in PROBLEMS if str(problem.status) == status]

@@ -7,6 +7,7 @@ import pytest
 from common.errors import Overloaded, Refused
 from common.problem import TOO_MANY_READS
 from ingest.http.read_limiter import PER_SENDER_MAX, READS_MAX, ReadLimiter
+from tests.wait import until
 
 
 class Reads:
@@ -18,11 +19,17 @@ class Reads:
         self.running: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def begin(self, *senders: str) -> None:
-        """Begin a read of each; returns when those that may run do."""
+    def begin(self, *senders: str) -> None:
+        """Begin a read of each."""
         self.tasks += [asyncio.create_task(self._read(sender)) for sender in senders]
-        for _ in range(5):
-            await asyncio.sleep(0)
+
+    async def run(self, *senders: str) -> None:
+        """Wait until the reads of `senders` run, in that order, and no others."""
+
+        async def they_do() -> bool:
+            return self.running == list(senders)
+
+        await until(they_do, what=f"{senders} to run, not {self.running}")
 
     async def end(self) -> list[BaseException | None]:
         """Let all of them run to their end; what each ended with."""
@@ -38,8 +45,8 @@ class Reads:
 def test_one_sender_takes_its_share_and_the_next_one_runs() -> None:
     async def run() -> None:
         reads = Reads(ReadLimiter(2, 1))
-        await reads.begin("a", "a", "a", "b", "c")
-        assert reads.running == ["a", "b"]
+        reads.begin("a", "a", "a", "b", "c")
+        await reads.run("a", "b")
         assert await reads.end() == [None] * 5
         assert sorted(reads.running) == ["a", "a", "a", "b", "c"]
 
@@ -50,7 +57,8 @@ def test_a_sender_with_too_many_reads_is_refused_and_others_are_not() -> None:
     async def run() -> None:
         limiter = ReadLimiter(2, 1)
         reads = Reads(limiter)
-        await reads.begin(*["a"] * PER_SENDER_MAX)
+        reads.begin(*["a"] * PER_SENDER_MAX)
+        await reads.run("a")
         with pytest.raises(Refused) as refused:
             async with limiter.turn("a"):
                 pass
@@ -68,7 +76,8 @@ def test_all_senders_together_are_bounded() -> None:
     async def run() -> None:
         limiter = ReadLimiter(2, 1)
         reads = Reads(limiter)
-        await reads.begin(*(f"s{n}" for n in range(READS_MAX)))
+        reads.begin(*(f"s{n}" for n in range(READS_MAX)))
+        await reads.run("s0", "s1")
         with pytest.raises(Overloaded):
             async with limiter.turn("another"):
                 pass
@@ -83,7 +92,8 @@ def test_a_turn_that_does_not_come_is_refused_and_leaves_no_trace() -> None:
     async def run() -> None:
         limiter = ReadLimiter(1, 1, wait_max_s=0.01)
         reads = Reads(limiter)
-        await reads.begin("a")
+        reads.begin("a")
+        await reads.run("a")
         for sender in ("a", "b"):
             with pytest.raises(Overloaded):
                 async with limiter.turn(sender):
@@ -99,11 +109,11 @@ def test_a_turn_that_does_not_come_is_refused_and_leaves_no_trace() -> None:
 def test_a_reader_that_leaves_gives_up_its_place() -> None:
     async def run() -> None:
         reads = Reads(ReadLimiter(1, 1))
-        await reads.begin("a", "a", "b")
+        reads.begin("a", "a", "b")
+        await reads.run("a")
         for task in reads.tasks[:2]:
             task.cancel()
-        await reads.begin()
-        assert reads.running == ["a", "b"]
+        await reads.run("a", "b")
         await reads.end()
 
     asyncio.run(run())

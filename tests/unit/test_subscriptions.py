@@ -22,6 +22,7 @@ from fanout.sockets.protocol import text_frame
 from tests.fanout_server import event
 from tests.pubsub import FakeRedis
 from tests.virtual import run_virtually
+from tests.wait import pace
 
 REPLY_TIMEOUT_S = 1.5
 LINGER_S = 1.0
@@ -32,7 +33,7 @@ async def until(check: Callable[[], bool], timeout_s: float) -> None:
     """Wait, in the time of the loop, until `check` holds."""
     async with asyncio.timeout(timeout_s):
         while not check():
-            await asyncio.sleep(0.05)
+            await pace(0.05)
 
 
 class Customer:
@@ -79,7 +80,7 @@ class Town:
         await until(
             lambda: all(c.watched and not c.waiting for c in hub.channels.values()), timeout_s=120
         )
-        await asyncio.sleep(2 * REPLY_TIMEOUT_S)
+        await pace(2 * REPLY_TIMEOUT_S)
 
     async def check(self, number: int) -> None:
         """Publish to everybody: everybody is shown it, and Redis sends nothing else."""
@@ -89,7 +90,7 @@ class Town:
         for order_id, channel in self.subscriptions.hub.channels.items():
             self.redis.publish(channel.name, event(number, order_id))
         self.redis.publish(EXTRA, b"%d" % number)
-        await asyncio.sleep(2 * REPLY_TIMEOUT_S)
+        await pace(2 * REPLY_TIMEOUT_S)
         deaf = [
             customer.channel.order_id
             for customer in self.customers
@@ -132,7 +133,7 @@ def test_all_come_back_while_their_channels_are_released(back_within_s: float) -
             loop = asyncio.get_running_loop()
             began = loop.time()
             for at, order in sorted((rng.uniform(0.1, back_within_s), n) for n in range(10_000)):
-                await asyncio.sleep(began + at - loop.time())
+                await pace(began + at - loop.time())
                 here.join(order)
             await here.check(2)
 
@@ -176,24 +177,24 @@ async def play(here: Town, rng: random.Random, act: str, count: int) -> None:
             here.leave(customer)
         del here.customers[:count]
     elif act == "wait":
-        await asyncio.sleep(count / 5000)
+        await pace(count / 5000)
     elif act == "linger":
-        await asyncio.sleep(LINGER_S + count / 5000)
+        await pace(LINGER_S + count / 5000)
     elif act == "cut":
         redis.cut()
     elif act == "slow":
         # Replies beyond their deadline.
         before, redis.delay_s = redis.delay_s, lambda: rng.uniform(0.5, 2.0)
-        await asyncio.sleep(count / 200)
+        await pace(count / 200)
         redis.delay_s = before
     elif act == "away":
         redis.away = True
         redis.cut()
-        await asyncio.sleep(count / 500)
+        await pace(count / 500)
         redis.away = False
     elif act == "refuse":
         redis.refuses = True
-        await asyncio.sleep(count / 500)
+        await pace(count / 500)
         redis.refuses = False
     # What was published in every gap is in the snapshots.
     for order in rng.sample(range(2000), 20):
@@ -207,7 +208,7 @@ def test_a_connection_that_is_made_and_cut_is_not_made_without_pause() -> None:
         async with town(random.Random(1)) as here:
             here.join(1)
             for _ in range(600):
-                await asyncio.sleep(0.1)
+                await pace(0.1)
                 here.redis.cut()
             assert 30 < here.redis.made < 150
             await here.check(1)
@@ -225,9 +226,9 @@ def test_who_cannot_be_served_is_told_to_try_later() -> None:
             here.redis.away = True
             here.redis.cut()
             during = here.join(1)
-            await asyncio.sleep(UNREAD_MAX_S - 1)
+            await pace(UNREAD_MAX_S - 1)
             assert during.postponed == 0
-            await asyncio.sleep(3)
+            await pace(3)
             assert during.postponed == 1
             here.leave(during)
             here.customers.remove(during)

@@ -15,10 +15,10 @@ from deploy.tools.trace.number import number_of
 from deploy.tools.trace.times import parse_time
 
 REQUIRED = ("driver_id", "recorded_at", "latitude", "longitude")
-OPTIONAL = ("order_id", "heading", "speed", "accuracy", "altitude", "battery")
-FIELDS = (*REQUIRED, *OPTIONAL)
 # What the API takes for each field.
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(DriverUpdate)}
+OPTIONAL = tuple(name for name in _TYPES if name not in REQUIRED)
+FIELDS = (*REQUIRED, *OPTIONAL)
 # km/h in one of each unit that a file's speeds may have.
 KMH_PER = {"kmh": 1.0, "mps": 3.6, "knots": 1.852, "mph": 1.609344}
 # Digits that stay of a speed after its conversion: finer than any receiver.

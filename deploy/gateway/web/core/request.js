@@ -21,7 +21,7 @@ export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {
   }
 }
 
-/** Why no socket opened at `path`: "full", "away" (nobody there), "blocked" (there is room, but
+/** Why no socket opened at `path`: "full", "away" (no server there), "blocked" (there is room, but
  *  none came through), or null where no answer came. Browsers do not tell it; the server does. */
 export async function whyNoSocket(path) {
   const { status, body } = await getJson(path);

@@ -68,7 +68,7 @@ export class Overview {
     setText(byId("rate"), countText(live ? rate : null));
   }
 
-  /** Nobody is in view: say why. `inAll`: drivers elsewhere. */
+  /** No driver is in view: say why. `inAll`: drivers elsewhere. */
   setEmpty(inAll) {
     const [title, detail] = NOTICES[this.link] ?? (inAll > 0 ? ELSEWHERE : NOBODY);
     setText(byId("empty-title"), title);

@@ -79,7 +79,7 @@ class Page {
   linked(link) {
     this.overview.setLink(link);
     if (!this.stream.over) return;
-    // Who may not watch any more is shown nothing any more.
+    // A token that may not watch any more is shown nothing any more.
     clearInterval(this.ticking);
     if (this.details.fix !== null) this.details.close();
     this.drivers.byId.clear();

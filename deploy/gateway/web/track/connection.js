@@ -77,7 +77,7 @@ export class Connection {
         const refusal = refusalOf(this.token, this.nowMs());
         resolve({ type: "closed", code, livedMs, opened: openedMs !== null, refusal });
       };
-      // A closing handshake with nobody there takes a minute: the page goes on without it.
+      // A closing handshake with a dead peer takes a minute: the page goes on without it.
       this.drop = () => { socket.close(); end(1006); };
       const timer = setTimeout(this.drop, OPEN_TIMEOUT_MS);
       socket.onopen = () => {
@@ -106,7 +106,7 @@ export class Connection {
     if (fix !== null) this.dispatch({ type: "fix", fix });
   }
 
-  // Ask once: where the driver is, or why nobody says; and after a socket's end, why that.
+  // Ask once where the driver is; and after a socket that failed, why it failed.
   async ask(end = null) {
     const full = end?.code === 1013 ? "full" : null;
     const failed = end !== null && !end.opened && full === null;

@@ -1,4 +1,4 @@
-// The customer's map: the driver, kept in sight as long as nobody looks elsewhere.
+// The customer's map: the driver, kept in sight until the customer looks elsewhere.
 
 import { newMap } from "../core/ground.js";
 import { setShown } from "../core/dom.js";
@@ -22,7 +22,7 @@ export class TrackMap {
       calm: this.calm,
       onMove: (place) => { if (this.following) this.keepInSight(place); },
     });
-    // Whoever drags or moves by key looks elsewhere; zooming does not mean that.
+    // A customer who drags the map or moves it by key looks elsewhere; zooming does not mean that.
     this.map.on("dragstart", () => this.follow(false));
     element.addEventListener("keydown", (event) => {
       if (event.key.startsWith("Arrow")) this.follow(false);

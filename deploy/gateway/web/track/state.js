@@ -63,7 +63,7 @@ export function reduce(state, event) {
 }
 
 function over(state, reason) {
-  // Who may not watch any more is shown nothing any more.
+  // A token that may not watch any more is shown nothing any more.
   return { ...state, final: reason, fix: null, busy: false };
 }
 

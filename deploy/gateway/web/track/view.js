@@ -30,7 +30,7 @@ const DETAILS = {
   invalid: "The order in this address is not one of ours. Please check that the link is complete.",
 };
 
-// Why positions are asked for, and that nobody needs to do anything about it.
+// Why positions are asked for; the customer need do nothing about it.
 const CAUSES = {
   full: "All places for live updates are taken. Until one is free, the position comes every few"
     + " seconds.",
@@ -70,7 +70,7 @@ function noteOf({ link, final, cause }) {
   return link === "polling" && final === null ? CAUSES[cause] : "";
 }
 
-// Only of a live position: an old speed is nobody's.
+// Only of a live position: an old speed says nothing about now.
 function factsOf({ speed, heading, accuracy }) {
   return [
     ["Speed", speedText(speed)],

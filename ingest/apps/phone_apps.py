@@ -1,4 +1,4 @@
-"""The apps: how each is understood and answered. Data only."""
+"""The phone apps: how each is understood and answered. Data only."""
 
 from dataclasses import dataclass
 
@@ -12,26 +12,26 @@ ONE_FIX_BYTES_MAX = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class PhoneApp:
     """One app."""
 
     name: str
     path: str
     read: Reader
-    # What a body of the app looks like, for who set up another one.
+    # What its bodies look like: said to people who set up another app for this path.
     expected: str
-    # The body of a 200; the app reads it, or nobody does.
+    # The body of a 200. Overland reads it, the others only look at the status.
     answer: bytes
     media_type: str = falcon.MEDIA_JSON
-    # It can send no header, so its token or key stands in its address; and it also sends GETs.
+    # The app can send no header, so its token or key stands in its address; it also sends GETs.
     by_address: bool = False
-    # Where its bodies are shorter than a batch may be.
+    # The longest body in bytes, where that is less than a batch may have.
     bytes_max: int | None = None
 
 
 APPS = (
-    App("owntracks", "/owntracks", owntracks.read, owntracks.EXPECTED, b"[]"),
-    App(
+    PhoneApp("owntracks", "/owntracks", owntracks.read, owntracks.EXPECTED, b"[]"),
+    PhoneApp(
         "osmand",
         "/osmand",
         osmand.read,
@@ -41,8 +41,8 @@ APPS = (
         by_address=True,
         bytes_max=ONE_FIX_BYTES_MAX,
     ),
-    App("overland", "/overland", overland.read, overland.EXPECTED, b'{"result":"ok"}'),
-    App(
+    PhoneApp("overland", "/overland", overland.read, overland.EXPECTED, b'{"result":"ok"}'),
+    PhoneApp(
         "background-geolocation",
         "/background-geolocation",
         background_geolocation.read,

@@ -1,7 +1,7 @@
-"""The closed form of a stack on this machine: a secret of its own, and what to paste.
+"""The closed form of a stack on this machine: a secret of its own, and the first tokens.
 
-The secret lies under the home, readable by its owner alone. Lines are secrets, the newest first:
-a line put above the others rotates, and a line removed ends what it signed.
+The secret lies under the home, readable by its owner alone. Each line is a secret and the first
+one signs: to rotate, put a new line above; to end what a secret signed, remove its line.
 """
 
 import os

@@ -1,0 +1,62 @@
+"""The fan-out as a process: it ends with any of its tasks, and its workers can be listed."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.processes.background import EXIT_TASK_DIED
+from common.processes.state import read_state, state_file
+from tests.access import SECRET, bearer, token
+from tests.fanout_broken import TASKS
+from tests.fanout_server import fanout_process, fanout_settings, in_loop, until
+from tests.servers import RedisServer
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_that_dies_takes_the_process_with_it(redis_server: RedisServer, task: str) -> None:
+    """Regression: a process went on without one of its tasks, and looked healthy."""
+
+    async def main() -> None:
+        settings = fanout_settings(redis_server.url, auth="on", auth_secret=SECRET)
+        env = {name.upper(): str(v) for name, v in settings.model_dump(mode="json").items()}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.fanout_broken", task),
+            bearer(token("operator", "ann"))["Authorization"],
+            env={**os.environ, **env},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(20):
+                out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == EXIT_TASK_DIED, out
+        for said in (b"up\n", b"task.died", b"a bug"):
+            assert said in out
+
+    in_loop(main())
+
+
+def test_workers_are_in_the_state_that_status_reads(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        home = {"fleetline_home": tmp_path, "fanout_workers": 2}
+        async with fanout_process(redis_server.url, **home) as (pid, _):
+            children = {child.pid for child in psutil.Process(pid).children()}
+            state = read_state(state_file(tmp_path, "fanout"))
+            assert state is not None
+            listed = state["children"]
+            assert isinstance(listed, list)
+            assert [child["role"] for child in listed] == ["fanout-0", "fanout-1"]
+            assert {child["pid"] for child in listed} == children
+        await until(lambda: not state_file(tmp_path, "fanout").exists())
+
+    in_loop(main())

@@ -1,0 +1,25 @@
+"""What `fleetline status` says of a shard: what waits, and each count of its consumer by name."""
+
+from common.keys import META, shard_keys
+from common.redis.client import new_client
+from common.settings import load_settings
+from consumers.stream.counts import NAMES
+from deploy.status import read_shards
+from tests.servers import RedisServer
+
+
+def test_a_shard_shows_what_its_consumer_counts(redis_server: RedisServer) -> None:
+    """What broke: a count that got another name, and no status was shown any more."""
+    keys = shard_keys("driver-locations", 1)
+    redis_server.command("HSET", META, "shards", "2")
+    redis_server.command("XADD", keys.stream, "*", "e", "x")
+    redis_server.command("XADD", keys.dead, "*", "reason", "x")
+    for number, name in enumerate(NAMES, start=1):
+        redis_server.command("HSET", keys.counts, name, str(number))
+    settings = load_settings(redis_url=redis_server.url)
+    with new_client(redis_server.url) as client:
+        first, second = (shard.shown() for shard in read_shards(client, settings))
+    nothing = dict.fromkeys(("backlog", "pending", "dead_letters", *NAMES), 0)
+    assert first == {"shard": 0, **nothing}
+    counts = {name: number for number, name in enumerate(NAMES, start=1)}
+    assert second == {"shard": 1, "backlog": 1, "pending": 0, "dead_letters": 1, **counts}
