@@ -14,7 +14,7 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
-from deploy.tools import access_cli, dead
+from deploy.tools import access_cli, dead, insight
 
 app = typer.Typer(
     name="fleetline",
@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(dead.app, name="dead")
+app.add_typer(insight.app, name="insight")
 app.add_typer(access_cli.token_app, name="token")
 app.add_typer(access_cli.key_app, name="key")
 
@@ -65,7 +66,7 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[str, typer.Option(hidden=True)] = "consumers,fanout,ingest",
+    roles: Annotated[str, typer.Option(hidden=True)] = "insight,consumers,fanout,ingest",
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
@@ -74,7 +75,8 @@ def up(
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
-    chosen = tuple(name for name in local.ROLES if name in roles.split(","))
+    off = {"insight"} if settings.insight == "off" else set()
+    chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
 

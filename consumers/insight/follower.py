@@ -99,12 +99,12 @@ class Follower:
         database: Database,
         rules: Rules,
         cell_of: CellOf | None,
-        beat: Callable[[], None] = lambda: None,
+        advanced: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._rules = rules
         self._cell_of = cell_of
-        self._beat = beat
+        self._advanced = advanced
         self._log = get("insight")
         self.fixes = 0
         self.repaired = 0
@@ -117,7 +117,7 @@ class Follower:
         if until is None:
             until = await self._database.now() - timedelta(seconds=INSIGHT_LAG_S)
         while await self._database.gather(MARKS_MAX, share_of):
-            self._beat()
+            self._advanced()
         more = await self.repair(shares, until)
         await self.sweep(shares, until)
         return more
@@ -157,7 +157,7 @@ class Follower:
         self, names: Sequence[str], span: tuple[datetime, datetime], limit: int
     ) -> list[str]:
         """The next fixes of some drivers, in one transaction; who may have more."""
-        self._beat()
+        self._advanced()
         database = self._database
         async with database.connection.transaction():
             known = await database.states(names)
@@ -260,7 +260,7 @@ class Follower:
         """Fold on to where the driver was, writing page by page in the caller's transaction."""
         limit = COMPANY * COMPANY_FIXES_MAX
         while True:
-            self._beat()
+            self._advanced()
             batch = Batch(self._rules, self._cell_of)
             batch.enter(driver_id, after, fold)
             await self._read(batch, (after, until), limit)

@@ -34,6 +34,13 @@ async def waiting(connection: asyncpg.Connection) -> int:
     return int(await connection.fetchval("SELECT count(*) FROM insight_repairs"))
 
 
+async def left_since(connection: asyncpg.Connection, since: datetime) -> int:
+    """Drivers that an earlier `mark` from `since` on, or before it, has left."""
+    return int(
+        await connection.fetchval("SELECT count(*) FROM insight_repairs WHERE since <= $1", since)
+    )
+
+
 async def adopt(connection: asyncpg.Connection, rules: Rules) -> None:
     """Have everything folded again where it was by other rules, or rows came without marks."""
     async with connection.transaction():

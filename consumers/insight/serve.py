@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 import asyncpg
 
 from common.backoff import Backoff
 from common.geo import cells
 from common.log import Repeated, get
-from common.processes.heartbeat import Heartbeat
+from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
 from consumers.insight.database import Database, connect
 from consumers.insight.follower import Follower
@@ -41,6 +42,15 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
+def follower_over(
+    connection: asyncpg.Connection, settings: Settings, advanced: Callable[[], None] = lambda: None
+) -> Follower:
+    """A follower by the rules of this installation; `advanced` is called as it goes on."""
+    rules = rules_of(settings)
+    cell_of = cells.cell_function() if rules.cells else None
+    return Follower(Database(connection), rules, cell_of, advanced)
+
+
 def run(settings: Settings) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status."""
     os.nice(NICENESS)
@@ -58,51 +68,47 @@ async def _follow(settings: Settings) -> None:
     trouble = Repeated(log, "insight.waiting")
     if not cells.available():
         log.warning("insight.no_cells", why="the package h3 is not installed: no heat maps")
-    work = asyncio.create_task(_work(settings, heartbeat, trouble))
+    work = asyncio.create_task(_work(settings, trouble))
     stop = asyncio.create_task(stopping.wait())
-    await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+    beats = asyncio.create_task(_beat(heartbeat))
+    await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
     # In the middle of a transaction it is rolled back, and done again by the next process.
-    for task in (work, stop):
+    for task in (work, stop, beats):
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await work
 
 
-async def _work(settings: Settings, heartbeat: Heartbeat, trouble: Repeated) -> None:
+async def _beat(heartbeat: Heartbeat) -> None:
+    """A statement may take a minute and no longer; until then this process is well."""
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(BEAT_EVERY_S)
+
+
+async def _work(settings: Settings, trouble: Repeated) -> None:
     attempt = 0
     while True:
         try:
             connection = await connect(settings.database_url)
             try:
                 attempt = 0
-                await _turns(connection, settings, heartbeat, trouble)
+                await _turns(connection, settings, trouble)
             finally:
                 connection.terminate()
         except DATABASE_TROUBLE as e:
             trouble.failed(error=str(e) or type(e).__name__)
-        heartbeat.beat()
         await asyncio.sleep(RETRY.delay_s(attempt))
         attempt += 1
 
 
-async def _turns(
-    connection: asyncpg.Connection, settings: Settings, heartbeat: Heartbeat, trouble: Repeated
-) -> None:
-    rules = rules_of(settings)
-    await adopt(connection, rules)
-    cell_of = cells.cell_function() if rules.cells else None
-    follower = Follower(Database(connection), rules, cell_of, heartbeat.beat)
+async def _turns(connection: asyncpg.Connection, settings: Settings, trouble: Repeated) -> None:
+    await adopt(connection, rules_of(settings))
+    follower = follower_over(connection, settings)
     shares = Shares(connection)
     while True:
-        heartbeat.beat()
         held = await shares.balance()
         more = await follower.turn(held) if held else False
         trouble.healed()
         if not more:
-            await _pause(heartbeat)
-
-
-async def _pause(heartbeat: Heartbeat) -> None:
-    for _ in range(round(TURN_S)):
-        await asyncio.sleep(1.0)
-        heartbeat.beat()
+            await asyncio.sleep(TURN_S)
