@@ -41,6 +41,11 @@ async def left_since(connection: asyncpg.Connection, since: datetime) -> int:
     )
 
 
+async def rules_used(connection: asyncpg.Connection) -> str | None:
+    """The rules that everything was computed by; None before the first follower."""
+    return await connection.fetchval("SELECT rules FROM insight_settings")  # type: ignore[no-any-return]
+
+
 async def adopt(connection: asyncpg.Connection, rules: Rules) -> None:
     """Have everything folded again where it was by other rules, or rows came without marks."""
     async with connection.transaction():

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from common import log
+from common.errors import ConfigError
 from common.event import EPOCH
 from common.processes import process
 from common.settings import Settings, load_settings
@@ -54,14 +55,21 @@ def rebuild(
 
 
 async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> None:
-    from consumers.insight.rebuild import adopt, left_since, mark, waiting
+    from consumers.insight.rebuild import adopt, left_since, mark, rules_used, waiting
     from consumers.insight.serve import follower_over, rules_of
     from consumers.insight.shares import Shares
     from deploy.tools.stack_database import stack_database
 
     console = Console(highlight=False)
     async with stack_database(settings) as connection:
-        await adopt(connection, rules_of(settings))
+        rules = rules_of(settings)
+        used = await rules_used(connection)
+        if used not in {None, repr(rules)}:
+            raise ConfigError(
+                f"the follower computes by {used}, these settings say {rules}: "
+                "make them the same, and start the follower again where they changed"
+            )
+        await adopt(connection, rules)
         left = await left_since(connection, since) if since == EPOCH and driver is None else 0
         if left:
             console.print(f"going on: {left} drivers were left")

@@ -27,6 +27,8 @@ RADIUS_M_MAX = 100_000.0
 RADIUS_M = 1000.0
 NEARBY_MAX = 1000
 NEARBY = 50
+# Coarser than a kilometre is no route any more.
+SIMPLIFY_M_MAX = 1000.0
 
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE]-?[0-9]{1,3})?", re.ASCII)
@@ -42,6 +44,8 @@ class RouteQuery:
     limit: int
     after: datetime | None
     format: str
+    # Leave out what lies nearer than this to the line through the others; 0: all are shown.
+    simplify_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ def read_route_query(params: Params, now: datetime) -> RouteQuery:
     start = reader.time("start_time") or _before(end)
     limit = reader.integer("limit", ROUTE_POINTS, 1, ROUTE_POINTS_MAX)
     form = reader.choice("format", ROUTE_FORMATS, "json")
+    simplify_m = reader.decimal("simplify", 0.0, 0, SIMPLIFY_M_MAX)
     cursor = reader.text("cursor")
     after = None
     if cursor is not None:
@@ -134,7 +139,7 @@ def read_route_query(params: Params, now: datetime) -> RouteQuery:
     if not reader.faults and start >= end:
         reader.fault("start_time", "must be before end_time")
     reader.done()
-    return RouteQuery(start=start, end=end, limit=limit, after=after, format=form)
+    return RouteQuery(start, end, limit, after, form, simplify_m)
 
 
 def _before(end: datetime) -> datetime:

@@ -22,11 +22,18 @@ from consumers.insight.shares import SHARES
 ALL = set(range(SHARES))
 
 
+def row(driver_id: str, when: datetime, latitude: float, longitude: float, **more: Any) -> Any:
+    """A row of the table."""
+    known = {"driver_id": driver_id, "recorded_at": when, "received_at": when}
+    values = {**known, "latitude": latitude, "longitude": longitude, **more}
+    return tuple(values.get(column) for column in COLUMNS)
+
+
 def rows_of(driver_id: str, fixes: Iterable[Any]) -> list[tuple[Any, ...]]:
     """Fixes of the fold as rows of the table; NaN is NULL."""
     known = [(t, *(None if isnan(v) else v for v in rest)) for t, *rest in fixes]
     return sorted(
-        (driver_id, time_of(t), time_of(t), lat, lon, speed, None, accuracy, None, None, None)
+        row(driver_id, time_of(t), lat, lon, speed=speed, accuracy=accuracy)
         for t, lat, lon, speed, accuracy in known
     )
 

@@ -15,7 +15,7 @@ from consumers.insight.columns import time_of
 from consumers.insight.rebuild import adopt, mark, waiting
 from consumers.insight.results import SECOND_US
 from consumers.insight.rules import Rules
-from tests.integration.insight_history import follow_to, killed, rows_of, store, stored
+from tests.integration.insight_history import follow_to, killed, row, rows_of, store, stored
 from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import CELL_OF, START, journeys
 
@@ -148,7 +148,7 @@ def test_nothing_is_folded_that_may_still_get_company(database_url):
         connection = await asyncpg.connect(database_url)
         now = await connection.fetchval("SELECT now()")
         ages = (60, 40, 14, -3600)
-        rows = [("a", now - timedelta(seconds=age), now, 53.4, -2.9, *[None] * 6) for age in ages]
+        rows = sorted(row("a", now - timedelta(seconds=age), 53.4, -2.9) for age in ages)
         await store(connection, rows, marked=False)
         await follow_to(database_url, RULES, None)
         fixes = await connection.fetchval("SELECT sum(fixes) FROM driver_quarters")

@@ -15,7 +15,7 @@ from common.geo import cells
 from common.geo.sphere import distance_m
 from consumers.insight.rules import Rules
 from tests.ingest_server import ingest
-from tests.integration.insight_history import follow_to, store
+from tests.integration.insight_history import follow_to, row, store
 from tests.postgres import PostgresServer
 from tests.servers import RedisServer
 
@@ -33,7 +33,7 @@ def shift(driver_id: str, start: datetime, hours: int = 3, lat: float = 53.4) ->
     for n in range(hours * 360):
         north += 0.0015 if n % 90 < 60 else 0.0
         when = start + timedelta(seconds=10 * n)
-        rows.append((driver_id, when, when, lat + north, -2.9, 60.0, *[None] * 5))
+        rows.append(row(driver_id, when, lat + north, -2.9, speed=60.0))
     return rows
 
 
@@ -207,12 +207,12 @@ def test_heat(api):
     for resolution in (5, 6, 7, 8):
         body = get(api, "fleet/heat", **query, of="drivers", resolution=resolution).json()
         expected = {}
-        for row in [*shift("d", DAY + timedelta(hours=8))[:720],
+        for fix in [*shift("d", DAY + timedelta(hours=8))[:720],
                     *shift("e", DAY + timedelta(hours=8, minutes=30), 1, lat=53.41)]:  # fmt: skip
-            cell = CELLS(row[3], row[4], 8)
+            cell = CELLS(fix[2], fix[3], 8)
             import h3.api.basic_int as h3
 
-            expected.setdefault(f"{h3.cell_to_parent(cell, resolution):x}", set()).add(row[0])
+            expected.setdefault(f"{h3.cell_to_parent(cell, resolution):x}", set()).add(fix[0])
         found = {cell["cell"]: cell["value"] for cell in body["cells"]}
         assert found == {cell: len(who) for cell, who in expected.items()}
     speed = get(api, "fleet/heat", **query, of="speed").json()["cells"]
@@ -250,3 +250,23 @@ def test_what_is_wrong_is_named(api, path, field):
     answer = api.get(f"/api/v1/{path}")
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_a_simplified_route_keeps_its_ends_and_leads_on(api):
+    query = {"start_time": at(0), "end_time": at(22), "simplify": 10}
+    full = get(api, "drivers/d/route", start_time=at(0), end_time=at(22), limit=10_000).json()
+    body = get(api, "drivers/d/route", **query).json()
+    assert len(full["points"]) == 1080
+    # Each drive and each stop is a straight line.
+    assert body["count"] == len(body["points"]) < 60
+    assert body["points"][0] == full["points"][0]
+    assert body["points"][-1] == full["points"][-1]
+    path, seen = f"/api/v1/drivers/d/route?start_time={at(0)}&end_time={at(22)}&simplify=10", []
+    path += "&limit=7"
+    while path:
+        answer = api.get(path)
+        seen += [point["recorded_at"] for point in answer.json()["points"]]
+        path = answer.links.get("next", {}).get("url", "")
+    assert seen == sorted(set(seen))
+    assert seen[-1] == full["points"][-1]["recorded_at"]
+    assert set(seen) <= {point["recorded_at"] for point in full["points"]}

@@ -11,13 +11,13 @@ from common.errors import ConfigError
 from common.settings import load_settings
 from consumers.history.table import HistoryTable, RowsRefused
 from consumers.insight.late import late_marks
+from tests.integration.insight_history import row as history_row
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def row(driver_id, age_s, speed=None):
-    at = NOW - timedelta(seconds=age_s)
-    return (driver_id, at, NOW, 53.4, -2.9, speed, None, None, None, None, None)
+def row(driver_id, age_s):
+    return history_row(driver_id, NOW - timedelta(seconds=age_s), 53.4, -2.9)
 
 
 async def marks_after(url, *batches, insight=True):
@@ -44,7 +44,7 @@ def test_each_driver_is_marked_with_its_oldest_row():
 
 def test_late_rows_are_marked_and_young_ones_are_not(database_url):
     """Younger than the lag less DATABASE_TIMEOUT_S: the follower reads them in their time."""
-    old, young = row("a", 40), row("b", -1)
+    old, young = row("a", 40), row("b", -3600)
     marks, unmarked = asyncio.run(marks_after(database_url, ([old, young], False), ([young], True)))
     assert marks == [[("a", old[1])]]
     assert not unmarked
