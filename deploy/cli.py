@@ -6,6 +6,7 @@ are one line and 1. Only a bug shows a traceback.
 
 import asyncio
 import sys
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -179,6 +180,32 @@ def simulate(
             token=token,
         )
     )
+
+
+@app.command()
+def retention(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Drop the days of the history that are older than HISTORY_RETENTION_DAYS."""
+    from common.settings import load_settings
+    from deploy.tools.retention import run
+
+    raise typer.Exit(run(load_settings(), dry_run=dry_run))
+
+
+@app.command()
+def archive(
+    *,
+    before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The days before it.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files, one a day.")],
+    drop: Annotated[bool, typer.Option("--drop", help="Drop each day once it is checked.")] = False,
+) -> None:
+    """Write days of the history to Parquet files."""
+    from common.settings import load_settings
+    from deploy.tools.archive import run
+
+    raise typer.Exit(run(load_settings(), before.date(), to, drop=drop))
 
 
 @app.command()
