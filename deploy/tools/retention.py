@@ -37,7 +37,7 @@ async def folded_before(connection: asyncpg.Connection) -> date:
     from consumers.insight.shares import SHARES
 
     folded = await connection.fetchval(_FOLDED, SHARES)
-    return date.min if folded is None else folded.astimezone(UTC).date()  # type: ignore[no-any-return]
+    return date.min if folded is None else folded.astimezone(UTC).date()
 
 
 def run(settings: Settings, *, dry_run: bool) -> int:
