@@ -30,6 +30,13 @@ export function tokenOf(hash) {
   return TOKEN.test(given) ? given : "";
 }
 
+/** What `#driver=…&day=…` asks the map for: {driver, day}, null where it is not asked. */
+export function askedOf(hash) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const driver = given.get("driver");
+  return { driver: driver !== null && isId(driver) ? driver : null, day: given.get("day") };
+}
+
 /** Why the service refuses a token: "incomplete" (there is none), "expired" or "revoked". */
 export function refusalOf(token, nowMs) {
   if (!token) return "incomplete";
