@@ -3,7 +3,7 @@
 import { loadConfig } from "../core/config.js";
 import { dayAfter, dayOf, spanOf, spanQuery, zone } from "../core/day.js";
 import { Announcer, byId, setFacts, setShown, setText } from "../core/dom.js";
-import { tokenOf } from "../core/link.js";
+import { keepToken, tokenOf } from "../core/link.js";
 import { getJson, getText } from "../core/request.js";
 import { hoursOf, totalsOf } from "./model.js";
 import { Table } from "./table.js";
@@ -26,7 +26,7 @@ class FleetPage {
     this.asked = 0;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.announcer = new Announcer(byId("announce"));
-    this.table = new Table({ linkOf: (id) => this.linkOf(id), announcer: this.announcer });
+    this.table = new Table({ token, announcer: this.announcer, dayOf: () => byId("date").value });
     setShown(byId("heat"), true);
     const map = newMap(byId("heat-map"), config, { zoomPosition: "topright" });
     map.setView([25, 0], 2, { animate: false });
@@ -59,11 +59,6 @@ class FleetPage {
   step(days) {
     const day = dayAfter(byId("date").value || this.today(), days);
     if (day <= this.today()) this.go(day);
-  }
-
-  linkOf(id) {
-    const token = this.token === null ? "" : `token=${this.token}&`;
-    return `/map#${token}driver=${encodeURIComponent(id)}&day=${byId("date").value}`;
   }
 
   /** `fresh`: another day was chosen, so nothing of the last one stays. */
@@ -143,7 +138,7 @@ async function start() {
   const config = await loadConfig();
   if (!window.L) return setText(byId("state"), "The map library did not load");
   if (token === "") return setText(byId("state"), REFUSED[401]);
-  if (token !== null) byId("map-link").href = `/map#token=${token}`;
+  keepToken(byId("map-link"), token);
   const [{ newMap }, { Heat }] = await Promise.all([
     import("../core/ground.js"), import("./heat.js"),
   ]);

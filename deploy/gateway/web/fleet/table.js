@@ -1,6 +1,7 @@
 // The drivers of a day as a table that sorts by any column, by mouse or keyboard.
 
 import { byId, create, setShown } from "../core/dom.js";
+import { keepToken } from "../core/link.js";
 import { COLUMNS, hoursOf, sorted, sparkline, sparkText } from "./model.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -9,9 +10,8 @@ const [WIDTH, HEIGHT] = [96, 26];
 const ROWS = 100;
 
 export class Table {
-  constructor({ linkOf, announcer }) {
-    this.linkOf = linkOf;
-    this.announcer = announcer;
+  constructor({ token, announcer, dayOf }) {
+    Object.assign(this, { token, announcer, dayOf });
     this.drivers = [];
     this.key = "distance_m";
     this.down = true;
@@ -74,7 +74,8 @@ export class Table {
 
   name({ driver_id: id }) {
     const link = create("a", "", id);
-    link.href = this.linkOf(id);
+    link.href = `/map#driver=${encodeURIComponent(id)}&day=${this.dayOf()}`;
+    keepToken(link, this.token);
     const cell = create("th");
     cell.scope = "row";
     cell.append(link);

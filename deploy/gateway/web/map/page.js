@@ -3,7 +3,7 @@
 import { loadConfig } from "../core/config.js";
 import { Announcer, byId, setShown, setText } from "../core/dom.js";
 import { readFix } from "../core/fix.js";
-import { askedOf, isId, tokenOf } from "../core/link.js";
+import { askedOf, isId, keepToken, tokenOf } from "../core/link.js";
 import { boxOf, WORLD } from "../core/mercator.js";
 import { getJson } from "../core/request.js";
 import { Drivers } from "./drivers.js";
@@ -227,7 +227,7 @@ async function start() {
   ]);
   const page = new Page(config, token, { newMap, DriverLayer, Details, Day });
   if (token === "") return page.stream.end("incomplete");
-  if (token !== null) byId("fleet-link").href = `/fleet#token=${token}`;
+  keepToken(byId("fleet-link"), token);
   const { driver, day } = askedOf(location.hash);
   if (driver !== null) {
     page.placed = true;
