@@ -3,7 +3,6 @@ except where a bare command is the ceiling.
 """
 
 import itertools
-import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import hiredis
 
-from bench.resp import pack
+from bench.resp import connect, pack
 from bench.stack import Stack
 from bench.workload import CENTRE, Fix, streets
 from common.event import LocationEvent, LocationUpdate, decode_event, encode_event
@@ -48,11 +47,11 @@ def rows(made: Sequence[Event]) -> list[Row]:
     return [row_of(event) for event in decoded]
 
 
-def pipeline(port: int, commands: Iterable[tuple[object, ...]], at_once: int = AT_ONCE) -> None:
+def pipeline(url: str, commands: Iterable[tuple[object, ...]], at_once: int = AT_ONCE) -> None:
     """Send commands, some at a time, and read their replies. Raises what Redis answers."""
     reader = hiredis.Reader()
     source = iter(commands)
-    with socket.create_connection(("127.0.0.1", port)) as sock:
+    with connect(url) as sock:
         while part := [pack(c) for c in itertools.islice(source, at_once)]:
             sock.sendall(b"".join(part))
             waiting = len(part)
@@ -69,7 +68,7 @@ def add_entries(stack: Stack, made: Sequence[Event]) -> None:
     stem, shards = stack.settings.stream_name, stack.shards
     streams = [shard_keys(stem, shard).stream for shard in range(shards)]
     pipeline(
-        stack.settings.redis_port,
+        stack.redis_url,
         (("XADD", streams[shard_of(d, shards)], "*", ENTRY_FIELD, event) for d, event in made),
     )
 
@@ -99,7 +98,7 @@ def add_drivers(stack: Stack, count: int) -> None:
                     yield ("GEOADD", keys[shard].geo, *geo)
                     yield ("HSET", keys[shard].live, *live)
 
-    pipeline(stack.settings.redis_port, commands(), at_once=8)
+    pipeline(stack.redis_url, commands(), at_once=8)
 
 
 async def add_history(connection: asyncpg.Connection, drivers: int, points: int) -> float:

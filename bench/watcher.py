@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from bench.frames import PING, TEXT, Stamps, pong, split, upgrade
 from bench.generator import SATURATED_CPU
 from bench.percentiles import histogram, summary
-from bench.resp import pack
+from bench.resp import connect, pack
 from common.processes.process import die_with_parent
 
 # Handshakes that are under way together; the server's backlog holds more.
@@ -40,7 +40,7 @@ class Plan:
     port: int
     paths: list[str]
     seconds: float = 0.0
-    redis_port: int = 0
+    redis_url: str = ""
     # Channel of each publication of a round, in its order. Rounds take the payloads in turn:
     # the same bytes twice would be a redelivery, which is not shown again.
     channels: list[str] = field(default_factory=list)
@@ -153,7 +153,7 @@ class Watcher:
     def pump(self) -> Report:
         """Publish and count for the plan's time, then wait for what is still under way."""
         plan = self._plan
-        redis = socket.create_connection(("127.0.0.1", plan.redis_port), CONNECT_TIMEOUT_S)
+        redis = connect(plan.redis_url)
         rounds = [
             b"".join(pack(("PUBLISH", c, payload)) for c in plan.channels)
             for payload in plan.payloads

@@ -33,7 +33,7 @@ Chore = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WorkerPace:
     """How often what is done, and how long is waited, in seconds."""
 
     chores_s: float = 1.0
@@ -70,10 +70,11 @@ class Parts:
     history: HistoryStage
     table: HistoryTable
     trim: Trim
+    gauge: StreamGauge
     chores: dict[str, tuple[float, Chore]]
 
 
-def assemble(settings: Settings, index: int, pace: Pace, liveness: Liveness) -> Parts:
+def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Liveness) -> Parts:
     """The parts of the worker of shard `index`; nothing is connected yet."""
     shard = Shards(settings.stream_name, settings.shards)[index]
     keys, group = shard.keys, settings.consumer_group
@@ -90,7 +91,7 @@ def assemble(settings: Settings, index: int, pace: Pace, liveness: Liveness) -> 
         insight=settings.insight == "on",
     )
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
-    trim = Trim(bulk, keys, group=group, live_through=lambda: cursor.through)
+    trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
     drivers = DriverState(
         quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
     )
@@ -114,20 +115,19 @@ def assemble(settings: Settings, index: int, pace: Pace, liveness: Liveness) -> 
         rows=settings.history_rows,
         linger_s=settings.history_linger_ms / 1000,
     )
-    chores = {
+    chores: dict[str, Chore] = {
         "trim": trim.trim,
-        "gauge": gauge.look,
+        "gauge": maker.watch,
         "counts": counts.keep,
-        "cursor": cursor.check,
         "expire": drivers.expire,
         "watched": drivers.ask_watched,
     }
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    return Parts(wires, lease, maker, live, history, table, trim, timed)
+    return Parts(wires, lease, maker, live, history, table, trim, gauge, timed)
 
 
-def _wires(settings: Settings, shard: Shard, pace: Pace) -> Wires:
+def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:
     def wire(block_s: float = 0.0) -> Wire:
         timeout_s = block_s + pace.reply_timeout_s
         name = f"fleetline-consumer-{shard.index}"
@@ -156,7 +156,7 @@ def _live_stage(
 
 
 def _page_source(
-    settings: Settings, reader: GroupReader, cursor: LiveCursor, pace: Pace
+    settings: Settings, reader: GroupReader, cursor: LiveCursor, pace: WorkerPace
 ) -> PageSource:
     limits = PageLimits(
         settings.history_rows, settings.max_retries, settings.pending_message_timeout

@@ -24,7 +24,7 @@ from common.processes.process import die_with_parent
 from common.processes.signals import STOP_SIGNALS
 from common.redis.meta import check_meta
 from common.settings import Settings, load_settings
-from consumers.assembly import Pace, assemble
+from consumers.assembly import WorkerPace, assemble
 from consumers.liveness import Liveness
 from consumers.stream.group_reader import REDIS_TROUBLE
 from consumers.stream.lease import Fenced
@@ -40,11 +40,15 @@ class Worker:
     """One shard's stages and chores. `beat` is called while both stages advance."""
 
     def __init__(
-        self, settings: Settings, index: int, beat: Callable[[], None], pace: Pace | None = None
+        self,
+        settings: Settings,
+        index: int,
+        beat: Callable[[], None],
+        pace: WorkerPace | None = None,
     ) -> None:
         self._settings = settings
         self._liveness = Liveness(("live", "history"), beat)
-        self.parts = assemble(settings, index, pace or Pace(), self._liveness)
+        self.parts = assemble(settings, index, pace or WorkerPace(), self._liveness)
         self.tasks = Background(_log, crashed=self._crashed)
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -35,7 +35,7 @@ Token = Annotated[
     typer.Option(envvar="FLEETLINE_TOKEN", show_envvar=True, help="Token or key of a gateway."),
 ]
 Url = Annotated[
-    str | None, typer.Option(help="Base address of the HTTP API [of the stack in FLEETLINE_HOME].")
+    str | None, typer.Option(help="Base address of the HTTP API (the stack in FLEETLINE_HOME).")
 ]
 
 
@@ -94,7 +94,7 @@ def ingest() -> None:
 
 @app.command()
 def consumers(
-    only: Annotated[str | None, typer.Option(help="Shards to run here, as in 0,2-3 [all].")] = None,
+    only: Annotated[str | None, typer.Option(help="Shards to run here, as in 0,2-3 (all).")] = None,
 ) -> None:
     """Run the consumers: stream in, live positions and history out; a process for each shard."""
     process.die_with_parent()
@@ -142,13 +142,13 @@ def replay(
         str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
     ] = "",
     driver: Annotated[
-        str, typer.Option(help="Whose it is [as the file says, or else its name].")
+        str, typer.Option(help="Whose it is (as the file says, or else its name).")
     ] = "",
     speed_unit: Annotated[
         str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
     ] = "",
 ) -> None:
-    """Send a recorded trace through the HTTP API, its times moved so that it ends now."""
+    """Send a recorded trace through the HTTP API, as if it were driven now."""
     from deploy.tools.replay import run
     from deploy.tools.trace.read import ReadOptions
 
@@ -160,20 +160,29 @@ def replay(
 def simulate(
     *,
     drivers: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many drivers.")],
-    rate: Annotated[float, typer.Option(min=0.001, help="Fixes a second, all together.")],
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Fixes a second, all together [one a driver].")
+    ] = None,
+    day: Annotated[
+        bool, typer.Option("--day", help="Send a working day until now, with trips and stops.")
+    ] = False,
     url: Url = None,
     token: Token = "",
-    seconds: Annotated[float | None, typer.Option(min=0, help="How long [until Ctrl-C].")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
+    from deploy.tools import simulate_day
     from deploy.tools.simulate import run
 
+    if day:
+        sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
+        raise typer.Exit(sent)
     raise typer.Exit(
         run(
             drivers=drivers,
-            rate=rate,
+            rate=rate if rate is not None else float(drivers),
             url=url or stack_url(),
             seconds=seconds,
             seed=seed,

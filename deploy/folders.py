@@ -22,7 +22,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def make_folder(path: Path, mode: int = 0o700, owner: SystemUser | None = None) -> Path:
     """A folder with that mode, of `owner` or else ours, new or not. Raises `OSError`.
 
-    Raises `ConfigError` for a link, and for a folder of somebody else's.
+    Raises `ConfigError` for a link, and for a folder that belongs to another user.
     """
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
@@ -56,20 +56,30 @@ def write_file(
 
 
 def read_own(path: Path) -> bytes:
-    """A file of ours. Raises `ConfigError` for a link or another's, `OSError` if it is missing."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    """A file that this user owns. Raises `ConfigError` for any other, `OSError` if it is not there.
+
+    Never waits, as it would for the writer of a named pipe.
+    """
+    refuse_link(path)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
-        if path.is_symlink() or not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path}: is a link or no file")
-        if status.st_uid not in {os.geteuid(), 0}:
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{path}: is no file")
+        if status.st_uid != os.geteuid():
             raise ConfigError(f"{path}: belongs to uid {status.st_uid}")
         return file.read()
 
 
+def refuse_link(path: Path) -> None:
+    """Raise `ConfigError` for a link; the parent must be ours, so that none comes later."""
+    if path.is_symlink():
+        raise ConfigError(f"{path}: is a link, which is not followed here; remove it")
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder with all in it, or nothing. Raises `ConfigError` for a link."""
-    if path.is_symlink():
-        raise ConfigError(f"{path}: is a link, where a folder of ours must be; remove it")
+    refuse_link(path)
     if path.exists():
         # It works on open folders, so what is swapped for a link meanwhile is not followed.
         shutil.rmtree(path)
@@ -97,10 +107,8 @@ def hand_over(path: Path, owner: SystemUser) -> None:
 def _opened(path: Path) -> Iterator[int]:
     try:
         folder = os.open(path, _FOLDER)
-    except OSError as e:
-        if path.is_symlink():
-            where = "a link, where a folder of ours must be"
-            raise ConfigError(f"{path}: is {where}; remove it, or name its end") from e
+    except OSError:
+        refuse_link(path)
         raise
     try:
         yield folder

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -27,21 +28,28 @@ class Home:
     """Paths under the home; folders are made when first asked for."""
 
     def __init__(self, path: Path) -> None:
-        # A link to the home is its owner's choice; links in it are nobody's.
+        # FLEETLINE_HOME may be a link, which an operator made; links inside it are refused.
         self.path = path.resolve()
         self._lock: IO[str] | None = None
 
     def folder(self, name: str) -> Path:
         """A folder under the home, which exists and is ours. Raises `ConfigError`."""
         folder = self.path
-        try:
+        with self.writing():
             self._make()
             for depth, part in enumerate(Path(name).parts):
                 passed = depth == 0 and part in PASSED_THROUGH
                 folder = folders.make_folder(folder / part, _mode(passed=passed))
-        except OSError as e:
-            raise self._unwritable(e) from e
         return folder
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """For a block that makes something in the home: what fails is one line, `ConfigError`."""
+        try:
+            yield
+        except OSError as e:
+            name = e.filename or self.path
+            raise ConfigError(f"FLEETLINE_HOME: cannot write {name}: {e.strerror}") from e
 
     def _make(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +68,12 @@ class Home:
 
     def lock(self) -> None:
         """Take the home for this process. Raises `ConfigError` when another has it."""
-        try:
+        with self.writing():
             # Not truncated: the holder's pid in it must survive our failing.
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._lock = os.fdopen(os.open(self.folder("run") / "lock", flags, 0o600), "r+")
             # Who can open it can hold it.
             os.fchmod(self._lock.fileno(), 0o600)
-        except OSError as e:
-            raise self._unwritable(e) from e
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
@@ -108,17 +114,16 @@ class Home:
     def secret(self, name: str) -> str:
         """A random secret in the file `name`, made the first time. Raises `ConfigError`."""
         file = self.path / name
-        try:
+        with self.writing():
             self._make()
             if not file.exists():
                 folders.write_file(file, f"{secrets.token_hex(32)}\n".encode())
-            return folders.read_own(file).decode().strip()
-        except (OSError, UnicodeError) as e:
-            raise ConfigError(f"FLEETLINE_HOME: cannot keep a secret in {file}: {e}") from e
+            return folders.read_own(file).decode(errors="replace").strip()
 
     def note(self, facts: dict[str, str]) -> None:
         """Leave what other commands have to know of the running stack; its URLs hold secrets."""
-        folders.write_file(self.folder("run") / "stack.json", json.dumps(facts).encode())
+        with self.writing():
+            folders.write_file(self.folder("run") / "stack.json", json.dumps(facts).encode())
 
     def noted(self) -> dict[str, str]:
         """What the last start left by `note`. Raises `ConfigError`: it is another user's."""
@@ -132,13 +137,22 @@ class Home:
             return {}
         return facts
 
+    def show_pids(self, children: Iterable[str]) -> None:
+        """Lay links to the pid files of roles' own children beside those of the roles."""
+        for name in children:
+            link = self.pid(name)
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path(ROLES_FOLDER) / link.name)
+
     def leftovers(self) -> list[int]:
         """Pids that the pid files name."""
         pids = []
         for file in self.folder("run").glob("*.pid"):
-            text = file.read_text().strip()
-            if text.isdigit():
-                pids.append(int(text))
+            # A link whose child is gone leads nowhere.
+            with contextlib.suppress(FileNotFoundError):
+                text = file.read_text().strip()
+                if text.isdigit():
+                    pids.append(int(text))
         return pids
 
     def forget_run(self) -> None:
@@ -149,9 +163,6 @@ class Home:
                 for file in folder.glob(pattern):
                     with contextlib.suppress(OSError):
                         file.unlink()
-
-    def _unwritable(self, error: OSError) -> ConfigError:
-        return ConfigError(f"FLEETLINE_HOME: cannot write {self.path}: {error.strerror}")
 
 
 def _mode(*, passed: bool) -> int:

@@ -28,9 +28,9 @@ from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
 from deploy.servers.gateway import forget_open_folder, gateway_spec
 from deploy.servers.postgres import postgres_spec
-from deploy.servers.postgres_making import PASSWORD
+from deploy.servers.postgres_making import POSTGRES_PASSWORD
 from deploy.servers.privileges import Descent
-from deploy.servers.redis import redis_spec
+from deploy.servers.redis import REDIS_PASSWORD, redis_spec
 from deploy.tokens import first_tokens_text
 from deploy.wiring import (
     database_url,
@@ -45,8 +45,6 @@ ROLES = ("insight", "consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
-# File of the home with the password of the embedded Redis.
-REDIS_PASSWORD = "redis.password"  # noqa: S105 - a file's name
 # Beyond the roles' shared deadline, for the servers: their data is on disk either way.
 SERVERS_STOP_S = 1.5
 
@@ -72,7 +70,7 @@ def up(settings: Settings, options: UpOptions) -> int:
     _require_packages(settings, options)
     if os.geteuid() == 0:
         _compile()
-    # What parts and servers make is for nobody else, unless it is said.
+    # Files that `up` and its children make are closed to other users, unless a mode is given.
     os.umask(0o077)
     home.lock()
     try:
@@ -120,11 +118,12 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
 
 def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOptions) -> None:
     say(f"fleetline up in {home.path}, {settings.shards} shards")
-    servers = _servers(home, settings, options)
-    stores = _stores(home, settings)
     url = _url(settings, gateway=options.gateway)
+    with home.writing():
+        servers = _servers(home, settings, options)
+        stores = _stores(home, settings)
+        roles = Roles.prepare(home, settings, stores)
     home.note({name.lower(): store for name, store in stores.items()} | {"url": url})
-    roles = Roles.prepare(home, settings, stores)
     _say_what_is_kept((*servers, roles.migrate()))
     supervisor.spawn(*servers)
     supervisor.await_ready(SERVERS_TIMEOUT_S)
@@ -165,7 +164,7 @@ def _stores(home: Home, settings: Settings) -> dict[str, str]:
     redis, postgres = settings.given("redis_url"), settings.given("database_url")
     return {
         "REDIS_URL": redis_url(settings, "" if redis else home.secret(REDIS_PASSWORD)),
-        "DATABASE_URL": database_url(settings, "" if postgres else home.secret(PASSWORD)),
+        "DATABASE_URL": database_url(settings, "" if postgres else home.secret(POSTGRES_PASSWORD)),
     }
 
 

@@ -39,6 +39,7 @@ class Roles:
         """Make their folder, and find out how they become who they are. Raises `ConfigError`."""
         account = account_of("roles")
         folder = folders.make_folder(home.folder("run") / ROLES_FOLDER, 0o700, account)
+        home.show_pids(f"consumer-{shard}" for shard in range(settings.shards))
         keys = [Path(settings.auth_jwks)] if settings.auth_jwks else []
         become = descent(account, home.path, *python_paths(), *keys)
         return cls(home, settings, stores, folder, become)

@@ -1,4 +1,4 @@
-"""What is looked at once before roles start: both servers answer, fit, and keep what they take."""
+"""Checked once before roles start: both servers answer, fit the settings, and write to disk."""
 
 from redis.exceptions import RedisError
 

@@ -1,4 +1,4 @@
-"""Which port is whose and what each child is told: pure rules over the settings."""
+"""Ports and addresses of a stack on this machine: pure rules over the settings."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -30,7 +30,7 @@ from fanout.sockets.places import Places, SocketLimits
 from fanout.sockets.policy import Policy
 from fanout.sockets.sessions import Sessions
 from fanout.sockets.token_sessions import TokenSessions
-from fanout.sockets.watchers import SessionFactory
+from fanout.sockets.watches import SessionFactory
 from fanout.tuning import Tuning
 
 
@@ -55,15 +55,6 @@ class Fanout:
         gate = open_gate(settings)
         self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
-        self.places = Places(socket_limits(settings))
-        self.sessions = Sessions(
-            self.counts,
-            self.places,
-            self.with_token,
-            ping_interval_s=tuning.ping_interval_s,
-            pong_timeout_s=tuning.pong_timeout_s,
-            stall_max_s=tuning.stall_max_s,
-        )
         url = parse_redis_url(settings.redis_url)
         self.subscriptions = Subscriptions(
             partial(open_bridge, url, name=f"{name}-pubsub", reply_timeout_s=reply_timeout_s),
@@ -71,6 +62,16 @@ class Fanout:
             self.counts,
             reply_timeout_s=reply_timeout_s,
             linger_s=tuning.linger_s,
+            unread_max_s=tuning.unread_max_s,
+        )
+        self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
+        self.sessions = Sessions(
+            self.counts,
+            self.places,
+            self.with_token,
+            ping_interval_s=tuning.ping_interval_s,
+            pong_timeout_s=tuning.pong_timeout_s,
+            stall_max_s=tuning.stall_max_s,
         )
         self.probe = Probe(
             self.wire,
@@ -85,6 +86,7 @@ class Fanout:
             self.subscriptions,
             self.counts,
             ttl_s=settings.location_ttl,
+            unread_max_s=tuning.unread_max_s,
         )
         self.connections = Connections(
             self._handshake(policy or access_policy(settings, gate), tuning).decide,
@@ -132,7 +134,7 @@ class Fanout:
         return {
             "sessions": len(self.sessions.open),
             "with_token": len(self.with_token.sessions),
-            "places": self.places.taken + len(self.places.counts),
+            "places": self.places.taken + len(self.places.held),
             "full": len(self.sessions.full),
             "ending": len(self.sessions.ending),
             "handshakes": len(self.connections.open) + len(self.connections.by_peer),

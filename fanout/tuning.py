@@ -31,6 +31,9 @@ class Tuning:
     # UNSUBSCRIBE waits this long after the last watcher left: a page that is loaded again finds
     # its channel.
     linger_s: float = 1.0
+    # A session that nothing could be read for in this time is told to try later: it would look
+    # connected, and show a customer that there is no position. Longer than a restart of Redis.
+    unread_max_s: float = 10.0
 
     def __post_init__(self) -> None:
         if self.pong_timeout_s >= self.ping_interval_s:

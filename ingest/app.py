@@ -10,7 +10,8 @@ from common.access.origin import parse_origins
 from common.settings import Settings
 from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
-from ingest.http.body import SCOPE_KEY, Body, Receive, Waiting, announced_length
+from ingest.http.body import SCOPE_KEY, Body, Receive, announced_length
+from ingest.http.body_deadlines import BodyDeadlines
 from ingest.http.edge import Cors, Edge
 from ingest.http.fast_path import FastPath, is_post_one
 from ingest.http.read_limiter import ReadLimiter
@@ -39,7 +40,7 @@ class Ingest:
     def __init__(self, app: App, fast_path: FastPath, body_timeout_s: float) -> None:
         self.app = app
         self._fast_path = fast_path
-        self._waiting = Waiting(body_timeout_s)
+        self._deadlines = BodyDeadlines(body_timeout_s)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """An ASGI application; hands on Falcon's coroutine rather than awaiting it in another."""
@@ -48,7 +49,7 @@ class Ingest:
         if scope["http_version"] == "1":
             # Granian's word for HTTP/1.0, which Falcon does not know.
             scope["http_version"] = "1.0"
-        body = scope[SCOPE_KEY] = Body(receive, self._waiting)
+        body = scope[SCOPE_KEY] = Body(receive, self._deadlines)
         if is_post_one(scope):
             return self._post_one(scope, body, send)
         return self._ask_falcon(scope, body, send)

@@ -6,7 +6,7 @@ from common.processes.process import set_parent_death_signal
 from common.settings import load_settings
 from ingest.app import create_app
 
-# Whoever imports this is a server's worker, whose main process knows nothing of Fleetline:
-# killed, it would leave its workers serving.
+# A process that imports this is a server's worker, whose main process knows nothing of Fleetline:
+# killed, the main process would leave its workers serving.
 set_parent_death_signal(signal.SIGKILL)
 app = create_app(load_settings())

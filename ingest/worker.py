@@ -18,7 +18,8 @@ from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.pace import Limit, Pace, PerDriver, Unlimited
+from ingest.intake.pace import Pace, Unlimited
+from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator

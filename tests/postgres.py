@@ -15,7 +15,7 @@ import asyncpg
 from common.processes.process import set_parent_death_signal
 from deploy.schema.migrate import migrate
 from deploy.servers import packages
-from deploy.servers.accounts import account_of
+from deploy.servers.accounts import named_account
 from deploy.servers.privileges import descent
 from tests.servers import free_port
 from tests.wait import wait_until
@@ -31,7 +31,7 @@ class PostgresServer:
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._options = options
-        self._account = account_of("postgres")
+        self._account = named_account()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
 

@@ -18,6 +18,8 @@ class Proxy:
         self.passing = asyncio.Event()
         self.passing.set()
         self.accepted = 0
+        # What the far side answers comes so much later, in its order.
+        self.delay_s = 0.0
 
     async def start(self) -> None:
         """Listen on a free port."""
@@ -53,10 +55,31 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        for one, other in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pump(one, other, passing))
+        for pump in (
+            self._pump(reader, far_writer, passing),
+            self._answer(far_reader, writer, passing),
+        ):
+            task = asyncio.create_task(pump)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passing: asyncio.Event
+    ) -> None:
+        """Pump, each piece `delay_s` late."""
+        loop, due = asyncio.get_running_loop(), 0.0
+        late = asyncio.StreamReader()
+        pumping = asyncio.create_task(self._pump(late, writer, passing))
+        try:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65_536):
+                    # Never the same moment twice: timers of one moment have no order.
+                    due = max(due + 1e-6, loop.time() + self.delay_s)
+                    loop.call_at(due, late.feed_data, data)
+            loop.call_at(max(due + 1e-6, loop.time()), late.feed_eof)
+            await pumping
+        finally:
+            pumping.cancel()
 
     @staticmethod
     async def _pump(

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import redis.asyncio
@@ -13,15 +14,42 @@ from common.backoff import Backoff
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD, shard_keys
 from common.settings import Settings, load_settings
-from consumers.assembly import Pace
+from consumers.assembly import WorkerPace
 from consumers.worker import Worker
 from tests.wait import until
 
 KEYS = shard_keys("driver-locations", 0)
 GROUP = "location-processors"
 # What is done once a second or seldom is done at once.
-QUICK = Pace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05))
+QUICK = WorkerPace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05))
+
+
 NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+class Attempts:
+    """Stands in for a `Backoff`: a short one that remembers how often something was tried."""
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def delay_s(self, attempt: int) -> float:
+        """Note the attempt; the same short delay each time."""
+        self._most = max(self._most, attempt + 1)
+        return 0.01
+
+    @property
+    def pace(self) -> WorkerPace:
+        """The quick pace with this backoff."""
+        return replace(QUICK, backoff=cast("Backoff", self))
+
+    async def reached(self, times: int) -> None:
+        """Wait until something was tried in vain so often in a row."""
+
+        async def tried() -> bool:
+            return self._most >= times
+
+        await until(tried, timeout_s=30, what=f"{times} attempts")
 
 
 def payload(
@@ -66,6 +94,12 @@ class Shard:
         """Rows stored."""
         return int(await self.database.fetchval("SELECT count(*) FROM locations"))
 
+    async def delivered(self, consumer: str = "shard-0") -> None:
+        """Hand all that is there to a consumer, which does nothing with it: a worker that died."""
+        with contextlib.suppress(redis.ResponseError):
+            await self.redis.xgroup_create(KEYS.stream, GROUP, "0", mkstream=True)
+        await self.redis.xreadgroup(GROUP, consumer, {KEYS.stream: ">"})
+
     async def pending(self) -> int:
         """Entries delivered and not acknowledged."""
         with contextlib.suppress(redis.ResponseError):
@@ -80,11 +114,23 @@ class Shard:
         """Wait until `count` rows are stored and nothing is pending or unread."""
 
         async def done() -> bool:
-            groups = await self.redis.xinfo_groups(KEYS.stream)
-            unread = sum(g["lag"] or 0 for g in groups)
-            return await self.count() >= count and not await self.pending() and not unread
+            return await self.count() >= count and await self.is_settled()
 
         await until(done, what=f"{count} rows stored and acknowledged")
+
+    async def settled(self) -> None:
+        """Wait until nothing is pending or unread."""
+        await until(self.is_settled, what="every entry acknowledged")
+
+    async def is_settled(self) -> bool:
+        """Whether the history's group has acknowledged all that is in the stream."""
+        groups = await self.redis.xinfo_groups(KEYS.stream)
+        group = next((g for g in groups if g["name"] == GROUP.encode()), None)
+        return group is not None and group["lag"] == 0 and not group["pending"]
+
+    async def live_is(self, driver: str, sent: bytes) -> bool:
+        """Whether that is the driver's live value."""
+        return await self.live(driver) == sent
 
     async def live(self, driver: str) -> bytes | None:
         """The live value of a driver."""
@@ -114,13 +160,18 @@ def worker_settings(redis_url: str, database_url: str, **more: object) -> Settin
     return load_settings(redis_url=redis_url, database_url=database_url, **(quick | more))
 
 
-def new_worker(settings: Settings, pace: Pace = QUICK) -> Worker:
+def new_worker(
+    settings: Settings,
+    pace: WorkerPace = QUICK,
+    *,
+    beat: Callable[[], None] = lambda: None,
+) -> Worker:
     """A worker of shard 0; to be made in the loop that runs it."""
-    return Worker(settings, 0, lambda: None, pace)
+    return Worker(settings, 0, beat, pace)
 
 
 @contextlib.asynccontextmanager
-async def working(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worker]:
+async def working(settings: Settings, pace: WorkerPace = QUICK) -> AsyncIterator[Worker]:
     """A worker of shard 0 for the block; it is stopped in order, and must end by itself."""
     worker = new_worker(settings, pace)
     task = asyncio.create_task(worker.run())
@@ -133,7 +184,7 @@ async def working(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worke
 
 
 @contextlib.asynccontextmanager
-async def crashing(settings: Settings, pace: Pace = QUICK) -> AsyncIterator[Worker]:
+async def crashing(settings: Settings, pace: WorkerPace = QUICK) -> AsyncIterator[Worker]:
     """A worker of shard 0 that dies at the end of the block, leaving everything as it is."""
     worker = new_worker(settings, pace)
     task = asyncio.create_task(worker.run())

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import psutil
 
-from common.processes.state import ROLES_FOLDER, read_state, state_file
+from common.processes.state import read_state, state_file
 from deploy.home import Home
 from deploy.wiring import OFFSETS
 from tests.wait import wait_until
@@ -187,10 +187,9 @@ class Stack:
 
     def pid(self, role: str) -> int | None:
         """Pid that the role's pid file names, if that process lives."""
-        for folder in (self.home / "run", self.home / "run" / ROLES_FOLDER):
-            with contextlib.suppress(OSError, ValueError):
-                pid = int((folder / f"{role}.pid").read_text())
-                return pid if psutil.pid_exists(pid) else None
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.home / "run" / f"{role}.pid").read_text())
+            return pid if psutil.pid_exists(pid) else None
         return None
 
     def states(self) -> dict[str, str]:

@@ -141,7 +141,7 @@ async def connect(
         try:
             status, answer = await _read_head(reader)
             if status != 101:
-                raise Refused(status, answer, await reader.read())
+                raise Refused(status, answer, await _read_body(reader, answer))
         except BaseException:
             writer.transport.abort()
             raise
@@ -154,6 +154,12 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]
     return int(head[0].split(" ")[1]), {name.lower(): value for name, value in pairs}
 
 
+async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
+    # The front door keeps the connection.
+    length = headers.get("content-length")
+    return await (reader.read() if length is None else reader.readexactly(int(length)))
+
+
 async def request(
     port: int, data: bytes, *, timeout_s: float = 5.0
 ) -> tuple[int, dict[str, str], bytes]:
@@ -163,7 +169,7 @@ async def request(
         try:
             writer.write(data)
             status, headers = await _read_head(reader)
-            return status, headers, await reader.read()
+            return status, headers, await _read_body(reader, headers)
         finally:
             writer.transport.abort()
 

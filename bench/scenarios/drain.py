@@ -85,7 +85,7 @@ def _drained(bench: Bench, streams: list[str], group: str, count: int) -> Draine
 def _plain(bench: Bench, made: list[Event]) -> Figure:
     stack = bench.stack
     stack.reset()
-    pipeline(stack.settings.redis_port, (_plain_entry(event) for _, event in made))
+    pipeline(stack.redis_url, (_plain_entry(event) for _, event in made))
     urls = {"REDIS_URL": stack.redis_url, "DATABASE_URL": stack.database_url}
     stack.start_other("plain", "-m", "bench.plain.worker", **urls)
     span_s, cost = _drained_group(bench, len(made))

@@ -13,7 +13,7 @@ from bench import accounting
 from bench.context import Bench, LostFixes
 from bench.fill import update_of
 from bench.processes import Talker, wait_until
-from bench.resp import pack
+from bench.resp import connect, pack
 from bench.result import Figure
 from bench.watcher import Plan, Report
 from bench.workload import first_order, streets
@@ -64,12 +64,13 @@ def _events(seed: int) -> list[bytes]:
 
 def _pump(bench: Bench, made: list[bytes], port: int, role: str) -> list[Figure]:
     key, label = LABELS[role]
+    channel = order_key if role == "fanout" else "order:{}".format
     plan = Plan(
         port=port,
         paths=[PATH.format(first_order(n)) for n in range(SOCKETS)],
         seconds=bench.pick(6.0, 2.5),
-        redis_port=bench.stack.settings.redis_port,
-        channels=[order_key(first_order(n)) for n in range(SOCKETS)],
+        redis_url=bench.stack.redis_url,
+        channels=[channel(first_order(n)) for n in range(SOCKETS)],
         payloads=[event.decode() for event in made],
         frame_bytes=len(text_frame(update_frame(made[0]))),
     )
@@ -127,12 +128,10 @@ def _await_subscriptions(bench: Bench, count: int) -> None:
 
 def _bare(bench: Bench, made: list[bytes]) -> Figure:
     """PUBLISH and SUBSCRIBE with nothing behind them: one connection each way, pipelined."""
-    import socket
-
     seconds, at_once = bench.pick(4.0, 1.5), 500
-    address = ("127.0.0.1", bench.stack.settings.redis_port)
+    url = bench.stack.redis_url
     message = pack(("PUBLISH", "order:bare", made[0]))
-    with socket.create_connection(address) as sender, socket.create_connection(address) as taker:
+    with connect(url) as sender, connect(url) as taker:
         taker.sendall(b"SUBSCRIBE order:bare\r\n")
         taker.recv(4096)
         sender.sendall(message)

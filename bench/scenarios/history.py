@@ -1,4 +1,4 @@
-"""History: the sink alone, with new rows, with 5 % that are stored already, with nothing new."""
+"""History: the table alone, with new rows, with 5 % that are stored already, with nothing new."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from bench.context import Bench, LostFixes
 from bench.fill import events
 from bench.result import Figure
 from consumers.history.row import Row
-from consumers.history.sink import Sink
+from consumers.history.table import HistoryTable
 
 NAME = "history"
 TITLE = "History: COPY straight, 5 % duplicates, all duplicates"
@@ -18,7 +18,7 @@ BOUND_S = 120.0
 
 
 def run(bench: Bench) -> Iterable[Figure]:
-    """Drives `consumers.history.sink.Sink` as a worker does, batch by batch."""
+    """Drives `consumers.history.table.HistoryTable` as a worker does, batch by batch."""
     fresh = batches(events(bench.seed, bench.pick(300_000, 60_000)))
     bench.stack.reset()
     yield _store(bench, fresh, "straight", "history, COPY straight")
@@ -41,20 +41,20 @@ def _store(bench: Bench, prepared: Sequence[Sequence[Row]], variant: str, label:
     count = sum(map(len, prepared))
 
     async def store() -> tuple[float, dict[str, float]]:
-        sink = Sink(bench.stack.database_url, timeout_s=30)
+        table = HistoryTable(bench.stack.database_url, timeout_s=30)
         try:
-            await sink.ensure()
+            await table.ensure()
             before, own_s = bench.stack.cpu(), time.process_time()
             begin_s = time.monotonic()
             for batch in prepared:
-                await sink.store(batch)
+                await table.store(batch)
             span_s = time.monotonic() - begin_s
             # Before the connection ends: its server process takes its account along.
             cost = accounting.per_fix_us(before, bench.stack.cpu(), count)
             cost["client"] = round((time.process_time() - own_s) / count * 1e6, 2)
             return span_s, cost
         finally:
-            await sink.close()
+            await table.close()
 
     span_s, cost = asyncio.run(store())
     return Figure(f"history.{variant}", label, count / span_s, "fixes/s", cpu_us=cost)

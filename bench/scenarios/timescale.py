@@ -11,7 +11,7 @@ from bench.context import Bench, LostFixes
 from bench.fill import events
 from bench.processes import Failed
 from bench.result import Figure
-from consumers.history.sink import Sink
+from consumers.history.table import HistoryTable
 from deploy.schema.migrate import migrate
 
 NAME = "timescale"
@@ -37,18 +37,18 @@ def run(bench: Bench) -> Iterable[Figure]:
     count = sum(map(len, made))
     bench.stack.reset()
     for variant, label, target in (
-        ("embedded", "sink, embedded PostgreSQL", bench.stack.database_url),
-        ("timescale", "sink, TimescaleDB", url),
+        ("embedded", "table, embedded PostgreSQL", bench.stack.database_url),
+        ("timescale", "table, TimescaleDB", url),
     ):
 
         async def store(target: str = target) -> float:
-            sink = Sink(target, timeout_s=30)
-            await sink.ensure()
+            table = HistoryTable(target, timeout_s=30)
+            await table.ensure()
             begin_s = time.monotonic()
             for batch in made:
-                await sink.store(batch)
+                await table.store(batch)
             span_s = time.monotonic() - begin_s
-            await sink.close()
+            await table.close()
             return span_s
 
         span_s = asyncio.run(store())

@@ -6,6 +6,7 @@ Counts are each process' own and bounded; what is forgotten only starts anew.
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from common.access.attempts import AttemptLimiter
 
@@ -41,13 +42,14 @@ def is_loopback(address: str) -> bool:
         return True
 
 
+@lru_cache(maxsize=1024)
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The address; an IPv4 address that a dual-stack socket spells as IPv6 is what it was."""
     parsed = ipaddress.ip_address(address)
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _group(address: str) -> str:
+def household(address: str) -> str:
     """What counts as one address: all of IPv6's /64 are one household's."""
     parsed = ipaddress.ip_address(address)
     if parsed.version == 6:
@@ -58,7 +60,7 @@ def _group(address: str) -> str:
 class AddressLimiter:
     """At most `per_minute` events an address and minute; 0 means no limit.
 
-    Whoever is on this machine is not limited: it is no stranger, or a proxy that names nobody.
+    A peer on this machine is not limited: it is no stranger, or a proxy that names no address.
     """
 
     def __init__(self, per_minute: int, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -66,4 +68,4 @@ class AddressLimiter:
 
     def note(self, address: str) -> int:
         """Count one; 0, or the seconds to wait when there were too many."""
-        return 0 if is_loopback(address) else self._attempts.note(_group(address))
+        return 0 if is_loopback(address) else self._attempts.note(household(address))

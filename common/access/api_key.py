@@ -45,7 +45,7 @@ def new_key(role: Role, name: str, driver_id: str | None, now: float) -> tuple[s
 
 
 def read_records(stored: Mapping[bytes, bytes]) -> dict[str, KeyRecord]:
-    """The records as Redis holds them; one that cannot be read lets nobody in."""
+    """The records as Redis holds them; a key whose record cannot be read does not work."""
     records = {}
     for key_id, text in stored.items():
         try:

@@ -1,7 +1,7 @@
 """What settings must say before a stranger can reach anything. Pure.
 
-Open (`AUTH=off`) is for one machine: every listener on loopback. Whoever binds wider has to say
-who may do what, or nothing starts.
+Open (`AUTH=off`) is for one machine: every listener on loopback. Settings that bind wider must
+also turn `AUTH` on, or no role starts.
 """
 
 import ipaddress

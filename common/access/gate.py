@@ -2,8 +2,8 @@
 
 A verified credential is remembered under the header `Bearer <credential>`, so that a request on a
 kept connection pays a look-up, not a signature. Other spellings of a header (Basic, another case,
-blanks) are brought to that one before they are looked up: nobody fills the memory with variants of
-one token. What is remembered is bounded, and is forgotten the moment a revocation or a removed key
+blanks) are brought to that one before they are looked up: the memory holds no variants of one
+token. What is remembered is bounded, and is forgotten the moment a revocation or a removed key
 touches it, so the look-up need not ask again.
 """
 
@@ -52,7 +52,7 @@ class Lists:
 
 
 class Gate:
-    """Knows who is who. Synchronous; `lists` are brought by `common.access.watch`."""
+    """Authenticates credentials. Synchronous; `lists` are brought by `common.access.watch`."""
 
     def __init__(
         self, signing: Signing, credentials_max: int, *, known_bytes_max: int = KNOWN_BYTES_MAX

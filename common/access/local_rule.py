@@ -1,7 +1,7 @@
 """What is taken while AUTH=off: requests by this machine's own names, from no other site. Pure.
 
-An open service is safe on loopback, except from the browser of whoever works there: any page that
-it shows may send requests to 127.0.0.1, and by a name of its own that it points at 127.0.0.1 (DNS
+An open service is safe on loopback, except from a browser on the same machine: any page that it
+shows may send requests to 127.0.0.1, and by a name of its own that it points at 127.0.0.1 (DNS
 rebinding) may read the answers too. Browsers say of each request what page it is from, and by
 which name it was asked for; this rule believes them. Other programs on the machine are free.
 """

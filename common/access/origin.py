@@ -28,10 +28,10 @@ def parse_origins(name: str, setting: str) -> list[str]:
 
 
 def _canonical(name: str, text: str) -> str:
-    found = _ORIGIN.fullmatch(text.rstrip("/").lower())
-    if found is None or found["scheme"] in _NO_ORIGINS or int(found["port"] or 1) not in _PORTS:
+    match = _ORIGIN.fullmatch(text.rstrip("/").lower())
+    if match is None or match["scheme"] in _NO_ORIGINS or int(match["port"] or 1) not in _PORTS:
         raise ValueError(f"{name}: {text!r} is not an origin such as https://example.org")
-    scheme, host, port = found["scheme"], found["host"], found["port"]
+    scheme, host, port = match["scheme"], match["host"], match["port"]
     if port is None or port == _DEFAULT_PORTS.get(scheme):
         return f"{scheme}://{host}"
     return f"{scheme}://{host}:{int(port)}"

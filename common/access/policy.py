@@ -1,7 +1,7 @@
 """The one policy: which role may do what, to whose driver or order. Pure data and one rule.
 
-Whoever asks names an action and what it touches; the answer comes from a table that can be read
-and tested row by row. What is not in the table is not allowed.
+`allowed` takes an action and what it touches; its answer comes from a table that can be read and
+tested row by row. What is not in the table is not allowed.
 """
 
 from collections.abc import Mapping

@@ -41,20 +41,20 @@ def read_public_keys(path: Path) -> list[PinnedKey]:
     """The keys of a JWKS or PEM file. Raises `ConfigError`: a shared secret is not taken here."""
     try:
         text = path.read_text()
-        found = _jwks(text) if text.lstrip().startswith("{") else [_pem(text)]
+        keys = _jwks(text) if text.lstrip().startswith("{") else [_pem(text)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as e:
         raise ConfigError(f"AUTH_JWKS: {path}: {e or type(e).__name__}") from e
-    if not 1 <= len(found) <= KEYS_MAX:
+    if not 1 <= len(keys) <= KEYS_MAX:
         raise ConfigError(f"AUTH_JWKS: {path} must hold 1 to {KEYS_MAX} keys")
-    wrong = [key.algorithm for key in found if key.algorithm not in PUBLIC_ALGORITHMS]
+    wrong = [key.algorithm for key in keys if key.algorithm not in PUBLIC_ALGORITHMS]
     if wrong:
         raise ConfigError(
             f"AUTH_JWKS: {path}: {wrong[0]} is not one of {', '.join(PUBLIC_ALGORITHMS)}"
         )
-    names = [(key.algorithm, key.kid) for key in found]
+    names = [(key.algorithm, key.kid) for key in keys]
     if len(set(names)) < len(names) or (len(names) > 1 and any(kid is None for _, kid in names)):
         raise ConfigError(f"AUTH_JWKS: {path}: of several keys each needs a kid of its own")
-    return found
+    return keys
 
 
 def _jwks(text: str) -> list[PinnedKey]:

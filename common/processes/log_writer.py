@@ -29,8 +29,8 @@ class BoundedFile:
     def write(self, data: bytes) -> None:
         """Append. A full disk costs the lines, never the one who says them."""
         try:
-            # Only when there is more to say, so that the last lines are where one looks for them;
-            # and at the end of a line, but not for ever: somebody may never end one.
+            # Only when more lines come, so that a log that ended still holds its last lines; and
+            # at the end of a line, unless that line itself is very long.
             most = self._bytes_max if self._at_line_end else self._bytes_max + CHUNK_BYTES
             if self._fd is not None and self._size >= most:
                 self.close()
@@ -62,7 +62,7 @@ class BoundedFile:
 
 
 def main(bytes_max: int) -> None:
-    """Write until there is nobody left to listen to."""
+    """Write until all pipes and the socket have ended."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=0)

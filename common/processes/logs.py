@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from common.processes import log_writer
@@ -19,6 +20,9 @@ from common.processes import log_writer
 LOG_BYTES_MAX = 20 * 1_048_576
 # The writer has only to empty its pipes.
 CLOSE_TIMEOUT_S = 2.0
+REVIVE_AFTER_S = 0.5
+# All that an interpreter may need to start.
+_LOADED_BY = ("LD_LIBRARY_PATH",)
 
 
 class Logs:
@@ -30,6 +34,7 @@ class Logs:
         self._pipes: dict[Path, tuple[int, int]] = {}
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._started_at_s = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -48,7 +53,9 @@ class Logs:
 
     def revive(self) -> None:
         """Start the writer again if it has died."""
-        if self._process is not None and self._process.poll() is not None:
+        dead = self._process is not None and self._process.poll() is not None
+        # One that cannot start must not be tried without pause.
+        if dead and time.monotonic() - self._started_at_s >= REVIVE_AFTER_S:
             self._start()
 
     def close(self) -> None:
@@ -69,6 +76,7 @@ class Logs:
             self._process = None
 
     def _start(self) -> None:
+        self._started_at_s = time.monotonic()
         if self._control is not None:
             self._control.close()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -78,7 +86,7 @@ class Logs:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={},
+                env={name: os.environ[name] for name in _LOADED_BY if name in os.environ},
                 # Ctrl-C is not for it, nor is a signal to anybody's group.
                 start_new_session=True,
             )

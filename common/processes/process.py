@@ -100,7 +100,7 @@ def children_of(parent: int) -> set[int]:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Signal the process group that `pid` leads; silent if nobody is left in it."""
+    """Signal the process group that `pid` leads; silent if the group is empty."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 

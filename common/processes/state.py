@@ -28,7 +28,7 @@ class StateFile:
         self._supervisor = supervisor
         self._written: object = None
         if path is not None:
-            # Else each write says what is wrong.
+            # A folder that cannot be made is reported by `write`.
             with contextlib.suppress(OSError):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -1,7 +1,7 @@
-"""What dead children left running: killed, and reaped when the kernel lets go of it.
+"""What dead children left running: killed, and reaped once the kernel has ended it.
 
 It may hold a port or write to a shard, so nothing is started in its place before it is gone. A
-process that waits for a disk, or that somebody traces, takes a while to end: it is asked about
+process that waits for a disk, or that is traced, takes a while to end: it is asked about
 again and again, never waited for, or it would stop the loop that keeps everybody else alive. And
 not for ever: what was sent SIGKILL does nothing more, even where it cannot end.
 """
@@ -35,7 +35,7 @@ class Strays:
         """Kill all that are none of `children`, and reap those that have ended."""
         known = {*self._foreign, *children}
         seen: set[int] = set()
-        # The dead hand their own children to us, so it is asked until nobody new appears.
+        # The dead hand their own children to us, so the kernel is asked until no new pid appears.
         while not (strays := process.children_of(os.getpid()) - known) <= seen:
             seen |= strays
             for pid in strays:

@@ -252,7 +252,7 @@ class Supervisor:
             self._turn(READY_POLL_S)
         left = self._children.running()
         if left or self._strays.left:
-            # The kernel holds it; it does nothing more, and ends when it is let go.
+            # A killed process runs no more code; it ends when the kernel can end it.
             _log.error("killed.not_ended", children=left, strays=self._strays.left)
 
     def _request_stop(self, child: Child) -> None:

@@ -153,8 +153,6 @@ class Settings(BaseSettings):
     history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
     # Longest time a row waits for its batch to fill, in milliseconds.
     history_linger_ms: Millis = 200
-    # Events a worker holds in memory for the history; past it they are re-read from the stream.
-    inflight_events_max: Count = 40_000
     # Any statement of the history must be done within this time, in seconds.
     database_timeout_s: Seconds = 10.0
     # Drivers whose newest time a worker remembers; others are looked up.
@@ -203,10 +201,6 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def relations(self) -> Self:
         """Check what must hold between settings."""
-        if self.inflight_events_max < 2 * max(self.history_rows, self.batch_events_max):
-            raise ValueError(
-                "INFLIGHT_EVENTS_MAX must be at least twice HISTORY_ROWS and BATCH_EVENTS_MAX"
-            )
         if self.batch_body_bytes_max < self.body_bytes_max:
             raise ValueError("BATCH_BODY_BYTES_MAX must not be below BODY_BYTES_MAX")
         if self.heartbeat_timeout_s < self.database_timeout_s + 2:

@@ -25,7 +25,7 @@ class TableRefusesAll(SinkUnavailable):
     """The table refuses rows of which nothing is wrong: somebody must look at it."""
 
 
-class Table(Protocol):
+class RowStore(Protocol):
     """What a batch needs of `HistoryTable`."""
 
     async def store(self, rows: Sequence[Row], *, possibly_stored: bool = False) -> int:
@@ -63,7 +63,7 @@ class Batch:
         """Events that were stored once although they came twice; after `store`."""
         return len(self._events) - self._inserted
 
-    async def store(self, table: Table) -> list[DeadLetter]:
+    async def store(self, table: RowStore) -> list[DeadLetter]:
         """Store what the table takes; letters for the rest, in the order of the events.
 
         Raises `SinkUnavailable`: call it again.
@@ -81,12 +81,12 @@ class Batch:
             raise
         return []
 
-    async def _store(self, table: Table, rows: Sequence[Row]) -> None:
+    async def _store(self, table: RowStore, rows: Sequence[Row]) -> None:
         self._advanced()
         self._inserted += await table.store(rows, possibly_stored=self._possibly_stored)
         self._advanced()
 
-    async def _isolate(self, table: Table, error: Exception) -> list[RefusedRow]:
+    async def _isolate(self, table: RowStore, error: Exception) -> list[RefusedRow]:
         if kind_of(error) is Kind.UNKNOWN:
             self._unknown_refusals += 1
             if self._unknown_refusals < self._retries:
@@ -103,7 +103,7 @@ class Batch:
             await self._call_witness(table, refused[-1].error)
         return refused
 
-    async def _call_witness(self, table: Table, error: Exception) -> None:
+    async def _call_witness(self, table: RowStore, error: Exception) -> None:
         self._advanced()
         if not await table.takes_a_row():
             raise TableRefusesAll(

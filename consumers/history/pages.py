@@ -19,7 +19,7 @@ RECLAIM_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
-class Page:
+class HistoryPage:
     """Entries in hand.
 
     `possibly_stored`: somebody had them in hand before. `times`: how often they were begun by
@@ -82,21 +82,21 @@ class PageSource:
         self._after_crash = self._after_crash and self.has_pending
         self._pending_after = START
 
-    async def next_page(self) -> Page:
+    async def next_page(self) -> HistoryPage:
         """The next page; an empty one when there is none, or none any more of its kind."""
         after = self._pending_after
         if after is not None:
             return await self._pending_page(after)
         entries = await self._group.read_new(self._limits.rows)
         killer = self._live_killer()
-        return Page(entries, killers=() if killer is None else (killer,))
+        return HistoryPage(entries, killers=() if killer is None else (killer,))
 
-    async def _pending_page(self, after: bytes) -> Page:
+    async def _pending_page(self, after: bytes) -> HistoryPage:
         pending = await self._group.pending(after, self._limits.rows)
         if not pending:
             self._pending_after = None
             self._after_crash = False
-            return Page(())
+            return HistoryPage(())
         first = pending[0]
         killers = {killer for killer in (self._live_killer(),) if killer is not None}
         if self._after_crash:
@@ -108,7 +108,7 @@ class PageSource:
         entries = await self._group.take_pending(ids, first.times)
         self._pending_after = ids[-1]
         times = first.times if self._after_crash else 0
-        return Page(entries, possibly_stored=True, times=times, killers=killers)
+        return HistoryPage(entries, possibly_stored=True, times=times, killers=killers)
 
     async def reclaim(self) -> list[bytes]:
         """Now and then, while no page is in hand: see that no entry stays pending for ever.

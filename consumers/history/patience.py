@@ -13,7 +13,7 @@ from consumers.stream.group_reader import REDIS_TROUBLE, is_group_missing
 # An outage may last minutes; half-second retries notice its end soon and cost nothing.
 BACKOFF = Backoff(first_s=0.1, most_s=1.0)
 # A table that refuses everything is said as an error this often: about each half minute.
-SAY_EVERY_ATTEMPTS = 50
+SAY_EVERY_REFUSALS = 50
 # What is waited out.
 TROUBLE = (SinkUnavailable, *REDIS_TROUBLE)
 
@@ -29,8 +29,8 @@ class Patience:
         self._log = get("history")
         self._waiting = Repeated(self._log, "history.waiting")
         self.stopping = asyncio.Event()
-        # Failures in a row.
-        self.attempt = 0
+        # Failures in a row, and how many of them said that the table refuses everything.
+        self.attempt = self._refusals = 0
 
     async def back_off(self, error: Exception) -> None:
         """Wait a while because of `error`; not when told to stop."""
@@ -40,8 +40,10 @@ class Patience:
             with contextlib.suppress(*REDIS_TROUBLE):
                 await self._make_group()
             return
-        if isinstance(error, TableRefusesAll) and self.attempt % SAY_EVERY_ATTEMPTS == 0:
-            self._log.error("history.table_refuses_all", error=str(error))
+        if isinstance(error, TableRefusesAll):
+            if self._refusals % SAY_EVERY_REFUSALS == 0:
+                self._log.error("history.table_refuses_all", error=str(error))
+            self._refusals += 1
         self._waiting.failed(error=str(error), attempt=self.attempt)
         delay_s = self._backoff.delay_s(self.attempt)
         self.attempt += 1
@@ -49,7 +51,7 @@ class Patience:
 
     def healed(self) -> None:
         """Something worked."""
-        self.attempt = 0
+        self.attempt = self._refusals = 0
         self._waiting.healed()
 
     async def pause(self, seconds: float) -> None:

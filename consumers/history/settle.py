@@ -13,7 +13,7 @@ from typing import TypeVar
 from common.dead_letter import CRASHED, UNDECODABLE, DeadLetter, driver_in
 from common.log import get
 from consumers.history.batch import Batch
-from consumers.history.pages import Page
+from consumers.history.pages import HistoryPage
 from consumers.history.patience import TROUBLE, Patience
 from consumers.history.table import HistoryTable
 from consumers.stream.counts import ENTRIES_LOST, REPEATS, Counts
@@ -46,9 +46,9 @@ class Settler:
         self._retries = retries
         self._advanced = advanced
         # The page whose entries count as begun once more.
-        self._counted: Page | None = None
+        self._counted: HistoryPage | None = None
 
-    async def settle(self, page: Page) -> None:
+    async def settle(self, page: HistoryPage) -> None:
         """Return when the page is settled. When told to stop, or cancelled, it stays pending.
 
         Raises one of `TROUBLE` when told to stop meanwhile.
@@ -62,7 +62,7 @@ class Settler:
         finally:
             self._counted = None
 
-    async def _settle(self, page: Page) -> None:
+    async def _settle(self, page: HistoryPage) -> None:
         if page.times:
             await self._until_done(lambda: self._count_begin(page))
         decoded = decode_page(entry for entry in page.entries if entry.id not in page.killers)
@@ -85,13 +85,13 @@ class Settler:
         refused = await self._until_done(lambda: batch.store(self._table))
         refused += [letter for letter in letters if letter.entry_id in with_events]
         await self._write(sorted(refused, key=lambda letter: letter.entry_id))
-        lettered = {letter.entry_id for letter in refused}
-        await self._acknowledge([e.id for e in page.entries if e.id in with_events - lettered])
+        stored = with_events.difference(letter.entry_id for letter in refused)
+        await self._acknowledge([entry.id for entry in page.entries if entry.id in stored])
         self._counts.add(REPEATS, batch.repeats)
         if self._letters.deferred:
             await self._survived()
 
-    async def _count_begin(self, page: Page) -> None:
+    async def _count_begin(self, page: HistoryPage) -> None:
         """From here on the page is suspected, until it is settled or something fails."""
         self._counted = page
         await self._group.set_delivery_counts(page.ids, page.times + 1)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from common.errors import SinkUnavailable
-from consumers.history.pages import Page, PageSource
+from consumers.history.pages import HistoryPage, PageSource
 from consumers.history.patience import TROUBLE, Patience
 from consumers.history.settle import Settler
 from consumers.history.table import HistoryTable
@@ -68,7 +68,7 @@ class HistoryStage:
                 # What comes in the meantime makes a page together.
                 await self._patience.pause(read_at_s + self._linger_s - time.monotonic())
 
-    async def _next_page(self) -> Page:
+    async def _next_page(self) -> HistoryPage:
         self._settler.say_lost(await self._source.reclaim())
         if self._source.has_pending:
             # A database that is away is no reason to begin with entries of a predecessor.

@@ -26,7 +26,7 @@ from consumers.live.moves import (
     time_of,
 )
 from consumers.live.newest import Newest
-from consumers.live.write import Write
+from consumers.live.write import LiveWrite
 from consumers.stream.entry import PlacedEvent
 
 # Drivers that expire in one step: bounds how long a step holds up Redis.
@@ -72,7 +72,7 @@ class DriverState:
         drop_oldest(self._unwritten, self._names_max)
         return moves
 
-    def writing(self, moves: Moves, *then: Command) -> Write | None:
+    def writing(self, moves: Moves, *then: Command) -> LiveWrite | None:
         """What writes and publishes these moves, with further commands behind."""
         state = state_commands(moves, self._keys)
         fleet: list[Command] = []
@@ -81,9 +81,9 @@ class DriverState:
         commands = [*state, *fleet, *then]
         if not commands:
             return None
-        return Write(self._wire, commands, partial(self._take, moves, len(state)))
+        return LiveWrite(self._wire, commands, partial(self._take, moves, len(state)))
 
-    def rewriting(self, most: int) -> Write | None:
+    def rewriting(self, most: int) -> LiveWrite | None:
         """What writes up to `most` moves that Redis has not taken; None when there are none."""
         return self.writing(dict(islice(self._unwritten.items(), most)))
 

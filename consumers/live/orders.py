@@ -28,7 +28,7 @@ from consumers.live.moves import (
 )
 from consumers.live.newest import Newest
 from consumers.live.quota import OrderQuota
-from consumers.live.write import Write
+from consumers.live.write import LiveWrite
 from consumers.stream.entry import PlacedEvent
 
 # Orders with two drivers that are remembered. One that is forgotten is found out again.
@@ -109,7 +109,7 @@ class OrderState:
         drop_oldest(self._unpublished, self._names_max)
         return moves
 
-    def writing(self, moves: Moves) -> list[Write]:
+    def writing(self, moves: Moves) -> list[LiveWrite]:
         """What writes these moves and tells the customers who watch.
 
         A value is set before it is published: a client that subscribes and then reads the value
@@ -127,20 +127,20 @@ class OrderState:
             if order_id in self._unpublished:
                 commands.append(("PUBLISH", key, payload))
         return [
-            Write(wire, commands, partial(self._take, part, commands))
+            LiveWrite(wire, commands, partial(self._take, part, commands))
             for wire, (part, commands) in by_wire.items()
         ]
 
-    def rewriting(self, most: int) -> list[Write]:
+    def rewriting(self, most: int) -> list[LiveWrite]:
         """What writes up to `most` moves that Redis has not taken; nothing when there are none."""
         waiting = self._unwritten or self._unpublished
         return self.writing(dict(islice(waiting.items(), most)))
 
-    def restoring(self) -> list[Write]:
+    def restoring(self) -> list[LiveWrite]:
         """What puts back newer events that were replaced; nothing when there are none."""
         replaced, self._replaced = self._replaced, {}
         return [
-            Write(
+            LiveWrite(
                 self._nodes.order_wire(order_id),
                 [("EVAL", _ORDER, 1, order_key(order_id), event, self._ttl_s)],
                 lambda _: None,

@@ -7,7 +7,7 @@ from common.errors import Overloaded
 from common.redis.wire import Command, Reply, Wire
 
 
-class Write(NamedTuple):
+class LiveWrite(NamedTuple):
     """Commands for one connection, and what is done with their replies."""
 
     wire: Wire
@@ -15,7 +15,7 @@ class Write(NamedTuple):
     take: Callable[[Sequence[Reply]], None]
 
 
-async def send_all(writes: Sequence[Write]) -> None:
+async def send_all(writes: Sequence[LiveWrite]) -> None:
     """Send all of them at once, and hand on the replies. Raises `Overloaded` if one was lost;
     what the others did is taken all the same.
     """

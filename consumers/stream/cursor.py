@@ -6,13 +6,14 @@ page and died before it had written it, and the entry that was given up because 
 """
 
 import asyncio
+import contextlib
 
 import hiredis
 
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Command, Reply, Wire, is_full
-from consumers.stream.groups import START, is_beyond, live_start
+from consumers.stream.groups import START, is_beyond, is_key_missing, live_start
 from consumers.stream.trim import oldest_needed
 
 _log = get("cursor")
@@ -42,7 +43,11 @@ class LiveCursor:
         needed = None
         if saved is None:
             needed = await oldest_needed(self._wire, self._keys.stream, self._group)
-        self.through = live_start(saved, needed, await self._last_generated())
+        last_generated = None
+        with contextlib.suppress(hiredis.ReplyError):
+            # Not every server lets everybody ask.
+            last_generated = await self._last_generated()
+        self.through = live_start(saved, needed, last_generated)
         return int(begun or 0)
 
     async def count_begin(self) -> None:
@@ -71,22 +76,26 @@ class LiveCursor:
         begun = ("begun", 0) if survived else ()
         return ("HSET", self._keys.cursor, "id", through, *begun)
 
-    async def check(self) -> None:
-        """Begin anew when the stream did: new ids may be smaller than the cursor.
+    async def checked(self) -> bytes:
+        """The id through which the live stage has read this stream; nothing when it began anew.
 
-        Raises `Overloaded` or `hiredis.ReplyError`.
+        After a flush new ids may be smaller than the cursor: it is rewound then. Raises
+        `Overloaded`. A Redis that does not say is believed to be the same.
         """
-        last_generated = await self._last_generated()
-        if last_generated is not None and is_beyond(self.through, last_generated):
-            _log.warning("cursor.rewound", stream=self._keys.stream)
-            self.through = START
+        # As of before the question: the live stage may read on meanwhile.
+        through = self.through
+        with contextlib.suppress(hiredis.ReplyError):
+            if is_beyond(through, await self._last_generated()):
+                _log.warning("cursor.rewound", stream=self._keys.stream)
+                self.through = through = START
+        return through
 
-    async def _last_generated(self) -> bytes | None:
+    async def _last_generated(self) -> bytes:
         try:
             facts = await self._wire.send("XINFO", "STREAM", self._keys.stream)
         except hiredis.ReplyError as e:
-            if "no such key" not in str(e):
+            if not is_key_missing(e):
                 raise
-            return None
+            return START
         last: bytes = dict(zip(facts[::2], facts[1::2], strict=True))[b"last-generated-id"]
         return last

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     pack: bytes | None
 
 
-class Position(NamedTuple):
+class StreamPosition(NamedTuple):
     """Where an event stands: the id of its entry, and its place in the entry's pack."""
 
     entry_id: bytes
@@ -43,15 +43,15 @@ class PlacedEvent(NamedTuple):
     payload: bytes
 
     @property
-    def position(self) -> Position:
+    def position(self) -> StreamPosition:
         """Where it stands."""
-        return Position(self.entry_id, self.place)
+        return StreamPosition(self.entry_id, self.place)
 
 
 class Undecodable(NamedTuple):
     """Bytes that are no event, and why."""
 
-    position: Position
+    position: StreamPosition
     payload: bytes
     detail: str
 
@@ -78,7 +78,7 @@ def decode_page(entries: Iterable[Entry]) -> DecodedPage:
                 if not is_sound(event):
                     raise PoisonEntry("undecodable", "a value that ingest would have refused")
             except PoisonEntry as e:
-                position = Position(entry_id, place)
+                position = StreamPosition(entry_id, place)
                 page.undecodable.append(Undecodable(position, payload, e.detail))
             else:
                 events.append(PlacedEvent(entry_id, place, event, payload))

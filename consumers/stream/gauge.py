@@ -3,12 +3,14 @@
 import time
 from typing import NamedTuple
 
+import hiredis
+
 from common.keys import ShardKeys
 from common.redis.wire import Wire
-from consumers.stream.groups import START, find_group, groups_of, waiting_in
+from consumers.stream.groups import START, find_group, groups_of, is_key_missing, waiting_in
 
 
-class Seen(NamedTuple):
+class StreamLook(NamedTuple):
     """A look: entries never delivered, entries pending, the newest id, and when (monotonic)."""
 
     lag: int
@@ -24,19 +26,28 @@ class StreamGauge:
         self._wire = wire
         self._stream = keys.stream
         self._group = group
-        self.seen: Seen | None = None
+        self.seen: StreamLook | None = None
 
-    async def look(self) -> None:
-        """See what waits. Raises `Overloaded`; an error reply (no stream) changes nothing."""
-        stream, groups = await self._wire.pipeline(
-            [("XINFO", "STREAM", self._stream), ("XINFO", "GROUPS", self._stream)]
-        )
+    async def look(self) -> bool:
+        """See what waits; whether the group is there. Without it what was seen stays.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        try:
+            stream, groups = await self._wire.pipeline(
+                [("XINFO", "STREAM", self._stream), ("XINFO", "GROUPS", self._stream)]
+            )
+        except hiredis.ReplyError as e:
+            if not is_key_missing(e):
+                raise
+            return False
         facts = dict(zip(stream[::2], stream[1::2], strict=True))
         place = find_group(groups_of(groups), self._group)
-        if place is not None:
-            lag = waiting_in(place, facts[b"length"])
-            last_id = facts[b"last-generated-id"]
-            self.seen = Seen(lag, place.pending, last_id, time.monotonic())
+        if place is None:
+            return False
+        lag = waiting_in(place, facts[b"length"])
+        self.seen = StreamLook(lag, place.pending, facts[b"last-generated-id"], time.monotonic())
+        return True
 
     async def what_a_loss_took(self) -> dict[str, object]:
         """Facts for the alarm that the group is gone: what was seen waiting, and how long ago.
@@ -48,7 +59,7 @@ class StreamGauge:
         if seen is None:
             return {"seen_before_s": None}
         left = bool(await self._wire.send("XRANGE", self._stream, "-", seen.last_id, "COUNT", 1))
-        self.seen = Seen(0, 0, START, time.monotonic())
+        self.seen = StreamLook(0, 0, START, time.monotonic())
         return {
             "waited": seen.lag + seen.pending,
             "last_id": seen.last_id.decode(),

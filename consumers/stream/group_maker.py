@@ -30,6 +30,11 @@ class GroupMaker:
             if not is_full(e):
                 raise
 
+    async def watch(self) -> None:
+        """See what waits; while the history holds a page it does not see that the group is gone."""
+        if not await self._gauge.look():
+            await self.make_again()
+
     async def make_again(self) -> None:
         """It was there and is gone: say so, and say what was seen waiting for it.
 

@@ -72,12 +72,18 @@ def live_start(saved: bytes | None, needed: bytes | None, last_generated: bytes 
 
     Without a saved cursor (the first start of this version) the entries that the history has not
     acknowledged are read, `needed` being the first of them. A cursor beyond the newest id of the
-    stream is of another life of it: Redis was emptied, and its clock is behind.
+    stream is of another life of it: Redis was emptied, and its clock is behind. `last_generated`
+    is `START` without a stream, and None where Redis does not say.
     """
     cursor = saved if saved is not None else previous_id(needed) if needed is not None else START
-    if last_generated is None or is_beyond(cursor, last_generated):
+    if last_generated is not None and is_beyond(cursor, last_generated):
         return START
     return cursor
+
+
+def is_key_missing(error: Exception) -> bool:
+    """Whether Redis says that there is no stream."""
+    return "no such key" in str(error)
 
 
 def is_beyond(cursor: bytes, last_generated: bytes) -> bool:

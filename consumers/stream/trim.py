@@ -1,13 +1,20 @@
 """Trimming: the stream is cut behind the oldest entry that is still needed, never past it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import hiredis
 
 from common.keys import META, ShardKeys
 from common.log import get
 from common.redis.wire import Wire
-from consumers.stream.groups import GroupPlace, groups_of, horizon, named_groups, needed_from
+from consumers.stream.groups import (
+    GroupPlace,
+    groups_of,
+    horizon,
+    is_key_missing,
+    named_groups,
+    needed_from,
+)
 
 GROUPS_FIELD = "groups"
 # Names of other groups that are remembered as said; past it they are not said at all.
@@ -17,10 +24,15 @@ _log = get("trim")
 
 
 class Trim:
-    """Cuts one stream. `live_through` gives the id through which the live stage has read."""
+    """Cuts one stream. `live_through` asks for the id through which the live stage has read it."""
 
     def __init__(
-        self, wire: Wire, keys: ShardKeys, *, group: str, live_through: Callable[[], bytes]
+        self,
+        wire: Wire,
+        keys: ShardKeys,
+        *,
+        group: str,
+        live_through: Callable[[], Awaitable[bytes]],
     ) -> None:
         self._wire = wire
         self._stream = keys.stream
@@ -34,14 +46,19 @@ class Trim:
         Safe without a transaction: whatever is delivered between the questions and the cut is
         newer than the horizon. Raises `Overloaded` or `hiredis.ReplyError`.
         """
-        live_through = self._live_through()
-        groups = groups_of(await self._wire.send("XINFO", "GROUPS", self._stream))
+        try:
+            groups = groups_of(await self._wire.send("XINFO", "GROUPS", self._stream))
+        except hiredis.ReplyError as e:
+            if not is_key_missing(e):
+                raise
+            return 0
         counting = {self._group} | named_groups(await self._wire.send("HGET", META, GROUPS_FIELD))
         self._say_ignored(group for group in groups if group.name not in counting)
         needed = [await self._needed_from(group) for group in groups if group.name in counting]
         if self._group not in {group.name for group in groups}:
             return 0
-        cut = horizon(needed, live_through)
+        # Asked last: if the stream began anew since the other questions, nothing is cut.
+        cut = horizon(needed, await self._live_through())
         trimmed: int = await self._wire.send("XTRIM", self._stream, "MINID", "=", cut)
         return trimmed
 

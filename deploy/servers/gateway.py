@@ -39,7 +39,7 @@ CONNECTIONS_MAX = 65_536
 SPARE_FILES = 64
 # Folders that nginx writes in; `-p` leads it to no other.
 WRITTEN = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi", "run")
-# Under root, for a home or packages that nobody else may come to.
+# Under root, where the home or the packages are closed to the front door's account.
 OPEN_FOLDER = Path("/run/fleetline")
 # File in each folder there that names its home.
 HOME_NOTE = "home"
@@ -50,7 +50,7 @@ def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
     account = account_of("gateway")
     binary = packages.gateway_binary()
     pages = find_pages(packages.leaflet_folder())
-    # What an earlier version, or somebody since, has put there is not looked at.
+    # An earlier version gave this folder to an account, which may have put links in it.
     data = home.folder("data") / "gateway"
     folders.remove_folder(data)
     closed = account and first_closed(account, home.path, binary, pages.web, pages.leaflet)
@@ -100,7 +100,7 @@ def _fill(data: Path, account: SystemUser | None, pages: Pages, settings: Settin
 
 
 def _copy_certificate(folder: Path, account: SystemUser | None, settings: Settings) -> None:
-    """Certificate and key where the front door's user may read them, and nobody else."""
+    """Certificate and key where the front door's account alone may read them."""
     folders.make_folder(folder, 0o700)
     for setting, name in (("tls_cert", "cert.pem"), ("tls_key", "key.pem")):
         source = Path(getattr(settings, setting))
@@ -130,7 +130,7 @@ def _open_folder(home: Home) -> Path:
 
 
 def _forget_gone_homes() -> None:
-    """Remove what nobody will ask for again: a stack was killed, and then its home removed."""
+    """Remove the copies of stacks that were killed and whose home was removed since."""
     for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"):
         # Another stack may be doing the same.
         with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: durable, loopback TCP only, and one role that may log in.
 
 Its superuser never can: what needs one is said to the server without a client, before it listens.
-Who may log in stands in a file of ours, not in the data folder, so a home of an earlier version,
-which trusted everybody on this machine, is closed by its next start.
+The list of who may log in is written at every start, beside the data folder. So a home of an
+earlier version, which trusted every user of this machine, is closed by its next start.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from deploy.servers import packages
 from deploy.servers.accounts import account_of
 from deploy.servers.checks import postgres_answers
 from deploy.servers.postgres_making import (
-    PASSWORD,
+    POSTGRES_PASSWORD,
     close_database,
     make_database,
     server_environment,
@@ -66,20 +66,19 @@ def postgres_spec(home: Home, port: int, say: Callable[[str], None]) -> ChildSpe
 
     The role's password is in the home's file `postgres.password` when this returns.
     """
-    account = account_of("postgres")
     data = home.folder("data") / "postgres"
-    binary = packages.postgres_binary("postgres")
-    become = descent(account, home.path, binary.parent)
-    if data.is_symlink() or data.exists():
-        if account is not None:
-            folders.hand_over(data, account)
-        folders.make_folder(data, 0o700, account)
+    folders.refuse_link(data)
     _clear_leftover(data)
     if not (data / "PG_VERSION").exists():
         say("postgres: making the database (first use)")
-        make_database(home, data, account, become)
-    if not (home.path / PASSWORD).exists():
-        close_database(home, data, become)
+        make_database(home, data)
+    if not (home.path / POSTGRES_PASSWORD).exists():
+        close_database(home, data)
+    account = account_of("postgres")
+    if account is not None:
+        folders.hand_over(data, account)
+    folders.make_folder(data, 0o700, account)
+    binary = packages.postgres_binary("postgres")
     clients = home.folder("data") / "postgres.clients"
     folders.write_file(clients, CLIENTS.encode(), 0o644)
     settings = SETTINGS | {"hba_file": str(clients), "password_encryption": "scram-sha-256"}
@@ -94,7 +93,7 @@ def postgres_spec(home: Home, port: int, say: Callable[[str], None]) -> ChildSpe
         pid_file=home.pid("postgres"),
         ready=lambda: postgres_answers(port),
         prepare=lambda: _clear_leftover(data),
-        become=become,
+        become=descent(account, home.path, binary.parent),
         # SIGINT is its fast shutdown; SIGTERM would wait for every client to leave.
         stop_signal=signal.SIGINT,
         orphan_signal=signal.SIGINT,
@@ -124,7 +123,7 @@ def _postmaster(pid_file: Path, data: Path) -> int | None:
     """Pid of the living server that wrote the file."""
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
-        # The server's account wrote the number; it must not name a process of somebody else.
+        # The server's account wrote the number; a process of another user is not that server.
         if Path(f"/proc/{pid}").stat().st_uid != data.stat().st_uid:
             return None
     except (OSError, ValueError):

@@ -6,7 +6,6 @@ Everything a superuser is needed for is said to `postgres --single`: no client, 
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import FleetlineError
@@ -15,17 +14,18 @@ from deploy import folders
 from deploy.environment import plain_environment
 from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser
+from deploy.servers.accounts import named_account
+from deploy.servers.privileges import descent
 
 # File of the home with the password of the role `fleetline`.
-PASSWORD = "postgres.password"  # noqa: S105 - a file's name
+POSTGRES_PASSWORD = "postgres.password"  # noqa: S105 - a file's name
 _PENDING = "postgres.password.pending"
 
 _MAKE = """\
 CREATE ROLE fleetline LOGIN;
 CREATE DATABASE fleetline OWNER fleetline;
 """
-# Whatever somebody made of the role while the server trusted everybody.
+# Takes back rights that another user may have given the role while the server trusted all.
 _CLOSE = """\
 ALTER ROLE fleetline NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 ALTER ROLE fleetline LOGIN PASSWORD '{}';
@@ -33,33 +33,34 @@ REVOKE pg_execute_server_program, pg_read_server_files, pg_write_server_files FR
 ALTER ROLE postgres PASSWORD NULL;
 """
 
-Become = Callable[[], None] | None
 
-
-def make_database(home: Home, data: Path, account: SystemUser | None, become: Become) -> None:
+def make_database(home: Home, data: Path) -> None:
     """initdb and the database, under another name first: half of it is never taken for all."""
     partial = data.with_name("postgres.new")
     folders.remove_folder(partial)
-    folders.make_folder(partial, 0o700, account)
+    folders.make_folder(partial, 0o700, named_account())
     _call(
-        home, partial, become,
+        home, partial,
         "initdb", "-D", str(partial), "--username=postgres", "--encoding=UTF8", "--locale=C",
         "--no-instructions", "--auth=reject",
     )  # fmt: skip
-    _say_single(home, partial, become, _MAKE)
-    (home.path / PASSWORD).unlink(missing_ok=True)
+    _say_single(home, partial, _MAKE)
+    (home.path / POSTGRES_PASSWORD).unlink(missing_ok=True)
     partial.rename(data)
 
 
-def close_database(home: Home, data: Path, become: Become) -> None:
+def close_database(home: Home, data: Path) -> None:
     """Give the role a password and no rights beyond its database; the password's file comes last.
 
     So a start that was cut off here does it again.
     """
+    maker = named_account()
+    if maker is not None:
+        folders.hand_over(data, maker)
     pending = home.path / _PENDING
     pending.unlink(missing_ok=True)
-    _say_single(home, data, become, _CLOSE.format(home.secret(_PENDING)))
-    pending.rename(home.path / PASSWORD)
+    _say_single(home, data, _CLOSE.format(home.secret(_PENDING)))
+    pending.rename(home.path / POSTGRES_PASSWORD)
 
 
 def server_environment() -> dict[str, str]:
@@ -67,10 +68,10 @@ def server_environment() -> dict[str, str]:
     return {**plain_environment(os.environ), "LC_ALL": "C", "TZ": "UTC", "PGPORT": "5432"}
 
 
-def _say_single(home: Home, data: Path, become: Become, text: str) -> None:
+def _say_single(home: Home, data: Path, text: str) -> None:
     # A statement that fails is not repeated in the log: it may hold the password.
     _call(
-        home, data, become,
+        home, data,
         "postgres", "--single", "-D", str(data), "-c", "log_min_error_statement=panic",
         "-c", "log_min_messages=error", "-c", "password_encryption=scram-sha-256",
         "-c", "exit_on_error=on", "postgres",
@@ -78,9 +79,10 @@ def _say_single(home: Home, data: Path, become: Become, text: str) -> None:
     )  # fmt: skip
 
 
-def _call(
-    home: Home, folder: Path, become: Become, program: str, *arguments: str, text: str = ""
-) -> None:
+def _call(home: Home, folder: Path, program: str, *arguments: str, text: str = "") -> None:
+    binary = packages.postgres_binary(program)
+    become = descent(named_account(), home.path, binary.parent)
+
     def prepare() -> None:
         if become is not None:
             become()
@@ -88,7 +90,7 @@ def _call(
 
     with home.log("postgres").open("ab") as output:
         result = subprocess.run(
-            (str(packages.postgres_binary(program)), *arguments),
+            (str(binary), *arguments),
             input=text.encode(),
             stdout=output,
             stderr=output,

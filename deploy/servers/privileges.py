@@ -1,7 +1,7 @@
 """How a child becomes an unprivileged account, and the one privilege it may keep.
 
 The interpreter, the checkout and the home may lie where that account may not go (/root is 0700).
-Nobody's folders are changed for that: such a child keeps CAP_DAC_READ_SEARCH, which reads and
+The modes of those folders stay as they are: such a child keeps CAP_DAC_READ_SEARCH, which reads and
 passes everywhere and writes nowhere. The front door, which talks to strangers, never has it.
 """
 

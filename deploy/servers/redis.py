@@ -16,13 +16,15 @@ from deploy.servers.privileges import descent
 
 # Half of the memory: a rewrite of the append-only file forks, and pages that change are copied.
 MEMORY_SHARE = 0.5
+# File of the home with its password.
+REDIS_PASSWORD = "redis.password"  # noqa: S105 - a file's name
 
 
 def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     """The server on loopback `port`, its data under data/redis."""
     account = account_of("redis")
     data = home.folder("data") / "redis"
-    # Positions and key records: for nobody else on this machine to read.
+    # It holds positions and key records, which other users of this machine must not read.
     if account is not None and data.exists():
         folders.hand_over(data, account)
     folders.make_folder(data, 0o700, account)
@@ -32,7 +34,8 @@ def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     # through its group, and cannot change it.
     config = home.folder("data") / "redis.conf"
     readable = SystemUser("", os.geteuid(), account.gid) if account is not None else None
-    folders.write_file(config, _config(port, data, password).encode(), 0o640, readable)
+    mode = 0o600 if account is None else 0o640
+    folders.write_file(config, _config(port, data, password).encode(), mode, readable)
     return ChildSpec(
         name="redis",
         argv=(str(binary), str(config)),

@@ -92,7 +92,7 @@ def create_key(
         raise ConfigError("--name: must be 1-64 printable characters")
     with access_store(_settings(home)) as store:
         key_id, text = store.create_key(role, name, driver)
-    # Whoever uses it next is to find it in force: every process looks for changes this often.
+    # Every process looks for changes this often: the key is in force when it is printed.
     time.sleep(POLL_EVERY_S * 1.2)
     print(text)
     print(f"id {key_id}; end it with: fleetline key revoke {key_id}", file=sys.stderr)
@@ -108,7 +108,7 @@ def list_keys(
     from deploy.tools.access_store import access_store
 
     with access_store(_settings(home)) as store:
-        found = store.keys()
+        records = store.keys()
     rows = [
         {
             "id": key_id,
@@ -118,7 +118,7 @@ def list_keys(
             "created_at": _moment(record.created_at),
             "last_used_at": None if used is None else _moment(used),
         }
-        for key_id, (record, used) in found.items()
+        for key_id, (record, used) in records.items()
     ]
     if as_json:
         print(json.dumps({"keys": rows}))

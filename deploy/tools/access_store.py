@@ -1,7 +1,7 @@
 """Keys and revocations as they stand in Redis: the writing side of `common.access.watch`.
 
-Every change counts up one number in the same transaction, which is what processes look at. All of
-it is bounded: every process holds the lists in memory.
+Every change counts up one number in the same transaction; processes look at that number. Both lists
+are bounded, because every process holds them in memory.
 """
 
 import contextlib
@@ -51,11 +51,11 @@ class AccessStore:
     def revoke(self, kind: str, name: str) -> None:
         """End tokens: `jti` the one with that id, `sub` all of that subject up to now."""
         now = time.time()
-        found = self._client.hgetall(keys.ACCESS_REVOKED)
-        old = [field for field, at in found.items() if float(at) < now - TOKEN_TTL_MAX_S]
+        revoked = self._client.hgetall(keys.ACCESS_REVOKED)
+        old = [field for field, at in revoked.items() if float(at) < now - TOKEN_TTL_MAX_S]
         if old:
             self._client.hdel(keys.ACCESS_REVOKED, *old)
-        if len(found) - len(old) >= REVOCATIONS_MAX:
+        if len(revoked) - len(old) >= REVOCATIONS_MAX:
             raise FleetlineError(
                 f"there are {REVOCATIONS_MAX} revocations; change AUTH_SECRET to end all tokens"
             )

@@ -10,7 +10,7 @@ NOT_NOW = frozenset({408, 429, 502, 503, 504})
 ABOUT_FIXES = frozenset({202, 400, 413, 422})
 
 
-class Refusal(NamedTuple):
+class RefusedFix(NamedTuple):
     """Why one fix was not taken; `is_early`: for its driver's rate alone, and later it will be."""
 
     text: str
@@ -35,15 +35,15 @@ class BatchAnswer:
         accepted = self.document.get("accepted")
         return min(accepted, count) if isinstance(accepted, int) else count
 
-    def refusals(self, count: int) -> dict[int, Refusal]:
+    def refusals(self, count: int) -> dict[int, RefusedFix]:
         """Refused fixes by their place in the body, as far as the answer names them."""
         errors = self.document.get("errors")
-        named: dict[int, Refusal] = {}
+        named: dict[int, RefusedFix] = {}
         for error in errors if isinstance(errors, list) else ():
             index = error.get("index") if isinstance(error, dict) else None
             if isinstance(index, int) and 0 <= index < count and index not in named:
                 name, detail = error.get("field", ""), error.get("detail", "")
-                named[index] = Refusal(f"{name}: {detail}", name == "rate")
+                named[index] = RefusedFix(f"{name}: {detail}", name == "rate")
         if count == 1 and not named and not self.accepted(1):
-            named[0] = Refusal(self.detail() or f"answered {self.status}", is_early=False)
+            named[0] = RefusedFix(self.detail() or f"answered {self.status}", is_early=False)
         return named

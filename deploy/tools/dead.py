@@ -1,4 +1,4 @@
-"""`fleetline dead`: what could never be stored, for people: look at it, send it again, let it go.
+"""`fleetline dead`: what could never be stored, for people: look at it, send it again, remove it.
 
 A replay needs a range (`--since`, or `--all` in so many words): old events are not brought back
 by accident. Exit status: 0 done, 1 something is left or not there, 2 a wrong option.
@@ -151,8 +151,8 @@ def _letters(home: Path | None) -> Iterator["DeadLetterStore"]:
     from deploy.tools.dead_letters import dead_letters
 
     overrides = {"fleetline_home": home} if home is not None else {}
-    with dead_letters(load_settings(**overrides)) as found:
-        yield found
+    with dead_letters(load_settings(**overrides)) as dead:
+        yield dead
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

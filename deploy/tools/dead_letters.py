@@ -75,8 +75,8 @@ class DeadLetterStore:
         """One letter."""
         if shard >= len(self._shards):
             return None
-        found = self._client.xrange(self._shards[shard].keys.dead, stream_id, stream_id, count=1)
-        return _stored(shard, *found[0]) if found else None
+        entries = self._client.xrange(self._shards[shard].keys.dead, stream_id, stream_id, count=1)
+        return _stored(shard, *entries[0]) if entries else None
 
     def replay(self, choice: Choice, *, dry_run: bool) -> Replayed:
         """Put payloads back into the streams of their drivers, and remove their letters.

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from common.processes.signals import stop_as_interrupt
 from deploy.tools.sender import Sender, Totals, Unreachable
-from deploy.tools.trace.fix import Fix
+from deploy.tools.trace.fix import RecordedFix
 from deploy.tools.trace.read import ReadOptions, read_trace
 from deploy.tools.trace.times import span
 from deploy.tools.trace.trace import Trace
@@ -21,25 +21,28 @@ from deploy.tools.trace.trace import Trace
 BODY_FIXES = 500
 
 
-def end_of(now: datetime, duration_s: float, speed: float) -> datetime:
-    """The time that the trace's newest fix gets, so that no fix is dated after its sending.
+def dates(trace: Trace, speed: float, begin: datetime) -> Callable[[RecordedFix], datetime]:
+    """The time that each fix gets; never one after its sending.
 
-    At full speed that is now. At a pace the newest is sent when the replay ends, and is dated so;
-    slower than the trace itself, dates run ahead of no clock either.
+    At a pace a fix is dated when it is due: a drive that is sent forty times as fast is driven
+    forty times as fast, and is live while it is sent. At full speed there is no pace to date by:
+    the trace ends at `begin` and keeps its spacing.
     """
     if speed == 0:
-        return now
-    return now + timedelta(seconds=duration_s / max(speed, 1.0))
+        shift = begin - trace.newest()
+        return lambda fix: fix.recorded_at + shift
+    oldest = trace.oldest()
+    return lambda fix: begin + (fix.recorded_at - oldest) / speed
 
 
-def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[Fix]]]:
+def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[RecordedFix]]]:
     """(seconds after the start, fixes) in file order. A late row goes with the one before it."""
     if speed == 0:
         for first in range(0, len(trace.fixes), BODY_FIXES):
             yield 0.0, list(trace.fixes[first : first + BODY_FIXES])
         return
-    oldest = min(fix.recorded_at for fix in trace.fixes)
-    due_s, waiting = 0.0, list[Fix]()
+    oldest = trace.oldest()
+    due_s, waiting = 0.0, list[RecordedFix]()
     for fix in trace.fixes:
         at_s = max(due_s, (fix.recorded_at - oldest).total_seconds() / speed)
         if waiting and (at_s > due_s or len(waiting) == BODY_FIXES):
@@ -79,16 +82,17 @@ def run(file: Path, options: ReadOptions, *, speed: float, url: str, token: str 
 
 def _send(trace: Trace, speed: float, sender: Sender, console: Console) -> None:
     duration_s = trace.duration_s()
-    shift = end_of(datetime.now(UTC), duration_s, speed) - trace.newest()
     pace = f"takes {span(duration_s / speed)}" if speed else "as fast as accepted"
     console.print(f"{len(trace.fixes)} fixes of {span(duration_s)}: {pace}")
-    begin_s = time.monotonic()
+    date, begin_s = dates(trace, speed, datetime.now(UTC)), time.monotonic()
     with _bar(console, len(trace.fixes)) as advance:
         for due_s, fixes in bodies(trace, speed):
             wait_s = begin_s + due_s - time.monotonic()
             if wait_s > 0:
                 time.sleep(wait_s)
-            sender.send([fix.body(shift) for fix in fixes], [f"row {fix.row}: " for fix in fixes])
+            sender.send(
+                [fix.body(date(fix)) for fix in fixes], [f"row {fix.row}: " for fix in fixes]
+            )
             advance(len(fixes))
 
 

@@ -76,13 +76,17 @@ class Sender:
         sleep: Callable[[float], None] = time.sleep,
         say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as e:
+            raise ConfigError(f"--url: {e}") from e
+        if parts.scheme not in {"http", "https"} or not host:
             raise ConfigError(f"--url: {url!r} is not an http:// or https:// address")
         kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
-        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self._connection = kind(host, port, timeout=TIMEOUT_S)
         self._path = parts.path.rstrip("/") + PATH
         self._headers = {"Content-Type": "application/json"}
         if token:
@@ -151,7 +155,8 @@ class Sender:
             try:
                 answer, retry_after = self._post(body)
                 if retry_after.isdigit():
-                    wait_s = min(float(retry_after), RETRY_AFTER_MAX_S)
+                    # Never sooner than the backoff: a server may say 0.
+                    wait_s = max(wait_s, min(float(retry_after), RETRY_AFTER_MAX_S))
                 if answer.status in ABOUT_FIXES:
                     return answer, wait_s
                 trouble = f"{answer.status} {answer.detail()}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from common.processes.signals import stop_as_interrupt
 from deploy.tools.sender import BODY_FIXES_MAX, Sender, Totals, Unreachable
-from deploy.tools.traffic import Driver, make_drivers
+from deploy.tools.traffic import SimulatedDriver, make_drivers
 
 # What is due within this time goes as one body: steps that no eye sees on a map.
 TICK_S = 0.1
@@ -42,24 +42,28 @@ def run(
 
 
 def _send(
-    fleet: list[Driver], rate: float, sender: Sender, rng: random.Random, until_s: float | None
+    fleet: list[SimulatedDriver],
+    rate: float,
+    sender: Sender,
+    rng: random.Random,
+    until_s: float | None,
 ) -> None:
     begin_s = reported_s = time.monotonic()
-    # Fixes that should have been sent by now, less those that were: kept small, so that a pause
-    # of the server is not followed by a burst.
-    sent = 0
-    turn = 0
+    # `done` counts fixes that were sent, and those that are left out after a pause of the server,
+    # so that no burst follows it.
+    done = 0
+    next_driver = 0
     while until_s is None or time.monotonic() < until_s:
         now_s = time.monotonic()
-        due = int((now_s - begin_s) * rate) + 1 - sent
+        due = int((now_s - begin_s) * rate) + 1 - done
         if due > max(BODY_FIXES_MAX, rate):
-            sent += due - int(rate)
+            done += due - int(rate)
             due = int(rate)
         for first in range(0, due, BODY_FIXES_MAX):
             count = min(BODY_FIXES_MAX, due - first)
-            sender.send(_body(fleet, turn, count, rng))
-            turn = (turn + count) % len(fleet)
-            sent += count
+            sender.send(_body(fleet, next_driver, count, rng))
+            next_driver = (next_driver + count) % len(fleet)
+            done += count
         if now_s - reported_s >= REPORT_EVERY_S:
             reported_s = now_s
             print(_line(sender.totals, now_s - begin_s), flush=True)
@@ -67,13 +71,13 @@ def _send(
 
 
 def _body(
-    fleet: list[Driver], turn: int, count: int, rng: random.Random
+    fleet: list[SimulatedDriver], first: int, count: int, rng: random.Random
 ) -> list[dict[str, object]]:
-    """Fixes of `count` drivers in turn; each a time of its own, should one come twice."""
+    """Fixes of `count` drivers from the `first` on; a driver who comes twice has two times."""
     now_s = time.monotonic()
     fixes = []
     for step in range(count):
-        driver = fleet[(turn + step) % len(fleet)]
+        driver = fleet[(first + step) % len(fleet)]
         driver.move(now_s, rng)
         stamp = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         fixes.append(driver.fix(stamp))

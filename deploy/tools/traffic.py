@@ -17,7 +17,7 @@ SPEED_KMH = (18.0, 60.0)
 
 
 @dataclass(slots=True)
-class Driver:
+class SimulatedDriver:
     """One driver with an order; degrees, km/h, degrees from north."""
 
     driver_id: str
@@ -57,10 +57,10 @@ class Driver:
         }
 
 
-def make_drivers(count: int, rng: random.Random) -> list[Driver]:
+def make_drivers(count: int, rng: random.Random) -> list[SimulatedDriver]:
     """`count` drivers, spread over the box."""
     return [
-        Driver(
+        SimulatedDriver(
             driver_id=f"demo-{number:04}",
             order_id=f"demo-order-{number:04}",
             latitude=CENTRE[0] + rng.uniform(-REACH_DEG, REACH_DEG),

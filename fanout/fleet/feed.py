@@ -34,6 +34,9 @@ from fanout.sockets.session import Session
 
 # Fleet messages that may wait to be read; past it the oldest go, a newer position follows.
 MESSAGES_MAX: Final = 256
+# Boxes of this process; operators who look at the same share one. Each costs a comparison for each
+# fix of the fleet: at 2,000 fixes a second, 500 boxes are a third of a core.
+BOXES_MAX: Final = 500
 # At most one position per driver in this time, in seconds.
 EVERY_S: Final = 1.0
 
@@ -41,7 +44,8 @@ EVERY_S: Final = 1.0
 class FleetFeed:
     """Runs until cancelled; `add` and `remove` are called from outside, synchronously.
 
-    `ttl_s`: a position older than this says nothing about now (LOCATION_TTL).
+    `ttl_s`: a position older than this says nothing about now (LOCATION_TTL). `unread_max_s`: an
+    operator whose box could not be read in this time is told to try later.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class FleetFeed:
         counts: FanoutCounts,
         *,
         ttl_s: float,
+        unread_max_s: float,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._shards = shards
@@ -59,13 +64,20 @@ class FleetFeed:
         self._subscriptions = subscriptions
         self._counts = counts
         self._ttl = timedelta(seconds=ttl_s)
+        self._unread_max_s = unread_max_s
         self._messages: deque[bytes] = deque(maxlen=MESSAGES_MAX)
         self._wake = asyncio.Event()
         self._boxes: dict[Box, BoxState] = {}
         self.operators: dict[Session, BoxSubscription] = {}
         # Those to be shown all that is in their box: new ones, and slow ones that caught up.
         self._behind: set[Session] = set()
+        # Those that were shown nothing yet, with the time they came.
+        self._unread: dict[Session, float] = {}
         self._trouble = Repeated(get("feed"), "feed.failed")
+
+    def has_room(self, box: Box) -> bool:
+        """Whether one more operator may look at `box`."""
+        return box in self._boxes or len(self._boxes) < BOXES_MAX
 
     def add(self, session: Session, subscription: BoxSubscription) -> None:
         """Show `session` what happens in its box."""
@@ -75,12 +87,14 @@ class FleetFeed:
         self.operators[session] = subscription
         self._boxes.setdefault(subscription.box, BoxState(subscription.box))
         self._behind.add(session)
+        self._unread[session] = self._loop.time()
         self._wake.set()
 
     def remove(self, session: Session) -> None:
         """Forget `session`, and its box when it was the last that subscribed to it."""
         box = self.operators.pop(session).box
         self._behind.discard(session)
+        self._unread.pop(session, None)
         if all(box != other.box for other in self.operators.values()):
             del self._boxes[box]
         if not self.operators:
@@ -157,6 +171,7 @@ class FleetFeed:
                 batch = await self._read_box(box, positions_max)
             except (*FAILURES, msgspec.DecodeError) as e:
                 self._trouble.failed(error=str(e) or type(e).__name__)
+                self._postpone_unread()
                 return
             self._trouble.healed()
             if box in self._boxes:
@@ -169,9 +184,16 @@ class FleetFeed:
             subscription = self.operators.get(session)
             if subscription is not None and subscription.box == box:
                 self._behind.discard(session)
+                self._unread.pop(session, None)
                 most = subscription.positions_max
                 frames = positions_frames(events[:most], most)
                 self._offer(session, [text_frame(payload) for payload in frames])
+
+    def _postpone_unread(self) -> None:
+        before = self._loop.time() - self._unread_max_s
+        for session in [session for session, since in self._unread.items() if since <= before]:
+            del self._unread[session]
+            session.postpone()
 
     async def _read_box(self, box: Box, count: int) -> Batch:
         """Up to `count` positions in the box, as they are now."""

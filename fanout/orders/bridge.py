@@ -29,20 +29,27 @@ class Bridge(Connection):
         self._routes = routes
         # (future, acknowledgements it still wants), in the order of the commands.
         self._waiting: deque[list[Any]] = deque()
-        # Messages and acknowledgements so far: a number that grows means a connection that lives.
+        # Calls of data_received: a number that grows means a connection that lives.
         self.heard = 0
 
-    def received(self, reply: Reply) -> None:
-        """Route a message; count an acknowledgement."""
+    def data_received(self, data: bytes) -> None:
+        """Route messages. As `Connection` has it, without a call of ours for each message."""
         self.heard += 1
-        if type(reply) is list and reply[0] == b"message":
-            route = self._routes.get(reply[1])
-            if route is not None:
-                route(reply[2])
-        else:
-            self._acknowledged(reply)
+        gets, routes = self._reader.gets, self._routes
+        try:
+            self._reader.feed(data)
+            while (reply := gets()) is not False:
+                if type(reply) is list and reply[0] == b"message":
+                    route = routes.get(reply[1])
+                    if route is not None:
+                        route(reply[2])
+                else:
+                    self.received(reply)
+        except hiredis.ProtocolError as e:
+            self.fail(f"not a Redis reply: {e}")
 
-    def _acknowledged(self, reply: Reply) -> None:
+    def received(self, reply: Reply) -> None:
+        """Count an acknowledgement."""
         if not self._waiting:
             self.fail("a reply that nobody asked for")
             return

@@ -171,6 +171,11 @@ class Hub:
         channel.waiting.add(session)
         return channel
 
+    def watchers_of(self, order_id: str) -> int:
+        """How many sessions watch an order."""
+        channel = self.channels.get(order_id)
+        return 0 if channel is None else len(channel.live) + len(channel.waiting)
+
     def holds(self, channel: Channel) -> bool:
         """Whether `channel` has not been forgotten."""
         return self.channels.get(channel.order_id) is channel

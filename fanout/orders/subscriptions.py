@@ -47,10 +47,6 @@ REBUILD: Final = Backoff(first_s=0.05, most_s=1.0)
 RELEASE_EVERY_S: Final = 0.2
 # Before a join that failed is tried again, in seconds.
 REJOIN_S: Final = 0.1
-# A session that nothing could be read for in this time, in seconds, is told to try later: it
-# would otherwise look connected, and show a customer that there is no position.
-UNREAD_MAX_S: Final = 10.0
-POSTPONE_EVERY_S: Final = 1.0
 
 
 class _Side(Protocol):
@@ -81,6 +77,7 @@ class Subscriptions:
         *,
         reply_timeout_s: float,
         linger_s: float,
+        unread_max_s: float,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect = connect
@@ -88,6 +85,7 @@ class Subscriptions:
         self._counts = counts
         self._reply_timeout_s = reply_timeout_s
         self._linger_s = linger_s
+        self._unread_max_s = unread_max_s
         self._routes: Routes = {}
         self.hub = Hub(self._routes)
         self._lock = RWLock(fast=True)
@@ -234,12 +232,12 @@ class Subscriptions:
                 async with self._locked(self._lock.reader):
                     await self._release(idle)
             except FAILURES:
-                # What was forgotten is gone with the connection, or refused; the rest stays idle.
+                # Channels that were not forgotten yet stay idle, and are released the next time.
                 continue
 
     async def _release(self, idle: list[Channel]) -> None:
         for channels in batches(idle):
-            # Whose watchers came back meanwhile is not forgotten.
+            # A channel whose watchers came back since `idle` was read is not forgotten.
             names = self.hub.forget(channels)
             self._subscribed.difference_update(names)
             if names and self.bridge is not None:
@@ -247,8 +245,8 @@ class Subscriptions:
 
     async def _keep_postponing(self) -> None:
         while True:
-            await asyncio.sleep(POSTPONE_EVERY_S)
-            self.hub.postpone_unread(self._loop.time() - UNREAD_MAX_S)
+            await asyncio.sleep(self._unread_max_s / 10)
+            self.hub.postpone_unread(self._loop.time() - self._unread_max_s)
 
     async def _acknowledged(self, sent: asyncio.Future[None]) -> None:
         """Wait for Redis. Others may wait for the same: it is never cancelled."""

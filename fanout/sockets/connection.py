@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from common.access.address import is_loopback
+from common.access.address import household, is_loopback
 from common.problem import HEAD_LATE
 from fanout.counts import FanoutCounts
 from fanout.sockets.answers import PlainAnswer, Rejected
@@ -24,6 +24,9 @@ CONNECTIONS_MAX: Final = 4_096
 # Of them, those of one address: strangers that only connect must not take all. Connections from
 # this machine are the front door's, or a developer's.
 CONNECTIONS_PER_ADDRESS_MAX: Final = 128
+# Where all connections' bytes are read: they are looked at before the next are read, and what is
+# kept is no larger than what came.
+_READ: Final = memoryview(bytearray(HEAD_BYTES_MAX))
 # How long what follows a refused head is read and dropped, in seconds.
 LINGER_S: Final = 1.0
 
@@ -41,21 +44,23 @@ class Connections:
         self.timeout_s = timeout_s
         self.message_bytes_max = message_bytes_max
         self.open: set[HandshakeConnection] = set()
+        # Connections by address, but for those of this machine.
         self.by_peer: Counter[str] = Counter()
 
-    def accept(self) -> asyncio.Protocol:
+    def accept(self) -> asyncio.BaseProtocol:
         """The server's protocol factory."""
         return HandshakeConnection(self)
 
     def add(self, connection: "HandshakeConnection") -> bool:
         """Count one in, if there is room for it."""
-        peer = connection.peer
         if len(self.open) >= CONNECTIONS_MAX:
             return False
-        if self.by_peer[peer] >= CONNECTIONS_PER_ADDRESS_MAX and not is_loopback(peer):
-            return False
+        if not is_loopback(connection.peer):
+            peer = household(connection.peer)
+            if self.by_peer[peer] >= CONNECTIONS_PER_ADDRESS_MAX:
+                return False
+            self.by_peer[peer] += 1
         self.open.add(connection)
-        self.by_peer[peer] += 1
         return True
 
     def remove(self, connection: "HandshakeConnection") -> None:
@@ -63,9 +68,11 @@ class Connections:
         if connection not in self.open:
             return
         self.open.discard(connection)
-        self.by_peer[connection.peer] -= 1
-        if self.by_peer[connection.peer] <= 0:
-            del self.by_peer[connection.peer]
+        if not is_loopback(connection.peer):
+            peer = household(connection.peer)
+            self.by_peer[peer] -= 1
+            if self.by_peer[peer] <= 0:
+                del self.by_peer[peer]
 
     def close(self) -> None:
         """Drop all of them."""
@@ -73,14 +80,14 @@ class Connections:
             connection.drop()
 
 
-class HandshakeConnection(asyncio.Protocol):
+class HandshakeConnection(asyncio.BufferedProtocol):
     """One connection, from its first byte to the last of its answer, or to its upgrade."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._received = bytearray()
+        self._received = b""
         self._answered = False
         self._timer: asyncio.TimerHandle | None = None
         self.peer = ""
@@ -89,17 +96,22 @@ class HandshakeConnection(asyncio.Protocol):
         """Wait for the head, unless too many do."""
         self._transport = transport  # type: ignore[assignment]
         name = transport.get_extra_info("peername")
+        # A Unix socket's peer has no address.
         self.peer = name[0] if isinstance(name, tuple) else ""
         if self._connections.add(self):
             self._timer = self._loop.call_later(self._connections.timeout_s, self._head_is_late)
         else:
             self.drop()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport reads to."""
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Gather the head; once it is whole, answer it."""
         if self._answered:
             return
-        self._received += data
+        self._received += _READ[:nbytes]
         # A head of the greatest size, and the blank line after it.
         end = self._received.find(END, 0, HEAD_BYTES_MAX + len(END))
         try:
@@ -107,14 +119,14 @@ class HandshakeConnection(asyncio.Protocol):
                 if len(self._received) < HEAD_BYTES_MAX + len(END):
                     return
                 raise too_large()
-            head = read_head(bytes(self._received[:end]))
+            head = read_head(self._received[:end])
             decision = self._connections.decide(head, self.peer)
         except Rejected as e:
             decision = e.answer()
         if isinstance(decision, PlainAnswer):
             self._answer(decision)
         else:
-            self._upgrade(decision, bytes(self._received[end + len(END) :]))
+            self._upgrade(decision, self._received[end + len(END) :])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went, or was answered."""
@@ -149,7 +161,7 @@ class HandshakeConnection(asyncio.Protocol):
 
     def _settle(self) -> None:
         self._answered = True
-        self._received.clear()
+        self._received = b""
         self._stop_timer()
 
     def _stop_timer(self) -> None:

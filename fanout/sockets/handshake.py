@@ -16,7 +16,7 @@ from fanout.health import HealthPage
 from fanout.sockets.answers import PlainAnswer, Rejected
 from fanout.sockets.browser_rule import BrowserRule
 from fanout.sockets.head import Head
-from fanout.sockets.places import Places, place_of
+from fanout.sockets.places import Places, holder_of
 from fanout.sockets.policy import Policy, WatchRequest
 from fanout.sockets.request import (
     LIVE_PATH,
@@ -30,7 +30,7 @@ from fanout.sockets.request import (
     split_target,
     wants_upgrade,
 )
-from fanout.sockets.watchers import SessionFactory
+from fanout.sockets.watches import SessionFactory
 
 # What a 426 must say (RFC 9110 section 15.5.22, RFC 6455 section 4.4).
 _UPGRADE: Final = {
@@ -86,9 +86,9 @@ class Handshake:
         address = client_address(peer, headers)
         order_id = target.order_id if isinstance(target, OrderTarget) else None
         principal = self._policy.authorize(WatchRequest(order_id, address, headers, query))
-        place = place_of(principal, order_id, address)
-        self._places.require_place(place, principal)
-        session = self._sessions.create(target, place, principal)
+        holder = holder_of(principal, address)
+        self._places.require_place(holder, principal, order_id)
+        session = self._sessions.create(target, holder, principal)
         return NewSocket(session, key, chosen_subprotocol(headers))
 
     def _require_socket(self, head: Head) -> None:

@@ -21,7 +21,7 @@ END: Final = b"\r\n\r\n"
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/([0-9])\.([0-9])")
-_FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t -~\x80-\xff]*)")
+_FIELDS: Final = re.compile(rb"(?:\r\n" + _TOKEN + rb":[\t -~\x80-\xff]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Head:
 
 def read_head(raw: bytes) -> Head:
     """Read a head, without the blank line that ends it. Raises `Rejected`."""
-    line, *fields = raw.split(b"\r\n")
+    line, separator, fields = raw.partition(b"\r\n")
     read = _LINE.fullmatch(line)
     if read is None:
         raise _malformed("the request line is not well-formed HTTP")
@@ -50,22 +50,24 @@ def read_head(raw: bytes) -> Head:
             headers={"Allow": "GET"},
             unread=True,
         )
-    headers = _read_fields(fields)
+    headers = _read_fields(separator + fields)
     if "transfer-encoding" in headers or headers.get("content-length", "0").strip("0"):
         raise _malformed("a GET has no body here")
     return Head(target.decode("ascii"), headers, may_upgrade=minor != b"0")
 
 
-def _read_fields(fields: list[bytes]) -> dict[str, str]:
-    if len(fields) > FIELDS_MAX:
+def _read_fields(raw: bytes) -> dict[str, str]:
+    """The fields of a head, each behind the end of a line."""
+    # All at once: what is matched line by line takes twice as long.
+    if _FIELDS.fullmatch(raw) is None:
+        raise _malformed("a header field is not well-formed HTTP")
+    lines = raw.decode("latin-1").split("\r\n")[1:]
+    if len(lines) > FIELDS_MAX:
         raise too_large()
     headers: dict[str, str] = {}
-    for field in fields:
-        read = _FIELD.fullmatch(field)
-        if read is None:
-            raise _malformed("a header field is not well-formed HTTP")
-        name = read[1].decode("ascii").lower()
-        value = read[2].rstrip(b" \t").decode("latin-1")
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

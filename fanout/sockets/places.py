@@ -7,10 +7,11 @@ carrier's address are thousands of customers, each with a link of their own.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from common.access.address import is_loopback
+from common.access.address import household, is_loopback
 from common.access.policy import Principal, Role
 from common.problem import GOING_AWAY, SERVER_FULL, TOO_MANY_SOCKETS, Problem
 from fanout.sockets.answers import Rejected
@@ -31,24 +32,16 @@ class SocketLimits:
     per_address: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What one socket counts against; None where it does not."""
-
-    token: str | None = None
-    order_id: str | None = None
-    address: str | None = None
-
-
 class Places:
-    """FanoutCounts the places that are taken."""
+    """Counts the places that are taken. `watchers_of` says how many sockets watch an order."""
 
-    def __init__(self, limits: SocketLimits) -> None:
+    def __init__(self, limits: SocketLimits, watchers_of: Callable[[str], int]) -> None:
         self.limits = limits
+        self._watchers_of = watchers_of
         self.draining = False
         self.taken = 0
-        # (kind, whose): places taken.
-        self.counts: Counter[tuple[str, str]] = Counter()
+        # Places taken by each token or address, see `holder_of`.
+        self.held: Counter[str] = Counter()
 
     def require_room(self) -> None:
         """Raise `Rejected` when the process has no room for anybody."""
@@ -57,38 +50,48 @@ class Places:
         if self.taken >= self.limits.process:
             raise _rejected(SERVER_FULL, "all sockets are taken")
 
-    def require_place(self, place: Place, principal: Principal | None = None) -> None:
-        """Raise `Rejected` when one of the parties of `place` has all the sockets it may have."""
-        per_token = self.limits.per_token
-        if principal is not None and principal.role is not Role.TRACKER:
-            per_token = max(1, int(self.limits.process * TRUSTED_SHARE))
-        for kind, whose, most in (
-            ("token", place.token, per_token),
-            ("order", place.order_id, self.limits.per_order),
-            ("address", place.address, self.limits.per_address),
-        ):
-            if most and whose is not None and self.counts[kind, whose] >= most:
-                raise _rejected(TOO_MANY_SOCKETS, f"all sockets of this {kind} are taken")
+    def require_place(
+        self, holder: str | None, principal: Principal | None, order_id: str | None
+    ) -> None:
+        """Raise `Rejected` when the holder or the order has all the sockets it may have."""
+        most = self._most(principal)
+        if holder is not None and most and self.held[holder] >= most:
+            kind = "address" if principal is None else "token"
+            raise _rejected(TOO_MANY_SOCKETS, f"all sockets of this {kind} are taken")
+        most = self.limits.per_order
+        if order_id is not None and most and self._watchers_of(order_id) >= most:
+            raise _rejected(TOO_MANY_SOCKETS, "all sockets of this order are taken")
 
-    def take(self, place: Place) -> None:
+    def _most(self, principal: Principal | None) -> int:
+        if principal is None:
+            return self.limits.per_address
+        if principal.role is Role.TRACKER:
+            return self.limits.per_token
+        return max(1, int(self.limits.process * TRUSTED_SHARE))
+
+    def take(self, holder: str | None) -> None:
         """Count a socket in."""
         self.taken += 1
-        self.counts.update(_keys(place))
+        if holder is not None:
+            self.held[holder] += 1
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, holder: str | None) -> None:
         """Count a socket out."""
         self.taken -= 1
-        for key in _keys(place):
-            self.counts[key] -= 1
-            if self.counts[key] <= 0:
-                del self.counts[key]
+        if holder is not None:
+            self.held[holder] -= 1
+            if self.held[holder] <= 0:
+                del self.held[holder]
 
 
-def place_of(principal: Principal | None, order_id: str | None, address: str) -> Place:
-    """What a socket counts against. Who is on this machine is no stranger to it."""
+def holder_of(principal: Principal | None, address: str) -> str | None:
+    """What a socket counts against: its token, or its address where there is none.
+
+    A client on this machine that needs no token is no stranger, and is not limited (None).
+    """
     if principal is not None:
-        return Place(token_of(principal), order_id)
-    return Place(None, order_id, None if is_loopback(address) else address)
+        return token_of(principal)
+    return None if is_loopback(address) else f"address {household(address)}"
 
 
 def token_of(principal: Principal) -> str:
@@ -98,11 +101,6 @@ def token_of(principal: Principal) -> str:
     if principal.token_id:
         return f"jti {principal.token_id}"
     return f"{principal.role} {principal.subject}"
-
-
-def _keys(place: Place) -> list[tuple[str, str]]:
-    parties = (("token", place.token), ("order", place.order_id), ("address", place.address))
-    return [(kind, whose) for kind, whose in parties if whose is not None]
 
 
 def _rejected(problem: Problem, detail: str) -> Rejected:

@@ -12,7 +12,6 @@ from picows import WSTransport
 from common.access.policy import Principal
 from fanout.sockets.close_codes import NOT_ALLOWED, TRACKING_ENDED, TRY_LATER, Close
 from fanout.sockets.outbox import Outbox
-from fanout.sockets.places import Place
 from fanout.sockets.protocol import StrictListener
 
 # Frames a client may send between two pings: forty a second is no client of ours.
@@ -41,6 +40,16 @@ class Owner(Protocol):
         """A close frame has left."""
 
 
+class Watch(Protocol):
+    """What a session is for; see `watches`."""
+
+    def begin(self, session: "Session") -> None:
+        """The upgrade is done: frames may be offered from now on."""
+
+    def end(self, session: "Session") -> None:
+        """The connection is gone."""
+
+
 class Session(StrictListener):
     """A socket with an outbox."""
 
@@ -48,10 +57,11 @@ class Session(StrictListener):
         "_ending",
         "_owner",
         "_socket",
+        "_watch",
         "awaiting_pong",
+        "holder",
         "inbound_frames",
         "outbox",
-        "place",
         "principal",
         "slot",
     )
@@ -59,15 +69,18 @@ class Session(StrictListener):
     def __init__(
         self,
         owner: Owner,
-        place: Place,
+        watch: Watch,
         inbound_bytes_max: int,
+        holder: str | None = None,
         principal: Principal | None = None,
     ) -> None:
         super().__init__(inbound_bytes_max)
         self._owner = owner
+        self._watch = watch
         self._socket: asyncio.Transport | None = None
         self._ending = False
-        self.place = place
+        # The token or address that its place counts against; see `places`.
+        self.holder = holder
         # Who it is, when it came in with a token or key; see `token_sessions`.
         self.principal = principal
         self.outbox = Outbox()
@@ -86,6 +99,7 @@ class Session(StrictListener):
         transport.request.headers.clear()
         transport.response.headers.clear()
         self._owner.opened(self)
+        self._watch.begin(self)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The connection is gone, however it went."""
@@ -93,6 +107,7 @@ class Session(StrictListener):
         self._owner.closed(self)
         self.transport = None
         self._socket = None
+        self._watch.end(self)
 
     def offer(self, frame: bytes) -> None:
         """Write a whole frame, or keep it as the newest while the socket is full."""

@@ -57,7 +57,7 @@ class Sessions:
         session.slot = random.randrange(SLOTS)  # noqa: S311
         self._wheel[session.slot].add(session)
         self.open.add(session)
-        self._places.take(session.place)
+        self._places.take(session.holder)
         self._with_token.add(session)
         self.emptied.clear()
         self._counts.accepted += 1
@@ -66,7 +66,7 @@ class Sessions:
         """Count a session out, everywhere."""
         self._counts.conflated += session.outbox.conflated
         self.open.discard(session)
-        self._places.give_back(session.place)
+        self._places.give_back(session.holder)
         self._with_token.remove(session)
         self._wheel[session.slot].discard(session)
         self.full.pop(session, None)

@@ -9,7 +9,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """What became of an item of a request that was answered with 200."""
 
-    # It is no fix and was never meant as one: a waypoint, a visit, a heartbeat.
+    # The item is no fix and was never meant as one: a waypoint, a visit, a heartbeat.
     NO_INTEREST = "no_interest"
     # Fixes that can never be stored.
     UNREADABLE = "unreadable"
@@ -29,5 +29,5 @@ class Reason(StrEnum):
 
 
 STORED = frozenset({Reason.WITHOUT_ORDER, Reason.SERVER_TIME})
-# Those that a fix was lost for.
+# Reasons for which a fix is lost.
 REFUSED = frozenset(Reason) - STORED - {Reason.NO_INTEREST}

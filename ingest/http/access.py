@@ -5,10 +5,11 @@ costs one look-up of the whole Authorization header in memory (`common.access.ga
 
 A resource does, before it reads the body:
 
-    if self._access.on:
-        self._access.require(self._access.principal(req), Action.SEND_FIX, driver_id=driver_id)
+    principal = self._access.principal(req)
+    self._access.require(principal, Action.SEND_FIX, driver_id=driver_id)
 
-Refusals are `common.errors.Refused`: 401, 403 or 429, made a problem by `ingest.http.problem`.
+or `require_role` where the body says whose fixes it holds. Refusals are `common.errors.Refused`:
+401, 403 or 429, made a problem by `ingest.http.problem`.
 """
 
 from time import time
@@ -25,7 +26,7 @@ from ingest.http.body import SCOPE_KEY, Body
 
 # What a 401 asks for on the paths of phone apps.
 BASIC_TOO = 'Basic realm="fleetline", Bearer'
-# Stands for everybody while AUTH=off; nobody asks what it may do.
+# The principal of every request while AUTH=off; its role is not looked at.
 ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
 
 

@@ -2,25 +2,22 @@
 
 Granian says "more to come" even after the last byte. So where Content-Length says that the first
 event is the whole body nothing else is awaited: one event loop turn and one thread crossing less
-on the hot path. A timer for each request would cost as much again, so waiting bodies stand in one
-ordered dict that is looked through once a second while it is not empty.
+on the hot path.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any, Protocol
 
 import falcon
 import falcon.asgi
 
-Event = dict[str, Any]
-Receive = Callable[[], "Awaited"]
+from ingest.http.body_deadlines import Awaited, BodyDeadlines, Event
+
+Receive = Callable[[], Awaited]
 
 SCOPE_KEY = "fleetline.body"
 JSON = "application/json"
-# How often late bodies are looked for; what their deadline may overshoot.
-SWEEP_EVERY_S = 0.5
 # A body that took longer to come is one whose sender may have been shut out meanwhile.
 SLOW_AFTER_S = 1.0
 # An answer that leaves a body unread ends its connection, and what shares that connection behind a
@@ -33,52 +30,14 @@ _UNREAD: Event = {}
 _NOTHING: Event = {"type": "http.request", "body": b"", "more_body": True}
 
 
-class Awaited(Awaitable[Event], Protocol):
-    """What Granian's `receive` returns."""
-
-    def cancel(self) -> object:
-        """Raise CancelledError where it is awaited."""
-
-
-class Waiting:
-    """Bodies whose first event has not come, oldest first. One for each worker."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self.bodies: dict[Body, Awaited] = {}
-        self._armed = False
-
-    def add(self, body: "Body", event: Awaited) -> None:
-        """Watch `event` until `bodies` does not hold it any more."""
-        self.bodies[body] = event
-        if not self._armed:
-            self._armed = True
-            asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
-
-    def _sweep(self) -> None:
-        oldest = monotonic() - self.timeout_s
-        late = []
-        for body, event in self.bodies.items():
-            if body.begun_at > oldest:
-                break
-            late.append((body, event))
-        for body, event in late:
-            del self.bodies[body]
-            body.late = True
-            event.cancel()
-        self._armed = bool(self.bodies)
-        if self._armed:
-            asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep)
-
-
 class Body:
     """The body of one request, and the `receive` that Falcon calls for it."""
 
-    __slots__ = ("_ended", "_receive", "_size", "_waiting", "begun_at", "first", "late")
+    __slots__ = ("_deadlines", "_ended", "_receive", "_size", "begun_at", "first", "late")
 
-    def __init__(self, receive: Receive, waiting: Waiting) -> None:
+    def __init__(self, receive: Receive, deadlines: BodyDeadlines) -> None:
         self._receive = receive
-        self._waiting = waiting
+        self._deadlines = deadlines
         self.begun_at = monotonic()
         self.late = False
         self.first: Event = _UNREAD
@@ -99,7 +58,7 @@ class Body:
         """Wait for the first event; what it holds of the body. May be called again."""
         if self.first is _UNREAD:
             awaited = self._receive()
-            self._waiting.add(self, awaited)
+            self._deadlines.add(self, awaited)
             try:
                 self.first = await awaited
             except asyncio.CancelledError:
@@ -107,7 +66,7 @@ class Body:
                     raise
                 self.first = _NOTHING
             finally:
-                self._waiting.bodies.pop(self, None)
+                self._deadlines.waiting.pop(self, None)
         part: bytes = self.first.get("body", b"")
         return part
 
@@ -121,7 +80,7 @@ class Body:
         await self.begin()
         event, parts = self.first, []
         try:
-            async with asyncio.timeout(self.begun_at + self._waiting.timeout_s - monotonic()):
+            async with asyncio.timeout(self.begun_at + self._deadlines.timeout_s - monotonic()):
                 while True:
                     self._note(event)
                     if event["type"] != "http.request":
@@ -138,7 +97,7 @@ class Body:
                     event = await self._receive()
         except TimeoutError as e:
             raise falcon.HTTPError(
-                408, description=f"the body did not arrive within {self._waiting.timeout_s:g} s"
+                408, description=f"the body did not arrive within {self._deadlines.timeout_s:g} s"
             ) from e
 
     async def drain(self, length: int | None) -> bool:

@@ -18,7 +18,7 @@ PER_SENDER_MAX = 32
 # Reads of all senders that run or wait.
 READS_MAX = 128
 # Longest wait in line, in seconds.
-WAIT_MAX_S = 10.0
+WAIT_MAX_S = 5.0
 
 
 @dataclass(slots=True)

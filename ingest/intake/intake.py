@@ -43,8 +43,8 @@ class Intake:
     async def validate_batch(self, body: bytes, sender: str | None) -> Verdicts:
         """What becomes of each fix of a body of many.
 
-        `sender` is the driver whose token came with it, if it is a driver's: it is charged for
-        rejected fixes that name no driver. Raises `InvalidUpdate` when the body is not one.
+        `sender` is the driver whose token came with it, if it is a driver's. Raises
+        `InvalidUpdate` when the body is not one.
         """
         verdicts = Verdicts()
         work = validate_batch(body, self.fixes_max, self._validator, verdicts)
@@ -70,7 +70,12 @@ class Intake:
             self._producer.charge(sender, count)
 
     def _charge(self, verdicts: Verdicts, sender: str | None) -> None:
+        """Charge rejected fixes to their sender, or to the drivers that a backend names.
+
+        Never to a driver that another driver names: it could be kept from sending that way.
+        """
         if verdicts.rejected:
-            counts = Counter(r.driver_id or sender for r in verdicts.rejected)
-            for driver_id, count in counts.items():
+            for driver_id, count in Counter(
+                sender or rejection.driver_id for rejection in verdicts.rejected
+            ).items():
                 self.charge(driver_id, count)

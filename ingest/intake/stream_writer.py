@@ -22,7 +22,8 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 from common.shards import Shard, Shards
 from ingest.intake.capacity import Capacity
-from ingest.intake.pace import SCRIPT, Ask
+from ingest.intake.pace import Ask
+from ingest.intake.per_driver import SCRIPT
 from ingest.intake.validate import Fix
 
 _SHA = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()

@@ -52,14 +52,14 @@ class HealthResource:
         self._kept_until = 0.0
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """200 while fixes are accepted, else 503. Who is no operator learns no more than that."""
-        found = await self._look()
+        """200 while fixes are accepted, else 503. Only an operator is told more than that."""
+        state = await self._look()
         if not self._access.may(req, Action.READ_HEALTH):
-            found = {"status": found["status"]}
-        if found["status"] == "down":
+            state = {"status": state["status"]}
+        if state["status"] == "down":
             resp.status = falcon.HTTP_503
             resp.set_header("retry-after", "1")
-        resp.data = orjson.dumps(found)
+        resp.data = orjson.dumps(state)
 
     on_head = on_get
 

@@ -50,9 +50,9 @@ class Nearby:
             merged = await self._search(query, count)
             enough = merged.complete or len(merged.hits) >= query.limit
             if enough or count >= HITS_MAX:
-                found = await self._fresh(merged.hits, query.limit)
-                if merged.complete or len(found) == query.limit or count >= HITS_MAX:
-                    return found
+                drivers = await self._fresh(merged.hits, query.limit)
+                if merged.complete or len(drivers) == query.limit or count >= HITS_MAX:
+                    return drivers
             count *= 4
 
     async def _search(self, query: NearbyQuery, count: int) -> Merged:
@@ -77,7 +77,7 @@ class Nearby:
 
     async def _fresh(self, hits: list[Hit], limit: int) -> list[bytes]:
         """The first `limit` of `hits` that may still be shown, as JSON objects."""
-        found: list[bytes] = []
+        drivers: list[bytes] = []
         oldest = self._live.oldest()
         # Nearly all are fresh, so what is missing is read at a time, not everything.
         step = limit + SPARE
@@ -87,20 +87,20 @@ class Nearby:
             for metres, driver_id in part:
                 event = events.get(driver_id)
                 if event is not None and is_fresh(event, oldest):
-                    found.append(with_distance(event, metres))
-                    if len(found) == limit:
-                        return found
-        return found
+                    drivers.append(with_distance(event, metres))
+                    if len(drivers) == limit:
+                        return drivers
+        return drivers
 
     async def _events(self, driver_ids: list[str]) -> dict[str, bytes]:
         shards = self._live.shards
         by_shard: dict[int, list[str]] = defaultdict(list)
         for driver_id in driver_ids:
             by_shard[shards.of(driver_id).index].append(driver_id)
-        found = await asyncio.gather(
+        parts = await asyncio.gather(
             *(self._read(shards[index], ids) for index, ids in by_shard.items())
         )
-        return {driver_id: event for part in found for driver_id, event in part.items()}
+        return {driver_id: event for part in parts for driver_id, event in part.items()}
 
     async def _read(self, shard: Shard, driver_ids: list[str]) -> dict[str, bytes]:
         reply = await self._live.nodes.wire(shard).send("HMGET", shard.keys.live, *driver_ids)

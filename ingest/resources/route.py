@@ -14,7 +14,7 @@ from ingest.http.query import RouteQuery, encode_cursor, read_route_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import Page
+from ingest.resources.route_page import PageFacts
 from ingest.resources.route_simple import SimpleRoute
 
 # Rows that are formatted in one go, in half a millisecond to one: the worker takes fixes in
@@ -81,7 +81,7 @@ class Route:
                 break
         if simple.more and cursor is None:
             cursor = encode_cursor(last)
-        page = Page(driver_id, query.start, query.end, count, cursor)
+        page = PageFacts(driver_id, query.start, query.end, count, cursor)
         return media_type, writer.finish(page), cursor
 
     on_head = on_get

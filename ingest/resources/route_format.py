@@ -14,7 +14,7 @@ from ingest.resources.route_geojson import GeoJsonWriter
 from ingest.resources.route_gpx import GpxWriter
 from ingest.resources.route_page import (
     COLUMNS,
-    Page,
+    PageFacts,
     RouteWriter,
     Row,
     dump,
@@ -40,7 +40,7 @@ class JsonWriter:
         """Format the next rows."""
         self._pieces.append(dump_items([_point(row) for row in rows]))
 
-    def finish(self, page: Page) -> bytes:
+    def finish(self, page: PageFacts) -> bytes:
         """The body of the answer."""
         points = b",".join(self._pieces)
         return b"".join((dump(page.facts())[:-1], b',"points":[', points, b"]}"))
@@ -60,7 +60,7 @@ class CsvWriter:
         columns = [_cells(name, [row[name] for row in rows]) for name in COLUMNS]
         self._table.writerows(zip(*columns, [self._driver_id] * len(rows), strict=True))
 
-    def finish(self, _page: Page) -> bytes:
+    def finish(self, _page: PageFacts) -> bytes:
         """The body of the answer."""
         return self._text.getvalue().encode()
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 
-from ingest.resources.route_page import COLUMNS, Page, Row, dump, dump_items, join_items
+from ingest.resources.route_page import COLUMNS, PageFacts, Row, dump, dump_items, join_items
 
 # The columns that stand in `properties`, in lists; the others are in the positions or the times.
 LISTED = tuple(c for c in COLUMNS if c not in {"recorded_at", "latitude", "longitude"})
@@ -50,7 +50,7 @@ def crossing(a: Vertex, b: Vertex) -> tuple[Vertex, Vertex]:
     return here, here._replace(longitude=-edge)
 
 
-class _Line:
+class _LinePart:
     """The vertices between two cuts, in JSON, column by column."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class GeoJsonWriter:
     """A Feature. A line needs two positions: one is a Point, none is no geometry."""
 
     def __init__(self, _driver_id: str) -> None:
-        self._lines = [_Line()]
+        self._lines = [_LinePart()]
         # Vertices of the last line that are not in it yet: its end is, until the next one comes.
         self._held: list[Vertex] = []
         # Whether every fix so far has an altitude.
@@ -101,7 +101,7 @@ class GeoJsonWriter:
         self._flush(self._held[:-1])
         self._held = self._held[-1:]
 
-    def finish(self, page: Page) -> bytes:
+    def finish(self, page: PageFacts) -> bytes:
         """The body of the answer."""
         self._flush(self._held)
         lines = self._lines
@@ -150,7 +150,7 @@ class GeoJsonWriter:
                 return vertex
             there = there._replace(listed=NO_FIX)
         self._flush(self._held)
-        self._lines.append(_Line())
+        self._lines.append(_LinePart())
         self._held = [there]
         return vertex
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from xml.sax.saxutils import escape
 
 from common.event import is_id
-from ingest.resources.route_page import Page, Row, time_texts
+from ingest.resources.route_page import PageFacts, Row, time_texts
 
 # Names our elements; it leads nowhere, and stays as it is: files that were exported have it.
 NAMESPACE = "urn:fleetline:gpx:1"
@@ -56,7 +56,7 @@ class GpxWriter:
             parts.append(_point(row, time))
         self._pieces.append("".join(parts).encode())
 
-    def finish(self, page: Page) -> bytes:
+    def finish(self, page: PageFacts) -> bytes:
         """The body of the answer. What the page is stands in its metadata."""
         more = "" if page.next_cursor is None else f", more follow (cursor {page.next_cursor})"
         start, end = time_texts((page.start, page.end))

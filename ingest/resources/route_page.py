@@ -17,7 +17,7 @@ Row = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageFacts:
     """The facts of one page of a driver's route: fixes with start ≤ recorded_at < end."""
 
     driver_id: str
@@ -44,7 +44,7 @@ class RouteWriter(Protocol):
     def add(self, rows: Sequence[Row]) -> None:
         """Format the next rows."""
 
-    def finish(self, page: Page) -> bytes:
+    def finish(self, page: PageFacts) -> bytes:
         """The body of the answer; nothing can be added any more."""
 
 

@@ -17,7 +17,7 @@ import redis
 from common.keys import shard_keys
 from deploy.home import Home
 from deploy.servers.postgres import postgres_spec
-from deploy.servers.postgres_making import PASSWORD
+from deploy.servers.postgres_making import POSTGRES_PASSWORD
 from tests.faults.conftest import SETTINGS
 from tests.faults.disk import ballast, small_disk
 from tests.faults.test_stack import FIX, new_driver, now, post
@@ -40,7 +40,7 @@ def cramped(tmp_path: Path) -> Iterator[Stack]:
         data = Home(home).folder("data/postgres")
         with small_disk(data, DISK_MB):
             subprocess.run(("cp", "-a", f"{made.path}/data/postgres/.", str(data)), check=True)
-            shutil.copy(made.path / PASSWORD, home)
+            shutil.copy(made.path / POSTGRES_PASSWORD, home)
             settings = {name: text for name, text in SETTINGS.items() if name != "BACKLOG_MAX"}
             with Stack(home, extra=settings) as stack:
                 yield stack

@@ -116,7 +116,8 @@ def test_a_flushed_redis_is_worked_with_again_at_once(stack: Stack) -> None:
             client.flushall()
         # On every shard, at once, and without a restart.
         shards_work(stack)
-        assert time.monotonic() - began_s < 10
+        # A second for each: the history looks for its group five times a second.
+        assert time.monotonic() - began_s < 20
     assert stored_of(stack, before) == 20
     lost = 20 - stored_of(stack, under_way)
     print(f"lost by 20 flushes: {lost} of 20 under way; {time.monotonic() - began_s:.1f} s")
@@ -124,10 +125,10 @@ def test_a_flushed_redis_is_worked_with_again_at_once(stack: Stack) -> None:
     took_s = time.monotonic() - began_s
     # Each of four workers says once for each flush that it made its group, and that it healed.
     assert log_lines(stack) - lines < 20 * 4 * 3 + LINES_PER_S_MAX * took_s
-    # An alarm for each of them, with a number: never more than was there to lose.
+    # An alarm for each of them, with what was seen waiting.
     found = alarms(stack)[len(said) :]
     assert len(found) == 20 * 4
-    assert sum(alarm["entries_lost"] for alarm in found) <= lost
+    assert all(0 <= alarm["waited"] <= 1 for alarm in found)
     assert all(alarm["seen_before_s"] < 3 for alarm in found)
     wait_until(lambda: shard_counts(stack)["groups_lost"] - counted["groups_lost"] == 20 * 4)
 
@@ -158,7 +159,7 @@ def test_a_redis_that_became_read_only_is_503_until_it_is_none(stack: Stack) -> 
 def test_each_fix_sent_up_to_five_times_at_once_is_one_row(stack: Stack) -> None:
     """On connections of their own, so that the workers of ingest share them; and again later.
 
-    Later in other versions, each of which is counted; what comes again as it was, is not.
+    Later in other versions, too; what comes again is counted.
     """
     base = datetime.now(UTC)
     fixes = [(new_driver(), base + timedelta(microseconds=n)) for n in range(60)]
@@ -178,17 +179,18 @@ def test_each_fix_sent_up_to_five_times_at_once_is_one_row(stack: Stack) -> None
         return len(sent)
 
     where = f"driver_id IN ({', '.join(repr(driver) for driver, _ in fixes)})"
-    before = shard_counts(stack)["conflicts"]
-    asyncio.run(send_all(versions=False))
+    before = shard_counts(stack)["repeats"]
+    sent = asyncio.run(send_all(versions=False))
     wait_until(lambda: count_rows(stack, where) == len(fixes))
     # Long acknowledged; now the same fixes say something else: the first stays.
-    differing = asyncio.run(send_all(versions=True))
-    asyncio.run(send_all(versions=False))
+    sent += asyncio.run(send_all(versions=True))
+    sent += asyncio.run(send_all(versions=False))
     # Each shard works in order: what is stored behind them says that they are worked off.
     shards_work(stack)
     assert count_rows(stack, where) == len(fixes)
     assert count_rows(stack, f"{where} AND speed = 1.0") == len(fixes)
-    assert shard_counts(stack)["conflicts"] - before == differing
+    repeats = sent - len(fixes)
+    wait_until(lambda: shard_counts(stack)["repeats"] - before >= repeats, what="repeats counted")
 
 
 def test_odd_clocks_are_judged_the_same_each_time_and_freeze_nobody(stack: Stack) -> None:

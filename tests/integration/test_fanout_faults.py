@@ -102,23 +102,6 @@ def test_published_while_the_connection_is_killed(redis_server: RedisServer) -> 
     in_loop(main())
 
 
-def test_nothing_is_shown_twice_after_a_reconnect(redis_server: RedisServer) -> None:
-    async def main() -> None:
-        async with (
-            fanout(redis_server.url) as server,
-            publishing(redis_server.url) as publisher,
-            watching(server.settings.fanout_port, "o1") as client,
-        ):
-            await publisher.show(1)
-            assert number_of(await client.json()) == 1
-            await publisher.wire.send("CLIENT", "KILL", "TYPE", "pubsub")
-            await until(lambda: server.counts.reconnects == 1 and server.subscriptions.synced)
-            await publisher.show(2)
-            assert number_of(await client.json()) == 2
-
-    in_loop(main())
-
-
 def test_dead_but_open_connection_is_replaced(redis_server: RedisServer) -> None:
     """A black hole on both connections: found within two intervals, red meanwhile."""
 
@@ -187,6 +170,34 @@ def test_redis_restart_and_joins_while_it_is_down(redis_server: RedisServer) -> 
                     await publisher.show(2)
                 for client in (before, during):
                     assert number_of(await client.json()) == 2
+
+    try:
+        in_loop(main())
+    finally:
+        redis_server.kill()
+        redis_server.start()
+
+
+def test_who_comes_while_redis_is_away_for_long_is_told_to_try_later(
+    redis_server: RedisServer,
+) -> None:
+    """A socket that is open and shows nothing looks like an order without a position."""
+
+    async def main() -> None:
+        quick = replace(QUICK, unread_max_s=0.5)
+        async with fanout(redis_server.url, tuning=quick) as server:
+            port = server.settings.fanout_port
+            async with watching(port, "o1") as before:
+                await until(lambda: server.subscriptions.hub.channels["o1"].live)
+                await asyncio.to_thread(redis_server.kill)
+                await until(lambda: not server.probe.delivering)
+                async with watching(port, "o1") as during:
+                    assert (await during.closed()).code == 1013
+                await asyncio.to_thread(redis_server.start)
+                async with publishing(redis_server.url) as publisher:
+                    await publisher.show(1)
+                assert number_of(await before.json()) == 1
+        assert server.counts.closes[1013] == 1
 
     try:
         in_loop(main())

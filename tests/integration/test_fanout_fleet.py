@@ -7,13 +7,15 @@ from typing import Any
 
 import orjson
 import psutil
+import pytest
 
 from common.keys import fleet_channel, shard_keys
 from common.redis.wire import Wire
+from fanout.fleet.feed import BOXES_MAX
 from tests.fanout_server import QUICK, event, fanout, fanout_process, in_loop, publishing, until
 from tests.servers import RedisServer
 from tests.wait import pace
-from tests.ws import Client, connect, watching
+from tests.ws import Client, Refused, connect, watching
 
 SHARDS = 2
 FLEET = "/api/v1/fleet/live?bbox={}"
@@ -126,21 +128,51 @@ def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) 
         ):
             path = FLEET.format("0,0,90,80")
             client = await connect(server.settings.fanout_port, path, receive_buffer_bytes=4096)
-            for number in range(1, 4):
-                await live(
-                    publisher.wire, 0, *(at(number, f"d{i}", 10 + i / 100, 20) for i in range(300))
-                )
-                await pace(1.05)
+            await until(lambda: server.feed.operators)
             (session,) = server.sessions.open
-            assert session.outbox.full
+            number = 0
+            while not session.outbox.full:
+                number += 1
+                events = (at(number, f"d{i}", 10 + i / 100, 20) for i in range(300))
+                await live(publisher.wire, 0, *events)
+                await pace(0.2)
             last: dict[str, Any] = {}
             while len(last) < 300 or any(
-                not p["recorded_at"].endswith("00.003000Z") for p in last.values()
+                not p["recorded_at"].endswith(f"00.{number:03}000Z") for p in last.values()
             ):
                 last |= await positions(client)
             client.abort()
 
     in_loop(main())
+
+
+def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
+    redis_server: RedisServer,
+) -> None:
+    async def main() -> None:
+        quick = replace(QUICK, unread_max_s=0.5)
+        async with fanout(redis_server.url, shards=1, tuning=quick) as server:
+            port = server.settings.fanout_port
+            paths = [FLEET.format(f"{n / 10},0,{n / 10 + 1},1") for n in range(BOXES_MAX)]
+            clients = await asyncio.gather(*(connect(port, path) for path in paths))
+            with pytest.raises(Refused) as refused:
+                await connect(port, FLEET.format("0,0,3,3"))
+            assert refused.value.status == 429
+            # A box that somebody looks at already has room for others.
+            clients.append(await connect(port, paths[0]))
+            for client in clients:
+                client.abort()
+            await until(lambda: not server.feed.operators)
+            await asyncio.to_thread(redis_server.kill)
+            await until(lambda: not server.wire.up)
+            client = await connect(port, paths[0])
+            assert (await client.closed()).code == 1013
+
+    try:
+        in_loop(main())
+    finally:
+        redis_server.kill()
+        redis_server.start()
 
 
 def test_several_processes_share_the_port(redis_server: RedisServer) -> None:
@@ -166,17 +198,12 @@ def test_several_processes_share_the_port(redis_server: RedisServer) -> None:
             # Killed: the others' customers see nothing of it, and it is back.
             victim = parent.children()[0]
             victim.kill()
-            assert await _alive(clients) == shares[1]
+            await until(lambda: sum(c.reader.at_eof() for c in clients) == shares[0])
             await until(lambda: len(parent.children()) == 2 and victim not in parent.children())
             async with watching(port, "o0") as again:
                 await again.json()
 
     def _listens(process: psutil.Process) -> bool:
         return any(one.status == psutil.CONN_LISTEN for one in process.net_connections())
-
-    async def _alive(clients: list[Client]) -> int:
-        closes = [asyncio.create_task(client.closed(timeout_s=0.3)) for client in clients]
-        done = await asyncio.gather(*closes, return_exceptions=True)
-        return sum(isinstance(one, TimeoutError) for one in done)
 
     in_loop(main())

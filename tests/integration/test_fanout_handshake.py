@@ -244,10 +244,12 @@ def test_policy_is_asked_at_the_handshake(redis_server: RedisServer) -> None:
 def test_strangers_that_only_connect_leave_room(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
-            peers: list[str] = ["203.0.113.5"] * 200 + ["203.0.113.6"]
+            peers = ["203.0.113.5"] * 200 + ["203.0.113.6"]
+            peers += [f"2001:db8:1:1::{n}" for n in range(200)] + ["127.0.0.1"] * 200
             waiting = [Waiting(peer) for peer in peers]
             admitted = [server.connections.add(one) for one in waiting]  # type: ignore[arg-type]
-            assert admitted == [True] * 128 + [False] * 72 + [True]
+            crowded = [True] * 128 + [False] * 72
+            assert admitted == [*crowded, True, *crowded, *([True] * 200)]
             for one in waiting:
                 server.connections.remove(one)  # type: ignore[arg-type]
 

@@ -1,9 +1,11 @@
 """The fan-out as a process: it ends with any of its tasks, and its workers can be listed."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +14,7 @@ from common.processes.background import EXIT_TASK_DIED
 from common.processes.state import read_state, state_file
 from tests.access import SECRET, bearer, token
 from tests.fanout_broken import TASKS
-from tests.fanout_server import fanout_process, fanout_settings, in_loop, until
+from tests.fanout_server import fanout, fanout_process, fanout_settings, in_loop, until
 from tests.servers import RedisServer
 
 
@@ -44,11 +46,26 @@ def test_a_task_that_dies_takes_the_process_with_it(redis_server: RedisServer, t
     in_loop(main())
 
 
+def test_all_parts_stop_however_it_ends(redis_server: RedisServer) -> None:
+    """Regression: after a failure the connection to Redis and the poll of revocations went on."""
+
+    async def main() -> None:
+        closed: dict[str, Any] = {"auth": "on", "auth_secret": SECRET}
+        with contextlib.suppress(KeyError):
+            async with fanout(redis_server.url, **closed) as server:
+                assert len(asyncio.all_tasks()) > 5
+                raise KeyError
+        assert not server.wire.up
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    in_loop(main())
+
+
 def test_workers_are_in_the_state_that_status_reads(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     async def main() -> None:
-        home = {"fleetline_home": tmp_path, "fanout_workers": 2}
+        home: dict[str, Any] = {"fleetline_home": tmp_path, "fanout_workers": 2}
         async with fanout_process(redis_server.url, **home) as (pid, _):
             children = {child.pid for child in psutil.Process(pid).children()}
             state = read_state(state_file(tmp_path, "fanout"))

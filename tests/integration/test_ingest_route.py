@@ -213,7 +213,11 @@ def test_routes_that_hang_hold_up_neither_health_nor_later_routes(
 async def hang_routes(url: str, database_url: str) -> None:
     lock = await asyncpg.connect(database_url)
     try:
-        async with lock.transaction(), httpx.AsyncClient(base_url=url, timeout=10) as client:
+        patience_s = WAIT_MAX_S + 5
+        async with (
+            lock.transaction(),
+            httpx.AsyncClient(base_url=url, timeout=patience_s) as client,
+        ):
             await lock.execute("LOCK TABLE locations IN ACCESS EXCLUSIVE MODE")
             begin = time.monotonic()
             # More than there are connections for routes.

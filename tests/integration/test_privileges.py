@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import ConfigError
 from deploy.servers import packages, privileges
-from deploy.servers.accounts import SystemUser, account_of
+from deploy.servers.accounts import SystemUser, named_account
 from deploy.servers.privileges import descent, first_closed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -20,7 +20,7 @@ BIN = Path("/usr/bin")
 
 @pytest.fixture
 def account() -> SystemUser:
-    found = account_of("postgres")
+    found = named_account()
     assert found is not None
     return found
 

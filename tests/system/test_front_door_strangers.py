@@ -83,25 +83,35 @@ def test_a_stranger_is_not_taken_for_this_machine(
     assert answers[-1].status == 429
 
 
-def test_requests_of_one_address_at_once_are_bounded(closed_stack: Stack, address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [
+        ("198.51.100.250", "198.51.100.251"),
+        # A household has 2^64 of them.
+        ("2001:db8:0:1::{:x}", "2001:db8:0:2::1"),
+    ],
+)
+def test_requests_of_one_address_at_once_are_bounded(
+    closed_stack: Stack, address: str, other: str
+) -> None:
     # Bodies that never end are requests in work; idle connections are not.
-    headers = {
-        "X-Forwarded-For": address,
-        "Content-Type": "application/json",
-        **bearer(token(Role.DRIVER, "d1")),
-    }
-    half = request("POST", HTTP, headers, b"{", length=100)
+    def post(forwarded: str, body: bytes, length: int | None = None) -> bytes:
+        known = bearer(token(Role.DRIVER, "d1"))
+        headers = {"X-Forwarded-For": forwarded, "Content-Type": "application/json", **known}
+        return request("POST", HTTP, headers, body, length=length)
+
+    halves = [
+        post(address.format(n + 1), b"{", length=100) for n in range(REQUESTS_PER_ADDRESS_MAX + 40)
+    ]
     with contextlib.ExitStack() as stack:
         senders = []
-        for _ in range(REQUESTS_PER_ADDRESS_MAX + 40):
+        for half in halves:
             sender = socket.create_connection(("127.0.0.1", closed_stack.port), timeout=10)
             senders.append(stack.enter_context(sender))
             sender.sendall(half)
         # Others are served meanwhile, and so is this machine.
-        for other in ("203.0.113.200", "127.0.0.1"):
-            served = {**headers, "X-Forwarded-For": other}
-            reply = exchange(closed_stack.port, request("POST", HTTP, served, FIX))
-            assert reply.status == 202
+        for served in (other, "127.0.0.1", "::1"):
+            assert exchange(closed_stack.port, post(served, FIX)).status == 202
         replies = [read_reply(sender) for sender in senders]
     assert {reply.status for reply in replies} == {408, 429}
     refused = next(reply for reply in replies if reply.status == 429)

@@ -19,6 +19,7 @@ import pytest
 
 from deploy.wiring import OFFSETS
 from tests.clone import fresh_clone
+from tests.raw_http import exchange, request
 from tests.shell import Terminal
 from tests.stack import environment, free_base
 from tests.wait import wait_until
@@ -153,6 +154,9 @@ def _headers_of_a_closed_door(api: httpx.Client) -> None:
         assert headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert health.json() == {"status": "ok"}
+    # Plain HTTP at a door that speaks TLS.
+    plain = exchange(api.base_url.port or 443, request("GET", "/health"))
+    assert (plain.status, json.loads(plain.body)["type"]) == (400, "/problems/malformed-request")
 
 
 def _is_refused_soon(api: httpx.Client, token: str) -> None:

@@ -14,7 +14,7 @@ import redis
 
 from common.processes.process import set_parent_death_signal
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser, account_of
+from deploy.servers.accounts import SystemUser, named_account
 from deploy.servers.privileges import descent
 from tests.servers import RedisServer
 from tests.stack import Stack, new_home
@@ -35,7 +35,7 @@ class OldDatabase:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._account = account_of("postgres")
+        self._account = named_account()
         data.mkdir(mode=0o700)
         give(self._account, data)
         self._run("initdb", "--username=postgres", "--auth-local=reject", "--auth-host=trust", "-N")
@@ -114,7 +114,7 @@ def test_links_that_the_front_doors_account_left_lead_root_nowhere(
     victim.mkdir(mode=0o700)
     (victim / "file").write_text("untouched")
     gateway = old_home / "data" / "gateway"
-    give(account_of("postgres"), gateway)
+    give(named_account(), gateway)
     for name in ("uwsgi", "client_body", "tls", "web"):
         (gateway / name).symlink_to(victim)
     (gateway / "nginx.conf").symlink_to(victim / "file")

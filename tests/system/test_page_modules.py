@@ -158,7 +158,8 @@ CASES: list[tuple[str, str, Any]] = [
      " open: false, duration_s: 64800}],"
      " {startMs: Date.UTC(2026, 2, 1), endMs: Date.UTC(2026, 2, 2)}))"),
      [["stop", "trip"], "5 m \u00b7 6 h 00 min", 0, 0.25]),
-    ("map/timeline.js", "[null, {type: 'LineString', coordinates: [[2, 1], [4, 3]]}].map(m.linesOf)",
+    ("map/timeline.js",
+     "[null, {type: 'LineString', coordinates: [[2, 1], [4, 3]]}].map(m.linesOf)",
      [[], [[[1, 2], [3, 4]]]]),
     ("fleet/model.js", ("['driver_id', 'x'].map(key => m.sorted([{driver_id: 'b', x: null},"
      " {driver_id: 'a', x: 1}, {driver_id: 'c', x: 2}], key, true).map(d => d.driver_id))"),
@@ -167,7 +168,8 @@ CASES: list[tuple[str, str, Any]] = [
      " {start_time: '1970-01-03T00:00:00Z', distance_m: 9}], {startMs: 0, endMs: 1.08e7})"),
      [0, 0, 5]),
     ("fleet/model.js", "m.sparkline([0, 10], 100, 12)", "M0.0,11.0L100.0,1.0"),
-    ("fleet/model.js", "[m.shadeOf(1, 1), m.shadeOf(9, 9)].map(x => Math.round(x * 100))", [60, 85]),
+    ("fleet/model.js", "[m.shadeOf(1, 1), m.shadeOf(9, 9)].map(x => Math.round(x * 100))",
+     [60, 85]),
     ("map/health.js", "m.healthView(0, null).tone", "bad"),
     ("map/health.js", "m.healthView(200, {status: 'ok'}).parts", []),
     ("map/health.js", ("m.slowest([{shard: 0, backlog: 1, pending: 2}, {shard: 1, backlog: 9},"

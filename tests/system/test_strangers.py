@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from deploy.home import Home
-from deploy.servers.accounts import NUMBERS, SystemUser, account_of
+from deploy.servers.accounts import NUMBERS, SystemUser
 from deploy.servers.gateway import HOME_NOTE, OPEN_FOLDER
 from deploy.servers.privileges import Descent
 from deploy.wiring import OFFSETS
@@ -116,7 +116,7 @@ def test_as_root_in_an_open_place(open_folder: Path) -> None:
         require_closed(stack)
         assert uids(stack) == {
             "redis": {NUMBERS["redis"]},
-            "postgres": {account("postgres").uid},
+            "postgres": {NUMBERS["postgres"]},
             "gateway": {NUMBERS["gateway"]},
             **{role: {NUMBERS["roles"]} for role in ("ingest", "fanout", "consumers")},
         }
@@ -163,12 +163,6 @@ def test_as_a_user(open_folder: Path) -> None:
 
 def copies_for(home: Path) -> int:
     return sum(note.read_text() == str(home) for note in OPEN_FOLDER.glob(f"*/{HOME_NOTE}"))
-
-
-def account(part: Any) -> SystemUser:
-    found = account_of(part)
-    assert found is not None
-    return found
 
 
 def tree(stack: Stack, role: str) -> list[psutil.Process]:

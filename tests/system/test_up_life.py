@@ -111,10 +111,13 @@ def test_wrong_settings_are_one_line(home: Path) -> None:
 def test_an_unwritable_home_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    result = fleetline("up", "--home", str(file / "home"), "--port", str(free_base()))
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert "FLEETLINE_HOME" in line
+    (tmp_path / "home" / "data").mkdir(parents=True)
+    (tmp_path / "home" / "data" / "redis").write_text("")
+    for home in (file / "home", tmp_path / "home"):
+        result = fleetline("up", "--home", str(home), "--port", str(free_base()))
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert "FLEETLINE_HOME" in line
 
 
 def test_servers_that_do_not_answer_are_one_line(home: Path) -> None:

@@ -27,7 +27,7 @@ from common.event import (
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LIMITS = TimeLimits(future_max_s=86_400, age_max_s=30 * 86_400)
 
-ids = st.text("ABCxyz019._:-", min_size=1, max_size=64)
+ids = st.text("ABCxyz019._:-", min_size=1, max_size=64).filter(is_id)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 updates = st.builds(
     LocationUpdate,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ingest.resources.route_format import CSV_COLUMNS, FORMATS
 from ingest.resources.route_geojson import LISTED
 from ingest.resources.route_gpx import GAP_S, NAMESPACE
-from ingest.resources.route_page import COLUMNS, Page
+from ingest.resources.route_page import COLUMNS, PageFacts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 1, 2, tzinfo=UTC)
@@ -33,7 +33,7 @@ def written(form: str, *rows: Any, cursor: str | None = None, pieces: int = 2) -
     writer = FORMATS[form][1]("d:1")
     for first in range(0, len(rows), pieces):
         writer.add(rows[first : first + pieces])
-    return writer.finish(Page("d:1", START, END, len(rows), cursor))
+    return writer.finish(PageFacts("d:1", START, END, len(rows), cursor))
 
 
 def feature(*rows: Any, pieces: int = 2) -> dict[str, Any]:

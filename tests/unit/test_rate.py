@@ -3,15 +3,8 @@
 import pytest
 
 from common.errors import Refused
-from ingest.intake.pace import (
-    DRIVERS_MAX,
-    LEASE_FIXES,
-    RETRY_AFTER_MAX_S,
-    Ask,
-    Limit,
-    PerDriver,
-    retry_after_s,
-)
+from ingest.intake.pace import RETRY_AFTER_MAX_S, Ask, retry_after_s
+from ingest.intake.per_driver import DRIVERS_MAX, LEASE_FIXES, Limit, PerDriver
 
 
 def paced(limit=None):

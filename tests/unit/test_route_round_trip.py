@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.event import ID_PATTERN
 from deploy.tools.trace.fix import OPTIONAL
 from deploy.tools.trace.read import ReadOptions, parse_trace
 from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import COLUMNS, Page
+from ingest.resources.route_page import COLUMNS, PageFacts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ODD = st.sampled_from([0.0, -0.0, 1e-9, 5e-324, 1e300, 0.1 + 0.2])
@@ -28,7 +29,7 @@ ROWS = st.fixed_dictionaries(
         "accuracy": st.none() | NOT_NEGATIVE,
         "altitude": st.none() | st.floats(-500, 9000) | ODD,
         "battery": st.none() | st.floats(0, 100),
-        "order_id": st.none() | st.from_regex(r"[A-Za-z0-9._:\-]{1,64}\Z", fullmatch=True),
+        "order_id": st.none() | st.from_regex(ID_PATTERN, fullmatch=True),
     }
 )
 # Microseconds after the one before; within the days in which no time is far from the others.
@@ -46,7 +47,7 @@ def test_every_export_is_read_back(form: str, steps: list[Any], pieces: int) -> 
     writer = FORMATS[form][1]("d:1")
     for first in range(0, len(rows), pieces):
         writer.add(rows[first : first + pieces])
-    body = writer.finish(Page("d:1", START, when, len(rows), None))
+    body = writer.finish(PageFacts("d:1", START, when, len(rows), None))
 
     trace = parse_trace(body, "a file", ReadOptions())
     assert (trace.refused, trace.skipped, trace.notes) == ((), (), ())
@@ -71,5 +72,5 @@ def test_no_column_is_forgotten() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_empty_route_holds_no_fixes(form: str) -> None:
-    body = FORMATS[form][1]("d:1").finish(Page("d:1", START, START, 0, None))
+    body = FORMATS[form][1]("d:1").finish(PageFacts("d:1", START, START, 0, None))
     assert parse_trace(body, "a file", ReadOptions()).rows() == 0

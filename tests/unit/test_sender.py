@@ -180,7 +180,9 @@ def test_a_server_that_is_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         send("http://127.0.0.1:1", ["a"])
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "127.0.0.1:8002"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x", "http://", "127.0.0.1:8002", "http://h:port", "http://["]
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="--url"):
         Sender(url)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("LOG_LEVEL", "loud", "LOG_LEVEL: "),
         ("INGEST_PORT", "70000", "INGEST_PORT: "),
         ("STREAM_NAME", "a{b", "STREAM_NAME must not"),
-        ("INFLIGHT_EVENTS_MAX", "10", "INFLIGHT_EVENTS_MAX must be"),
+        ("HEARTBEAT_TIMEOUT_S", "10", "HEARTBEAT_TIMEOUT_S must exceed"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line):

@@ -17,7 +17,7 @@ from common.frame import update_frame
 from common.keys import order_key
 from fanout.counts import FanoutCounts
 from fanout.orders.hub import Channel
-from fanout.orders.subscriptions import UNREAD_MAX_S, Subscriptions
+from fanout.orders.subscriptions import Subscriptions
 from fanout.sockets.protocol import text_frame
 from tests.fanout_server import event
 from tests.pubsub import FakeRedis
@@ -26,6 +26,7 @@ from tests.wait import pace
 
 REPLY_TIMEOUT_S = 1.5
 LINGER_S = 1.0
+UNREAD_MAX_S = 10.0
 EXTRA = b"fleet:0"
 
 
@@ -109,6 +110,7 @@ async def town(rng: random.Random) -> AsyncIterator[Town]:
         FanoutCounts(),
         reply_timeout_s=REPLY_TIMEOUT_S,
         linger_s=LINGER_S,
+        unread_max_s=UNREAD_MAX_S,
     )
     made = Town(redis, subscriptions)
     subscriptions.watch(EXTRA, made.heard.append)

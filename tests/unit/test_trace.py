@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from deploy.tools.replay import bodies, end_of
+from deploy.tools.replay import bodies, dates
 from deploy.tools.trace.number import number_of
 from deploy.tools.trace.read import ReadOptions, id_of, parse_trace, read_trace
 from deploy.tools.trace.times import parse_time, span
@@ -181,22 +181,35 @@ def test_wrong_options_are_refused(options: dict[str, str]) -> None:
 def test_at_full_speed_the_trace_ends_now_and_keeps_its_spacing() -> None:
     trace = trace_of("2026-01-01T10:00:10", "2026-01-01T10:00:00", "2026-01-01T10:00:30")
     now = datetime(2026, 6, 1, tzinfo=UTC)
-    shift = end_of(now, trace.duration_s(), 0) - trace.newest()
-    sent = [parse_time(str(fix.body(shift)["recorded_at"])) for fix in trace.fixes]
+    date = dates(trace, 0, now)
+    sent = [parse_time(fix.body(date(fix))["recorded_at"]) for fix in trace.fixes]
     assert sent == [now - timedelta(seconds=s) for s in (20, 30, 0)]
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 2.0, 60.0])
-def test_at_a_pace_no_fix_is_dated_after_its_sending(speed: float) -> None:
-    trace = trace_of("2026-01-01T10:00:10", "2026-01-01T10:00:00", "2026-01-01T10:01:00")
+def test_at_a_pace_a_fix_is_dated_when_it_is_due(speed: float) -> None:
+    """What broke: the first fixes of two hours at forty times their pace were dated two hours
+    ago, and a driver of two hours ago is on no map.
+    """
+    trace = trace_of("2026-01-01T10:00:00", "2026-01-01T10:00:20", "2026-01-01T10:01:00")
     begin = datetime(2026, 6, 1, tzinfo=UTC)
-    shift = end_of(begin, trace.duration_s(), speed) - trace.newest()
+    date = dates(trace, speed, begin)
     order = []
     for due_s, fixes in bodies(trace, speed):
         order += fixes
         for fix in fixes:
-            assert fix.recorded_at + shift <= begin + timedelta(seconds=due_s, microseconds=1)
+            assert abs((date(fix) - begin).total_seconds() - due_s) < 1e-5
     assert order == list(trace.fixes)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])
+def test_a_late_row_is_dated_before_its_sending(speed: float) -> None:
+    trace = trace_of("2026-01-01T10:00:10", "2026-01-01T10:00:00", "2026-01-01T10:01:00")
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    date = dates(trace, speed, begin)
+    (due_s, (first, late)), _ = bodies(trace, speed)
+    assert date(late) == begin
+    assert (date(first) - begin).total_seconds() == pytest.approx(due_s, abs=1e-5)
 
 
 def test_a_late_row_goes_with_the_row_before_it() -> None:

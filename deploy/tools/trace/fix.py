@@ -6,7 +6,7 @@ none that the API takes (-1 stands for unknown in many files), is left out, and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -30,17 +30,16 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Fix:
+class RecordedFix:
     """One row: its number in the file, its time, and the rest as the API takes it."""
 
     row: int
     recorded_at: datetime
     values: Mapping[str, object]
 
-    def body(self, shift: timedelta) -> dict[str, object]:
-        """As an item of a batch, its time moved."""
-        moved = (self.recorded_at + shift).isoformat().replace("+00:00", "Z")
-        return {**self.values, "recorded_at": moved}
+    def body(self, date: datetime) -> dict[str, object]:
+        """As an item of a batch, dated anew."""
+        return {**self.values, "recorded_at": date.isoformat().replace("+00:00", "Z")}
 
 
 @dataclass(slots=True)
@@ -51,7 +50,7 @@ class RowJudge:
     kmh_per_unit: float = 1.0
     left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def judge(self, number: int, row: Row) -> Fix:
+    def judge(self, number: int, row: Row) -> RecordedFix:
         """The row as a fix. Raises `ValueError` that names what is wrong."""
         missing = next((name for name in REQUIRED if is_blank(row.get(name))), None)
         if missing is not None:
@@ -78,7 +77,7 @@ class RowJudge:
             else:
                 count, first = self.left_out.get(name, (0, _shown(raw)))
                 self.left_out[name] = count + 1, first
-        return Fix(number, parse_time(row["recorded_at"]), values)
+        return RecordedFix(number, parse_time(row["recorded_at"]), values)
 
 
 def is_blank(value: object) -> bool:

@@ -35,7 +35,7 @@ def gpx_rows(text: str) -> Iterator[Row]:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ConfigError("GPX with a DOCTYPE is refused: entities can blow up")
     parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
-    reader = _Reader()
+    reader = _PointReader()
     try:
         for first in range(0, len(text), CHUNK):
             parser.feed(text[first : first + CHUNK])
@@ -46,7 +46,7 @@ def gpx_rows(text: str) -> Iterator[Row]:
         raise CutShort(f"GPX is not well-formed: {e}") from e
 
 
-class _Reader:
+class _PointReader:
     """Keeps what must be known of earlier elements: the root, and the track's driver."""
 
     def __init__(self) -> None:

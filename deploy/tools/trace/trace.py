@@ -1,7 +1,7 @@
 """A trace: the fixes of a file, in its order, and what became of its other rows. Pure.
 
-Rows keep their order, late ones included: that is what the trace is worth. Times move together,
-so that the spacing stays. Every row is judged alone: it is a fix, or refused, or skipped.
+Rows keep their order, late ones included: that is what the trace is worth. Every row is judged
+alone: it is a fix, or refused, or skipped.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from common.errors import ConfigError
-from deploy.tools.trace.fix import Fix, Row, RowJudge
+from deploy.tools.trace.fix import RecordedFix, Row, RowJudge
 from deploy.tools.trace.times import far_off, span
 
 
@@ -21,7 +21,7 @@ class CutShort(ValueError):
 class Trace:
     """Fixes in file order. The others are named as in `row 17: latitude is missing`."""
 
-    fixes: tuple[Fix, ...]
+    fixes: tuple[RecordedFix, ...]
     # Rows that are no fix.
     refused: tuple[str, ...] = ()
     # Rows whose time cannot be right: one of them would stretch the replay over years, or make
@@ -38,9 +38,13 @@ class Trace:
         """The latest time in it."""
         return max(fix.recorded_at for fix in self.fixes)
 
+    def oldest(self) -> datetime:
+        """The earliest time in it."""
+        return min(fix.recorded_at for fix in self.fixes)
+
     def duration_s(self) -> float:
         """From its earliest to its latest time."""
-        return (self.newest() - min(fix.recorded_at for fix in self.fixes)).total_seconds()
+        return (self.newest() - self.oldest()).total_seconds()
 
 
 def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float = 1.0) -> Trace:
@@ -49,7 +53,7 @@ def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float 
     Raises `ConfigError` when the first row already cannot be read.
     """
     judge = RowJudge(kmh_per_unit)
-    fixes: list[Fix] = []
+    fixes: list[RecordedFix] = []
     refused: list[str] = []
     notes: list[str] = []
     number = 0
@@ -64,14 +68,14 @@ def collect(rows: Iterator[Row], *, driver: str, name: str, kmh_per_unit: float 
     except CutShort as e:
         if number == 0:
             raise ConfigError(str(e)) from e
-        notes.append(f"{e}; read up to row {number}")
+        notes.append(f"cut short or damaged, read up to row {number}: {e}")
     for field, (count, first) in judge.left_out.items():
         notes.append(f"{field}: unknown in {count} of {number} rows ({first})")
     kept, skipped = _split(fixes)
     return Trace(kept, tuple(refused), skipped, tuple(notes))
 
 
-def _split(fixes: list[Fix]) -> tuple[tuple[Fix, ...], tuple[str, ...]]:
+def _split(fixes: list[RecordedFix]) -> tuple[tuple[RecordedFix, ...], tuple[str, ...]]:
     """Fixes whose time can be right, and the others by name."""
     distances = far_off([fix.recorded_at for fix in fixes])
     kept, skipped = [], []

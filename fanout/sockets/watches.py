@@ -1,0 +1,73 @@
+"""What a session watches: a customer one order, an operator a box of the map."""
+
+from common.access.policy import Principal
+from common.problem import TOO_MANY_SOCKETS
+from fanout.fleet.box import BoxSubscription
+from fanout.fleet.feed import FleetFeed
+from fanout.orders.hub import Channel
+from fanout.orders.subscriptions import Subscriptions
+from fanout.sockets.answers import Rejected
+from fanout.sockets.request import FleetTarget, OrderTarget
+from fanout.sockets.session import Owner, Session, Watch
+
+
+class OrderWatch:
+    """One order, while a customer's session lasts."""
+
+    __slots__ = ("channel", "order_id", "subscriptions")
+
+    def __init__(self, order_id: str, subscriptions: Subscriptions) -> None:
+        self.order_id = order_id
+        self.subscriptions = subscriptions
+        self.channel: Channel
+
+    def begin(self, session: Session) -> None:
+        """Join the order's channel."""
+        self.channel = self.subscriptions.join(self.order_id, session)
+
+    def end(self, session: Session) -> None:
+        """Leave it."""
+        self.subscriptions.leave(self.channel, session)
+
+
+class BoxWatch:
+    """One box of the map, while an operator's session lasts."""
+
+    __slots__ = ("feed", "subscription")
+
+    def __init__(self, subscription: BoxSubscription, feed: FleetFeed) -> None:
+        self.subscription = subscription
+        self.feed = feed
+
+    def begin(self, session: Session) -> None:
+        """Subscribe to the box."""
+        self.feed.add(session, self.subscription)
+
+    def end(self, session: Session) -> None:
+        """Leave it."""
+        self.feed.remove(session)
+
+
+class SessionFactory:
+    """Makes the session of an accepted handshake."""
+
+    def __init__(
+        self, owner: Owner, subscriptions: Subscriptions, feed: FleetFeed, *, inbound_bytes_max: int
+    ) -> None:
+        self._owner = owner
+        self._subscriptions = subscriptions
+        self._feed = feed
+        self._inbound_bytes_max = inbound_bytes_max
+
+    def create(
+        self, target: OrderTarget | FleetTarget, holder: str | None, principal: Principal | None
+    ) -> Session:
+        """A session that is not connected yet. Raises `Rejected` where there is no room for it."""
+        watch: Watch
+        if isinstance(target, OrderTarget):
+            watch = OrderWatch(target.order_id, self._subscriptions)
+        elif self._feed.has_room(target.subscription.box):
+            watch = BoxWatch(target.subscription, self._feed)
+        else:
+            raise Rejected(TOO_MANY_SOCKETS, "too many different boxes are watched")
+        return Session(self._owner, watch, self._inbound_bytes_max, holder, principal)
