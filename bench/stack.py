@@ -160,6 +160,9 @@ class Stack:
             return http_answers("127.0.0.1", self.settings.ingest_port, "/health/live")
         if role == "fanout":
             return http_answers("127.0.0.1", self.settings.fanout_port, "/health/ready")
+        if role == "insight":
+            # It is measured by what it stores.
+            return True
         state = read_state(state_file(self.home, "consumers")) or {}
         children: Any = state.get("children", [])
         running = [child for child in children if child["state"] == "running"]

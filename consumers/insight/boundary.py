@@ -16,21 +16,21 @@ from consumers.insight.results import HOUR_US
 LastBoundary = Callable[[int], Awaitable[int | None]]
 
 
-class Restart(NamedTuple):
+class RestartPoint(NamedTuple):
     """Begin at the fix of `fix_us`, or with the first fix of all (None); sums from `sums_us`."""
 
     fix_us: int | None
     sums_us: int | None
 
 
-FROM_THE_FIRST = Restart(None, None)
+FROM_THE_FIRST = RestartPoint(None, None)
 
 
-async def restart(since_us: int, last_boundary: LastBoundary) -> Restart:
+async def restart(since_us: int, last_boundary: LastBoundary) -> RestartPoint:
     """Where to begin again when fixes at or after `since_us` have changed."""
     affected_us = await last_boundary(since_us)
     if affected_us is None:
         return FROM_THE_FIRST
     hour_us = affected_us - affected_us % HOUR_US
     begin_us = await last_boundary(hour_us - 1)
-    return FROM_THE_FIRST if begin_us is None else Restart(begin_us, hour_us)
+    return FROM_THE_FIRST if begin_us is None else RestartPoint(begin_us, hour_us)

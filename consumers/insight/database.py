@@ -49,7 +49,8 @@ class Database:
 
     async def now(self) -> datetime:
         """The database's clock, which marks are made by too."""
-        return await self.connection.fetchval("SELECT clock_timestamp()")  # type: ignore[no-any-return]
+        now: datetime = await self.connection.fetchval("SELECT clock_timestamp()")
+        return now
 
     async def days(self) -> list[datetime]:
         """Beginnings of the UTC days that the history holds, oldest first."""
@@ -95,15 +96,24 @@ class Database:
 
     async def boundary(self, driver_id: str, at: datetime, since: datetime) -> datetime | None:
         """The newest boundary at or before a time."""
-        return await self.connection.fetchval(_SQL["boundary"], driver_id, at, since)  # type: ignore[no-any-return]
+        found: datetime | None = await self.connection.fetchval(
+            _SQL["boundary"], driver_id, at, since
+        )
+        return found
 
     async def first_boundary(self, driver_id: str, since: datetime) -> datetime | None:
         """The oldest boundary after a time."""
-        return await self.connection.fetchval(_SQL["first_boundary"], driver_id, since)  # type: ignore[no-any-return]
+        found: datetime | None = await self.connection.fetchval(
+            _SQL["first_boundary"], driver_id, since
+        )
+        return found
 
     async def history_from(self) -> datetime:
         """Before it fixes were dropped."""
-        return await self.connection.fetchval("SELECT history_from FROM insight_settings")  # type: ignore[no-any-return]
+        since: datetime = await self.connection.fetchval(
+            "SELECT history_from FROM insight_settings"
+        )
+        return since
 
     async def around(self, driver_id: str, at: datetime) -> list[asyncpg.Record]:
         """The fix at a time and the one before."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from common.event import EPOCH
 from common.log import get
 from common.settings.insight import INSIGHT_LAG_S
-from consumers.insight.boundary import FROM_THE_FIRST, Restart, restart
+from consumers.insight.boundary import FROM_THE_FIRST, RestartPoint, restart
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database
 from consumers.insight.fold import Fold
@@ -35,7 +35,7 @@ DAY = timedelta(days=1)
 BEFORE = timedelta(microseconds=1)
 
 
-class Batch:
+class FoldBatch:
     """Some drivers' folds in one transaction."""
 
     def __init__(self, rules: Rules, cell_of: CellOf | None) -> None:
@@ -161,7 +161,7 @@ class Follower:
         database = self._database
         async with database.connection.transaction():
             known = await database.states(names)
-            batch = Batch(self._rules, self._cell_of)
+            batch = FoldBatch(self._rules, self._cell_of)
             for name in names:
                 folded_to, state = known.get(name, (EPOCH, b""))
                 if folded_to >= span[1]:
@@ -180,7 +180,7 @@ class Follower:
                 await database.write(*batch.outcome(changed))
         return [batch.names[place] for place in changed if batch.counts[place] == limit]
 
-    async def _read(self, batch: Batch, span: tuple[datetime, datetime], limit: int) -> None:
+    async def _read(self, batch: FoldBatch, span: tuple[datetime, datetime], limit: int) -> None:
         drivers = list(zip(batch.names, batch.after, strict=True))
         await self._database.fixes(drivers, span, limit, batch.take)
         self.fixes += sum(batch.counts)
@@ -220,7 +220,9 @@ class Follower:
             await self._catch_up(driver_id, fold, after, until)
         self.repaired += 1
 
-    async def _restart(self, driver_id: str, since: datetime, history_from: datetime) -> Restart:
+    async def _restart(
+        self, driver_id: str, since: datetime, history_from: datetime
+    ) -> RestartPoint:
         database = self._database
 
         async def last_boundary(at_us: int) -> int | None:
@@ -234,11 +236,11 @@ class Follower:
             first = await database.first_boundary(driver_id, history_from)
             if first is not None:
                 first_us = us_of(first)
-                return Restart(first_us, first_us - first_us % HOUR_US + HOUR_US)
+                return RestartPoint(first_us, first_us - first_us % HOUR_US + HOUR_US)
         return at
 
     async def _begin_again(
-        self, driver_id: str, at: Restart, history_from: datetime
+        self, driver_id: str, at: RestartPoint, history_from: datetime
     ) -> tuple[Fold, datetime]:
         """Cut the results off, and the fold as it was there."""
         fold = new_fold(self._rules, self._cell_of)
@@ -261,7 +263,7 @@ class Follower:
         limit = COMPANY * COMPANY_FIXES_MAX
         while True:
             self._advanced()
-            batch = Batch(self._rules, self._cell_of)
+            batch = FoldBatch(self._rules, self._cell_of)
             batch.enter(driver_id, after, fold)
             await self._read(batch, (after, until), limit)
             if fold.previous is not NOWHERE:

@@ -43,7 +43,8 @@ async def left_since(connection: asyncpg.Connection, since: datetime) -> int:
 
 async def rules_used(connection: asyncpg.Connection) -> str | None:
     """The rules that everything was computed by; None before the first follower."""
-    return await connection.fetchval("SELECT rules FROM insight_settings")  # type: ignore[no-any-return]
+    rules: str | None = await connection.fetchval("SELECT rules FROM insight_settings")
+    return rules
 
 
 async def adopt(connection: asyncpg.Connection, rules: Rules) -> None:

@@ -14,7 +14,7 @@ CellOf = Callable[[float, float, int], int]
 Point = tuple[int, float, float]
 
 
-class State(msgspec.Struct, array_like=True):
+class FoldState(msgspec.Struct, array_like=True):
     """Everything a fold remembers between two fixes."""
 
     previous: Point
@@ -31,7 +31,7 @@ class State(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(State).decode
+_decode = msgspec.msgpack.Decoder(FoldState).decode
 
 
 def new_fold(rules: Rules, cell_of: CellOf | None, from_us: int = BEGINNING_US) -> Fold:
@@ -45,7 +45,7 @@ def dump(fold: Fold) -> bytes:
     """The state of a fold that has seen a fix."""
     journey = fold.journey
     return _encode(
-        State(
+        FoldState(
             fold.previous[:3], fold.anchor[:3], fold.reference[:3], journey.start[:3],
             (journey.distance_m, journey.moving_us, journey.speed_max, journey.fixes),
             fold.stopped, fold.near, fold.latitudes, fold.longitudes, fold.top, fold.sums,
