@@ -13,11 +13,16 @@ import hiredis
 from bench.resp import connect, pack
 from bench.stack import Stack
 from bench.workload import CENTRE, Fix, streets
+from common.backlog import ADDED
 from common.event import LocationEvent, LocationUpdate, decode_event, encode_event
 from common.keys import ENTRY_FIELD, shard_keys, shard_of
+from common.pack import encode_pack, packs_of
 from consumers.history.row import Row, row_of
 
+# Commands of one write.
 AT_ONCE = 500
+# Fixes of the bodies whose packs are put into the streams.
+BODY_FIXES = 100
 ORDER_TTL_S = 3600
 
 Event = tuple[str, bytes]
@@ -63,14 +68,26 @@ def pipeline(url: str, commands: Iterable[tuple[object, ...]], at_once: int = AT
                     waiting -= 1
 
 
-def add_entries(stack: Stack, made: Sequence[Event]) -> None:
-    """Put events into their shards' streams."""
+def add_entries(stack: Stack, made: Sequence[Event], at_once: int = BODY_FIXES) -> int:
+    """Put events into their shards' streams as bodies of `at_once` would; how many entries."""
     stem, shards = stack.settings.stream_name, stack.shards
-    streams = [shard_keys(stem, shard).stream for shard in range(shards)]
-    pipeline(
-        stack.redis_url,
-        (("XADD", streams[shard_of(d, shards)], "*", ENTRY_FIELD, event) for d, event in made),
-    )
+    keys = [shard_keys(stem, shard) for shard in range(shards)]
+    entries = 0
+
+    def commands() -> Iterator[tuple[object, ...]]:
+        nonlocal entries
+        for first in range(0, len(made), at_once):
+            body: list[list[bytes]] = [[] for _ in keys]
+            for driver_id, event in made[first : first + at_once]:
+                body[shard_of(driver_id, shards)].append(event)
+            for shard, portion in zip(keys, body, strict=True):
+                for pack_events in packs_of(portion):
+                    entries += 1
+                    yield ("XADD", shard.stream, "*", ENTRY_FIELD, encode_pack(pack_events))
+                    yield ("HINCRBY", shard.counts, ADDED, len(pack_events))
+
+    pipeline(stack.redis_url, commands())
+    return entries
 
 
 def add_drivers(stack: Stack, count: int) -> None:

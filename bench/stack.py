@@ -19,14 +19,15 @@ from typing import Any, Self
 
 from bench import accounting, database
 from bench.processes import Failed, spawn, stop, wait_until
+from common.backlog import ADDED, SETTLED, fixes_waiting, unread_entries
 from common.keys import shard_keys
 from common.processes.state import read_state, state_file
 from common.redis.client import new_client
 from common.settings import Settings
-from deploy.environment import role_environment
-from deploy.home import Home
 from deploy.servers.checks import http_answers
-from deploy.wiring import OFFSETS, up_settings
+from deploy.stack.environment import role_environment
+from deploy.stack.home import Home
+from deploy.stack.wiring import OFFSETS, up_settings
 
 START_TIMEOUT_S = 90.0
 ROLE_TIMEOUT_S = 30.0
@@ -188,19 +189,12 @@ class Stack:
             yield client
 
     def backlog(self, client: Any) -> int:
-        """Entries that are not stored yet: unread and pending, over all shards."""
+        """Fixes that are not stored yet, over all shards; 0 only when no entry waits."""
         waiting = 0
         for shard in range(self.shards):
-            stream = shard_keys(self.settings.stream_name, shard).stream
-            if not client.exists(stream):
-                continue
-            groups = client.xinfo_groups(stream)
-            length = client.xlen(stream)
-            if not groups:
-                waiting += length
-                continue
-            lag = groups[0]["lag"]
-            waiting += groups[0]["pending"] + (length if lag is None else lag)
+            keys = shard_keys(self.settings.stream_name, shard)
+            totals = client.hmget(keys.counts, ADDED, SETTLED)
+            waiting += fixes_waiting(totals, _waiting_entries(client, keys.stream))
         return waiting
 
     def drained(self, timeout_s: float = 60.0) -> None:
@@ -223,3 +217,14 @@ def _free_base() -> int:
                 sock.bind(("127.0.0.1", base + offset))
             return base
     raise Failed("no free ports")
+
+
+def _waiting_entries(client: Any, stream: str) -> int:
+    if not client.exists(stream):
+        return 0
+    length: int = client.xlen(stream)
+    groups = client.xinfo_groups(stream)
+    if not groups:
+        return length
+    pending: int = groups[0]["pending"]
+    return pending + unread_entries(length, groups[0]["lag"], pending)

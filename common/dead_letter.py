@@ -1,4 +1,4 @@
-"""The dead letter: one declaration of its fields, for whoever writes it and for whoever reads it.
+"""The dead letter: one declaration of its fields, for its writer and its readers.
 
 A dead letter is an event that can never be stored, kept whole in the stream `dead:{T}` with the
 reason. Its fields are those of `DeadLetter`, in their order, under their names; only `entry_id`
@@ -28,7 +28,8 @@ DRIVER_CHARS_MAX = 100
 class DeadLetter(NamedTuple):
     """An event that can never be stored. Times are RFC 3339; what is not known is empty or 0."""
 
-    # The stream id of the entry that the event came in, as Redis writes it.
+    # The stream id of the entry that the event came in, as Redis writes it; where the entry holds
+    # several events, with `/<place>` behind.
     entry_id: bytes
     # The event's bytes as the stream had them.
     payload: bytes
@@ -44,6 +45,11 @@ class DeadLetter(NamedTuple):
     first_seen: str = ""
     failed_at: str = ""
     version: str = ""
+
+    @property
+    def stream_id(self) -> bytes:
+        """The stream id of the entry alone."""
+        return self.entry_id.partition(b"/")[0]
 
     def stamped(self, shard: int, now: datetime) -> "DeadLetter":
         """The letter as it is written: with its shard, both times and our version, and cut."""

@@ -17,6 +17,8 @@ from common.errors import Fault, InvalidUpdate, PoisonEntry
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# Between these a time has a day in UTC, whatever its offset.
+TIME_MIN, TIME_MAX = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 # Numbers below are epoch seconds, from here on milliseconds: 1e11 s is the year 5138, 1e11 ms is
 # 1973, so no time that can be accepted is ambiguous.
 EPOCH_MS_FROM = 100_000_000_000
@@ -33,6 +35,9 @@ Longitude = Annotated[float, Meta(ge=-180, le=180)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Heading = Annotated[float, Meta(ge=0, le=360)]
 Timestamp = Annotated[datetime, Meta(tz=True)] | int | float | None
+# What does harm in an event that somebody else wrote to the stream: see `decode_event`.
+StoredTime = Annotated[datetime, Meta(tz=True)]
+StoredId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class LocationUpdate(msgspec.Struct, gc=False):
@@ -62,15 +67,15 @@ class LocationEvent(msgspec.Struct, gc=False, kw_only=True):
     writes rows takes them from COLUMNS. The first two identify a fix.
     """
 
-    driver_id: str
-    recorded_at: datetime
-    latitude: float
-    longitude: float
+    driver_id: StoredId
+    recorded_at: StoredTime
+    latitude: Latitude
+    longitude: Longitude
     speed: float | None = None
     heading: float | None = None
     accuracy: float | None = None
-    order_id: str | None = None
-    received_at: datetime
+    order_id: StoredId | None = None
+    received_at: StoredTime
     altitude: float | None = None
     battery: float | None = None
 
@@ -79,7 +84,7 @@ COLUMNS: tuple[str, ...] = LocationEvent.__struct_fields__
 
 
 class Moment(msgspec.Struct, gc=False):
-    """Only the times of an event, for whoever must order two without reading the rest."""
+    """Only the times of an event: enough to tell which of two is newer."""
 
     recorded_at: datetime
     received_at: datetime
@@ -101,7 +106,9 @@ class TimeLimits:
 
 
 _decode_update = msgspec.json.Decoder(LocationUpdate).decode
-_decode_event = msgspec.json.Decoder(LocationEvent).decode
+_event_decoder = msgspec.json.Decoder(LocationEvent)
+_decode_event = _event_decoder.decode
+_decode_events = _event_decoder.decode_lines
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
@@ -214,7 +221,7 @@ def _bad_time(detail: str) -> InvalidUpdate:
 def encode_event(
     driver_id: str, update: LocationUpdate, recorded_at: datetime, received_at: datetime
 ) -> bytes:
-    """The event's JSON bytes: the public object of API.md. A heading of 360 becomes 0."""
+    """The event's JSON bytes, which clients are given as they are. A heading of 360 becomes 0."""
     event = {
         "driver_id": driver_id,
         "latitude": update.latitude,
@@ -233,12 +240,35 @@ def encode_event(
     return orjson.dumps(event, option=orjson.OPT_UTC_Z)
 
 
-def decode_event(entry: bytes) -> LocationEvent:
-    """Read an event's bytes. Raises `PoisonEntry` when they are not one."""
+def decode_event(line: bytes) -> LocationEvent:
+    """Read an event's bytes. Raises `PoisonEntry` when they are not one that ingest can have made.
+
+    On the hot path, so only what does harm is looked at. Somebody else may write to the stream: a
+    time without a zone would crash the worker when it is compared, one longitude of 500 would make
+    Redis refuse the positions of all drivers beside it, an id has no room to be long in an index,
+    and a year 1 with an offset has no day in UTC.
+    """
     try:
-        return _decode_event(entry)
+        event = _decode_event(line)
     except MALFORMED as e:
         raise PoisonEntry("undecodable", str(e)) from e
+    if not _has_days(event):
+        raise PoisonEntry("undecodable", "a time that has no day in UTC")
+    return event
+
+
+def decode_events(pack: bytes, count: int) -> list[LocationEvent] | None:
+    """Read `count` lines at once; None when one of them is no event: then look at each alone."""
+    try:
+        events = _decode_events(pack)
+    except MALFORMED:
+        return None
+    # An empty line is skipped, and a line may hold two objects: not by us.
+    return events if len(events) == count and all(map(_has_days, events)) else None
+
+
+def _has_days(event: LocationEvent) -> bool:
+    return TIME_MIN <= event.recorded_at <= TIME_MAX and TIME_MIN <= event.received_at <= TIME_MAX
 
 
 def effective_time(event: LocationEvent | Moment) -> tuple[datetime, datetime]:

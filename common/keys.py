@@ -18,7 +18,7 @@ SLOTS = 16_384
 # Orders share this many tags: enough to spread over any cluster, and few enough that a batch of
 # orders is read with few commands. Changing it loses the markers of ended orders.
 ORDER_BUCKETS = 64
-# The one field of a stream entry; a byte, because it is repeated in every entry.
+# The one field of a stream entry, a pack (`common.pack`); a byte, since every entry repeats it.
 ENTRY_FIELD = "e"
 
 # Access: API keys (id -> record), when they were last used, revocations (-> since when), and a
@@ -69,11 +69,6 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
     )
 
 
-def rate_prefix(shard: int) -> str:
-    """What stands before a driver's id in the key of its rate; in the slot of its stream."""
-    return f"rate:{{{shard}}}:"
-
-
 def slot_of(key: str | bytes) -> int:
     """Slot of a key in a Redis cluster: CRC-16 (XMODEM) of its tag, or of all of it without one."""
     name = key.encode() if isinstance(key, str) else key
@@ -106,7 +101,7 @@ def order_key(order_id: str) -> str:
 
 
 def order_ended_key(order_id: str) -> str:
-    """Marker that an order is complete: whoever shows an order to anybody looks here first."""
+    """Marker that an order is complete: it is read before the order is shown to anybody."""
     return f"order-ended:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from common.backoff import Backoff
 from common.redis.nodes import Nodes
@@ -13,6 +14,7 @@ from consumers.history.patience import BACKOFF, Patience
 from consumers.history.settle import Settler
 from consumers.history.stage import HistoryStage
 from consumers.history.table import HistoryTable
+from consumers.history.trials import HistoryTrials
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
@@ -24,6 +26,7 @@ from consumers.stream.gauge import StreamGauge
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.settled import SettledFixes
 from consumers.stream.trim import Trim
 
 # A reply that takes longer than this means that the connection is dead; far above any command.
@@ -66,6 +69,7 @@ class Parts:
     wires: Wires
     lease: Lease
     group: GroupMaker
+    settled: SettledFixes
     live: LiveStage
     history: HistoryStage
     table: HistoryTable
@@ -82,6 +86,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     quick, bulk = wires.quick, wires.bulk
     lease = Lease(quick, keys.consumer)
     counts = Counts(bulk, keys.counts)
+    settled = SettledFixes(bulk, keys, group=group)
     gauge = StreamGauge(bulk, keys, group=group)
     reader = GroupReader(bulk, keys, group=group, consumer=f"shard-{index}")
     maker = GroupMaker(reader, gauge, counts)
@@ -95,36 +100,40 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     drivers = DriverState(
         quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
     )
+    trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
+    advanced = partial(liveness.advanced, "history")
     settler = Settler(
         reader,
         table,
         DeadLetterWriter(bulk, keys, shard=index, group=group),
         counts,
         patience,
+        trials=trials,
         retries=settings.max_retries,
-        advanced=lambda: liveness.advanced("history"),
+        advanced=advanced,
     )
-    signs = LiveSigns(lambda: liveness.advanced("live"), lease.confirm)
+    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
     live = _live_stage(settings, cursor, drivers, quick, signs)
     history = HistoryStage(
-        _page_source(settings, reader, cursor, pace),
+        _page_source(settings, reader, trials, cursor, pace),
         settler,
         table,
         patience,
-        rows=settings.history_rows,
         linger_s=settings.history_linger_ms / 1000,
+        advanced=advanced,
     )
     chores: dict[str, Chore] = {
         "trim": trim.trim,
         "gauge": maker.watch,
         "counts": counts.keep,
+        "settled": settled.even_out,
         "expire": drivers.expire,
         "watched": drivers.ask_watched,
     }
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    return Parts(wires, lease, maker, live, history, table, trim, gauge, timed)
+    return Parts(wires, lease, maker, settled, live, history, table, trim, gauge, timed)
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:
@@ -147,7 +156,7 @@ def _live_stage(
         Nodes(quick), names_max=settings.newest_drivers_max, ttl_s=settings.order_ttl_s
     )
     limits = LiveLimits(
-        entries=settings.batch_events_max,
+        fixes=settings.batch_events_max,
         block_ms=settings.read_block_ms,
         pause_s=settings.read_pause_ms / 1000,
         retries=settings.max_retries,
@@ -156,14 +165,19 @@ def _live_stage(
 
 
 def _page_source(
-    settings: Settings, reader: GroupReader, cursor: LiveCursor, pace: WorkerPace
+    settings: Settings,
+    reader: GroupReader,
+    trials: HistoryTrials,
+    cursor: LiveCursor,
+    pace: WorkerPace,
 ) -> PageSource:
     limits = PageLimits(
         settings.history_rows, settings.max_retries, settings.pending_message_timeout
     )
     return PageSource(
         reader,
+        trials,
         limits,
-        live_killer=lambda: cursor.killer,
+        live_killers=lambda: cursor.killers,
         reclaim_every_s=pace.reclaim_s,
     )

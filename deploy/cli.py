@@ -71,8 +71,8 @@ def up(
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
-    from deploy.tokens import auth_overrides
-    from deploy.wiring import up_settings
+    from deploy.stack.wiring import up_settings
+    from deploy.tools.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
@@ -234,7 +234,7 @@ def status(
 def stack_url() -> str:
     """The stack that was last started in this home, or where one would be."""
     from common.settings import load_settings
-    from deploy.home import Home
+    from deploy.stack.home import Home
 
     settings = load_settings()
     return Home(settings.fleetline_home).noted().get("url") or settings.front_door_url()

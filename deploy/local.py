@@ -22,7 +22,6 @@ from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
-from deploy.home import Home
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
@@ -31,14 +30,15 @@ from deploy.servers.postgres import postgres_spec
 from deploy.servers.postgres_making import POSTGRES_PASSWORD
 from deploy.servers.privileges import Descent
 from deploy.servers.redis import REDIS_PASSWORD, redis_spec
-from deploy.tokens import first_tokens_text
-from deploy.wiring import (
+from deploy.stack.home import Home
+from deploy.stack.wiring import (
     database_url,
     fitting_sockets,
     local_gateway_host,
     local_host,
     redis_url,
 )
+from deploy.tools.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
 ROLES = ("insight", "consumers", "fanout", "ingest")
@@ -101,7 +101,7 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
         return supervisor.status
     except StartFailed as e:
         if e.child == "migrate":
-            # It spoke for itself.
+            # `fleetline migrate` has printed why.
             return supervisor.status or 1
         names = {*ROLES, "redis", "postgres", "gateway"}
         words = home.last_words(e.child) if e.child in names else ""

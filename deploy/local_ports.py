@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from common.errors import ConfigError
 from common.processes import process
 from common.settings import Settings
-from deploy.home import Home
-from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import port_is_free
-from deploy.wiring import ports_needed
+from deploy.stack.accounts import SystemUser, account_of
+from deploy.stack.home import Home
+from deploy.stack.wiring import ports_needed
 
 # What a killed `up` left behind has this long to go.
 LEFTOVER_S = 10.0

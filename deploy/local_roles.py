@@ -10,14 +10,14 @@ from common.access.policy import Role
 from common.processes.spec import ChildSpec
 from common.processes.state import ROLES_FOLDER, read_state, state_file
 from common.settings import Settings
-from deploy import folders
-from deploy.environment import role_environment
-from deploy.home import Home
-from deploy.servers.accounts import account_of
 from deploy.servers.checks import fetch_json, http_answers
 from deploy.servers.privileges import Descent, descent, python_paths
-from deploy.tokens import new_token
-from deploy.wiring import STOP_SHARES, local_gateway_host, local_host
+from deploy.stack import folders
+from deploy.stack.accounts import account_of
+from deploy.stack.environment import role_environment
+from deploy.stack.home import Home
+from deploy.stack.wiring import STOP_SHARES, local_gateway_host, local_host
+from deploy.tools.tokens import new_token
 
 # The demo ends with its stack; this is only longer.
 DEMO_TOKEN_S = 30 * 86_400

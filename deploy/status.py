@@ -12,6 +12,13 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from common.backlog import (
+    ADDED,
+    SETTLED,
+    fixes_waiting,
+    unread_and_pending,
+    unread_entries,
+)
 from common.errors import FleetlineError
 from common.keys import APP_COUNTS, META
 from common.processes import process
@@ -20,7 +27,7 @@ from common.processes.state import read_state, state_file
 from common.settings import Settings
 from common.shards import Shard, Shards
 from consumers.stream.counts import NAMES
-from deploy.home import Home
+from deploy.stack.home import Home
 from deploy.tools.stack_redis import stack_redis
 from ingest.apps.app_counts import AppTotals, by_app
 
@@ -30,15 +37,15 @@ TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard; None where Redis cannot say. `counts`: what consumers count."""
+    """What waits in a shard, in fixes (`common.backlog`). `counts`: what consumers count."""
 
     shard: int
-    backlog: int | None
-    pending: int | None
-    dead_letters: int | None
+    backlog: int
+    pending: int
+    dead_letters: int
     counts: dict[str, int]
 
-    def shown(self) -> dict[str, int | None]:
+    def shown(self) -> dict[str, int]:
         """All of it by name, in the order of the columns."""
         return {
             "shard": self.shard,
@@ -121,19 +128,23 @@ def _read_shard(client: Any, shard: Shard, group_name: str) -> ShardState:
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
     totals = client.hmget(keys.counts, NAMES)
     counts = {name: int(total or 0) for name, total in zip(NAMES, totals, strict=True)}
+    unread, pending = _waiting_entries(client, keys.stream, length, group_name)
+    fixes = fixes_waiting(client.hmget(keys.counts, ADDED, SETTLED), unread + pending)
+    return ShardState(shard.index, *unread_and_pending(fixes, unread, pending), dead, counts)
+
+
+def _waiting_entries(client: Any, stream: str, length: int, group_name: str) -> tuple[int, int]:
+    """Entries that the group was not handed, and that it was and has not acknowledged."""
     try:
-        groups = client.xinfo_groups(keys.stream)
+        groups = client.xinfo_groups(stream)
     except redis.ResponseError:
         # No stream yet: nobody has sent anything.
-        return ShardState(shard.index, 0, 0, dead, counts)
+        return 0, 0
     group = next((g for g in groups if g["name"] == group_name), None)
     if group is None:
-        return ShardState(shard.index, length, 0, dead, counts)
+        return length, 0
     pending = int(group["pending"])
-    # Redis forgets the lag when entries are deleted out of order; then an upper bound will do.
-    lag = group.get("lag")
-    backlog = max(0, length - pending) if lag is None else int(lag)
-    return ShardState(shard.index, backlog, pending, dead, counts)
+    return unread_entries(length, group.get("lag"), pending), pending
 
 
 def _process_table(processes: list[dict[str, Any]]) -> Table:

@@ -5,14 +5,14 @@ import os
 from functools import partial
 
 from common.access.gate import Gate, open_gate
-from common.access.local_rule import LocalRule, parse_hosts
-from common.access.origin import parse_origins
+from common.access.local_rule import LocalRule
 from common.access.watch import AccessWatch
 from common.processes.heartbeat import Heartbeat
 from common.redis.nodes import Nodes
 from common.redis.url import parse_redis_url
 from common.redis.wire import Wire
 from common.settings import Settings
+from common.settings.lists import parse_hosts, parse_origins
 from common.shards import Shards
 from fanout.counts import FanoutCounts
 from fanout.fleet.feed import FleetFeed

@@ -5,9 +5,9 @@ from typing import Any
 
 import falcon.asgi
 
-from common.access.local_rule import LocalRule, parse_hosts
-from common.access.origin import parse_origins
+from common.access.local_rule import LocalRule
 from common.settings import Settings
+from common.settings.lists import parse_hosts, parse_origins
 from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, announced_length

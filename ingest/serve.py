@@ -58,7 +58,7 @@ def run(settings: Settings) -> int:
         http=HTTPModes.http1,
         websockets=False,
         backlog=ACCEPT_QUEUE,
-        # It counts connections, idle ones too, not requests.
+        # Granian counts connections here, idle ones too, not requests.
         backpressure=settings.ingest_connections_max,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
         log_level=LogLevels.warning,

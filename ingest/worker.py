@@ -23,10 +23,14 @@ from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator
+from ingest.intake.write_turns import Turns
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
 from ingest.resources.live_positions import LivePositions
 
+# What gathers for the next write is at most this part of REDIS_INFLIGHT_BYTES_MAX: once it leaves
+# it must fit beside its commands' own bytes and what is asked of Redis meanwhile.
+GATHERED_SHARE = 2
 # Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
 # Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles
 # (errors with tracebacks) may pile up to a few MB until then.
@@ -52,7 +56,14 @@ class IngestWorker:
         )
         self.nodes = Nodes(self.wire)
         self.shards = Shards(settings.stream_name, settings.shards)
-        self.backlog = Backlog(self.nodes, self.shards, settings.backlog_max)
+        self._turns = Turns(
+            self.nodes,
+            self.shards,
+            gap_s=settings.pack_gap_ms / 1000,
+            timeout_s=settings.redis_reply_timeout_s,
+            bytes_max=settings.redis_inflight_bytes_max // GATHERED_SHARE,
+        )
+        self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
@@ -75,7 +86,7 @@ class IngestWorker:
         pace: Pace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
-        writer = StreamWriter(self.nodes, self.shards, self.backlog.capacity, pace.terms)
+        writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
         return Intake(Producer(writer, pace), validator, settings.batch_fixes_max)
 

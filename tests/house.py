@@ -66,7 +66,8 @@ def _imports(source: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            # A bare `import deploy` only asks where the package lies.
+            names |= {alias.name for alias in node.names if "." in alias.name}
     return names
 
 
@@ -104,7 +105,7 @@ def _wing(
 ) -> tuple[list[str], float]:
     """The shapes of a wing, and its height."""
     x, y = corner
-    columns = max(1, int(w // 270))
+    columns = max(1, int(w // 340))
     height = HEAD + -(-len(rooms) // columns) * (ROOM_HEIGHT + GAP)
     shapes = [_box("wing", x, y, w, height), _text("head", x + GAP, y + 22, f"{wing}/")]
     cell = (w - GAP * (columns + 1)) / columns

@@ -15,8 +15,8 @@ import asyncpg
 from common.processes.process import set_parent_death_signal
 from deploy.schema.migrate import migrate
 from deploy.servers import packages
-from deploy.servers.accounts import named_account
 from deploy.servers.privileges import descent
+from deploy.stack.accounts import named_account
 from tests.servers import free_port
 from tests.wait import wait_until
 

@@ -10,9 +10,11 @@ from typing import Any, cast
 import asyncpg
 import redis.asyncio
 
+from common.backlog import ADDED, SETTLED
 from common.backoff import Backoff
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD, shard_keys
+from common.pack import encode_pack
 from common.settings import Settings, load_settings
 from consumers.assembly import WorkerPace
 from consumers.worker import Worker
@@ -84,6 +86,19 @@ class Shard:
     async def add(self, *payloads: bytes) -> list[bytes]:
         """Put entries in the stream; returns their ids."""
         return [await self.redis.xadd(KEYS.stream, {ENTRY_FIELD: p}) for p in payloads]
+
+    async def add_pack(self, *payloads: bytes) -> bytes:
+        """Put one entry in the stream, and count its fixes as ingest does; returns its id."""
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(KEYS.stream, {ENTRY_FIELD: encode_pack(payloads)})
+            pipe.hincrby(KEYS.counts, ADDED, len(payloads))
+            entry_id, _ = await pipe.execute()
+        return bytes(entry_id)
+
+    async def waiting(self) -> int:
+        """Fixes that were added and not settled, by the totals."""
+        added, settled = await self.redis.hmget(KEYS.counts, ADDED, SETTLED)
+        return int(added or 0) - int(settled or 0)
 
     async def rows(self) -> list[tuple[str, datetime]]:
         """Identities of all rows stored, in key order."""

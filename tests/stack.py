@@ -17,8 +17,8 @@ from typing import Any, Self
 import psutil
 
 from common.processes.state import read_state, state_file
-from deploy.home import Home
-from deploy.wiring import OFFSETS
+from deploy.stack.home import Home
+from deploy.stack.wiring import OFFSETS
 from tests.wait import wait_until
 
 START_TIMEOUT_S = 60.0

@@ -22,12 +22,12 @@ BOUND_S = 420.0
 SHARDS = (1, 2, 4, 8)
 DRAIN_TIMEOUT_S = 90.0
 
-# Seconds, and what an entry cost each role.
+# Seconds, and what a fix cost each role.
 Drained = tuple[float, dict[str, float]]
 
 
 def run(bench: Bench) -> Iterable[Figure]:
-    """Every run starts with the same entries in the streams and an empty history."""
+    """Every run starts with the same fixes in the streams and an empty history."""
     made = events(bench.seed, bench.pick(400_000, 80_000))
     bench.stack.reset()
     # The first rows into a new database are slower.
@@ -44,22 +44,25 @@ def run(bench: Bench) -> Iterable[Figure]:
 def _drain(bench: Bench, made: list[Event], shards: int) -> Figure:
     stack = bench.stack
     stack.reset(shards)
-    add_entries(stack, made)
+    entries = add_entries(stack, made)
     streams = [shard_keys(stack.settings.stream_name, s).stream for s in range(shards)]
     stack.start("consumers")
-    span_s, cost = _drained(bench, streams, stack.settings.consumer_group, len(made))
+    group = stack.settings.consumer_group
+    span_s, cost = _drained(bench, streams, group, entries=entries, fixes=len(made))
     stack.stop_roles()
     rows = stack.rows()
     if rows != len(made):
-        raise LostFixes(f"drain with {shards} shards: {len(made)} entries, stored {rows}")
+        raise LostFixes(f"drain with {shards} shards: {len(made)} fixes, stored {rows}")
     label = "drain, 1 consumer" if shards == 1 else f"drain, {shards} shards"
     return Figure(
         f"drain.{shards}", label, len(made) / span_s, "fixes/s", cpu_us=cost,
-        totals={"entries": len(made), "stored": rows, "seconds": round(span_s, 3)},
+        totals={
+            "fixes": len(made), "entries": entries, "stored": rows, "seconds": round(span_s, 3),
+        },
     )  # fmt: skip
 
 
-def _drained(bench: Bench, streams: list[str], group: str, count: int) -> Drained:
+def _drained(bench: Bench, streams: list[str], group: str, *, entries: int, fixes: int) -> Drained:
     """Wait, from the first entry read to the last one acknowledged."""
     # Starting the processes is not what a fix costs.
     before: dict[str, float] = {}
@@ -75,11 +78,11 @@ def _drained(bench: Bench, streams: list[str], group: str, count: int) -> Draine
             now_s = time.monotonic()
             if read and not begin_s:
                 begin_s, before = now_s, bench.stack.cpu()
-            if read == count and not pending:
-                cost = accounting.per_fix_us(before, bench.stack.cpu(), count)
+            if read == entries and not pending:
+                cost = accounting.per_fix_us(before, bench.stack.cpu(), fixes)
                 return now_s - begin_s, cost
             time.sleep(0.005)
-    raise Failed(f"{read} of {count} entries read, {pending} pending after {DRAIN_TIMEOUT_S:g} s")
+    raise Failed(f"{read} of {entries} entries read, {pending} pending after {DRAIN_TIMEOUT_S:g} s")
 
 
 def _plain(bench: Bench, made: list[Event]) -> Figure:
@@ -103,7 +106,7 @@ def _drained_group(bench: Bench, count: int) -> Drained:
             if time.monotonic() > until_s:
                 raise Failed("the plain worker did not begin")
             time.sleep(0.01)
-    return _drained(bench, [STREAM], GROUP, count)
+    return _drained(bench, [STREAM], GROUP, entries=count, fixes=count)
 
 
 def _plain_entry(event: bytes) -> tuple[object, ...]:

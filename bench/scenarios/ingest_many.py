@@ -1,4 +1,4 @@
-"""POST many: 10, 100 and 1,000 fixes a body, beside a bare pipelined XADD.
+"""POST many: 10, 100 and 1,000 fixes a body, beside bare pipelined XADDs of the same packs.
 
 Once more with a recorded bus line instead of made-up streets: every driver starts somewhere else
 on it. Longer numbers and longer ways between fixes; the cost should be the same.
@@ -60,6 +60,6 @@ def _bare_xadd(bench: Bench) -> Figure:
     span_s = time.monotonic() - begin_s
     cost = accounting.per_fix_us(before, bench.stack.cpu(), len(made))
     return Figure(
-        "ingest_many.xadd", "bare pipelined XADD, 500 a write", len(made) / span_s, "fixes/s",
+        "ingest_many.xadd", "bare pipelined XADD, bodies of 100", len(made) / span_s, "fixes/s",
         cpu_us=cost,
     )  # fmt: skip

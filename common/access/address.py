@@ -25,15 +25,6 @@ def client_address(peer: str, real_ip: str) -> str:
         return peer
 
 
-def parse_networks(name: str, setting: str) -> tuple[str, ...]:
-    """The setting `name`, a list of addresses and networks. Raises `ValueError`."""
-    parts = [part.strip() for part in setting.split(",") if part.strip()]
-    try:
-        return tuple(str(ipaddress.ip_network(part)) for part in parts)
-    except ValueError as e:
-        raise ValueError(f"{name}: {e}") from e
-
-
 def is_loopback(address: str) -> bool:
     """Whether it is this machine. A Unix socket has no address: its peers are on it."""
     try:

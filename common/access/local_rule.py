@@ -7,7 +7,6 @@ which name it was asked for; this rule believes them. Other programs on the mach
 """
 
 import ipaddress
-import re
 from collections.abc import Iterable
 
 from common.access.origin import is_same_host
@@ -15,24 +14,6 @@ from common.problem import CROSS_SITE, HOST_NOT_ALLOWED, Problem
 
 # What Sec-Fetch-Site says of a request of the same origin, and of one typed by a person.
 _OWN_SITES = (None, "same-origin", "none")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-
-
-def parse_hosts(name: str, setting: str) -> list[str]:
-    """The host names that the setting `name` lists. Raises `ValueError`."""
-    hosts = [part.strip().lower().strip("[]") for part in setting.split(",") if part.strip()]
-    for host in hosts:
-        if not _HOST.fullmatch(host) and not _is_address(host):
-            raise ValueError(f"{name}: {host!r} is not a host such as 10.0.2.2, without a port")
-    return hosts
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 class LocalRule:

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from common.access.claims import REQUIRED, unknown
-from common.access.closed import parse_secrets
 from common.errors import ConfigError
 from common.settings import Settings
+from common.settings.closed import parse_secrets
 
 HS256 = "HS256"
 PUBLIC_ALGORITHMS = ("RS256", "ES256", "EdDSA")

@@ -54,7 +54,7 @@ class Logs:
     def revive(self) -> None:
         """Start the writer again if it has died."""
         dead = self._process is not None and self._process.poll() is not None
-        # One that cannot start must not be tried without pause.
+        # A writer that cannot start must not be tried without pause.
         if dead and time.monotonic() - self._started_at_s >= REVIVE_AFTER_S:
             self._start()
 
@@ -94,7 +94,7 @@ class Logs:
             self._send(path)
 
     def _send(self, path: Path) -> None:
-        # It may have died; the one that `revive` starts is told of all pipes.
+        # The writer may have died; the next one, which `revive` starts, is told of all pipes.
         if self._control is not None:
             with contextlib.suppress(OSError):
                 socket.send_fds(self._control, [os.fsencode(path)], [self._pipes[path][0]])

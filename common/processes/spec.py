@@ -50,5 +50,5 @@ class ChildSpec:
     # What the kernel sends it when the supervisor dies.
     orphan_signal: signal.Signals = signal.SIGTERM
     policy: RestartPolicy = field(default_factory=RestartPolicy)
-    # It is expected to end by itself: status 0 is success, anything else stops the start.
+    # The child is expected to end by itself: status 0 is success, anything else stops the start.
     once: bool = False

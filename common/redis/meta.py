@@ -1,7 +1,8 @@
 """The hash `fleetline:meta`: what the data in this Redis was written with.
 
 A different shard count would re-home drivers: their newest position and the order of their
-fixes would be split over two writers. So whoever starts asks here first, and the first one writes.
+fixes would be split over two writers. So each role compares its settings with this hash before it
+starts; the first start of all writes it.
 """
 
 from typing import Any

@@ -14,10 +14,10 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from common.access.address import parse_networks
-from common.access.closed import require_auth_when_public
 from common.errors import ConfigError
+from common.settings.closed import require_auth_when_public
 from common.settings.insight import require_insight
+from common.settings.lists import parse_networks
 from common.settings.names import misspelt
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -85,9 +85,13 @@ class Settings(BaseSettings):
     body_timeout_s: Seconds = 10.0
     # A reply of Redis to ingest must have arrived within this time, in seconds; then 503.
     redis_reply_timeout_s: Annotated[float, Field(gt=0, le=1.8)] = 1.5
-    # Bytes of commands that may wait for replies of Redis in one ingest worker; then 503.
+    # Bytes of commands that may wait for replies of Redis in one ingest worker; then 503. Of half
+    # as many bytes of fixes that gather meanwhile for the next write, too.
     redis_inflight_bytes_max: Count = 64 * 1_048_576
-    # Entries that may wait in one shard's stream; then 503 until the consumers catch up.
+    # Least time between two writes of one ingest worker to Redis, in milliseconds: what comes
+    # meanwhile shares one entry and one fsync; 0: none.
+    pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 2
+    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up.
     backlog_max: Count = 1_000_000
     # How far a recorded_at may lie in the future, in seconds (a day: wrong time zones happen).
     clock_skew_max_s: Seconds = 86_400.0
@@ -101,7 +105,7 @@ class Settings(BaseSettings):
     # A route query must be done within this time, in seconds; then 503.
     route_timeout_s: Seconds = 10.0
 
-    # on: whoever asks needs a token or a key. off is for loopback only.
+    # on: every request needs a token or a key. off is for loopback only.
     auth: Literal["on", "off"] = "off"
     # Names beside localhost by which AUTH=off may be asked, separated by commas (10.0.2.2).
     allowed_hosts: str = ""

@@ -140,7 +140,7 @@ class Batch:
 
 def _letter(placed: PlacedEvent, error: Exception, attempts: int) -> DeadLetter:
     return DeadLetter(
-        placed.entry_id,
+        placed.position.name,
         placed.payload,
         placed.event.driver_id,
         REFUSED,

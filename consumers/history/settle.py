@@ -7,19 +7,23 @@ is not suspected of having killed it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import TypeVar
 
-from common.dead_letter import CRASHED, UNDECODABLE, DeadLetter, driver_in
+from common.dead_letter import DeadLetter
 from common.log import get
 from consumers.history.batch import Batch
+from consumers.history.letters import in_stream_order, letters_of
 from consumers.history.pages import HistoryPage
 from consumers.history.patience import TROUBLE, Patience
 from consumers.history.table import HistoryTable
+from consumers.history.trials import HistoryTrials
 from consumers.stream.counts import ENTRIES_LOST, REPEATS, Counts
 from consumers.stream.dead_letters import DeadLetterWriter
-from consumers.stream.entry import Entry, Undecodable, decode_page
+from consumers.stream.entry import DecodedPage, Entry, decode_page, decode_part
 from consumers.stream.group_reader import REDIS_TROUBLE, GroupReader
+from consumers.stream.trial import Trial
 
 T = TypeVar("T")
 
@@ -35,18 +39,20 @@ class Settler:
         counts: Counts,
         patience: Patience,
         *,
+        trials: HistoryTrials,
         retries: int,
         advanced: Callable[[], None],
     ) -> None:
         self._group = group
         self._table = table
         self._letters = letters
+        self._trials = trials
         self._counts = counts
         self._patience = patience
         self._retries = retries
         self._advanced = advanced
-        # The page whose entries count as begun once more.
-        self._counted: HistoryPage | None = None
+        # Says of what is suspected now that the process lives; None when nothing is.
+        self._take_back: Callable[[], Awaitable[object]] | None = None
 
     async def settle(self, page: HistoryPage) -> None:
         """Return when the page is settled. When told to stop, or cancelled, it stays pending.
@@ -54,62 +60,102 @@ class Settler:
         Raises one of `TROUBLE` when told to stop meanwhile.
         """
         try:
-            await self._settle(page)
+            if page.trial is not None and page.entries[0].fixes:
+                await self._settle_in_parts(page, page.entries[0], page.trial)
+            else:
+                await self._settle(page)
         except asyncio.CancelledError:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(self._survived())
             raise
         finally:
-            self._counted = None
+            self._take_back = None
 
     async def _settle(self, page: HistoryPage) -> None:
         if page.times:
             await self._until_done(lambda: self._count_begin(page))
-        decoded = decode_page(entry for entry in page.entries if entry.id not in page.killers)
-        letters = [
-            _killer_letter(entry, page.times) for entry in page.entries if entry.id in page.killers
-        ]
-        letters += map(_undecodable_letter, decoded.undecodable)
-        with_events = {placed.entry_id for placed in decoded.events}
-        # Entries without a sound event need no database.
-        await self._write([letter for letter in letters if letter.entry_id not in with_events])
-        await self._acknowledge(decoded.vanished)
-        self.say_lost(decoded.vanished)
+        decoded = decode_page(page.entries, page.killers)
+        letters = letters_of(decoded)
+        entries: Sequence[Entry] = page.entries
+        if letters:
+            # Entries without a sound event need no database.
+            sound = {placed.entry_id for placed in decoded.events}
+            hopeless = [entry for entry in entries if entry.fixes and entry.id not in sound]
+            await self._finish(hopeless, [x for x in letters if x.stream_id not in sound])
+            entries = [entry for entry in entries if entry.id in sound]
+            letters = [letter for letter in letters if letter.stream_id in sound]
+        if decoded.vanished:
+            await self._acknowledge([entry for entry in page.entries if entry.pack is None])
+            self.say_lost(decoded.vanished)
+        letters += await self._store(decoded, possibly_stored=page.possibly_stored)
+        await self._finish(entries, letters)
 
+    async def _settle_in_parts(self, page: HistoryPage, entry: Entry, trial: Trial) -> None:
+        """The same for one entry, some places of its pack at a time.
+
+        What was survived before is stored once more without harm, and its letters are found
+        again: those of an entry are written together, with its acknowledgement.
+        """
+        skip = {*page.killers, *trial.killer_names(entry.fixes)}
+        letters = await self._store_part(entry, 0, trial.begin, skip)
+        while not trial.is_over(entry.fixes):
+            if not await self._until_done(partial(self._begin_trial, trial)):
+                # Redis is full. The entry stays pending, and what follows makes room.
+                return
+            letters += await self._store_part(entry, trial.begin, trial.end, skip)
+            trial = trial.survived(entry.fixes)
+        await self._finish([entry], letters)
+        await self._until_done(self._trials.forget)
+
+    async def _store_part(
+        self, entry: Entry, begin: int, end: int, skip: Collection[bytes]
+    ) -> list[DeadLetter]:
+        decoded = decode_part(entry, begin, end, skip)
+        return letters_of(decoded) + await self._store(decoded, possibly_stored=True)
+
+    async def _store(self, decoded: DecodedPage, *, possibly_stored: bool) -> list[DeadLetter]:
+        """Store the events; letters for those that the table refuses."""
         batch = Batch(
             decoded.events,
-            possibly_stored=page.possibly_stored,
+            possibly_stored=possibly_stored,
             retries=self._retries,
             advanced=self._advanced,
         )
-        refused = await self._until_done(lambda: batch.store(self._table))
-        refused += [letter for letter in letters if letter.entry_id in with_events]
-        await self._write(sorted(refused, key=lambda letter: letter.entry_id))
-        stored = with_events.difference(letter.entry_id for letter in refused)
-        await self._acknowledge([entry.id for entry in page.entries if entry.id in stored])
+        letters = await self._until_done(lambda: batch.store(self._table))
         self._counts.add(REPEATS, batch.repeats)
-        if self._letters.deferred:
-            await self._survived()
+        return letters
+
+    async def _finish(self, entries: Sequence[Entry], letters: list[DeadLetter]) -> None:
+        """Write the letters of the entries that have some, and acknowledge the others."""
+        if letters:
+            fixes = {entry.id: entry.fixes for entry in entries}
+            ordered = in_stream_order(letters)
+            await self._until_done(lambda: self._letters.write_and_ack(ordered, fixes))
+            if self._letters.deferred:
+                await self._survived()
+        lettered = {letter.stream_id for letter in letters}
+        await self._acknowledge([x for x in entries if x.fixes and x.id not in lettered])
 
     async def _count_begin(self, page: HistoryPage) -> None:
         """From here on the page is suspected, until it is settled or something fails."""
-        self._counted = page
+        self._take_back = partial(self._group.set_delivery_counts, page.ids, 1)
         await self._group.set_delivery_counts(page.ids, page.times + 1)
 
+    async def _begin_trial(self, trial: Trial) -> bool:
+        """From here on this part of a pack is suspected; False when that cannot be kept."""
+        self._take_back = partial(self._trials.keep, trial)
+        return await self._trials.keep(trial._replace(begun=True))
+
     async def _survived(self) -> None:
-        """The process lives, so the entries in its hands did not kill it: take back the count."""
-        if self._counted is not None:
+        """The process lives, so what is in its hands did not kill it: take back the count."""
+        if self._take_back is not None:
             with contextlib.suppress(*REDIS_TROUBLE):
-                await self._group.set_delivery_counts(self._counted.ids, 1)
-                self._counted = None
+                await self._take_back()
+                self._take_back = None
 
-    async def _write(self, letters: list[DeadLetter]) -> None:
-        if letters:
-            await self._until_done(lambda: self._letters.write_and_ack(letters))
-
-    async def _acknowledge(self, ids: list[bytes]) -> None:
-        if ids:
-            await self._until_done(lambda: self._group.acknowledge(ids))
+    async def _acknowledge(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            await self._until_done(lambda: self._group.acknowledge(entries))
 
     async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
         """Try a step until it is done. Raises its error when told to stop meanwhile."""
@@ -132,15 +178,3 @@ class Settler:
         if ids:
             self._counts.add(ENTRIES_LOST, len(ids))
             get("history").error("entries.lost", count=len(ids), first=ids[0].decode())
-
-
-def _killer_letter(entry: Entry, times: int) -> DeadLetter:
-    payload = entry.pack or b""
-    error = "the worker died each time it was in its hands"
-    return DeadLetter(entry.id, payload, driver_in(payload), CRASHED, error, "", times)
-
-
-def _undecodable_letter(bad: Undecodable) -> DeadLetter:
-    driver_id = driver_in(bad.payload)
-    entry_id = bad.position.entry_id
-    return DeadLetter(entry_id, bad.payload, driver_id, UNDECODABLE, bad.detail, "", 1)

@@ -28,15 +28,15 @@ class HistoryStage:
         table: HistoryTable,
         patience: Patience,
         *,
-        rows: int,
         linger_s: float,
+        advanced: Callable[[], None],
     ) -> None:
         self._source = source
         self._settler = settler
         self._table = table
         self._patience = patience
-        self._rows = rows
         self._linger_s = linger_s
+        self._advanced = advanced
 
     def stop(self) -> None:
         """Settle the page in hand, then return from `run`."""
@@ -50,21 +50,22 @@ class HistoryStage:
         with contextlib.suppress(SinkUnavailable):
             # Found out now, not at the first row.
             await self._table.ensure()
+        self._advanced()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIVE_BEGINS_S):
                 await begin()
         while not self._patience.stopping.is_set():
+            self._advanced()
             read_at_s = time.monotonic()
             try:
-                page = await self._next_page()
-                await self._settler.settle(page)
+                await self._settler.settle(await self._next_page())
             except TROUBLE as e:
                 # A reply that was lost may have delivered entries, which are pending then.
                 self._source.take_pending_again()
                 await self._patience.back_off(e)
                 continue
             self._patience.healed()
-            if not self._source.has_pending and len(page.entries) < self._rows:
+            if not self._source.has_more:
                 # What comes in the meantime makes a page together.
                 await self._patience.pause(read_at_s + self._linger_s - time.monotonic())
 

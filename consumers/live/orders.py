@@ -95,8 +95,8 @@ class OrderState:
             by_wire.setdefault(self._nodes.order_wire(name), []).append(name)
         values: dict[str, bytes | None] = {}
         for wire, part in by_wire.items():
-            replies = await wire.pipeline([("GET", order_key(name)) for name in part])
-            values |= zip(part, replies, strict=True)
+            replies = await wire.pipeline_raw([("GET", order_key(name)) for name in part])
+            values |= zip(part, map(_value, replies), strict=True)
         return [values[name] for name in names]
 
     def decide(self, events: Sequence[PlacedEvent], refused: set[str]) -> Moves:
@@ -177,3 +177,13 @@ class OrderState:
         if moment > effective_time(placed.event):
             self._newest.learn(order_id, moment)
             self._replaced[order_id] = replaced
+
+
+def _value(reply: Reply) -> bytes | None:
+    """The value in a reply to GET; a key that somebody made by hand, of another kind, has none."""
+    if isinstance(reply, hiredis.ReplyError):
+        if not str(reply).startswith("WRONGTYPE"):
+            raise reply
+        return None
+    value: bytes | None = reply
+    return value

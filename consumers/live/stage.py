@@ -8,20 +8,22 @@ history dead-letters it.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from common.backoff import Backoff
 from common.log import Repeated, get
-from common.redis.wire import Reply
+from common.redis.wire import Command, Reply
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.write import send_all
 from consumers.stream.crash import Suspicion
 from consumers.stream.cursor import LiveCursor
-from consumers.stream.entry import Entry, decode_page, entries_of
+from consumers.stream.entry import Entry, PlacedEvent, decode_page, decode_part, entries_of
 from consumers.stream.group_reader import REDIS_TROUBLE
+from consumers.stream.page import ENTRIES_MAX, BatchLimits, PageCount, batches_of
+from consumers.stream.trial import trial_of
 
 REDIS_BACKOFF = Backoff(first_s=0.05, most_s=1.0)
 # Moves written in one piece when Redis takes state again: bounds how long it holds up Redis.
@@ -34,7 +36,7 @@ REWRITE_EVERY_S = 1.0
 class LiveLimits:
     """The settings that bound the stage."""
 
-    entries: int
+    fixes: int
     block_ms: int
     pause_s: float
     retries: int
@@ -62,6 +64,8 @@ class LiveStage:
         self._drivers = drivers
         self._orders = orders
         self._limits = limits
+        self._batch_limits = BatchLimits(limits.fixes)
+        self._count = PageCount(self._batch_limits)
         self._advanced, self._confirm_lease = signs
         self._stopping = asyncio.Event()
         self._trouble = Repeated(get("live"), "live.redis_trouble")
@@ -97,43 +101,65 @@ class LiveStage:
     async def _step(self) -> None:
         suspicion = self._suspicion or await self._begin()
         await self._rewrite()
-        if self._reading is None:
-            block_ms = self._limits.block_ms if self.begun.is_set() else 0
-            self._reading = self._read(self._cursor.through, suspicion.page_size, block_ms)
-        reading, self._reading = self._reading, None
+        asked = min(self._count.entries, suspicion.page_size)
+        block_ms = self._limits.block_ms if self.begun.is_set() else 0
+        reading = self._reading or self._read(self._cursor.through, asked, block_ms)
+        self._reading = None
         page = entries_of(await reading)
         read_at = time.monotonic()
         self._advanced()
         if page:
-            await self._work_off(page, suspicion)
+            await self._confirm_lease()
+            await self._work_off_page(page, suspicion, asked)
         self.begun.set()
         if page and self._reading is None:
             await self._pause(read_at + self._limits.pause_s - time.monotonic())
 
     async def _begin(self) -> Suspicion:
         begun = await self._cursor.load()
-        suspicion = Suspicion(begun, self._limits.entries, self._limits.retries)
-        if suspicion.is_killer:
-            await self._give_up_first()
-        self._suspicion = suspicion
-        return suspicion
-
-    async def _give_up_first(self) -> None:
-        page = entries_of(await self._read(self._cursor.through, 1, 0))
-        if page:
-            await self._cursor.give_up(page[0].id)
+        self._suspicion = Suspicion(begun, ENTRIES_MAX)
+        return self._suspicion
 
     def _read(self, after: bytes, count: int, block_ms: int) -> asyncio.Future[Reply]:
         return self._cursor.begin_read(after, count, block_ms)
 
-    async def _work_off(self, page: list[Entry], suspicion: Suspicion) -> None:
-        through = page[-1].id
-        await self._confirm_lease()
-        if not suspicion.over:
-            await self._count_begin(suspicion)
-        elif len(page) * 2 > self._limits.entries:
-            self._reading = self._read(through, self._limits.entries, self._limits.block_ms)
-        events = decode_page(page).events
+    async def _work_off_page(self, page: Sequence[Entry], suspicion: Suspicion, asked: int) -> None:
+        self._count.came(page)
+        if suspicion.over:
+            if len(page) * 2 > asked:
+                self._reading = self._read(page[-1].id, self._count.entries, self._limits.block_ms)
+            await self._work_off(page, survived=True)
+            return
+        if suspicion.on_trial:
+            for entry in page:
+                await self._try_in_parts(entry)
+        else:
+            if not suspicion.counted:
+                suspicion.counted = True
+                await self._cursor.count_begin()
+            await self._work_off(page, survived=False)
+        if suspicion.passed(len(page), asked):
+            await self._cursor.clear_begun()
+
+    async def _try_in_parts(self, entry: Entry) -> None:
+        """Work off one entry, some places of its pack at a time, and give up what kills."""
+        trial = trial_of(entry, self._cursor.trial, self._limits.retries)
+        while not trial.is_over(entry.fixes):
+            await self._cursor.begin_trial(trial)
+            part = decode_part(entry, trial.begin, trial.end, self._cursor.killers)
+            await self._write(part.events)
+            trial = trial.survived(entry.fixes)
+        await self._cursor.end_trial(trial, trial.killer_names(entry.fixes))
+
+    async def _work_off(self, page: Sequence[Entry], *, survived: bool) -> None:
+        for batch in batches_of(page, self._batch_limits):
+            events = decode_page(batch, self._cursor.killers).events
+            await self._write(events, through=batch[-1].id, survived=survived)
+
+    async def _write(
+        self, events: Sequence[PlacedEvent], through: bytes | None = None, *, survived: bool = False
+    ) -> None:
+        """Write what the events move. The cursor stands at `through` then."""
         await self._drivers.learn(events)
         self._advanced()
         refused = await self._orders.learn(events)
@@ -141,21 +167,16 @@ class LiveStage:
         drivers = self._drivers.decide(events)
         orders = self._orders.decide(events, refused)
         # From here on the moves are kept: a write that is lost is tried again from there.
-        self._cursor.through = through
-        if not suspicion.over:
-            suspicion.passed(len(page))
-        saving = self._cursor.saving(through, survived=suspicion.over)
-        writing = self._drivers.writing(drivers, saving)
+        saving: list[Command] = []
+        if through is not None:
+            self._cursor.through = through
+            saving.append(self._cursor.saving(through, survived=survived))
+        writing = self._drivers.writing(drivers, *saving)
         await send_all([*([writing] if writing else []), *self._orders.writing(orders)])
         self._advanced()
         if restoring := self._orders.restoring():
             await send_all(restoring)
             self._advanced()
-
-    async def _count_begin(self, suspicion: Suspicion) -> None:
-        if not suspicion.counted:
-            suspicion.counted = True
-            await self._cursor.count_begin()
 
     async def _rewrite(self) -> None:
         """Write what Redis refused before, or what was lost with a connection, in pieces."""

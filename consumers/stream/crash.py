@@ -2,7 +2,8 @@
 
 A worker that holds a page and lives says so, so an entry that was begun again and again was in
 the hands of a worker that died each time. The more often, the smaller the page that is begun
-with, until the entry that kills stands alone; its neighbours are stored on the way.
+with, until the entry that kills stands alone; its neighbours are stored on the way. Then its pack
+is tried in parts, see `consumers.stream.trial`.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,10 @@ class Pending(NamedTuple):
 
 
 class PagePlan(NamedTuple):
-    """Ids to take next. `is_killer`: the one id in it must not be tried again."""
+    """Ids to take next. `on_trial`: the one entry among them is to be tried in parts."""
 
     ids: list[bytes]
-    is_killer: bool
+    on_trial: bool
 
 
 def page_size(times: int, page_max: int) -> int:
@@ -35,18 +36,20 @@ def page_size(times: int, page_max: int) -> int:
     return max(1, page_max // int(10 ** max(0, times - NORMAL_TIMES)))
 
 
-def is_killer(times: int, retries_max: int) -> bool:
-    """Whether an entry that was begun this often, at last alone, must not be tried again."""
-    return times >= ALONE_AFTER + retries_max
+def plan_page(pending: Sequence[Pending], page_max: int, tried: bytes | None = None) -> PagePlan:
+    """What to take of a predecessor's pending entries, which are in the stream's order.
 
-
-def plan_page(pending: Sequence[Pending], page_max: int, retries_max: int) -> PagePlan:
-    """What to take of a predecessor's pending entries, which are in the stream's order."""
+    `tried`: the entry that the predecessor tried in parts, if any.
+    """
     if not pending:
-        return PagePlan([], is_killer=False)
-    times = pending[0].times
-    taken = pending[: page_size(times, page_max)]
-    return PagePlan([entry.id for entry in taken], is_killer=is_killer(times, retries_max))
+        return PagePlan([], on_trial=False)
+    first = pending[0]
+    if first.id == tried or first.times >= ALONE_AFTER:
+        return PagePlan([first.id], on_trial=True)
+    taken = [entry.id for entry in pending[: page_size(first.times, page_max)]]
+    if tried in taken:
+        taken = taken[: taken.index(tried)]
+    return PagePlan(taken, on_trial=False)
 
 
 class Suspicion:
@@ -56,12 +59,10 @@ class Suspicion:
     of them are passed.
     """
 
-    def __init__(self, times: int, page_max: int, retries_max: int) -> None:
+    def __init__(self, times: int, page_max: int) -> None:
         self._times = times
         self._page_max = page_max
         self._left = page_max
-        # Whether the next entry must not be tried again.
-        self.is_killer = is_killer(times, retries_max)
         # Whether the process has counted that it begins.
         self.counted = False
 
@@ -71,10 +72,19 @@ class Suspicion:
         return self._left <= 0
 
     @property
+    def on_trial(self) -> bool:
+        """Whether entries are read alone, each to be tried in parts."""
+        return not self.over and self._times >= ALONE_AFTER
+
+    @property
     def page_size(self) -> int:
-        """Entries to read next."""
+        """Most entries to read next."""
         return self._page_max if self.over else page_size(self._times, self._page_max)
 
-    def passed(self, count: int) -> None:
-        """`count` entries were worked off. What comes after a short page was never in a page."""
-        self._left = self._left - count if count >= self.page_size else 0
+    def passed(self, count: int, asked: int) -> bool:
+        """`count` entries of a page of `asked` were worked off; whether the suspicion is over now.
+
+        What comes after a short page was never in a page.
+        """
+        self._left = self._left - count if count >= asked else 0
+        return self.over

@@ -2,19 +2,25 @@
 
 Reading again is harmless: newest wins. So the cursor need not be exact, and a write that Redis
 refuses because it is full is not tried again. Beside it stands how often a worker has begun with a
-page and died before it had written it, and the entry that was given up because of that.
+page and died before it had written it, what it tried in parts then, and the fixes that were given
+up because of that.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import hiredis
 
 from common.keys import ShardKeys
 from common.log import get
-from common.redis.wire import Command, Reply, Wire, is_full
+from common.redis.wire import Argument, Command, Reply, Wire, is_full
 from consumers.stream.groups import START, is_beyond, is_key_missing, live_start
+from consumers.stream.trial import Trial, read_trial
 from consumers.stream.trim import oldest_needed
+
+# Fixes given up that are remembered for the history, which dead-letters them: the newest.
+KILLERS_MAX = 256
 
 _log = get("cursor")
 
@@ -29,17 +35,21 @@ class LiveCursor:
         self._group = group
         # The live stage has read through this id.
         self.through = START
-        # The last entry that was given up because the process died of it.
-        self.killer: bytes | None = None
+        # Names of the positions that were given up because the process died of them.
+        self.killers: tuple[bytes, ...] = ()
+        # What is tried in parts, or was by a predecessor.
+        self.trial: Trial | None = None
 
     async def load(self) -> int:
         """Find the place to begin. Returns how often a page was begun there and not survived.
 
         Raises `Overloaded` or `hiredis.ReplyError`.
         """
-        saved, begun, self.killer = await self._wire.send(
-            "HMGET", self._keys.cursor, "id", "begun", "killer"
+        saved, begun, killers, trial = await self._wire.send(
+            "HMGET", self._keys.cursor, "id", "begun", "killer", "trial"
         )
+        self.killers = tuple((killers or b"").split())
+        self.trial = read_trial(trial)
         needed = None
         if saved is None:
             needed = await oldest_needed(self._wire, self._keys.stream, self._group)
@@ -52,17 +62,39 @@ class LiveCursor:
 
     async def count_begin(self) -> None:
         """Count that a page is begun. Raises `Overloaded` or `hiredis.ReplyError`."""
+        await self._unless_full("HINCRBY", self._keys.cursor, "begun", 1)
+
+    async def clear_begun(self) -> None:
+        """No page is suspected any more. Raises `Overloaded` or `hiredis.ReplyError`."""
+        await self._unless_full("HSET", self._keys.cursor, "begun", 0)
+
+    async def begin_trial(self, trial: Trial) -> None:
+        """Keep what is about to be tried. Raises `Overloaded` or `hiredis.ReplyError`."""
+        # In this process it is survived, whatever comes of the write.
+        self.trial = trial
+        begun = trial._replace(begun=True)
+        await self._unless_full("HSET", self._keys.cursor, "trial", begun.record)
+
+    async def end_trial(self, trial: Trial, given_up: Sequence[bytes]) -> None:
+        """Pass an entry whose fixes were all tried; `given_up` names those that kill.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        killers = (*self.killers, *given_up)[-KILLERS_MAX:]
+        await self._unless_full(
+            *("HSET", self._keys.cursor, "id", trial.entry_id),
+            *("killer", b" ".join(killers), "trial", b""),
+        )
+        self.through, self.killers, self.trial = trial.entry_id, killers, None
+        for name in given_up:
+            _log.error("live.gave_up", stream=self._keys.stream, id=name.decode())
+
+    async def _unless_full(self, *command: Argument) -> None:
         try:
-            await self._wire.send("HINCRBY", self._keys.cursor, "begun", 1)
+            await self._wire.send(*command)
         except hiredis.ReplyError as e:
             if not is_full(e):
                 raise
-
-    async def give_up(self, killer: bytes) -> None:
-        """Pass an entry without looking into it. Raises `Overloaded` or `hiredis.ReplyError`."""
-        await self._wire.send("HSET", self._keys.cursor, "id", killer, "killer", killer)
-        self.through, self.killer = killer, killer
-        _log.error("live.gave_up", stream=self._keys.stream, id=killer.decode())
 
     def begin_read(self, after: bytes, count: int, block_ms: int) -> asyncio.Future[Reply]:
         """Ask for up to `count` entries after an id, waiting up to `block_ms` for the first."""

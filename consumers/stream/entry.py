@@ -4,18 +4,14 @@ An entry has an id and a pack, one event a line; this is the only place that tak
 An event's position is the id of its entry and its place in the pack.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from common.errors import PoisonEntry
-from common.event import LocationEvent, decode_event
+from common.event import LocationEvent, decode_event, decode_events
 from common.keys import ENTRY_FIELD
+from common.pack import count_events, split_pack
 from common.redis.wire import Reply
-
-# As in common.event.ID_PATTERN.
-ID_CHARS_MAX = 64
-# Years that a time in UTC can be computed of, whatever its offset.
-YEAR_MIN, YEAR_MAX = 2, 9998
 
 _FIELD = ENTRY_FIELD.encode()
 
@@ -26,19 +22,32 @@ class Entry(NamedTuple):
     id: bytes
     pack: bytes | None
 
+    @property
+    def fixes(self) -> int:
+        """Events in its pack, sound or not; 0 without a pack."""
+        return 0 if self.pack is None else count_events(self.pack)
+
 
 class StreamPosition(NamedTuple):
-    """Where an event stands: the id of its entry, and its place in the entry's pack."""
+    """Where an event stands: the id of its entry, and its place in the entry's pack.
+
+    `place` is None where the event is all that the entry holds.
+    """
 
     entry_id: bytes
-    place: int
+    place: int | None
+
+    @property
+    def name(self) -> bytes:
+        """As a dead letter is called: `<entry id>`, with `/<place>` where there are several."""
+        return self.entry_id if self.place is None else b"%s/%d" % (self.entry_id, self.place)
 
 
 class PlacedEvent(NamedTuple):
     """An event with its position (flat, because millions are made) and its bytes."""
 
     entry_id: bytes
-    place: int
+    place: int | None
     event: LocationEvent
     payload: bytes
 
@@ -57,57 +66,79 @@ class Undecodable(NamedTuple):
 
 
 class DecodedPage(NamedTuple):
-    """What the entries of a page hold. `vanished`: ids of entries that were deleted."""
+    """What entries hold. `skipped`: what must not be looked into. `vanished`: ids of entries that
+    were deleted.
+    """
 
     events: list[PlacedEvent]
     undecodable: list[Undecodable]
+    skipped: list[tuple[StreamPosition, bytes]]
     vanished: list[bytes]
 
 
-def decode_page(entries: Iterable[Entry]) -> DecodedPage:
-    """Take entries apart; each event is judged alone."""
-    page = DecodedPage([], [], [])
-    events = page.events
-    for entry_id, pack in entries:
-        if pack is None:
-            page.vanished.append(entry_id)
+def decode_page(entries: Iterable[Entry], skip: Collection[bytes] = ()) -> DecodedPage:
+    """Take entries apart; each event is judged alone. `skip`: names of positions."""
+    page = DecodedPage([], [], [], [])
+    skipped_ids = {name.partition(b"/")[0] for name in skip}
+    for entry in entries:
+        if entry.pack is None:
+            page.vanished.append(entry.id)
             continue
-        for place, payload in enumerate(lines_of(pack)):
-            try:
-                event = decode_event(payload)
-                if not is_sound(event):
-                    raise PoisonEntry("undecodable", "a value that ingest would have refused")
-            except PoisonEntry as e:
-                position = StreamPosition(entry_id, place)
-                page.undecodable.append(Undecodable(position, payload, e.detail))
-            else:
-                events.append(PlacedEvent(entry_id, place, event, payload))
+        lines = split_pack(entry.pack)
+        events = None if entry.id in skipped_ids else decode_events(entry.pack, len(lines))
+        if events is None:
+            _decode_lines(page, positions_of(entry.id, len(lines)), lines, skip)
+        elif len(lines) == 1:
+            page.events.append(PlacedEvent(entry.id, None, events[0], entry.pack))
+        else:
+            page.events.extend(_placed(entry.id, events, lines))
     return page
 
 
-def lines_of(pack: bytes) -> tuple[bytes, ...]:
-    """The events of a pack."""
-    return (pack,)
+def decode_part(entry: Entry, begin: int, end: int, skip: Collection[bytes] = ()) -> DecodedPage:
+    """The same for the events from place `begin` to before `end` of one entry's pack."""
+    page = DecodedPage([], [], [], [])
+    if entry.pack is None:
+        page.vanished.append(entry.id)
+        return page
+    lines = split_pack(entry.pack)
+    positions = positions_of(entry.id, len(lines))
+    _decode_lines(page, positions[begin:end], lines[begin:end], skip)
+    return page
 
 
-def is_sound(event: LocationEvent) -> bool:
-    """Whether ingest can have made it. On the hot path, so only what does harm is looked at.
+def positions_of(entry_id: bytes, count: int) -> list[StreamPosition]:
+    """The positions of the events in an entry that holds so many."""
+    if count == 1:
+        return [StreamPosition(entry_id, None)]
+    return [StreamPosition(entry_id, place) for place in range(count)]
 
-    Somebody else may write to the stream. A time without a zone would crash the worker when it is
-    compared, one longitude of 500 would make Redis refuse the positions of all drivers beside it,
-    an id has no room to be long in an index, and a year 1 with an offset has no day in UTC.
-    """
-    recorded_at, received_at = event.recorded_at, event.received_at
-    return (
-        -90 <= event.latitude <= 90
-        and -180 <= event.longitude <= 180
-        and recorded_at.tzinfo is not None
-        and received_at.tzinfo is not None
-        and YEAR_MIN <= recorded_at.year <= YEAR_MAX
-        and YEAR_MIN <= received_at.year <= YEAR_MAX
-        and 0 < len(event.driver_id) <= ID_CHARS_MAX
-        and (event.order_id is None or 0 < len(event.order_id) <= ID_CHARS_MAX)
-    )
+
+def _placed(
+    entry_id: bytes, events: Sequence[LocationEvent], lines: Sequence[bytes]
+) -> Iterator[PlacedEvent]:
+    # Made as a plain tuple is: half of the cost of calling the class.
+    make = tuple.__new__
+    for place, (event, line) in enumerate(zip(events, lines, strict=True)):
+        yield make(PlacedEvent, (entry_id, place, event, line))
+
+
+def _decode_lines(
+    page: DecodedPage,
+    positions: Sequence[StreamPosition],
+    lines: Sequence[bytes],
+    skip: Collection[bytes],
+) -> None:
+    for position, line in zip(positions, lines, strict=True):
+        if skip and position.name in skip:
+            page.skipped.append((position, line))
+            continue
+        try:
+            event = decode_event(line)
+        except PoisonEntry as e:
+            page.undecodable.append(Undecodable(position, line, e.detail))
+        else:
+            page.events.append(PlacedEvent(*position, event, line))
 
 
 def entries_of(reply: Reply) -> list[Entry]:

@@ -10,8 +10,10 @@ from common.log import get
 from common.redis.wire import Wire
 from consumers.stream.crash import Pending
 from consumers.stream.entry import Entry, entries_in, entries_of
+from consumers.stream.settled import acknowledging
 
-# A command with more arguments than this would hold up Redis and everybody behind it.
+# A command with more arguments than this would hold up Redis and everybody behind it. A script
+# takes fewer than 8000.
 IDS_PER_COMMAND = 5000
 
 _log = get("group")
@@ -25,6 +27,7 @@ class GroupReader:
 
     def __init__(self, wire: Wire, keys: ShardKeys, *, group: str, consumer: str) -> None:
         self._wire = wire
+        self._keys = keys
         self._stream = keys.stream
         self._group = group
         self._consumer = consumer
@@ -84,10 +87,13 @@ class GroupReader:
                 *("RETRYCOUNT", times, "JUSTID"),
             )
 
-    async def acknowledge(self, ids: Sequence[bytes]) -> None:
-        """Nothing of these entries is needed any more. May be done twice."""
-        for part in _parts(ids):
-            await self._wire.send("XACK", self._stream, self._group, *part)
+    async def acknowledge(self, entries: Sequence[Entry]) -> None:
+        """All fixes of these entries are settled: nothing of them is needed. May be done twice."""
+        for start in range(0, len(entries), IDS_PER_COMMAND):
+            part = entries[start : start + IDS_PER_COMMAND]
+            fixes = sum(entry.fixes for entry in part)
+            ids = [entry.id for entry in part]
+            await self._wire.send(*acknowledging(self._keys, self._group, ids, fixes))
 
     async def any_idle(self, idle_ms: int) -> bool:
         """Whether an own pending entry was not touched for so long."""

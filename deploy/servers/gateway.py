@@ -15,21 +15,21 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from common.access.address import parse_networks
 from common.errors import ConfigError
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
 from common.settings import Settings
-from deploy import folders
-from deploy.environment import plain_environment
+from common.settings.lists import parse_networks
 from deploy.gateway.pages import Pages, find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, render
-from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
-from deploy.wiring import gateway_host, local_gateway_host, local_host
+from deploy.stack import folders
+from deploy.stack.accounts import SystemUser, account_of
+from deploy.stack.environment import plain_environment
+from deploy.stack.home import Home
+from deploy.stack.wiring import gateway_host, local_gateway_host, local_host
 
 # More processes than this gain nothing beside the roles on the same machine.
 WORKERS_MAX = 4

@@ -15,10 +15,7 @@ from pathlib import Path
 from common.processes import process
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
-from deploy import folders
-from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import account_of
 from deploy.servers.checks import postgres_answers
 from deploy.servers.postgres_making import (
     POSTGRES_PASSWORD,
@@ -27,6 +24,9 @@ from deploy.servers.postgres_making import (
     server_environment,
 )
 from deploy.servers.privileges import descent
+from deploy.stack import folders
+from deploy.stack.accounts import account_of
+from deploy.stack.home import Home
 
 # A server whose `up` was killed gets SIGINT from the kernel; this long it may take to leave.
 LEFTOVER_S = 8.0

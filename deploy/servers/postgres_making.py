@@ -10,12 +10,12 @@ from pathlib import Path
 
 from common.errors import FleetlineError
 from common.processes import process
-from deploy import folders
-from deploy.environment import plain_environment
-from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import named_account
 from deploy.servers.privileges import descent
+from deploy.stack import folders
+from deploy.stack.accounts import named_account
+from deploy.stack.environment import plain_environment
+from deploy.stack.home import Home
 
 # File of the home with the password of the role `fleetline`.
 POSTGRES_PASSWORD = "postgres.password"  # noqa: S105 - a file's name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import deploy
 from common.errors import ConfigError
-from deploy.servers.accounts import SystemUser
+from deploy.stack.accounts import SystemUser
 
 # From linux/prctl.h and linux/capability.h.
 _PR_SET_KEEPCAPS = 8

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
-from deploy import folders
-from deploy.environment import plain_environment
-from deploy.home import Home
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser, account_of
 from deploy.servers.checks import redis_answers
 from deploy.servers.privileges import descent
+from deploy.stack import folders
+from deploy.stack.accounts import SystemUser, account_of
+from deploy.stack.environment import plain_environment
+from deploy.stack.home import Home
 
 # Half of the memory: a rewrite of the append-only file forks, and pages that change are copied.
 MEMORY_SHARE = 0.5
@@ -24,7 +24,7 @@ def redis_spec(home: Home, port: int, password: str) -> ChildSpec:
     """The server on loopback `port`, its data under data/redis."""
     account = account_of("redis")
     data = home.folder("data") / "redis"
-    # It holds positions and key records, which other users of this machine must not read.
+    # The folder holds positions and key records, which other users of this machine must not read.
     if account is not None and data.exists():
         folders.hand_over(data, account)
     folders.make_folder(data, 0o700, account)

@@ -40,7 +40,7 @@ def create_token(
 ) -> None:
     """Print a new token."""
     from common.event import ID_DETAIL, is_id
-    from deploy.tokens import new_token
+    from deploy.tools.tokens import new_token
 
     if not is_id(subject):
         raise ConfigError(f"--subject: {ID_DETAIL}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from common.backlog import ADDED, SETTLED, fixes_waiting
 from common.dead_letter import read_dead_letter
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
@@ -101,14 +102,18 @@ class DeadLetterStore:
 
     def _put_back(self, targets: list[tuple[StoredLetter, Shard]]) -> None:
         for shard in {shard for _, shard in targets}:
-            if self._client.xlen(shard.keys.stream) + len(targets) > self._backlog_max:
+            totals = self._client.hmget(shard.keys.counts, ADDED, SETTLED)
+            waiting = fixes_waiting(totals, self._client.xlen(shard.keys.stream))
+            if waiting + len(targets) > self._backlog_max:
                 raise FleetlineError(
-                    f"shard {shard.index} has too many entries waiting, try again later"
+                    f"shard {shard.index} has too many fixes waiting, try again later"
                 )
         with self._client.pipeline(transaction=False) as pipe:
             for item, shard in targets:
+                # A pack of one, and its count.
                 pipe.xadd(shard.keys.stream, {ENTRY_FIELD: item.letter.payload})
-            replies = pipe.execute(raise_on_error=False)
+                pipe.hincrby(shard.keys.counts, ADDED, 1)
+            replies = pipe.execute(raise_on_error=False)[::2]
             errors = [reply for reply in replies if isinstance(reply, Exception)]
             for (item, _), reply in zip(targets, replies, strict=True):
                 if not isinstance(reply, Exception):

@@ -9,8 +9,8 @@ import redis
 from common.errors import FleetlineError
 from common.redis.client import TIMEOUT_S, new_client
 from common.settings import Settings
-from deploy.home import Home
-from deploy.wiring import redis_url
+from deploy.stack.home import Home
+from deploy.stack.wiring import redis_url
 
 
 def stack_redis_url(settings: Settings) -> str:

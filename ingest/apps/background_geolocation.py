@@ -35,7 +35,7 @@ def read(upload: Upload) -> Iterator[Item]:
         if not is_location(location):
             yield Reason.NO_INTEREST if is_event(location) else Reason.UNKNOWN_SHAPE
         elif member(location, "sample") is True:
-            # One of several samples that a better one follows.
+            # The SDK takes several samples of a position; a better location follows this one.
             yield Reason.NO_INTEREST
         else:
             driver_id = upload.driver_id(

@@ -103,7 +103,7 @@ class AppResource:
         except (InvalidUpdate, Refused):
             self._intake.charge(sender, 1 + len(body) // BYTES_A_FIX)
             raise
-        # Those that are stored are charged as they are added; a body costs what its bytes do.
+        # Stored fixes are charged as they are added. The rest of a body costs what its bytes do.
         unpaid = max(found.unstored, len(body) // BYTES_A_FIX - len(found.fixes))
         await self._store(found, sender)
         self._intake.charge(sender, unpaid)
@@ -187,6 +187,6 @@ def resources(
         resource = kind(app, intake, access, rules, counts)
         found.append((app.path, resource))
         if app.by_address:
-            # One app puts its own query in the place of the address's, so a path must do.
+            # Old Traccar Clients put a query of their own there: the token is in the path.
             found.append((f"{app.path}/{{token}}", resource))
     return found

@@ -59,7 +59,7 @@ class Translation:
 
     fixes: list[tuple[str, LocationUpdate]] = field(default_factory=list)
     counts: Counter[Reason] = field(default_factory=Counter)
-    # Everybody who is named, also for what can never be stored.
+    # Every driver that an item names, also an item that can never be stored.
     drivers: set[str] = field(default_factory=set)
 
     def add(self, item: Item, *, server_time: bool = False) -> None:

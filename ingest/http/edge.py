@@ -17,7 +17,7 @@ from ingest.http.problem import HTTPProblem
 # The API's own paths; the phone apps' are outside, and each has media types of its own.
 API_PREFIX = "/api/"
 # Pages for people, which hold no data: a link on another site may lead to them.
-PAGES = ("/docs", "/redoc", "/openapi")
+PAGES = ("/docs", "/openapi")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _JSON = JSON.encode()
 # Header Host of requests that passed, so that the fast path need not judge it again.

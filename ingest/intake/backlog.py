@@ -1,20 +1,23 @@
-"""Asks Redis how much waits in each shard's stream, so that a full one refuses in time.
+"""Asks Redis how many fixes wait in each shard, so that a full one refuses in time.
 
-The lengths are asked for over the connections that carry the XADDs; their order on them makes
-the count of `Capacity` exact for this worker's own entries.
+They are asked for over the connections that carry the XADDs; their order on them makes the count
+of `Capacity` exact for this worker's own fixes.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import hiredis
 
+from common.backlog import fixes_waiting, totals_question
 from common.errors import Overloaded
 from common.keys import META
 from common.log import Repeated, get
 from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.wire import Reply, Wire
 from common.shards import Shards
 from ingest.intake.capacity import Capacity
+from ingest.intake.write_turns import Turns
 
 POLL_EVERY_S = 1.0
 # While nothing is taken the next look decides how soon fixes are accepted again.
@@ -28,9 +31,10 @@ class Backlog:
     start could not find out if Redis was down then: fixes would go to the wrong writers.
     """
 
-    def __init__(self, nodes: Nodes, shards: Shards, entries_max: int) -> None:
-        self.capacity = Capacity(len(shards), entries_max)
+    def __init__(self, nodes: Nodes, shards: Shards, turns: Turns, fixes_max: int) -> None:
+        self.capacity = Capacity(len(shards), fixes_max)
         self._nodes = nodes
+        self._turns = turns
         self._shards = shards
         self._mismatch = Repeated(get("ingest"), "shards.differ")
 
@@ -41,12 +45,12 @@ class Backlog:
             await self.poll()
 
     async def poll(self) -> None:
-        """Ask for the lengths; while Redis does not answer the count stays as it is."""
+        """Ask what waits; while Redis does not answer the count stays as it is."""
         try:
             if await self._is_other_layout():
                 return
             for wire in self._nodes.wires:
-                await self._poll_lengths(wire)
+                await self._poll_waiting(wire)
         except Overloaded:
             return
 
@@ -62,16 +66,27 @@ class Backlog:
         self.capacity.close("the data in Redis has another number of shards")
         return True
 
-    async def _poll_lengths(self, wire: Wire) -> None:
+    async def _poll_waiting(self, wire: Wire) -> None:
         shards = [shard for shard in self._shards if self._nodes.wire(shard) is wire]
         if not shards:
             return
-        snapshot = self.capacity.snapshot()
-        replies = await wire.pipeline_raw([("XLEN", shard.keys.stream) for shard in shards])
-        lengths: list[int | None] = [None] * len(self._shards)
-        for shard, reply in zip(shards, replies, strict=True):
-            if isinstance(reply, int):
-                lengths[shard.index] = reply
+        snapshot = self.capacity.snapshot(self._turns.gathered())
+        questions = [
+            question
+            for shard in shards
+            for question in (totals_question(shard.keys), ("XLEN", shard.keys.stream))
+        ]
+        replies = await wire.pipeline_raw(questions)
+        waiting: list[int | None] = [None] * len(self._shards)
+        for place, shard in enumerate(shards):
+            waiting[shard.index] = _waiting(replies[2 * place : 2 * place + 2])
         # While closed nothing is known of any shard: then all must answer before one opens.
-        if not self.capacity.closed or all(isinstance(reply, int) for reply in replies):
-            self.capacity.correct(snapshot, lengths)
+        if not self.capacity.closed or all(waiting[shard.index] is not None for shard in shards):
+            self.capacity.correct(snapshot, waiting)
+
+
+def _waiting(replies: Sequence[Reply]) -> int | None:
+    if any(isinstance(reply, hiredis.ReplyError) for reply in replies):
+        return None
+    totals, length = replies
+    return fixes_waiting(totals, length)

@@ -1,7 +1,7 @@
-"""How many entries each shard may still take, counted down between two looks at Redis. Pure.
+"""How many fixes each shard may still take, counted down between two looks at Redis. Pure.
 
-`Capacity` counts what this worker adds, and is corrected by each poll of the streams' lengths
-(`backlog.py`). Entries of other workers show at the poll.
+`Capacity` counts what this worker adds, and is corrected by each poll of what waits
+(`backlog.py`). Fixes of other workers show at the poll.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from common.errors import Overloaded
 
 
 class Capacity:
-    """Entries that each shard may still take. Closed until it is first corrected."""
+    """Fixes that each shard may still take. Closed until it is first corrected."""
 
-    def __init__(self, shards: int, entries_max: int) -> None:
-        self._entries_max = entries_max
+    def __init__(self, shards: int, fixes_max: int) -> None:
+        self._fixes_max = fixes_max
         self._room = [0] * shards
         self._closed = "Redis has not been asked yet"
 
@@ -28,13 +28,13 @@ class Capacity:
         self._room = [0] * len(self._room)
 
     def reserve(self, shard: int) -> None:
-        """Take room for one entry. Raises `Overloaded` when there is none."""
+        """Take room for one fix. Raises `Overloaded` when there is none."""
         if self._room[shard] < 1:
             raise self._full(shard)
         self._room[shard] -= 1
 
     def reserve_all(self, counts: Sequence[int]) -> None:
-        """Take room for `counts[shard]` entries in each shard, or none at all.
+        """Take room for `counts[shard]` fixes in each shard, or none at all.
 
         Raises `Overloaded` when one of the shards has too little.
         """
@@ -45,25 +45,29 @@ class Capacity:
             self._room[shard] -= count
 
     def full(self) -> list[int]:
-        """The shards that take no further entry."""
+        """The shards that take no further fix."""
         return [shard for shard, room in enumerate(self._room) if room <= 0]
 
-    def snapshot(self) -> tuple[int, ...]:
-        """What to hand to `correct` with the lengths that are asked for now."""
-        return tuple(self._room)
+    def snapshot(self, gathered: Sequence[int]) -> tuple[int, ...]:
+        """What to hand to `correct` with the answer to a question that is sent now.
 
-    def correct(self, snapshot: Sequence[int], lengths: Sequence[int | None]) -> None:
-        """Replace the count by the streams' `lengths`, less what was reserved since `snapshot`.
+        `gathered` are fixes of each shard that were reserved and are not on their way yet: they
+        leave behind the question, so the answer cannot count them.
+        """
+        return tuple(map(sum, zip(self._room, gathered, strict=True)))
 
-        A length of None is one that Redis did not say: the count of that shard stays.
+    def correct(self, snapshot: Sequence[int], waiting: Sequence[int | None]) -> None:
+        """Replace the count by the fixes `waiting`, and what the answer could not count.
+
+        A number of None is one that Redis did not say: the count of that shard stays.
         """
         self._closed = ""
-        for shard, length in enumerate(lengths):
-            if length is not None:
-                reserved_since = snapshot[shard] - self._room[shard]
-                self._room[shard] = self._entries_max - length - reserved_since
+        for shard, fixes in enumerate(waiting):
+            if fixes is not None:
+                uncounted = snapshot[shard] - self._room[shard]
+                self._room[shard] = self._fixes_max - fixes - uncounted
 
     def _full(self, shard: int) -> Overloaded:
         if self._closed:
             return Overloaded(self._closed, retry_after_s=1)
-        return Overloaded(f"shard {shard} has too many entries waiting", retry_after_s=2)
+        return Overloaded(f"shard {shard} has too many fixes waiting", retry_after_s=2)

@@ -3,8 +3,8 @@
 Nothing is retried here: a reply that does not come leaves the outcome unknown, and the sender's
 own retry is harmless because driver and time identify the fix.
 
-What an entry looks like is decided in this file alone (`XADD … ENTRY_FIELD event`); the rate's
-script writes the same and is told the field from here.
+What an entry looks like is decided in `gathering.py` and `common.pack`; the rate's script writes
+the same and is told the field and the bounds from here.
 """
 
 import asyncio
@@ -15,26 +15,30 @@ from dataclasses import dataclass, field
 import hiredis
 import msgspec
 
-from common.errors import Overloaded
+from common.backlog import ADDED
 from common.keys import ENTRY_FIELD
 from common.log import Repeated, get
-from common.redis.nodes import Nodes
-from common.redis.wire import Command, Reply, Wire
+from common.pack import BYTES_MAX, EVENTS_MAX
+from common.redis.url import Command
+from common.redis.wire import Reply
 from common.shards import Shard, Shards
 from ingest.intake.capacity import Capacity
 from ingest.intake.pace import Ask
 from ingest.intake.per_driver import SCRIPT
 from ingest.intake.validate import Fix
+from ingest.intake.write_turns import Asked, Portion, Turns, WriteTurns
 
 _SHA = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()
+# What the script is told of entries, behind the rate's terms and before the events.
+_ENTRY_TERMS = (ENTRY_FIELD, ADDED, EVENTS_MAX, BYTES_MAX)
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What became of fixes that were added.
 
-    `message_id` names the entry of a fix that was added alone. `limited` are the indexes of the
-    fixes that were left out because their drivers send too fast; the sender has to send them
-    again after `retry_after_s`.
+    `message_id` names the position of a fix that was added alone: its shard, its entry and, where
+    others share the entry, its place. `limited` are the indexes of the fixes that were left out
+    because their drivers send too fast; the sender has to send them again after `retry_after_s`.
     """
 
     message_id: bytes = b""
@@ -44,51 +48,41 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class _Parcel:
-    """What leaves for one server in one piece: entries, and then asks (their places)."""
+    """What goes to one server: events by shard, and then asks with their places."""
 
-    entries: list[Command] = field(default_factory=list)
+    portions: list[Portion] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    asks: list[Command] = field(default_factory=list)
+    asks: list[Asked] = field(default_factory=list)
 
 
 class StreamWriter:
-    """Writes entries over one worker's connections, as far as there is capacity.
+    """Writes events by the turns of their servers, as far as there is capacity.
 
     `rate_terms` are what the rate's script is told of the rate (`Pace.terms`).
     """
 
     def __init__(
         self,
-        nodes: Nodes,
+        turns: Turns,
         shards: Shards,
         capacity: Capacity,
         rate_terms: Sequence[str | int] = (),
     ) -> None:
-        self._nodes = nodes
+        self._turns = turns.of
         self._shards = shards
         self._capacity = capacity
-        self._terms = (*rate_terms, ENTRY_FIELD)
-        self._prefixes = [b"%d-" % shard.index for shard in shards]
-        self._refusals = Repeated(get("ingest"), "redis.refused")
+        self._terms = (*rate_terms, *_ENTRY_TERMS)
         self._unscripted = Repeated(get("ingest"), "rate.local")
 
     def message_id(self, driver_id: str, entry_id: bytes) -> bytes:
-        """How an entry of the driver's shard is named to its sender."""
-        return self._prefixes[self._shards.of(driver_id).index] + entry_id
+        """How an entry of one event, in the driver's shard, is named to its sender."""
+        return b"%d-%b" % (self._shards.of(driver_id).index, entry_id)
 
     async def write_one(self, driver_id: str, event: bytes) -> Receipt:
         """Write one event. Raises `Overloaded`."""
-        shard = self._shards.of(driver_id)
-        index = shard.index
+        index = self._shards.of(driver_id).index
         self._capacity.reserve(index)
-        try:
-            entry_id: bytes = await self._nodes.wire(shard).send(
-                "XADD", shard.keys.stream, "*", ENTRY_FIELD, event
-            )
-        except hiredis.ReplyError as e:
-            raise self._refused(e) from e
-        self._refusals.healed()
-        return Receipt(self._prefixes[index] + entry_id)
+        return Receipt(await self._turns[index].add_one(index, event))
 
     async def write(
         self, fixes: Sequence[Fix], asks: Sequence[Ask] = (), *, whole: bool = False
@@ -100,28 +94,28 @@ class StreamWriter:
         is full: nothing is written then.
         """
         of = self._shards.of
-        entries: list[list[Command]] = [[] for _ in self._prefixes]
+        portions: list[list[bytes]] = [[] for _ in self._turns]
         for driver_id, event in fixes:
-            shard = of(driver_id)
-            entries[shard.index].append(("XADD", shard.keys.stream, "*", ENTRY_FIELD, event))
-        counts = [len(each) for each in entries]
+            portions[of(driver_id).index].append(event)
+        counts = [len(events) for events in portions]
         for ask in asks:
             counts[of(ask.driver_id).index] += len(ask.events)
         self._capacity.reserve_all(counts)
 
-        parcels: dict[Wire, _Parcel] = {}
-        for shard, each in zip(self._shards, entries, strict=True):
-            if each:
-                parcels.setdefault(self._nodes.wire(shard), _Parcel()).entries += each
+        parcels: dict[WriteTurns, _Parcel] = {}
+        for index, events in enumerate(portions):
+            if events:
+                parcel = parcels.setdefault(self._turns[index], _Parcel())
+                parcel.portions.append((index, events))
         for place, ask in enumerate(asks):
             shard = of(ask.driver_id)
-            parcel = parcels.setdefault(self._nodes.wire(shard), _Parcel())
+            parcel = parcels.setdefault(self._turns[shard.index], _Parcel())
             parcel.places.append(place)
-            parcel.asks.append(self._script(shard, ask, whole=whole))
+            parcel.asks.append((shard.index, ask.events, self._script(shard, ask, whole=whole)))
         if len(parcels) == 1:
             # The usual case: one server, whose replies stand in the order of `asks`.
-            [(wire, parcel)] = parcels.items()
-            return await self._send(wire, parcel)
+            [(turns, parcel)] = parcels.items()
+            return await self._send(turns, parcel)
         replies: list[Reply] = [None] * len(asks)
         sent = await asyncio.gather(*(self._send(*each) for each in parcels.items()))
         for parcel, answers in zip(parcels.values(), sent, strict=True):
@@ -129,20 +123,16 @@ class StreamWriter:
                 replies[place] = reply
         return replies
 
-    async def _send(self, wire: Wire, parcel: _Parcel) -> list[Reply]:
-        """Send a parcel; the replies to its asks. Raises `Overloaded` for a refused entry."""
-        count = len(parcel.entries)
-        replies = await wire.pipeline_raw([*parcel.entries, *parcel.asks])
-        for reply in replies[:count]:
-            if isinstance(reply, hiredis.ReplyError):
-                raise self._refused(reply)
-        self._refusals.healed()
-        answers = replies[count:]
+    async def _send(self, turns: WriteTurns, parcel: _Parcel) -> list[Reply]:
+        """Send a parcel; the replies to its asks. Raises `Overloaded` for a refused event."""
+        answers = await turns.add(parcel.portions, parcel.asks)
+        if not answers:
+            return answers
         unknown = [place for place, reply in enumerate(answers) if _is_unknown_script(reply)]
         if unknown:
             # A server that was restarted. EVAL also makes it remember the script.
-            again = [("EVAL", SCRIPT, *parcel.asks[place][2:]) for place in unknown]
-            for place, reply in zip(unknown, await wire.pipeline_raw(again), strict=True):
+            again = await turns.add((), [_evaluated(parcel.asks[place]) for place in unknown])
+            for place, reply in zip(unknown, again, strict=True):
                 answers[place] = reply
         for reply in answers:
             if isinstance(reply, hiredis.ReplyError):
@@ -153,12 +143,13 @@ class StreamWriter:
         return answers
 
     def _script(self, shard: Shard, ask: Ask, *, whole: bool) -> Command:
-        keys = (shard.keys.rate + ask.driver_id, shard.keys.stream)
+        keys = (shard.keys.rate + ask.driver_id, shard.keys.stream, shard.keys.counts)
         return ("EVALSHA", _SHA, len(keys), *keys, int(whole), *self._terms, *ask.events)
 
-    def _refused(self, error: hiredis.ReplyError) -> Overloaded:
-        self._refusals.failed(error=str(error))
-        return Overloaded("Redis does not take entries now")
+
+def _evaluated(ask: Asked) -> Asked:
+    index, events, command = ask
+    return index, events, ("EVAL", SCRIPT, *command[2:])
 
 
 def _is_unknown_script(reply: Reply) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import hiredis
 
+from common.backlog import fixes_waiting, totals_question, unread_and_pending, unread_entries
 from common.keys import ShardKeys
 from common.redis.wire import Command, Reply
 
@@ -17,7 +18,11 @@ PROBE: Command = ("XADD", PROBE_KEY, "NOMKSTREAM", "*", "e", "")
 
 @dataclass(frozen=True, slots=True)
 class ShardHealth:
-    """One shard. Counts are None while Redis cannot say."""
+    """One shard. Counts are None while Redis cannot say.
+
+    `backlog` are fixes that nobody has read and `pending` those that were read and are neither
+    stored nor dead-lettered; see `common.backlog` for how exact they are.
+    """
 
     shard: int
     backlog: int | None = None
@@ -30,6 +35,7 @@ class ShardHealth:
 def questions(keys: ShardKeys, group: str) -> list[Command]:
     """What to ask about one shard; `read_shard` takes the replies."""
     return [
+        totals_question(keys),
         ("XLEN", keys.stream),
         ("XINFO", "GROUPS", keys.stream),
         ("XPENDING", keys.stream, group),
@@ -40,14 +46,17 @@ def questions(keys: ShardKeys, group: str) -> list[Command]:
 
 def read_shard(shard: int, group: str, replies: Sequence[Reply], now_ms: int) -> ShardHealth:
     """Read the replies to `questions`. An error reply means that there is no stream or group."""
-    length, groups, pending, dead, consumer = (
+    totals, length, groups, summary, dead, consumer = (
         None if isinstance(reply, hiredis.ReplyError) else reply for reply in replies
     )
-    waiting, oldest_ms = _pending(pending, now_ms)
+    pending, oldest_ms = _pending(summary, now_ms)
+    unread = _unread(length or 0, groups, group, pending)
+    fixes = fixes_waiting(totals or (None, None), unread + pending)
+    backlog, pending_fixes = unread_and_pending(fixes, unread, pending)
     return ShardHealth(
         shard=shard,
-        backlog=_backlog(length or 0, groups, group, waiting),
-        pending=waiting,
+        backlog=backlog,
+        pending=pending_fixes,
         oldest_pending_ms=oldest_ms,
         dead_letters=dead or 0,
         consumer="up" if consumer else "down",
@@ -61,13 +70,11 @@ def _pending(summary: Reply, now_ms: int) -> tuple[int, int]:
     return summary[0], max(0, now_ms - oldest)
 
 
-def _backlog(length: int, groups: Reply, group: str, pending: int) -> int:
-    """Entries not delivered yet. Redis does not know its lag once an unread entry was deleted."""
+def _unread(length: int, groups: Reply, group: str, pending: int) -> int:
     for entry in groups or ():
         facts: dict[bytes, Any] = dict(zip(entry[::2], entry[1::2], strict=True))
         if facts.get(b"name") == group.encode():
-            lag = facts.get(b"lag")
-            return lag if lag is not None else max(0, length - pending)
+            return unread_entries(length, facts.get(b"lag"), pending)
     return length
 
 
@@ -80,7 +87,7 @@ def report(
     shards: Sequence[ShardHealth],
     apps: Mapping[str, Mapping[str, int]],
 ) -> dict[str, object]:
-    """The object of API.md; `full`: some shard refuses, `accepting`: not every one does.
+    """The answer of `/health`; `full`: some shard refuses, `accepting`: not every one does.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.

@@ -64,7 +64,7 @@ class Locations:
 
 def _answer(verdicts: Verdicts, receipt: Receipt) -> bytes:
     limited = _limited_listed(verdicts, receipt)
-    # Those that came too early are all named, since their sender has to send them again.
+    # Every fix that came too early is named, since its sender has to send it again.
     errors = errors_listed(verdicts) + limited
     errors.sort(key=lambda error: error["index"])  # type: ignore[arg-type,return-value]
     return orjson.dumps(

@@ -56,7 +56,7 @@ class Nearby:
             count *= 4
 
     async def _search(self, query: NearbyQuery, count: int) -> Merged:
-        # One meridian with two names; seen from 180 Redis misses what lies east of it.
+        # 180 and -180 are one meridian; a search around 180 misses what lies east of it.
         longitude = -180.0 if query.longitude == 180 else query.longitude
         around: tuple[Argument, ...] = (
             *("FROMLONLAT", longitude, query.latitude),

@@ -31,7 +31,7 @@ CSV_COLUMNS = (*COLUMNS, "driver_id")
 
 
 class JsonWriter:
-    """The object of API.md."""
+    """The object that clients ask for by default, `format=json`."""
 
     def __init__(self, _driver_id: str) -> None:
         self._pieces: list[bytes] = []

@@ -15,9 +15,9 @@ import pytest
 import redis
 
 from common.keys import shard_keys
-from deploy.home import Home
 from deploy.servers.postgres import postgres_spec
 from deploy.servers.postgres_making import POSTGRES_PASSWORD
+from deploy.stack.home import Home
 from tests.faults.conftest import SETTINGS
 from tests.faults.disk import ballast, small_disk
 from tests.faults.test_stack import FIX, new_driver, now, post

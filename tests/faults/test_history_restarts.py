@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from consumers.history.table import HistoryTable
-from consumers.stream import entry as entries
 from consumers.stream.dead_letters import DeadLetterWriter
 from consumers.stream.group_reader import GroupReader
+from tests.faults.killing import DEADLY, killed_in_copy, killed_in_decoding, run_until_dead
 from tests.shard import (
     GROUP,
     KEYS,
@@ -101,35 +101,6 @@ def test_killed_while_the_database_is_away_counts_once_at_most(servers):
     asyncio.run(main())
 
 
-class Killed(BaseException):
-    """Stands in for the death of the process."""
-
-
-DEADLY = payload(13, driver="deadly")
-
-
-def killed_in_decoding(monkeypatch):
-    real = entries.decode_event
-
-    def decode_or_die(line):
-        if line == DEADLY:
-            raise Killed
-        return real(line)
-
-    monkeypatch.setattr(entries, "decode_event", decode_or_die)
-
-
-def killed_in_copy(monkeypatch):
-    real = HistoryTable.store
-
-    async def store_or_die(table, rows, **more):
-        if any(row[0] == "deadly" for row in rows):
-            raise Killed
-        return await real(table, rows, **more)
-
-    monkeypatch.setattr(HistoryTable, "store", store_or_die)
-
-
 @pytest.mark.parametrize("where", [killed_in_decoding, killed_in_copy])
 @pytest.mark.parametrize("before", [0, 1, 60, 450])
 def test_an_entry_that_kills_the_process_is_found_and_nobody_else_is(
@@ -141,35 +112,21 @@ def test_an_entry_that_kills_the_process_is_found_and_nobody_else_is(
 
     async def main():
         async with shard(*servers) as it:
-            await it.add(*[payload(n) for n in range(before)], DEADLY)
+            await it.add(*[payload(n) for n in range(before)], DEADLY[0])
             await it.add(*[payload(n) for n in range(before, before + 60)])
             crashes = 0
             while not await it.dead():
                 assert crashes < 25
-                crashes += await run_until_dead_or_lettered(it, new_worker(settings))
+                crashes += await run_until_dead(it, new_worker(settings))
             async with working(settings):
                 await it.stored(before + 60)
             (letter,) = await it.dead()
-            assert letter[b"payload"] == DEADLY
+            assert letter[b"payload"] == DEADLY[0]
             assert letter[b"reason"] == b"killed_the_worker"
             assert await it.rows() == identities([("d1", n) for n in range(before + 60)])
             assert await it.live("deadly") is None or where is killed_in_copy
 
     asyncio.run(main())
-
-
-async def run_until_dead_or_lettered(it, worker):
-    """Whether it died."""
-    running = asyncio.create_task(worker.run())
-    async with asyncio.timeout(20):
-        while not running.done() and not await it.dead():
-            await asyncio.wait((running,), timeout=0.01)
-        worker.stop()
-        try:
-            await running
-        except Killed:
-            return True
-    return False
 
 
 # Every await of the history's step.

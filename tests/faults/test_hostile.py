@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
-from deploy.wiring import OFFSETS
+from deploy.stack.wiring import OFFSETS
 from tests.faults.caller import Caller
 from tests.faults.test_stack import now
 from tests.stack import Stack

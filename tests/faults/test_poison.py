@@ -33,7 +33,7 @@ def test_a_letter_whose_reply_was_lost_is_written_once(servers):
             dead = DeadLetterWriter(wire, KEYS, shard=0, group=GROUP)
             letter = DeadLetter(entry_id, b"poison", "", "undecodable", attempts=1)
             for _ in range(5):
-                await dead.write_and_ack([letter])
+                await dead.write_and_ack([letter], {entry_id: 1})
             await wire.close()
             assert await it.redis.xlen(KEYS.dead) == 1
             assert await it.pending() == 0

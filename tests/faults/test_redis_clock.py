@@ -16,7 +16,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from common.keys import rate_prefix, shard_of
+from common.keys import shard_keys, shard_of
 from consumers.stream.entry import id_order
 from consumers.stream.lease import identity
 from tests.ingest_server import ingest
@@ -157,7 +157,9 @@ def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(redis_server: R
     driver = DRIVERS[0]
     ahead_us = (time.time() + HOUR_S) * 1e6
     with ingest(REDIS_URL=redis_server.url) as api:
-        redis_server.command("SET", rate_prefix(0) + driver, f"{ahead_us:.0f}")
+        redis_server.command(
+            "SET", shard_keys("driver-locations", 0).rate + driver, f"{ahead_us:.0f}"
+        )
         fix = {"latitude": 1.0, "longitude": 1.0}
         answer = httpx.post(f"{api.url}/api/v1/drivers/{driver}/location", json=fix)
         assert answer.status_code == 202, answer.text

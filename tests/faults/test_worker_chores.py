@@ -10,7 +10,16 @@ from structlog.testing import capture_logs
 
 from common.keys import fleet_channel
 from tests.proxy import proxy_to
-from tests.shard import KEYS, QUICK, new_worker, payload, payload_now, shard, worker_settings
+from tests.shard import (
+    KEYS,
+    QUICK,
+    Attempts,
+    new_worker,
+    payload,
+    payload_now,
+    shard,
+    worker_settings,
+)
 from tests.shard import working as working_quickly
 from tests.wait import until
 
@@ -100,6 +109,37 @@ def test_the_lease_holds_while_replies_are_late_within_their_limit(redis_server,
             proxy.delay_s = 0.0
             worker.stop()
             await running
+
+    asyncio.run(main())
+
+
+def test_a_database_that_never_answers_is_no_standstill(redis_server, database_url):
+    """A worker that waits for it, with a predecessor's entries to store, must not be replaced."""
+
+    async def swallow(reader, writer):
+        with contextlib.suppress(OSError):
+            while await reader.read(1000):
+                pass
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        deaf = f"postgresql://fleetline@127.0.0.1:{port}/fleetline"
+        beats, attempts = [], Attempts()
+        async with shard(redis_server.url, database_url) as it:
+            await it.add(payload(0))
+            await it.delivered()
+            settings = worker_settings(redis_server.url, deaf, database_timeout_s=0.2)
+            worker = new_worker(settings, attempts.pace, beat=lambda: beats.append(1))
+            running = asyncio.create_task(worker.run())
+            await attempts.reached(3)
+            before = len(beats)
+            await attempts.reached(8)
+            assert len(beats) >= before + 5
+            worker.stop()
+            await running
+        server.close()
 
     asyncio.run(main())
 

@@ -157,8 +157,9 @@ def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: R
         server.command("SET", f"consumer:{{{shard}}}", "1", "EX", "10")
     stream, dead = "driver-locations:{1}", "dead:{1}"
     server.command("XGROUP", "CREATE", stream, "location-processors", "0", "MKSTREAM")
-    for _ in range(3):
-        server.command("XADD", stream, "*", "e", "x")
+    for pack in ("x", "x\nx\nx", "x\nx"):
+        server.command("XADD", stream, "*", "e", pack)
+    server.command("HSET", "counts:{1}", "added", "16", "settled", "10")
     server.command("XADD", dead, "*", "e", "x")
     reader = ("XREADGROUP", "GROUP", "location-processors", "c", "COUNT", "2")
     server.command(*reader, "STREAMS", stream, ">")
@@ -166,11 +167,11 @@ def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: R
     found = health(api).json()
     assert found["status"] == "degraded"
     assert (found["redis"], found["database"]) == ("up", "down")
-    assert (found["pending_messages"], found["backlog"]) == (2, 1)
+    assert (found["pending_messages"], found["backlog"]) == (4, 2)
     shard = found["shards"][1]
     assert shard["oldest_pending_ms"] >= 0
     assert shard == {
-        "shard": 1, "backlog": 1, "pending": 2, "dead_letters": 1, "consumer": "up",
+        "shard": 1, "backlog": 2, "pending": 4, "dead_letters": 1, "consumer": "up",
         "oldest_pending_ms": shard["oldest_pending_ms"],
     }  # fmt: skip
     server.command("DEL", "consumer:{2}")

@@ -128,6 +128,19 @@ def test_a_driver_s_new_orders_are_bounded(servers, monkeypatch):
     asyncio.run(main())
 
 
+def test_a_key_that_somebody_made_by_hand_stops_nobody(servers):
+    async def main():
+        async with shard(*servers) as it:
+            await it.redis.hset(KEY, "a", "b")
+            async with working(worker_settings(*servers)):
+                await it.add(payload(1, order="o"), payload(2, driver="d2", order="other"))
+                await it.stored(2)
+                await until(lambda: it.redis.exists(order_key("other")))
+                assert await it.live("d1") == payload(1, order="o")
+
+    asyncio.run(main())
+
+
 def test_the_quota_is_of_a_window_and_a_driver():
     orders = quota.OrderQuota()
     for _ in range(quota.NEW_ORDERS_MAX):

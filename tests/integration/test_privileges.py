@@ -10,8 +10,8 @@ import pytest
 
 from common.errors import ConfigError
 from deploy.servers import packages, privileges
-from deploy.servers.accounts import SystemUser, named_account
 from deploy.servers.privileges import descent, first_closed
+from deploy.stack.accounts import SystemUser, named_account
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

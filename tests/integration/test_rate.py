@@ -18,7 +18,9 @@ from ingest.intake.capacity import Capacity
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
+from ingest.intake.write_turns import Turns
 from tests.access import AUTH, bearer, token
+from tests.entries import fixes_in
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import wait_until
@@ -34,16 +36,17 @@ async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer
     await wire.start()
     shards, pace = Shards("driver-locations", SHARDS), PerDriver(limit)
     capacity = Capacity(SHARDS, 1_000_000)
-    capacity.correct(capacity.snapshot(), [0] * SHARDS)
+    capacity.correct([0] * SHARDS, [0] * SHARDS)
     try:
-        yield Producer(StreamWriter(Nodes(wire), shards, capacity, pace.terms), pace)
+        turns = Turns(Nodes(wire), shards, gap_s=0.0, timeout_s=5.0, bytes_max=1_000_000)
+        yield Producer(StreamWriter(turns, shards, capacity, pace.terms), pace)
     finally:
         await wire.close()
 
 
 def stored(server: RedisServer, driver_id: str) -> int:
     stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS)).stream
-    return int(server.command("XLEN", stream)[1:-2])
+    return fixes_in(server.port, stream)
 
 
 async def flood(producer: Producer, count: int, driver_id: str = "d") -> int:

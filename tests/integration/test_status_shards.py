@@ -1,5 +1,6 @@
-"""What `fleetline status` says of a shard: what waits, and each count of its consumer by name."""
+"""What `fleetline status` says of a shard: the fixes that wait, and its counts by name."""
 
+from common.backlog import ADDED, SETTLED
 from common.keys import META, shard_keys
 from common.redis.client import new_client
 from common.settings import load_settings
@@ -16,10 +17,11 @@ def test_a_shard_shows_what_its_consumer_counts(redis_server: RedisServer) -> No
     redis_server.command("XADD", keys.dead, "*", "reason", "x")
     for number, name in enumerate(NAMES, start=1):
         redis_server.command("HSET", keys.counts, name, str(number))
+    redis_server.command("HSET", keys.counts, ADDED, "25", SETTLED, "5")
     settings = load_settings(redis_url=redis_server.url)
     with new_client(redis_server.url) as client:
         first, second = (shard.shown() for shard in read_shards(client, settings))
     nothing = dict.fromkeys(("backlog", "pending", "dead_letters", *NAMES), 0)
     assert first == {"shard": 0, **nothing}
     counts = {name: number for number, name in enumerate(NAMES, start=1)}
-    assert second == {"shard": 1, "backlog": 1, "pending": 0, "dead_letters": 1, **counts}
+    assert second == {"shard": 1, "backlog": 20, "pending": 0, "dead_letters": 1, **counts}

@@ -161,8 +161,8 @@ def test_a_child_that_cannot_be_reaped_does_not_stop_the_stop(tmp_path: Path, st
     with traced(child_pid(tmp_path, "b")):
         supervisor.send_signal(signal.SIGTERM)
         assert supervisor.wait(DRAIN_S + PATIENCE_S + 3) == 0
-        # It had the whole of the common deadline.
-        assert (tmp_path / "stops").read_text() == "c"
+        # It had the whole of the common deadline, so the one behind it had hardly any.
+        assert (tmp_path / "stops").read_text() in {"c", "ca"}
 
 
 def test_one_deadline_for_all_then_sigkill(tmp_path: Path, start: Start) -> None:

@@ -198,7 +198,7 @@ def test_an_empty_place_says_so(browser: Browser, stack: Stack) -> None:
 
 
 def test_a_close_that_is_final(browser: Browser, stack: Stack) -> None:
-    # API.md promises this code; this server has no cause to send it to a map.
+    # Clients are promised this code; this server has no cause to send it to a map.
     shown = Visit(browser, f"{stack.url}/map#token=flk_abc", outage=True)
     shown.page.route_web_socket("**/fleet/live**", lambda route: route.close(code=1008))
     with shown as page:

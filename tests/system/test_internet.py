@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.wiring import OFFSETS
+from deploy.stack.wiring import OFFSETS
 from tests.clone import fresh_clone
 from tests.raw_http import exchange, request
 from tests.shell import Terminal

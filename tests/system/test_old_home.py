@@ -14,8 +14,8 @@ import redis
 
 from common.processes.process import set_parent_death_signal
 from deploy.servers import packages
-from deploy.servers.accounts import SystemUser, named_account
 from deploy.servers.privileges import descent
+from deploy.stack.accounts import SystemUser, named_account
 from tests.servers import RedisServer
 from tests.stack import Stack, new_home
 from tests.system.test_up import count_rows, goes_all_the_way

@@ -240,7 +240,7 @@ def test_an_address_without_an_order_says_so(browser: Browser, stack: Stack, ord
             page.shoot("track-invalid")
 
 
-# Codes that API.md promises and that this server has no cause to send.
+# Codes that clients are promised and that this server has no cause to send.
 @pytest.mark.parametrize(
     ("code", "mode"), [(1008, "denied"), (1009, "denied"), (4999, "denied"), (1013, "waiting")]
 )

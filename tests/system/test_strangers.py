@@ -19,11 +19,11 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.home import Home
-from deploy.servers.accounts import NUMBERS, SystemUser
 from deploy.servers.gateway import HOME_NOTE, OPEN_FOLDER
 from deploy.servers.privileges import Descent
-from deploy.wiring import OFFSETS
+from deploy.stack.accounts import NUMBERS, SystemUser
+from deploy.stack.home import Home
+from deploy.stack.wiring import OFFSETS
 from tests.postgres import PostgresServer
 from tests.servers import RedisServer
 from tests.stack import Stack

@@ -2,9 +2,10 @@
 
 import pytest
 
-from common.access.local_rule import LocalRule, parse_hosts
-from common.access.origin import is_same_host, parse_origins
+from common.access.local_rule import LocalRule
+from common.access.origin import is_same_host
 from common.problem import CROSS_SITE, HOST_NOT_ALLOWED
+from common.settings.lists import parse_hosts, parse_origins
 
 GOOD = [
     ("https://a.example", "https://a.example"),

@@ -5,11 +5,11 @@ import pytest
 from common.access.address import AddressLimiter, client_address
 from common.access.api_key import new_key, read_key, read_records
 from common.access.claims import new_claims, read_claims
-from common.access.closed import listens_on_loopback, parse_secrets
 from common.access.gate import Lists
 from common.access.policy import ALLOWED, Action, Principal, Role, allowed
 from common.errors import ConfigError, Refused
 from common.settings import load_settings
+from common.settings.closed import listens_on_loopback, parse_secrets
 
 DRIVER = Principal(Role.DRIVER, "d1", driver_id="d1")
 TRACKER = Principal(Role.TRACKER, "o1", order_id="o1")

@@ -71,8 +71,10 @@ def placed(numbers):
     events = []
     for place, number in enumerate(numbers):
         when = T0 + timedelta(seconds=number)
-        event = LocationEvent("d", 1.0, 2.0, when, when)
-        events.append(PlacedEvent(b"%d-0" % place, 0, event, b"%d" % number))
+        event = LocationEvent(
+            driver_id="d", recorded_at=when, latitude=1.0, longitude=2.0, received_at=when
+        )
+        events.append(PlacedEvent(b"%d-0" % place, None, event, b"%d" % number))
     return events
 
 

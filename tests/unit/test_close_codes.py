@@ -1,4 +1,4 @@
-"""The close-code table keeps what API.md promises."""
+"""The close-code table keeps what clients are promised."""
 
 from pathlib import Path
 

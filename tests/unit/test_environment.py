@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.settings import Settings, load_settings
-from deploy.environment import GUARDED, USED, plain_environment, role_environment
+from deploy.stack.environment import GUARDED, USED, plain_environment, role_environment
 from tests.access import SECRET
 
 OWN = {

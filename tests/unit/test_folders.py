@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from deploy import folders
-from deploy.servers.accounts import SystemUser
+from deploy.stack import folders
+from deploy.stack.accounts import SystemUser
 
 OTHER = SystemUser("other", 60_805, 60_805)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.access.origin import parse_origins
 from common.errors import InvalidUpdate
 from common.problem import ORIGIN_NOT_ALLOWED
+from common.settings.lists import parse_origins
 from fanout.sockets.answers import Rejected
 from fanout.sockets.browser_rule import BrowserRule
 from fanout.sockets.drain import WAVE_LEAST, plan_waves

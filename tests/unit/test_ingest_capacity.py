@@ -4,9 +4,9 @@ from common.errors import Overloaded
 from ingest.intake.capacity import Capacity
 
 
-def opened(*lengths: int, entries_max: int = 10) -> Capacity:
-    capacity = Capacity(len(lengths), entries_max)
-    capacity.correct(capacity.snapshot(), lengths)
+def opened(*waiting: int, fixes_max: int = 10) -> Capacity:
+    capacity = Capacity(len(waiting), fixes_max)
+    capacity.correct(capacity.snapshot([0] * len(waiting)), waiting)
     return capacity
 
 
@@ -35,9 +35,21 @@ def test_a_batch_is_taken_whole_or_not_at_all() -> None:
 def test_what_was_added_after_the_question_still_counts() -> None:
     capacity = opened(0)
     capacity.reserve_all([4])
-    snapshot = capacity.snapshot()
+    snapshot = capacity.snapshot([0])
     capacity.reserve_all([3])
-    # The stream was asked when it held the first 4.
+    # Redis was asked when the first 4 waited.
+    capacity.correct(snapshot, [4])
+    capacity.reserve_all([3])
+    with pytest.raises(Overloaded):
+        capacity.reserve(0)
+
+
+def test_what_gathers_while_redis_is_asked_is_not_forgotten() -> None:
+    """The answer cannot count what leaves behind the question, and the room was given twice."""
+    capacity = opened(0)
+    capacity.reserve_all([7])
+    # 4 of the 7 have left, 3 gather.
+    snapshot = capacity.snapshot([3])
     capacity.correct(snapshot, [4])
     capacity.reserve_all([3])
     with pytest.raises(Overloaded):
@@ -47,13 +59,13 @@ def test_what_was_added_after_the_question_still_counts() -> None:
 def test_a_shard_that_drained_takes_again() -> None:
     capacity = opened(10)
     assert capacity.full() == [0]
-    capacity.correct(capacity.snapshot(), [0])
+    capacity.correct(capacity.snapshot([0]), [0])
     capacity.reserve_all([10])
 
 
-def test_an_unknown_length_changes_nothing() -> None:
+def test_an_unknown_number_changes_nothing() -> None:
     capacity = opened(9)
-    capacity.correct(capacity.snapshot(), [None])
+    capacity.correct(capacity.snapshot([0]), [None])
     capacity.reserve(0)
     assert capacity.full() == [0]
 

@@ -6,9 +6,9 @@ import pytest
 
 from common.errors import ConfigError
 from deploy.cli import stack_url
-from deploy.home import Home
 from deploy.servers.redis import redis_spec
-from deploy.wiring import (
+from deploy.stack.home import Home
+from deploy.stack.wiring import (
     PORT_MAX,
     database_url,
     fitting_sockets,

@@ -31,7 +31,7 @@ export function healthView(status, body) {
   };
 }
 
-/** The shard that is most behind: most entries unread or unfinished. */
+/** The shard that is most behind: most fixes unread or unfinished. */
 export function slowest(shards) {
   const behind = (shard) => (shard.backlog ?? 0) + (shard.pending ?? 0);
   const worse = (worst, shard) => worst === null || behind(shard) > behind(worst);

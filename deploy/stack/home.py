@@ -18,7 +18,7 @@ from typing import IO
 
 from common.errors import ConfigError
 from common.processes.state import ROLES_FOLDER
-from deploy import folders
+from deploy.stack import folders
 
 # Folders that lie on the way of parts that run as others than root.
 PASSED_THROUGH = frozenset({"run", "data"})

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import ConfigError
-from deploy.servers.accounts import SystemUser
+from deploy.stack.accounts import SystemUser
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -81,7 +81,7 @@ def remove_folder(path: Path) -> None:
     """Remove a folder with all in it, or nothing. Raises `ConfigError` for a link."""
     refuse_link(path)
     if path.exists():
-        # It works on open folders, so what is swapped for a link meanwhile is not followed.
+        # `rmtree` works on open folders: a folder that is swapped for a link is not followed.
         shutil.rmtree(path)
 
 

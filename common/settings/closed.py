@@ -8,8 +8,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from common.access.local_rule import parse_hosts
-from common.access.origin import parse_origins
+from common.settings.lists import parse_hosts, parse_origins
 
 if TYPE_CHECKING:
     from common.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import deploy
 from common.settings import Settings
-from deploy.wiring import OFFSETS
+from deploy.stack.wiring import OFFSETS
 
 # Settings that open something, and what belongs to who may come in: a role has those named here.
 # All others are limits and names, which every role may know.
