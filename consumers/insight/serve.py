@@ -3,7 +3,6 @@ at a low priority, on a connection of its own, and nobody waits for it.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -28,8 +27,12 @@ TURN_S = 5.0
 # Live and history go first where cores are short.
 NICENESS = 10
 RETRY = Backoff(first_s=0.5, most_s=5.0)
+# Between two tries to end what is under way when the role stops.
+STOP_STEP_S = 0.5
 # What a database that is away or restarts answers with.
 DATABASE_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+_log = get("insight")
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -66,19 +69,21 @@ async def _follow(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     heartbeat = Heartbeat.from_env()
-    log = get("insight")
-    trouble = Repeated(log, "insight.waiting")
     if not cells.available():
-        log.warning("insight.no_cells", why="the package h3 is not installed: no heat maps")
-    work = asyncio.create_task(_work(settings, trouble))
+        _log.warning("insight.no_cells", why="the package h3 is not installed: no heat maps")
+    work = asyncio.create_task(_work(settings, stopping))
     stop = asyncio.create_task(stopping.wait())
     beats = asyncio.create_task(_beat(heartbeat))
     await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
-    # In the middle of a transaction it is rolled back, and done again by the next process.
-    for task in (work, stop, beats):
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
+    # What is under way is rolled back, and done again by the next process.
+    stopping.set()
+    while not work.done():
+        # More than once: a transaction that is cut off can answer with an error of its own.
+        work.cancel()
+        await asyncio.wait((work,), timeout=STOP_STEP_S)
+    beats.cancel()
+    if not work.cancelled():
+        work.result()
 
 
 async def _beat(heartbeat: Heartbeat) -> None:
@@ -88,9 +93,10 @@ async def _beat(heartbeat: Heartbeat) -> None:
         await asyncio.sleep(BEAT_EVERY_S)
 
 
-async def _work(settings: Settings, trouble: Repeated) -> None:
+async def _work(settings: Settings, stopping: asyncio.Event) -> None:
+    trouble = Repeated(_log, "insight.waiting")
     attempt = 0
-    while True:
+    while not stopping.is_set():
         try:
             connection = await connect(settings.database_url)
             try:

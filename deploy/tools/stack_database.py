@@ -8,8 +8,8 @@ import asyncpg
 from common.errors import FleetlineError
 from common.settings import Settings
 from consumers.insight.database import connect
-from deploy.home import Home
-from deploy.wiring import database_url
+from deploy.stack.home import Home
+from deploy.stack.wiring import database_url
 
 
 def stack_database_url(settings: Settings) -> str:
