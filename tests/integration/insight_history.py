@@ -95,16 +95,15 @@ async def stored(connection: Any, driver_id: str) -> dict[Any, Any]:
         stop = Stop(us(r[1]), us(r[2]), *r[3:7])
         rows["stop", stop.started_us] = stop
     for r in await read("trips"):
-        trip = Trip(us(r[1]), us(r[2]), *r[3:8], span_us(r[8]), *r[9:])
+        trip = Trip(*(us(r[1]), us(r[2]), *r[3:8], span_us(r[8]), *r[9:]))
         rows["trip", trip.started_us] = trip
     for r in await read("gaps"):
         rows["gap", us(r[1])] = Gap(us(r[1]), us(r[2]))
     for r in await read("driver_quarters"):
         first, last = (us(at) if at else -1 for at in (r[2], r[3]))
-        rows["quarter", us(r[1])] = Quarter(
-            us(r[1]), first, last, r[4], r[5], *map(span_us, r[6:9]),
-            -1.0 if r[9] is None else r[9],
-        )  # fmt: skip
+        top = -1.0 if r[9] is None else r[9]
+        quarter = (us(r[1]), first, last, r[4], r[5], *map(span_us, r[6:9]), top)
+        rows["quarter", us(r[1])] = Quarter(*quarter)
     for r in await read("driver_cell_hours"):
-        rows["cell", us(r[0]), r[2]] = CellHour(us(r[0]), *r[2:6], span_us(r[6]))
+        rows["cell", us(r[0]), r[2]] = CellHour(*(us(r[0]), *r[2:6], span_us(r[6])))
     return rows
