@@ -21,6 +21,7 @@ from bench import accounting, database
 from bench.processes import Failed, spawn, stop, wait_until
 from common.backlog import ADDED, SETTLED, fixes_waiting, unread_entries
 from common.keys import shard_keys
+from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from common.redis.client import new_client
 from common.settings import Settings
@@ -164,10 +165,10 @@ class Stack:
         if role == "insight":
             # It is measured by what it stores.
             return True
-        state = read_state(state_file(self.home, "consumers")) or {}
-        children: Any = state.get("children", [])
-        running = [child for child in children if child["state"] == "running"]
-        return len(running) == self.shards and state.get("pid") == self._roles["consumers"].pid
+        state = read_state(state_file(self.home, "consumers"))
+        if state is None or state.pid != self._roles["consumers"].pid:
+            return False
+        return [child.state for child in state.children] == [State.RUNNING] * self.shards
 
     def roots(self) -> dict[str, list[int]]:
         """Pids by role, as the bench names them in its tables."""

@@ -14,6 +14,7 @@ import orjson
 from msgspec import Meta
 
 from common.errors import Fault, InvalidUpdate, PoisonEntry
+from common.ids import ID_DETAIL, ID_PATTERN, ID_TEXT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -23,11 +24,6 @@ TIME_MIN, TIME_MAX = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=
 # 1973, so no time that can be accepted is ambiguous.
 EPOCH_MS_FROM = 100_000_000_000
 
-# `.` and `..` are steps in a path: clients and proxies take them out of an address before they
-# send it, so nothing of that name could be asked for.
-ID_PATTERN = r"^(?!\.{1,2}\Z)[A-Za-z0-9._:\-]{1,64}\Z"
-ID_TEXT = "1-64 of A-Z a-z 0-9 . _ : -, but not . or .."
-ID_DETAIL = f"must be {ID_TEXT}"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description=ID_TEXT)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
@@ -162,28 +158,6 @@ def _detail(name: str, message: str) -> str:
     if name == "recorded_at":
         return "must be RFC 3339 with an offset, epoch seconds or epoch milliseconds"
     return message.split(" - at `", maxsplit=1)[0].replace(" | null", "").replace("`", "")
-
-
-def is_id(text: str) -> bool:
-    """Whether `text` may name a driver or an order."""
-    return (
-        0 < len(text) <= 64
-        and text.isascii()
-        and text.translate(_ID_DELETE) == ""
-        and text not in _ID_RESERVED
-    )
-
-
-def require_id(field: str, text: str) -> None:
-    """Raise `InvalidUpdate` unless `text` may name a driver or an order."""
-    if not is_id(text):
-        raise InvalidUpdate(f"{field}: {ID_DETAIL}", faults=(Fault(field, ID_DETAIL),))
-
-
-_ID_RESERVED = (".", "..")
-_ID_DELETE = str.maketrans(
-    "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
-)
 
 
 def recorded_time(stamp: Timestamp, now: datetime, limits: TimeLimits) -> datetime:

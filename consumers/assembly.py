@@ -43,6 +43,14 @@ class WorkerPace:
     reclaim_s: float = RECLAIM_EVERY_S
     reply_timeout_s: float = REDIS_REPLY_TIMEOUT_S
     backoff: Backoff = BACKOFF
+    # Longest wait of a read for new entries; bounds how late a stop is noticed.
+    read_block_s: float = 0.5
+    # Pause between two reads of few entries: at 2,000 fixes a second more share a round trip.
+    read_pause_s: float = 0.004
+    # Fixes that the live stage works off at a time, give or take a pack.
+    page_fixes: int = 4000
+    # Drivers, and orders, whose newest time a worker remembers (some 40 MB); others are looked up.
+    names_max: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
     drivers = DriverState(
-        quick, shard, names_max=settings.newest_drivers_max, location_ttl_s=settings.location_ttl
+        quick, shard, names_max=pace.names_max, location_ttl_s=settings.location_ttl
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
@@ -114,7 +122,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         advanced=advanced,
     )
     signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
-    live = _live_stage(settings, cursor, drivers, quick, signs)
+    live = _live_stage(settings, cursor, drivers, quick, signs, pace=pace)
     history = HistoryStage(
         _page_source(settings, reader, trials, cursor, pace),
         settler,
@@ -142,7 +150,7 @@ def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:
         name = f"fleetline-consumer-{shard.index}"
         return Wire(settings.redis_url, reply_timeout_s=timeout_s, name=name)
 
-    return Wires(reads=wire(settings.read_block_ms / 1000), quick=wire(), bulk=wire())
+    return Wires(reads=wire(pace.read_block_s), quick=wire(), bulk=wire())
 
 
 def _live_stage(
@@ -151,14 +159,14 @@ def _live_stage(
     drivers: DriverState,
     quick: Wire,
     signs: LiveSigns,
+    *,
+    pace: WorkerPace,
 ) -> LiveStage:
-    orders = OrderState(
-        Nodes(quick), names_max=settings.newest_drivers_max, ttl_s=settings.order_ttl_s
-    )
+    orders = OrderState(Nodes(quick), names_max=pace.names_max, ttl_s=settings.order_ttl_s)
     limits = LiveLimits(
-        fixes=settings.batch_events_max,
-        block_ms=settings.read_block_ms,
-        pause_s=settings.read_pause_ms / 1000,
+        fixes=pace.page_fixes,
+        block_ms=int(pace.read_block_s * 1000),
+        pause_s=pace.read_pause_s,
         retries=settings.max_retries,
     )
     return LiveStage(cursor, drivers, orders, limits, signs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.access.policy import Role
-from common.processes.spec import ChildSpec
+from common.processes.spec import ChildSpec, State
 from common.processes.state import ROLES_FOLDER, read_state, state_file
 from common.settings import Settings
 from deploy.servers.checks import fetch_json, http_answers
@@ -98,8 +98,7 @@ class Roles:
 
 def _consumers_run(home: Home) -> bool:
     state = read_state(state_file(home.path, "consumers"))
-    children = state["children"] if state is not None else None
-    return isinstance(children, list) and all(c["state"] == "running" for c in children)
+    return state is not None and all(c.state is State.RUNNING for c in state.children)
 
 
 def stack_works(settings: Settings, roles: Collection[str], *, gateway: bool) -> bool:

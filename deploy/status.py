@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import redis
 from rich.console import Console
 from rich.table import Table
@@ -89,9 +90,7 @@ def read_processes(home: Home) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name in SUPERVISORS:
         state = read_state(state_file(home.path, name))
-        children = state.get("children") if state is not None else None
-        if isinstance(children, list):
-            found += children
+        found += msgspec.to_builtins(state.children) if state is not None else []
     ingest = next((child["pid"] for child in found if child["role"] == "ingest"), None)
     return found + (_ingest_workers(ingest) if ingest is not None else [])
 

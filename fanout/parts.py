@@ -14,23 +14,23 @@ from common.redis.wire import Wire
 from common.settings import Settings
 from common.settings.lists import parse_hosts, parse_origins
 from common.shards import Shards
-from fanout.counts import FanoutCounts
+from fanout.door.access import AccessPolicy
+from fanout.door.browser_rule import BrowserRule
+from fanout.door.connection import Connections
+from fanout.door.handshake import Handshake
+from fanout.door.health import HealthPage
+from fanout.door.policy import Policy
+from fanout.door.watches import SessionFactory
 from fanout.fleet.feed import FleetFeed
-from fanout.health import HealthPage
 from fanout.listening import sessions_max
 from fanout.orders.bridge import open_bridge
 from fanout.orders.snapshots import Snapshots
 from fanout.orders.subscriptions import Subscriptions
 from fanout.probe import Probe
-from fanout.sockets.access import AccessPolicy
-from fanout.sockets.browser_rule import BrowserRule
-from fanout.sockets.connection import Connections
-from fanout.sockets.handshake import Handshake
+from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.places import Places, SocketLimits
-from fanout.sockets.policy import Policy
 from fanout.sockets.sessions import Sessions
 from fanout.sockets.token_sessions import TokenSessions
-from fanout.sockets.watches import SessionFactory
 from fanout.tuning import Tuning
 
 
@@ -49,7 +49,7 @@ class Fanout:
         self.counts = FanoutCounts()
         self._heartbeat = heartbeat or Heartbeat(None)
         name = f"fanout-{os.getpid()}"
-        reply_timeout_s = settings.redis_reply_timeout_s
+        reply_timeout_s = tuning.reply_timeout_s
         self.wire = Wire(settings.redis_url, reply_timeout_s=reply_timeout_s, name=name)
         nodes = Nodes(self.wire)
         gate = open_gate(settings)

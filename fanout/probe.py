@@ -14,9 +14,9 @@ from collections.abc import Awaitable
 from common.log import get
 from common.redis.connection import FAILURES
 from common.redis.wire import Wire
-from fanout.counts import FanoutCounts
 from fanout.orders.bridge import Bridge
 from fanout.orders.subscriptions import Subscriptions
+from fanout.sockets.counts import FanoutCounts
 
 
 class Probe:

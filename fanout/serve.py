@@ -18,10 +18,10 @@ from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import set_on_stop
 from common.settings import Settings
+from fanout.door.policy import Policy
 from fanout.listening import listen
 from fanout.parts import Fanout
 from fanout.sockets.drain import drain
-from fanout.sockets.policy import Policy
 from fanout.tuning import Tuning
 from fanout.workers import supervise
 

@@ -6,6 +6,8 @@ why another value should be better. Tests shorten them.
 
 from dataclasses import dataclass
 
+from common.contract import REDIS_REPLY_TIMEOUT_S
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
@@ -28,6 +30,8 @@ class Tuning:
     stall_max_s: float = 20.0
     # A dead Pub/Sub connection is found within two of these.
     probe_interval_s: float = 5.0
+    # A reply of Redis that takes longer means a connection that is lost.
+    reply_timeout_s: float = REDIS_REPLY_TIMEOUT_S
     # UNSUBSCRIBE waits this long after the last watcher left: a page that is loaded again finds
     # its channel.
     linger_s: float = 1.0

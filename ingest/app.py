@@ -6,6 +6,7 @@ from typing import Any
 import falcon.asgi
 
 from common.access.local_rule import LocalRule
+from common.contract import BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX, ORDER_ENDED_TTL_S
 from common.settings import Settings
 from common.settings.lists import parse_hosts, parse_origins
 from ingest.apps.resource import AppRules, resources
@@ -85,15 +86,13 @@ def create_app(settings: Settings) -> Ingest:
     # Addresses are typed by hand too, with a slash at their end as often as not.
     app.req_options.strip_url_path_trailing_slash = True
     problem.install(app, worker.access)
-    location = Location(
-        worker.intake, worker.live, worker.access, bytes_max=settings.body_bytes_max
-    )
+    location = Location(worker.intake, worker.live, worker.access, bytes_max=BODY_BYTES_MAX)
     app.add_route("/api/v1/drivers/{driver_id}/location", location)
     _add_driver_routes(app, worker, settings)
     add_insight_routes(app, worker, settings)
     _add_order_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
-    fast_path = FastPath(location, worker.access, edge, settings.body_bytes_max)
+    fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX)
     return Ingest(app, fast_path, settings.body_timeout_s)
 
 
@@ -102,7 +101,7 @@ def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> No
     # More routes at once are no faster: one thread formats them all. A search mostly waits.
     route_reads, nearby_reads = ReadLimiter(2, 1), ReadLimiter(8, 4)
     app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
-    locations = Locations(worker.intake, access, bytes_max=settings.batch_body_bytes_max)
+    locations = Locations(worker.intake, access, bytes_max=BATCH_BODY_BYTES_MAX)
     app.add_route(f"{drivers}/locations", locations)
     app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
 
@@ -110,7 +109,7 @@ def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> No
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     nodes, access, order = worker.nodes, worker.access, "/api/v1/orders/{order_id}"
     app.add_route(f"{order}/location", OrderLocation(nodes, worker.live, access))
-    complete = OrderComplete(nodes, settings.order_ended_ttl_s, access)
+    complete = OrderComplete(nodes, ORDER_ENDED_TTL_S, access)
     app.add_route(f"{order}/complete", complete)
     link = TrackingLink(
         nodes,
@@ -125,7 +124,7 @@ def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
 
 def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     rules = AppRules(
-        bytes_max=settings.batch_body_bytes_max,
+        bytes_max=BATCH_BODY_BYTES_MAX,
         limits=worker.limits,
         server_time=settings.app_time == "server",
     )

@@ -7,6 +7,7 @@ from typing import Any
 from common.access.address import AddressLimiter
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
+from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
 from common.event import Clock, TimeLimits
 from common.log import get
 from common.processes.background import Background
@@ -28,9 +29,14 @@ from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
 from ingest.resources.live_positions import LivePositions
 
-# What gathers for the next write is at most this part of REDIS_INFLIGHT_BYTES_MAX: once it leaves
-# it must fit beside its commands' own bytes and what is asked of Redis meanwhile.
-GATHERED_SHARE = 2
+# Bytes of commands that may wait for replies of Redis in one worker, then 503: what a Redis that
+# stands still for `REDIS_REPLY_TIMEOUT_S` may cost in memory.
+INFLIGHT_BYTES_MAX = 64 * 1_048_576
+# Bytes that may gather for the next write: once it leaves it must fit beside its commands' own
+# bytes and what is asked of Redis meanwhile.
+GATHERED_BYTES_MAX = INFLIGHT_BYTES_MAX // 2
+# Connections for reads of the history. `ReadLimiter` lets two routes run; two are spare.
+DATABASE_CONNECTIONS_MAX = 4
 # Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
 # Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles
 # (errors with tracebacks) may pile up to a few MB until then.
@@ -50,8 +56,8 @@ class IngestWorker:
     def __init__(self, settings: Settings) -> None:
         self.wire = Wire(
             settings.redis_url,
-            reply_timeout_s=settings.redis_reply_timeout_s,
-            inflight_bytes_max=settings.redis_inflight_bytes_max,
+            reply_timeout_s=REDIS_REPLY_TIMEOUT_S,
+            inflight_bytes_max=INFLIGHT_BYTES_MAX,
             name="ingest",
         )
         self.nodes = Nodes(self.wire)
@@ -60,14 +66,14 @@ class IngestWorker:
             self.nodes,
             self.shards,
             gap_s=settings.pack_gap_ms / 1000,
-            timeout_s=settings.redis_reply_timeout_s,
-            bytes_max=settings.redis_inflight_bytes_max // GATHERED_SHARE,
+            timeout_s=REDIS_REPLY_TIMEOUT_S,
+            bytes_max=GATHERED_BYTES_MAX,
         )
         self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
-            connections_max=settings.ingest_database_connections_max,
+            connections_max=DATABASE_CONNECTIONS_MAX,
             timeout_s=settings.route_timeout_s,
         )
         # A connection of its own: slow routes that hold all others do not mean "down".
@@ -88,7 +94,7 @@ class IngestWorker:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
-        return Intake(Producer(writer, pace), validator, settings.batch_fixes_max)
+        return Intake(Producer(writer, pace), validator, BATCH_FIXES_MAX)
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""

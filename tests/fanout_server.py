@@ -20,10 +20,10 @@ from common.keys import order_ended_key, order_key
 from common.processes.background import Crashed, end_process
 from common.redis.wire import Wire
 from common.settings import Settings, load_settings
+from fanout.door.policy import Policy
 from fanout.listening import listen
 from fanout.parts import Fanout
 from fanout.serve import running, serve
-from fanout.sockets.policy import Policy
 from fanout.tuning import Tuning
 from tests import wait
 from tests.servers import free_port

@@ -23,7 +23,7 @@ from tests.wait import until
 KEYS = shard_keys("driver-locations", 0)
 GROUP = "location-processors"
 # What is done once a second or seldom is done at once.
-QUICK = WorkerPace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05))
+QUICK = WorkerPace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05), read_block_s=0.05)
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -169,7 +169,6 @@ def worker_settings(redis_url: str, database_url: str, **more: object) -> Settin
     """Settings that make a worker quick; what is dated NOW stays live as long as tests run."""
     quick: dict[str, object] = {
         "history_linger_ms": 5,
-        "read_block_ms": 50,
         "location_ttl": 86_400,
     }
     return load_settings(redis_url=redis_url, database_url=database_url, **(quick | more))

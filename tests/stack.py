@@ -196,10 +196,9 @@ class Stack:
         """Role to state, from both supervisors."""
         found: dict[str, str] = {}
         for supervisor in ("up", "consumers"):
-            state = read_state(state_file(self.home, supervisor)) or {}
-            children = state.get("children", [])
-            assert isinstance(children, list)
-            found |= {child["role"]: child["state"] for child in children}
+            state = read_state(state_file(self.home, supervisor))
+            children = state.children if state is not None else []
+            found |= {child.role: child.state for child in children}
         return found
 
     def family(self) -> list[psutil.Process]:

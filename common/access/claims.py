@@ -11,7 +11,7 @@ from typing import Any
 
 from common.access.policy import Principal, Role
 from common.errors import Refused
-from common.event import is_id
+from common.ids import is_id
 
 REQUIRED = ("exp", "aud", "sub", "role")
 # The one answer to any credential that is not good: it does not help in making a better one.

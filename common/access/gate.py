@@ -21,6 +21,8 @@ from common.access.signing import TOKEN_CHARS_MAX, Signing, new_signing
 from common.errors import Overloaded
 from common.settings import Settings
 
+# Verified tokens and keys that one process remembers: five times the drivers it was made for.
+CREDENTIALS_MAX = 50_000
 # Memory of remembered credentials; past it the oldest are verified again when they come back.
 KNOWN_BYTES_MAX = 64 * 1_048_576
 # What an entry costs beside its header: the principal and its texts.
@@ -137,7 +139,7 @@ def open_gate(settings: Settings) -> Gate | None:
     """The gate of a process; None with AUTH=off. Raises `ConfigError`."""
     if settings.auth == "off":
         return None
-    return Gate(new_signing(settings), settings.auth_credentials_max)
+    return Gate(new_signing(settings), CREDENTIALS_MAX)
 
 
 def credential_of(header: str) -> str:

@@ -1,17 +1,48 @@
 """What a supervisor says about its children, in a file, for `fleetline status`."""
 
 import contextlib
-import json
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from common.processes import process
 from common.processes.child import Child
+from common.processes.spec import State
 
 # What the roles themselves write of a run. `up` may be root and they another user, so it is not
 # the folder of `up`'s own files.
 ROLES_FOLDER = "roles"
+# Far above the state of the most shards that there may be.
+FILE_BYTES_MAX = 1_048_576
+
+
+class ChildState(msgspec.Struct, frozen=True):
+    """A child as `status` shows it. `restarts`: None where nobody counts them."""
+
+    role: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,64}$")]
+    pid: int | None
+    state: State
+    restarts: int | None
+    # Epoch seconds.
+    since: Annotated[float, msgspec.Meta(ge=0)]
+
+
+class SupervisorState(msgspec.Struct, frozen=True):
+    """What one supervisor says."""
+
+    supervisor: str
+    pid: int
+    # Tells `pid` from a later process that got the same number.
+    started_ticks: int
+    children: list[ChildState]
+
+
+_decoder = msgspec.json.Decoder(SupervisorState)
 
 
 def state_file(home: Path, supervisor: str) -> Path:
@@ -47,34 +78,36 @@ class StateFile:
 
 def _write_state(path: Path, supervisor: str, children: Iterable[Child]) -> None:
     """Replace the file as a whole: a reader sees one moment or another, never half of one."""
-    state = {
-        "supervisor": supervisor,
-        "pid": os.getpid(),
-        # Tells our pid from a later process that got the same number.
-        "started_ticks": process.started_ticks(os.getpid()),
-        "children": [
-            {
-                "role": child.spec.name,
-                "pid": child.pid,
-                "state": child.state.value,
-                "restarts": child.restarts,
-                "since": child.since,
-            }
-            for child in children
-        ],
-    }
+    state = SupervisorState(
+        supervisor,
+        os.getpid(),
+        process.started_ticks(os.getpid()),
+        [ChildState(c.spec.name, c.pid, c.state, c.restarts, c.since) for c in children],
+    )
     partial = path.with_suffix(".new")
-    partial.write_text(json.dumps(state))
+    partial.write_bytes(msgspec.json.encode(state))
     partial.replace(path)
 
 
-def read_state(path: Path) -> dict[str, object] | None:
+def read_state(path: Path) -> SupervisorState | None:
     """The state a living supervisor wrote, None if there is none."""
     try:
-        state: dict[str, object] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        state = _decoder.decode(read_plain(path))
+    except (OSError, msgspec.MsgspecError, UnicodeError):
         return None
-    pid = state.get("pid")
-    if not isinstance(pid, int) or not process.is_alive(pid):
+    if not process.is_alive(state.pid):
         return None
-    return state if process.started_ticks(pid) == state.get("started_ticks") else None
+    return state if process.started_ticks(state.pid) == state.started_ticks else None
+
+
+def read_plain(path: Path) -> bytes:
+    """A file that another account may have laid there. Raises `OSError`.
+
+    Never follows a link and never waits for the writer of a named pipe; reads FILE_BYTES_MAX at
+    most.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is no file", str(path))
+        return file.read(FILE_BYTES_MAX)

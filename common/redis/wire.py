@@ -13,6 +13,7 @@ and in time: the reply that is too late fails the connection, since those behind
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import hiredis
 
@@ -37,6 +38,19 @@ WATCH_EVERY_S = 0.1
 PING_AFTER_IDLE_S = 3.0
 
 
+class Receiver(Protocol):
+    """What a reply is handed to: a future, or something that acts in that very moment."""
+
+    def done(self) -> bool:
+        """Whether nothing is expected any more."""
+
+    def set_result(self, result: Any, /) -> None:
+        """The reply, or the list of replies."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """The reply is an error, or there will be none (`Overloaded`)."""
+
+
 class Link(Connection):
     """One pipelined connection: replies are matched to callers in order."""
 
@@ -47,7 +61,7 @@ class Link(Connection):
         self._unsent: list[bytes] = []
         # (future, replies it wants as a list or 0 for one alone, bytes, deadline), in the order of
         # the replies to come.
-        self._waiting: deque[tuple[asyncio.Future[Reply], int, int, float]] = deque()
+        self._waiting: deque[tuple[Receiver, int, int, float]] = deque()
         self._partial: list[Reply] = []
         self._inflight_bytes = 0
 
@@ -65,21 +79,34 @@ class Link(Connection):
 
         Raises `Overloaded` when the connection is lost or too much waits.
         """
-        size = len(packed)
+        future = self._loop.create_future()
+        self._expect(future, replies, len(packed))
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(packed)
+        return future
+
+    def write_now(self, packed: bytes, replies: int, receiver: "Receiver") -> None:
+        """Write packed commands before the loop goes on; `receiver` gets the replies as they come.
+
+        Raises as `queue` does.
+        """
+        self._expect(receiver, replies, len(packed))
+        self._unsent.append(packed)
+        self._flush()
+
+    def _expect(self, receiver: "Receiver", replies: int, size: int) -> None:
         if self.lost.done():
             raise Overloaded("the connection to Redis is lost")
         if self._inflight_bytes + size > self._inflight_bytes_max:
             raise Overloaded("too much is waiting for Redis")
-        future = self._loop.create_future()
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(packed)
         self._inflight_bytes += size
         deadline = self._loop.time() + self._reply_timeout_s
-        self._waiting.append((future, replies, size, deadline))
-        return future
+        self._waiting.append((receiver, replies, size, deadline))
 
     def _flush(self) -> None:
+        if not self._unsent:
+            return
         if self._transport is not None and not self.lost.done():
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
@@ -199,6 +226,18 @@ class Wire:
         if link is None:
             raise Overloaded("Redis is not reachable")
         return link.add_many(commands)
+
+    def write_now(self, commands: Iterable[Command], receiver: Receiver) -> None:
+        """`pipeline_raw` without a turn of the event loop before the write and behind the replies.
+
+        For one caller who gathers commands by itself; `receiver` is called while replies are read
+        and must not raise. Raises `Overloaded` here when they cannot leave.
+        """
+        link = self._link
+        if link is None:
+            raise Overloaded("Redis is not reachable")
+        packed = [pack(command) for command in commands]
+        link.write_now(b"".join(packed), len(packed), receiver)
 
     async def pipeline(self, commands: Iterable[Command]) -> list[Reply]:
         """`pipeline_raw`, where the first error reply is raised: the others were carried out."""

@@ -14,15 +14,17 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
 from common.settings.closed import require_auth_when_public
 from common.settings.insight import require_insight
 from common.settings.lists import parse_networks
-from common.settings.names import misspelt
+from common.settings.names import RETIRED, misspelt
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+# A century at most: what is counted back from now stays in the calendar.
+Seconds = Annotated[float, Field(gt=0, le=100 * 366 * 86_400.0)]
 Millis = Annotated[int, Field(ge=1)]
 # Plain characters only: its host becomes part of a security header.
 _TILE_URL = re.compile(
@@ -75,19 +77,9 @@ class Settings(BaseSettings):
     ingest_workers: Annotated[int, Field(ge=1, le=64)] = 1
     # Connections one ingest worker accepts; idle keep-alive drivers count.
     ingest_connections_max: Count = 16384
-    # Largest body of a single fix, in bytes.
-    body_bytes_max: Count = 16384
-    # Largest body of a batch, in bytes.
-    batch_body_bytes_max: Count = 1_048_576
-    # Most fixes in a batch.
-    batch_fixes_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
     # A body must have arrived within this time, in seconds.
     body_timeout_s: Seconds = 10.0
-    # A reply of Redis to ingest must have arrived within this time, in seconds; then 503.
-    redis_reply_timeout_s: Annotated[float, Field(gt=0, le=1.8)] = 1.5
     # Bytes of commands that may wait for replies of Redis in one ingest worker; then 503. Of half
-    # as many bytes of fixes that gather meanwhile for the next write, too.
-    redis_inflight_bytes_max: Count = 64 * 1_048_576
     # Least time between two writes of one ingest worker to Redis, in milliseconds: what comes
     # meanwhile shares one entry and one fsync; 0: none.
     pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 2
@@ -100,8 +92,6 @@ class Settings(BaseSettings):
     # Whose time a phone app's fix gets that is too old or too far in the future: device (such a
     # fix is never stored) or server (it is dated by its arrival, for fleets with wrong clocks).
     app_time: Literal["device", "server"] = "device"
-    # Database connections of one ingest worker, for routes.
-    ingest_database_connections_max: Count = 4
     # A route query must be done within this time, in seconds; then 503.
     route_timeout_s: Seconds = 10.0
 
@@ -115,10 +105,8 @@ class Settings(BaseSettings):
     auth_jwks: str = ""
     # The `aud` that tokens must have.
     auth_audience: Annotated[str, Field(min_length=1)] = "fleetline"
-    # Verified tokens and keys that one process remembers.
-    auth_credentials_max: Count = 50_000
     # How long a tracking link works, in seconds; it ends with its order anyway.
-    tracking_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 86_400
+    tracking_token_ttl_s: Annotated[int, Field(ge=60, le=ORDER_ENDED_TTL_S)] = 86_400
     # Address of the front door as customers see it, as in https://track.example.org; for links.
     public_url: str = ""
     # Origins whose pages may call the HTTP API, separated by commas; empty: the same host only.
@@ -140,27 +128,17 @@ class Settings(BaseSettings):
     location_ttl: Annotated[int, Field(ge=1)] = 300
     # How long an order's newest position is kept for a customer who connects later, in seconds.
     order_ttl_s: Count = 86_400
-    # How long a completed order stays marked as ended, in seconds.
-    order_ended_ttl_s: Count = 7 * 86_400
 
     # Record failures of an entry before it becomes a dead letter.
     max_retries: Annotated[int, Field(ge=1, le=100)] = 3
     # Entries idle for longer with a consumer that is gone are taken over, in milliseconds.
     pending_message_timeout: Millis = 60_000
-    # Entries read from the stream at a time.
-    batch_events_max: Annotated[int, Field(ge=1, le=10_000)] = 4000
-    # Longest wait of a read for new entries, in milliseconds; bounds how late a stop is noticed.
-    read_block_ms: Millis = 500
-    # Pause between two reads of few entries, in milliseconds: more share one round trip; 0: none.
-    read_pause_ms: Annotated[int, Field(ge=0, le=1000)] = 4
     # Rows that make a batch for the history.
     history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
     # Longest time a row waits for its batch to fill, in milliseconds.
     history_linger_ms: Millis = 200
     # Any statement of the history must be done within this time, in seconds.
     database_timeout_s: Seconds = 10.0
-    # Drivers whose newest time a worker remembers; others are looked up.
-    newest_drivers_max: Count = 200_000
     # A worker that makes no progress for this long is replaced, in seconds.
     heartbeat_timeout_s: Seconds = 15.0
 
@@ -205,15 +183,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def relations(self) -> Self:
         """Check what must hold between settings."""
-        if self.batch_body_bytes_max < self.body_bytes_max:
-            raise ValueError("BATCH_BODY_BYTES_MAX must not be below BODY_BYTES_MAX")
         if self.heartbeat_timeout_s < self.database_timeout_s + 2:
             raise ValueError("HEARTBEAT_TIMEOUT_S must exceed DATABASE_TIMEOUT_S by 2 s or more")
-        waits_ms = max(self.read_block_ms, self.history_linger_ms)
-        if self.heartbeat_timeout_s * 1000 < 2 * waits_ms:
-            raise ValueError(
-                "HEARTBEAT_TIMEOUT_S must be at least twice READ_BLOCK_MS and HISTORY_LINGER_MS"
-            )
+        if self.heartbeat_timeout_s * 1000 < 2 * self.history_linger_ms:
+            raise ValueError("HEARTBEAT_TIMEOUT_S must be at least twice HISTORY_LINGER_MS")
         require_insight(self)
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
@@ -240,7 +213,10 @@ def load_settings(**overrides: object) -> Settings:
 
     Raises `ConfigError` with one line that names the variable at fault.
     """
-    slip = misspelt({*os.environ, *_names_in_file()}, Settings.model_fields)
+    names = {name.upper() for name in (*os.environ, *_names_in_file())}
+    if retired := sorted(names & RETIRED):
+        raise ConfigError(f"{retired[0]}: it is no setting any more; remove it")
+    slip = misspelt(names, Settings.model_fields)
     if slip is not None:
         raise ConfigError(f"{slip[0]}: there is no such setting; {slip[1]} is one")
     try:

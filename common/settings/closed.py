@@ -41,11 +41,6 @@ def require_auth_when_public(settings: "Settings") -> None:
     parse_origins("CORS_ORIGINS", settings.cors_origins)
     parse_origins("WS_ORIGINS", settings.ws_origins)
     parse_hosts("ALLOWED_HOSTS", settings.allowed_hosts)
-    if settings.tracking_token_ttl_s > settings.order_ended_ttl_s:
-        raise ValueError(
-            "TRACKING_TOKEN_TTL_S must not exceed ORDER_ENDED_TTL_S: a link that lives longer than "
-            "the marker of its order's end would work again"
-        )
 
 
 def listens_on_loopback(host: str) -> bool:

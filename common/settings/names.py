@@ -8,6 +8,20 @@ environment belong to other programs.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# Settings of earlier releases. What they bounded is a promise of the API or a constant with its
+# reason now; one that is still set would be believed to hold.
+RETIRED = frozenset(
+    name.upper()
+    for name in (
+        *("auth_credentials_max", "batch_body_bytes_max", "batch_events_max", "batch_fixes_max"),
+        *("body_bytes_max", "handshake_timeout_s", "handshakes_per_address_max"),
+        *("inbound_bytes_max", "inflight_events_max", "newest_drivers_max"),
+        *("ingest_database_connections_max", "order_ended_ttl_s", "outbox_bytes_max"),
+        *("ping_interval_s", "pong_timeout_s", "probe_interval_s", "read_block_ms"),
+        *("read_pause_ms", "redis_inflight_bytes_max", "redis_reply_timeout_s", "stall_max_s"),
+        "unsubscribe_linger_s",
+    )
+)
 # Similarity (difflib's ratio) from which a name is a slip: SHARD and SHARDS have 0.91, a missing
 # or swapped letter in a longer name more. REDIS_PORT_6379_TCP, which Kubernetes sets, has 0.69.
 SLIP_RATIO = 0.88

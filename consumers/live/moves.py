@@ -19,6 +19,9 @@ Moves = dict[str, PlacedEvent]
 # https://valkey.io/commands/geoadd/
 GEO_LATITUDE_MAX = 85.05112878
 
+# Drivers in one command: one with more would hold up Redis for milliseconds.
+MEMBERS_MAX = 1000
+
 # A phone that is online delivers a fix sooner than this; a queue that was offline does not.
 LATE_AFTER = timedelta(seconds=2)
 
@@ -54,13 +57,20 @@ def order_moves(
 
 def state_commands(moves: Mapping[str, PlacedEvent], keys: ShardKeys) -> list[Command]:
     """Commands that write drivers' moves: geo index, newest event, effective time."""
-    if not moves:
-        return []
+    items = list(moves.items())
+    return [
+        command
+        for start in range(0, len(items), MEMBERS_MAX)
+        for command in _state_commands(items[start : start + MEMBERS_MAX], keys)
+    ]
+
+
+def _state_commands(moves: Iterable[tuple[str, PlacedEvent]], keys: ShardKeys) -> list[Command]:
     geo: list[Argument] = ["GEOADD", keys.geo]
     outside: list[Argument] = ["ZREM", keys.geo]
     live: list[Argument] = ["HSET", keys.live]
     seen: list[Argument] = ["ZADD", keys.seen]
-    for driver_id, placed in moves.items():
+    for driver_id, placed in moves:
         event = placed.event
         if -GEO_LATITUDE_MAX <= event.latitude <= GEO_LATITUDE_MAX:
             geo += (event.longitude, event.latitude, driver_id)

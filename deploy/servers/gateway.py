@@ -15,6 +15,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+from common.contract import BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX
 from common.errors import ConfigError
 from common.processes.policy import RestartPolicy
 from common.processes.spec import ChildSpec
@@ -168,8 +169,8 @@ def _door(settings: Settings, pages: str) -> Door:
         listen=address(gateway_host(settings), settings.gateway_port),
         ingest=address(behind, settings.ingest_port),
         fanout=address(behind, settings.fanout_port),
-        batch_body_bytes=settings.batch_body_bytes_max,
-        body_bytes=settings.body_bytes_max,
+        batch_body_bytes=BATCH_BODY_BYTES_MAX,
+        body_bytes=BODY_BYTES_MAX,
         body_timeout_s=math.ceil(settings.body_timeout_s),
         # Longer than the longest answer ingest gives: a route.
         answer_s=math.ceil(settings.route_timeout_s) + 5,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import ConfigError
-from common.processes.state import ROLES_FOLDER
+from common.processes.state import ROLES_FOLDER, read_plain
 from deploy.stack import folders
 
 # Folders that lie on the way of parts that run as others than root.
@@ -145,14 +145,13 @@ class Home:
             link.symlink_to(Path(ROLES_FOLDER) / link.name)
 
     def leftovers(self) -> list[int]:
-        """Pids that the pid files name."""
+        """Pids that the pid files name: ours, and those that roles keep of their children."""
         pids = []
-        for file in self.folder("run").glob("*.pid"):
-            # A link whose child is gone leads nowhere.
-            with contextlib.suppress(FileNotFoundError):
-                text = file.read_text().strip()
-                if text.isdigit():
-                    pids.append(int(text))
+        run = self.folder("run")
+        for file in (*run.glob("*.pid"), *(run / ROLES_FOLDER).glob("*.pid")):
+            # In run/ the roles' have links, which are not followed: theirs are read where they are.
+            with contextlib.suppress(OSError, ValueError):
+                pids.append(int(read_plain(file)))
         return pids
 
     def forget_run(self) -> None:

@@ -39,7 +39,7 @@ def create_token(
     home: HomeOption = None,
 ) -> None:
     """Print a new token."""
-    from common.event import ID_DETAIL, is_id
+    from common.ids import ID_DETAIL, is_id
     from deploy.tools.tokens import new_token
 
     if not is_id(subject):
@@ -81,7 +81,7 @@ def create_key(
 ) -> None:
     """Print a new key. It is shown this once; only its hash is kept."""
     from common.access.watch import POLL_EVERY_S
-    from common.event import is_id
+    from common.ids import is_id
     from deploy.tools.access_store import access_store
 
     if role is Role.TRACKER:

@@ -18,7 +18,6 @@ from common.log import Repeated, get
 from common.redis.connection import FAILURES
 from common.redis.nodes import Nodes
 from common.shards import Shards
-from fanout.counts import FanoutCounts
 from fanout.fleet.box import (
     Batch,
     Box,
@@ -29,6 +28,7 @@ from fanout.fleet.box import (
     read_events,
 )
 from fanout.orders.subscriptions import Subscriptions
+from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.protocol import text_frame
 from fanout.sockets.session import Session
 

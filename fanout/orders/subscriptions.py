@@ -26,9 +26,9 @@ from aiorwlock import RWLock
 from common.backoff import Backoff
 from common.log import Repeated, get
 from common.redis.connection import FAILURES, SETTLED_AFTER_S, keep_connected
-from fanout.counts import FanoutCounts
 from fanout.orders.bridge import Bridge, Routes
 from fanout.orders.hub import Channel, Hub, Watcher
+from fanout.sockets.counts import FanoutCounts
 
 T = TypeVar("T")
 Connect = Callable[[Routes], Awaitable[Bridge]]

@@ -1,1 +1,1 @@
-"""A customer's socket, from the handshake to the close code."""
+"""A socket, from its upgrade to its close code: frames, places, pings, deadlines."""

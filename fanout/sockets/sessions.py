@@ -9,8 +9,8 @@ import math
 import random
 from typing import Final
 
-from fanout.counts import FanoutCounts
 from fanout.sockets.close_codes import NO_PONG, Close
+from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.places import Places
 from fanout.sockets.session import Session
 from fanout.sockets.token_sessions import TokenSessions

@@ -10,7 +10,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl
 
 from common.errors import Fault, InvalidUpdate
-from common.event import require_id
+from common.ids import require_id
 from ingest.apps.values import name_text
 
 # Fields of a query or a form. Traccar Client sends some twenty; each costs a little to split.

@@ -8,7 +8,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from common.event import is_id
+from common.ids import is_id
 
 KMH_PER_KNOT = 1.852
 KMH_PER_MPS = 3.6

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from common.access.policy import Action, allowed
-from common.event import is_id
+from common.ids import is_id
 from common.problem import MEDIA_TYPE
 from ingest.http.access import Access
 from ingest.http.body import JSON, Body

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from common.errors import Fault, InvalidUpdate
-from common.event import MALFORMED, DriverUpdate, invalid, is_id
+from common.event import MALFORMED, DriverUpdate, invalid
+from common.ids import is_id
 from ingest.intake.validate import Indexed, Validator, Verdicts
 
 # Entries of an answer's `errors`, and rejected fixes of a body whose faults are looked for. To

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from common.contract import BATCH_BODY_BYTES_MAX, BATCH_FIXES_MAX, BODY_BYTES_MAX
 from common.event import DriverUpdate
 from common.problem import PROBLEMS
 from common.settings import Settings
@@ -52,7 +53,7 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
     """The whole document; its examples are of `day`."""
     schemas = _schemas()
     paths: dict[str, Schema] = {}
-    schema_of = partial(_schema_of, schemas, settings.batch_fixes_max)
+    schema_of = partial(_schema_of, schemas, BATCH_FIXES_MAX)
     for operation in OPERATIONS:
         described = operation.describe(schema_of, auth=auth)
         if "x-websocket" in described:
@@ -92,7 +93,7 @@ def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
     for path, methods in paths.items():
         body = methods.get("post", {}).get("requestBody")
         if body:
-            most = settings.body_bytes_max if path == one else settings.batch_body_bytes_max
+            most = BODY_BYTES_MAX if path == one else BATCH_BODY_BYTES_MAX
             body["description"] = f"{most:,} bytes at most."
 
 

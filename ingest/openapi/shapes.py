@@ -13,6 +13,8 @@ from msgspec import Meta
 from common.event import LocationEvent
 from ingest.resources.health_report import ShardHealth
 
+_MESSAGE_ID = "shard, stream id of the entry, and the place in it where it holds several fixes"
+
 T = TypeVar("T")
 # A field that may be absent.
 Maybe: TypeAlias = T | msgspec.UnsetType
@@ -27,7 +29,7 @@ class FixAccepted(msgspec.Struct):
     """The stream has the fix."""
 
     status: Literal["accepted"]
-    message_id: Annotated[str, Meta(description="shard and stream id of the entry")]
+    message_id: Annotated[str, Meta(description=_MESSAGE_ID)]
     recorded_at: datetime
 
 
@@ -146,8 +148,12 @@ class Health(msgspec.Struct):
     status: Literal["ok", "degraded", "down"]
     redis: Maybe[Up] = msgspec.UNSET
     database: Maybe[Up] = msgspec.UNSET
-    pending_messages: Maybe[int | None] = msgspec.UNSET
-    backlog: Maybe[int | None] = msgspec.UNSET
+    pending_messages: Annotated[
+        Maybe[int | None], Meta(description="fixes that a consumer has read and not yet stored")
+    ] = msgspec.UNSET
+    backlog: Annotated[Maybe[int | None], Meta(description="fixes that nobody has read yet")] = (
+        msgspec.UNSET
+    )
     dead_letters: Maybe[int | None] = msgspec.UNSET
     shards: Maybe[list[ShardHealth]] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.

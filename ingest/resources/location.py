@@ -8,7 +8,7 @@ import falcon.asgi
 import orjson
 
 from common.access.policy import Action
-from common.event import require_id
+from common.ids import require_id
 from common.problem import NO_POSITION
 from ingest.http.access import Access
 from ingest.http.body import read_json

@@ -5,8 +5,8 @@ import falcon.asgi
 import orjson
 
 from common.access.policy import Action
-from common.event import require_id
 from common.frame import ended_frame
+from common.ids import require_id
 from common.keys import order_ended_key, order_key
 from common.problem import NO_POSITION, TRACKING_ENDED
 from common.redis.nodes import Nodes

@@ -8,7 +8,7 @@ import falcon
 import falcon.asgi
 
 from common.access.policy import Action
-from common.event import require_id
+from common.ids import require_id
 from ingest.http.access import Access
 from ingest.http.query import RouteQuery, encode_cursor, read_route_query
 from ingest.http.read_limiter import ReadLimiter

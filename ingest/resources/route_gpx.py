@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from xml.sax.saxutils import escape
 
-from common.event import is_id
+from common.ids import is_id
 from ingest.resources.route_page import PageFacts, Row, time_texts
 
 # Names our elements; it leads nowhere, and stays as it is: files that were exported have it.

@@ -14,7 +14,7 @@ import orjson
 from common.access.claims import new_claims
 from common.access.gate import Gate
 from common.access.policy import Action, Role
-from common.event import require_id
+from common.ids import require_id
 from common.keys import order_ended_key
 from common.problem import TRACKING_ENDED
 from common.redis.nodes import Nodes

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from common.event import decode_event, decode_events
 from consumers.history.table import HistoryTable
 from consumers.stream import entry as entries
 from tests.shard import KEYS, payload
@@ -26,7 +27,6 @@ def _raise_killed() -> None:
 
 
 def _patch_decoding(set_attribute: Callable[..., None], die: Callable[[], None]) -> None:
-    decode_event, decode_events = entries.decode_event, entries.decode_events
 
     def decode_or_die(line):
         if _MARK in line:

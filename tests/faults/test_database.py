@@ -40,7 +40,7 @@ def test_an_outage_stops_neither_live_nor_memory_bounds_nor_loses_a_row(
     redis_server, own_postgres, own_database
 ):
     servers = redis_server.url, own_database
-    settings = worker_settings(*servers, history_rows=200, batch_events_max=100)
+    settings = worker_settings(*servers, history_rows=200)
     sent = [(f"d{n % 4}", n) for n in range(3000)]
 
     async def main():
@@ -74,7 +74,7 @@ def test_the_same_worker_stores_the_backlog_when_the_database_is_back(
     redis_server, own_postgres, own_database
 ):
     servers = redis_server.url, own_database
-    settings = worker_settings(*servers, history_rows=200, batch_events_max=100)
+    settings = worker_settings(*servers, history_rows=200)
 
     async def main():
         async with shard(*servers) as it, working(settings):

@@ -108,7 +108,7 @@ def test_an_entry_that_kills_the_process_is_found_and_nobody_else_is(
 ):
     """Also behind many others, which are stored on the way; also where live dies of it first."""
     where(monkeypatch)
-    settings = worker_settings(*servers, history_rows=400, batch_events_max=400)
+    settings = worker_settings(*servers, history_rows=400)
 
     async def main():
         async with shard(*servers) as it:

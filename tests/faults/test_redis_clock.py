@@ -119,10 +119,10 @@ def test_a_clock_of_redis_that_steps_there_and_back_loses_and_freezes_nothing(
     server: RedisServer, clock: SteppingClock, database_url: str, step_s: int
 ) -> None:
     # A read that waits on the old clock is given up that much after its time; by default 5 s.
-    pace = replace(QUICK, reply_timeout_s=0.5)
+    pace = replace(QUICK, reply_timeout_s=0.5, read_block_s=1.0)
 
     async def main(url: str) -> None:
-        settings = worker_settings(server.url, database_url, read_block_ms=1000)
+        settings = worker_settings(server.url, database_url)
         async with (
             shard(server.url, database_url) as it,
             # Ends only when it is told to: a lost lease would raise here.

@@ -11,12 +11,12 @@ import aiofastnet
 import kosoku
 from picows import WSMsgType
 
-from fanout.counts import FanoutCounts
-from fanout.sockets.connection import Connections
-from fanout.sockets.handshake import NewSocket
-from fanout.sockets.head import Head
+from fanout.door.connection import Connections
+from fanout.door.handshake import NewSocket
+from fanout.door.head import Head
+from fanout.door.request import read_key
+from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.protocol import StrictListener
-from fanout.sockets.request import read_key
 from tests.fanout_server import in_loop
 
 CASES = 247

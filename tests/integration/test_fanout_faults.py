@@ -109,7 +109,7 @@ def test_dead_but_open_connection_is_replaced(redis_server: RedisServer) -> None
         async with proxy_to(redis_server.port) as proxy, publishing(redis_server.url) as publisher:
             url = f"redis://127.0.0.1:{proxy.port}/0"
             async with fanout(
-                url, tuning=replace(QUICK, probe_interval_s=0.6), redis_reply_timeout_s=0.5
+                url, tuning=replace(QUICK, probe_interval_s=0.6, reply_timeout_s=0.5)
             ) as server:
                 port = server.settings.fanout_port
                 async with watching(port, "o1") as client:

@@ -25,8 +25,8 @@ from common.problem import (
     UPGRADE_REQUIRED,
     Problem,
 )
+from fanout.door.policy import WatchRequest
 from fanout.sockets.answers import Rejected
-from fanout.sockets.policy import WatchRequest
 from tests.access import SECRET, bearer, token
 from tests.fanout_server import QUICK, fanout, in_loop, publishing, until
 from tests.servers import RedisServer

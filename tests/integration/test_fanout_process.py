@@ -70,10 +70,8 @@ def test_workers_are_in_the_state_that_status_reads(
             children = {child.pid for child in psutil.Process(pid).children()}
             state = read_state(state_file(tmp_path, "fanout"))
             assert state is not None
-            listed = state["children"]
-            assert isinstance(listed, list)
-            assert [child["role"] for child in listed] == ["fanout-0", "fanout-1"]
-            assert {child["pid"] for child in listed} == children
+            assert [child.role for child in state.children] == ["fanout-0", "fanout-1"]
+            assert {child.pid for child in state.children} == children
         await until(lambda: not state_file(tmp_path, "fanout").exists())
 
     in_loop(main())

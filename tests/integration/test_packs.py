@@ -26,7 +26,7 @@ from ingest.intake.write_turns import Turns
 from tests.entries import STREAM, fixes_in, packs_in
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
-from tests.wait import wait_until
+from tests.wait import pace, wait_until
 
 KEYS = shard_keys("driver-locations", 0)
 ONE = "/api/v1/drivers/{}/location"
@@ -132,7 +132,7 @@ def test_a_redis_that_dies_in_a_turn_never_made_a_false_receipt(own_server: Redi
 
             senders = [asyncio.create_task(send(number)) for number in range(40)]
             while len(accepted) < 200:
-                await asyncio.sleep(0)
+                await pace(0)
             await asyncio.to_thread(own_server.kill)
             await asyncio.gather(*senders)
         own_server.start()
@@ -178,7 +178,7 @@ def test_what_gathers_during_a_look_still_counts(redis_server: RedisServer) -> N
         async with producing(redis_server, backlog_max=100) as (producer, backlog):
             for _ in range(5):
                 sent = asyncio.gather(*(producer.add([("d", b"x")]) for _ in range(10)))
-                await asyncio.sleep(0)
+                await pace(0)
                 await backlog.poll()
                 await sent
             await producer.add([("d", b"x")] * 50)

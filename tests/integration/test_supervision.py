@@ -81,11 +81,9 @@ def test_a_killed_child_is_restarted_and_counted(tmp_path: Path, start: Start) -
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: pid_of(tmp_path, "b") not in {None, before})
 
-    def restarts() -> list[int]:
-        state = read_state(state_file(tmp_path, "up")) or {}
-        children = state["children"]
-        assert isinstance(children, list)
-        return [child["restarts"] for child in children]
+    def restarts() -> list[int | None]:
+        state = read_state(state_file(tmp_path, "up"))
+        return [child.restarts for child in state.children] if state is not None else []
 
     wait_until(lambda: restarts() == [0, 1, 0])
 

@@ -99,7 +99,7 @@ def test_entries_that_somebody_deleted_are_said_and_counted(servers):
 def test_flushes_are_alarms_with_what_was_seen_waiting(servers):
     """The database is away, so that all but a page waits in Redis alone."""
     each = 100
-    settings = worker_settings(*servers, history_rows=20, batch_events_max=20)
+    settings = worker_settings(*servers, history_rows=20)
 
     async def main():
         async with shard(*servers) as it:

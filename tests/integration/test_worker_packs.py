@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from consumers.stream.group_reader import GroupReader
 from tests.shard import (
     GROUP,
     KEYS,
+    QUICK,
     Attempts,
     identities,
     payload,
@@ -40,7 +42,7 @@ def test_the_newest_of_a_driver_wins_inside_a_pack_and_across_packs(servers):
         async with shard(*servers) as it, it.redis.pubsub() as channel:
             await channel.subscribe(order_key("o"))
             await channel.get_message(timeout=5)
-            async with working(worker_settings(*servers, batch_events_max=50)):
+            async with working(worker_settings(*servers), replace(QUICK, page_fixes=50)):
                 rest = seconds[:]
                 while rest:
                     size = rng.choice((1, 2, 17, 100))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
-from common.event import LocationUpdate, TimeLimits, is_id, recorded_time
+from common.event import LocationUpdate, TimeLimits, recorded_time
+from common.ids import is_id
 from ingest.apps.clock import leave_to_server, time_reason
 from ingest.apps.reason import Reason
 from ingest.apps.translation import Reading, Translation

@@ -19,10 +19,10 @@ from common.event import (
     decode_update,
     effective_time,
     encode_event,
-    is_id,
     moment_of,
     recorded_time,
 )
+from common.ids import is_id
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LIMITS = TimeLimits(future_max_s=86_400, age_max_s=30 * 86_400)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from common.contract import REDIS_REPLY_TIMEOUT_S
 from common.errors import ConfigError
 from common.problem import PROBLEMS
 from common.settings import load_settings
@@ -140,5 +141,5 @@ def test_times_and_limits_fit_those_of_ingest(monkeypatch, tmp_path) -> None:
     # Else nginx hands a request to a connection that ingest is closing.
     assert UPSTREAM_IDLE_S * 1000 < HEADER_TIMEOUT_MS
     # Else the front door speaks before ingest can say what is wrong.
-    assert load_settings().redis_reply_timeout_s * 1000 < FIX_ANSWER_MS < 2000
+    assert REDIS_REPLY_TIMEOUT_S * 1000 < FIX_ANSWER_MS < 2000
     assert PROBE_TIMEOUT_S * 1000 < HEALTH_ANSWER_MS < 1000

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fanout.door.head import FIELDS_MAX, HEAD_BYTES_MAX, Head, read_head
 from fanout.sockets.answers import Rejected
-from fanout.sockets.head import FIELDS_MAX, HEAD_BYTES_MAX, Head, read_head
 
 LINE = b"GET /a?b=c HTTP/1.1"
 

@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from common.errors import InvalidUpdate
 from common.problem import ORIGIN_NOT_ALLOWED
 from common.settings.lists import parse_origins
-from fanout.sockets.answers import Rejected
-from fanout.sockets.browser_rule import BrowserRule
-from fanout.sockets.drain import WAVE_LEAST, plan_waves
-from fanout.sockets.request import (
+from fanout.door.browser_rule import BrowserRule
+from fanout.door.request import (
     OrderTarget,
     PageTarget,
     client_address,
@@ -19,6 +17,8 @@ from fanout.sockets.request import (
     split_target,
     wants_upgrade,
 )
+from fanout.sockets.answers import Rejected
+from fanout.sockets.drain import WAVE_LEAST, plan_waves
 
 
 def test_targets() -> None:

@@ -5,8 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.contract import BODY_BYTES_MAX
 from common.pack import BYTES_MAX, EVENTS_MAX, count_events, encode_pack, packs_of, split_pack
-from common.settings import Settings
+from consumers.assembly import WorkerPace
 
 LINE = st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b" "))
 LINES = st.lists(LINE, min_size=1, max_size=40)
@@ -53,6 +54,6 @@ def test_the_bounds_fit_each_other():
     # A full pack of usual events, of 220 bytes and a line break, is half of the bytes.
     assert 2 * EVENTS_MAX * 221 <= BYTES_MAX
     # Several packs make a page, so that a page is not overshot by much.
-    assert Settings.model_fields["batch_events_max"].default >= 4 * EVENTS_MAX
+    assert WorkerPace().page_fixes >= 4 * EVENTS_MAX
     # The largest fix that ingest takes by default leaves room for others.
-    assert 4 * Settings.model_fields["body_bytes_max"].default <= BYTES_MAX
+    assert 4 * BODY_BYTES_MAX <= BYTES_MAX

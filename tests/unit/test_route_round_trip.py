@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.event import ID_PATTERN
+from common.ids import ID_PATTERN
 from deploy.tools.trace.fix import OPTIONAL
 from deploy.tools.trace.read import ReadOptions, parse_trace
 from ingest.resources.route_format import FORMATS

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
         ("INGEST_PORT", "70000", "INGEST_PORT: "),
         ("STREAM_NAME", "a{b", "STREAM_NAME must not"),
         ("HEARTBEAT_TIMEOUT_S", "10", "HEARTBEAT_TIMEOUT_S must exceed"),
+        ("BODY_TIMEOUT_S", "inf", "BODY_TIMEOUT_S: "),
+        ("EVENT_AGE_MAX_S", "1e300", "EVENT_AGE_MAX_S: "),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line):
@@ -54,6 +56,12 @@ def test_a_misspelt_setting_in_the_file_is_noticed_too(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("DATABASE_ULR=x\n")
     with pytest.raises(ConfigError, match=r"DATABASE_ULR: .*; DATABASE_URL is one"):
+        load_settings()
+
+
+def test_a_setting_of_an_earlier_release_is_not_believed_to_hold(monkeypatch):
+    monkeypatch.setenv("BATCH_FIXES_MAX", "500")
+    with pytest.raises(ConfigError, match=r"^BATCH_FIXES_MAX: it is no setting any more"):
         load_settings()
 
 

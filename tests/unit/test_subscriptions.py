@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from common.frame import update_frame
 from common.keys import order_key
-from fanout.counts import FanoutCounts
 from fanout.orders.hub import Channel
 from fanout.orders.subscriptions import Subscriptions
+from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.protocol import text_frame
 from tests.fanout_server import event
 from tests.pubsub import FakeRedis

@@ -10,7 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from common.event import DriverUpdate, is_id
+from common.event import DriverUpdate
+from common.ids import is_id
 from deploy.tools.trace.number import number_of
 from deploy.tools.trace.times import parse_time
 

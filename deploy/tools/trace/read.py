@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ConfigError
-from common.event import is_id
+from common.ids import is_id
 from deploy.tools.trace.exports import export_rows
 from deploy.tools.trace.fix import KMH_PER, Row
 from deploy.tools.trace.gpx import gpx_rows

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import falcon.asgi
 
 from common.access.policy import Action
-from common.event import require_id
+from common.ids import require_id
 from ingest.http.access import Access
 from ingest.http.insight_query import ITEMS_MAX, LINES_MAX, ItemsQuery, read_items_query
 from ingest.http.query import encode_cursor

@@ -11,7 +11,7 @@ import falcon.asgi
 
 from common.access.policy import Action
 from common.errors import Fault, InvalidUpdate
-from common.event import require_id
+from common.ids import require_id
 from ingest.http.access import Access
 from ingest.http.insight_query import (
     DRIVERS_MAX,

@@ -2,12 +2,12 @@
 
 from common.access.policy import Principal
 from common.problem import TOO_MANY_SOCKETS
+from fanout.door.request import FleetTarget, OrderTarget
 from fanout.fleet.box import BoxSubscription
 from fanout.fleet.feed import FleetFeed
 from fanout.orders.hub import Channel
 from fanout.orders.subscriptions import Subscriptions
 from fanout.sockets.answers import Rejected
-from fanout.sockets.request import FleetTarget, OrderTarget
 from fanout.sockets.session import Owner, Session, Watch
 
 

@@ -12,13 +12,11 @@ from picows import WSListener
 
 from common.errors import InvalidUpdate
 from common.problem import NOT_FOUND, UPGRADE_REQUIRED, problem_of
-from fanout.health import HealthPage
-from fanout.sockets.answers import PlainAnswer, Rejected
-from fanout.sockets.browser_rule import BrowserRule
-from fanout.sockets.head import Head
-from fanout.sockets.places import Places, holder_of
-from fanout.sockets.policy import Policy, WatchRequest
-from fanout.sockets.request import (
+from fanout.door.browser_rule import BrowserRule
+from fanout.door.head import Head
+from fanout.door.health import HealthPage
+from fanout.door.policy import Policy, WatchRequest
+from fanout.door.request import (
     LIVE_PATH,
     WEBSOCKET_VERSION,
     OrderTarget,
@@ -30,7 +28,9 @@ from fanout.sockets.request import (
     split_target,
     wants_upgrade,
 )
-from fanout.sockets.watches import SessionFactory
+from fanout.door.watches import SessionFactory
+from fanout.sockets.answers import PlainAnswer, Rejected
+from fanout.sockets.places import Places, holder_of
 
 # What a 426 must say (RFC 9110 section 15.5.22, RFC 6455 section 4.4).
 _UPGRADE: Final = {

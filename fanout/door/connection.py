@@ -12,11 +12,11 @@ from typing import Final
 
 from common.access.address import household, is_loopback
 from common.problem import HEAD_LATE
-from fanout.counts import FanoutCounts
+from fanout.door.handshake import NewSocket
+from fanout.door.head import END, HEAD_BYTES_MAX, Head, read_head, too_large
+from fanout.door.upgrade import upgrade
 from fanout.sockets.answers import PlainAnswer, Rejected
-from fanout.sockets.handshake import NewSocket
-from fanout.sockets.head import END, HEAD_BYTES_MAX, Head, read_head, too_large
-from fanout.sockets.upgrade import upgrade
+from fanout.sockets.counts import FanoutCounts
 
 # Connections that are no sockets; past it new ones are dropped unanswered. The limit on sessions
 # does not hold them back.

@@ -12,7 +12,7 @@ from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithLis
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]
 
 from common.log import get
-from fanout.sockets.handshake import NewSocket
+from fanout.door.handshake import NewSocket
 
 # Read buffer of an idle socket, in bytes. picows' default of 16 KiB doubles a socket's memory.
 READ_BUFFER_BYTES: Final = 1_024

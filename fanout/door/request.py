@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.access import address
 from common.errors import Fault, InvalidUpdate
-from common.event import ID_DETAIL, is_id
+from common.ids import ID_DETAIL, is_id
 from fanout.fleet.box import BoxSubscription, parse_subscription
 
 ORDER_PREFIX: Final = "/api/v1/drivers/orders/"

@@ -18,9 +18,9 @@ from common.access.gate import Gate, credential_of
 from common.access.policy import Action, Principal, Role, allowed
 from common.errors import Overloaded, Refused
 from common.problem import TOO_FAST, TOO_MANY_REFUSED, UNAVAILABLE, Problem, problem_of
+from fanout.door.policy import WatchRequest
 from fanout.sockets.answers import Rejected
 from fanout.sockets.places import token_of
-from fanout.sockets.policy import WatchRequest
 
 # Offered beside the protocol that is chosen, with the token behind it.
 BEARER_PROTOCOL: Final = "bearer."

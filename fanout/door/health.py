@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from fanout.door.request import LIVE_PATH
 from fanout.sockets.answers import PlainAnswer, json_answer
-from fanout.sockets.request import LIVE_PATH
 
 
 class HealthPage:
