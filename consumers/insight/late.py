@@ -12,7 +12,22 @@ import asyncpg
 
 from common.settings.insight import INSIGHT_LAG_S
 
-INSERT_LATE = "INSERT INTO insight_late (drivers, since) VALUES ($1::text[], $2::timestamptz[])"
+# Marks (one a batch) that may wait for a follower. Where nobody follows any more they would pile up
+# for ever; past this many it is noted that marks are missing, and the next follower folds all.
+MARKS_WAITING_MAX = 100_000
+# Before the first follower came nothing was folded, and nothing can be late.
+INSERT_LATE = """
+WITH room AS (
+    SELECT coalesce(max(id) - min(id), 0) < $3 AS left_over FROM insight_late
+),
+marked AS (
+    INSERT INTO insight_late (drivers, since)
+    SELECT $1::text[], $2::timestamptz[] FROM room, insight_settings
+    WHERE left_over AND rules IS NOT NULL AND NOT unmarked
+)
+UPDATE insight_settings SET unmarked = true FROM room
+WHERE NOT left_over AND NOT unmarked
+"""
 _NOTE_UNMARKED = "UPDATE insight_settings SET unmarked = true WHERE NOT unmarked"
 
 Marks = tuple[list[str], list[datetime]]
@@ -66,4 +81,4 @@ class LateRows:
     async def mark(self, connection: asyncpg.Connection, marks: Marks | None) -> None:
         """Store the marks, in the transaction of their rows."""
         if marks is not None:
-            await connection.execute(INSERT_LATE, *marks)
+            await connection.execute(INSERT_LATE, *marks, MARKS_WAITING_MAX)

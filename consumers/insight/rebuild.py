@@ -47,16 +47,23 @@ async def rules_used(connection: asyncpg.Connection) -> str | None:
     return rules
 
 
-async def adopt(connection: asyncpg.Connection, rules: Rules) -> None:
-    """Have everything folded again where it was by other rules, or rows came without marks."""
+async def adopt(connection: asyncpg.Connection, rules: Rules) -> bool:
+    """Have everything folded again where it was by other rules, or rows came without marks.
+
+    True when rows may be under way that leave no mark: the first turn must wait INSIGHT_LAG_S.
+    """
+    look = "SELECT rules, unmarked FROM insight_settings"
+    [row] = await connection.fetch(look)
+    if row["rules"] == repr(rules) and not row["unmarked"]:
+        return False
     async with connection.transaction():
-        [row] = await connection.fetch("SELECT rules, unmarked FROM insight_settings FOR UPDATE")
-        other = row["rules"] is not None and row["rules"] != repr(rules)
-        if row["rules"] == repr(rules) and not row["unmarked"]:
-            return
+        [row] = await connection.fetch(f"{look} FOR UPDATE")
         await connection.execute(
             "UPDATE insight_settings SET rules = $1, unmarked = false", repr(rules)
         )
-        if other or row["unmarked"]:
+        if row["unmarked"]:
+            await connection.execute("DELETE FROM insight_late")
+        if row["rules"] is not None:
             drivers = await mark(connection, EPOCH, None)
             _log.warning("insight.rebuild", drivers=drivers, rules=repr(rules), was=row["rules"])
+    return row["rules"] is None or bool(row["unmarked"])

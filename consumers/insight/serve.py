@@ -15,6 +15,7 @@ from common.geo import cells
 from common.log import Repeated, get
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
+from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.database import Database, connect
 from consumers.insight.follower import Follower
 from consumers.insight.rebuild import adopt
@@ -111,11 +112,13 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
 
 
 async def _turns(connection: asyncpg.Connection, settings: Settings, trouble: Repeated) -> None:
-    await adopt(connection, rules_of(settings))
+    rules = rules_of(settings)
     follower = follower_over(connection, settings)
     shares = Shares(connection)
     while True:
         begin_s = time.monotonic()
+        if await adopt(connection, rules):
+            await asyncio.sleep(INSIGHT_LAG_S)
         held = await shares.balance()
         more = await follower.turn(held) if held else False
         trouble.healed()

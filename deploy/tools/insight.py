@@ -14,6 +14,7 @@ from common.errors import ConfigError
 from common.event import EPOCH
 from common.processes import process
 from common.settings import Settings, load_settings
+from common.settings.insight import INSIGHT_LAG_S
 from deploy.tools.letter import parse_time
 
 app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
@@ -69,7 +70,8 @@ async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> N
                 f"the follower computes by {used}, these settings say {rules}: "
                 "make them the same, and start the follower again where they changed"
             )
-        await adopt(connection, rules)
+        if await adopt(connection, rules):
+            await asyncio.sleep(INSIGHT_LAG_S)
         left = await left_since(connection, since) if since == EPOCH and driver is None else 0
         if left:
             console.print(f"going on: {left} drivers were left")

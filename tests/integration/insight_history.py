@@ -13,7 +13,8 @@ from common.event import COLUMNS
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database, connect
 from consumers.insight.follower import Follower
-from consumers.insight.late import INSERT_LATE, late_marks
+from consumers.insight.late import INSERT_LATE, MARKS_WAITING_MAX, late_marks
+from consumers.insight.rebuild import adopt
 from consumers.insight.results import CellHour, Gap, Quarter, Stop, Trip
 from consumers.insight.rules import Rules
 from consumers.insight.serve import DATABASE_TROUBLE
@@ -48,7 +49,7 @@ async def store(connection: Any, rows: list[tuple[Any, ...]], *, marked: bool = 
         await connection.execute("INSERT INTO locations SELECT * FROM s ON CONFLICT DO NOTHING")
         marks = late_marks(rows, datetime.now(UTC) + timedelta(days=9)) if marked else None
         if marks:
-            await connection.execute(INSERT_LATE, *marks)
+            await connection.execute(INSERT_LATE, *marks, MARKS_WAITING_MAX)
 
 
 def follower(connection: asyncpg.Connection, rules: Rules, cell_of: Any = None) -> Follower:
@@ -60,6 +61,7 @@ async def follow_to(url: str, rules: Rules, until: datetime, cell_of: Any = None
     """One turn up to `until` by a process that then ends."""
     connection = await connect(url)
     try:
+        await adopt(connection, rules)
         one = follower(connection, rules, cell_of)
         while await one.turn(ALL, until):
             pass
@@ -71,6 +73,7 @@ async def follow_to(url: str, rules: Rules, until: datetime, cell_of: Any = None
 async def killed(url: str, rules: Rules, until: datetime, after_s: float, cell_of: Any) -> None:
     """A turn whose process dies somewhere in it: the server loses the connection."""
     connection = await connect(url)
+    await adopt(connection, rules)
     with contextlib.suppress(TimeoutError, *DATABASE_TROUBLE):
         async with asyncio.timeout(after_s):
             await follower(connection, rules, cell_of).turn(ALL, until)

@@ -11,6 +11,8 @@ from common.errors import ConfigError
 from common.settings import load_settings
 from consumers.history.table import HistoryTable, RowsRefused
 from consumers.insight.late import late_marks
+from consumers.insight.rebuild import adopt
+from consumers.insight.rules import Rules
 from tests.integration.insight_history import row as history_row
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -20,7 +22,11 @@ def row(driver_id, age_s):
     return history_row(driver_id, NOW - timedelta(seconds=age_s), 53.4, -2.9)
 
 
-async def marks_after(url, *batches, insight=True):
+async def marks_after(url, *batches, insight=True, followed=True):
+    connection = await asyncpg.connect(url)
+    if followed:
+        await adopt(connection, Rules())
+    await connection.close()
     table = HistoryTable(url, timeout_s=10, insight=insight)
     for rows, possibly_stored in batches:
         with contextlib.suppress(RowsRefused):
@@ -60,6 +66,19 @@ def test_what_may_be_stored_already_is_marked_all_the_same(database_url):
 def test_refused_rows_leave_no_mark(database_url):
     marks, _ = asyncio.run(marks_after(database_url, ([row("a\x00", 40)], False)))
     assert marks == []
+
+
+def test_before_there_was_a_follower_nothing_is_late(database_url):
+    """A system that never starts the role gathers no marks."""
+    late = ([row("a", 40)], False)
+    assert asyncio.run(marks_after(database_url, late, followed=False)) == ([], False)
+
+
+def test_marks_that_nobody_takes_do_not_pile_up(database_url, monkeypatch):
+    monkeypatch.setattr("consumers.insight.late.MARKS_WAITING_MAX", 3)
+    batches = [([row("a", 40 + n)], False) for n in range(8)]
+    marks, unmarked = asyncio.run(marks_after(database_url, *batches))
+    assert (len(marks), unmarked) == (4, True)
 
 
 def test_without_insight_it_is_noted_that_marks_are_missing(database_url):
