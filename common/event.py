@@ -1,7 +1,7 @@
 """The event: a driver's update, validated once and encoded once.
 
 A `LocationUpdate` is what a driver sent. Together with the driver's id and two times it becomes
-the event, whose JSON bytes are made here, once, and travel unchanged: they are the stream entry,
+the event, whose JSON bytes are made here, once, and travel unchanged: they are a line of a pack,
 the live value and the middle of the customers' frame. Pure: no I/O, the caller brings the time.
 """
 
@@ -18,7 +18,6 @@ from common.ids import ID_DETAIL, ID_PATTERN, ID_TEXT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# Between these a time has a day in UTC, whatever its offset.
 TIME_MIN, TIME_MAX = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 # Numbers below are epoch seconds, from here on milliseconds: 1e11 s is the year 5138, 1e11 ms is
 # 1973, so no time that can be accepted is ambiguous.
@@ -31,7 +30,6 @@ Longitude = Annotated[float, Meta(ge=-180, le=180)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Heading = Annotated[float, Meta(ge=0, le=360)]
 Timestamp = Annotated[datetime, Meta(tz=True)] | int | float | None
-# What does harm in an event that somebody else wrote to the stream: see `decode_event`.
 StoredTime = Annotated[datetime, Meta(tz=True)]
 StoredId = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -102,10 +100,10 @@ class TimeLimits:
 
 
 _decode_update = msgspec.json.Decoder(LocationUpdate).decode
-_event_decoder = msgspec.json.Decoder(LocationEvent)
-_decode_event = _event_decoder.decode
-_decode_events = _event_decoder.decode_lines
+_decode_event = msgspec.json.Decoder(LocationEvent).decode
+_decode_events = msgspec.json.Decoder(LocationEvent).decode_lines
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
 # What msgspec raises on bytes that are not JSON; deep nesting is a RecursionError.
@@ -126,13 +124,13 @@ def decode_update(body: bytes) -> LocationUpdate:
 def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpdate:
     """Say all that is wrong with `body`, which has been refused as a `kind`. Not a hot path."""
     try:
-        value = _decode_fields(body)
+        # What is no object may be no JSON either, which is said first.
+        value = _decode_fields(_decode_any(body))
     except msgspec.ValidationError:
         return InvalidUpdate("the body must be a JSON object")
     except MALFORMED as e:
         return InvalidUpdate(f"the body is not JSON: {e}", status=400)
-    faults = tuple(_faults(value, kind))
-    if not faults:
+    if not (faults := tuple(_faults(value, kind))):
         # A name given twice, once wrong: the last one counts here, any counted there.
         return InvalidUpdate("a value is out of range")
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
@@ -183,9 +181,8 @@ def recorded_time(stamp: Timestamp, now: datetime, limits: TimeLimits) -> dateti
 def _utc(stamp: datetime | float) -> datetime:
     if isinstance(stamp, datetime):
         return stamp if stamp.tzinfo is UTC else stamp.astimezone(UTC)
-    if abs(stamp) < EPOCH_MS_FROM:
-        return EPOCH + timedelta(microseconds=round(stamp * 1_000_000))
-    return EPOCH + timedelta(microseconds=round(stamp * 1_000))
+    unit_us = 1_000_000 if abs(stamp) < EPOCH_MS_FROM else 1_000
+    return EPOCH + timedelta(microseconds=round(stamp * unit_us))
 
 
 def _bad_time(detail: str) -> InvalidUpdate:
@@ -217,28 +214,28 @@ def encode_event(
 def decode_event(line: bytes) -> LocationEvent:
     """Read an event's bytes. Raises `PoisonEntry` when they are not one that ingest can have made.
 
-    On the hot path, so only what does harm is looked at. Somebody else may write to the stream: a
-    time without a zone would crash the worker when it is compared, one longitude of 500 would make
-    Redis refuse the positions of all drivers beside it, an id has no room to be long in an index,
-    and a year 1 with an offset has no day in UTC.
+    Only what does harm is looked at, because somebody else may write to the stream: a time without
+    a zone cannot be compared, one longitude of 500 makes Redis refuse the positions of all drivers
+    beside it, an index has no room for a long id, and a year 1 with an offset has no day in UTC.
     """
     try:
         event = _decode_event(line)
     except MALFORMED as e:
         raise PoisonEntry("undecodable", str(e)) from e
-    if not _has_days(event):
-        raise PoisonEntry("undecodable", "a time that has no day in UTC")
-    return event
+    if _has_days(event):
+        return event
+    raise PoisonEntry("undecodable", "a time that has no day in UTC")
 
 
 def decode_events(pack: bytes, count: int) -> list[LocationEvent] | None:
-    """Read `count` lines at once; None when one of them is no event: then look at each alone."""
+    """Read a pack of `count` lines at once; None when they are not one event each, in any way."""
     try:
         events = _decode_events(pack)
     except MALFORMED:
         return None
-    # An empty line is skipped, and a line may hold two objects: not by us.
-    return events if len(events) == count and all(map(_has_days, events)) else None
+    # A line break between these two stands in no JSON text, so it divides two events.
+    lines = pack.count(b"}\n{") + 1
+    return events if len(events) == lines == count and all(map(_has_days, events)) else None
 
 
 def _has_days(event: LocationEvent) -> bool:
@@ -253,8 +250,7 @@ def effective_time(event: LocationEvent | Moment) -> tuple[datetime, datetime]:
     decides.
     """
     recorded = event.recorded_at
-    received = event.received_at
-    return (min(received, recorded), recorded)
+    return (min(event.received_at, recorded), recorded)
 
 
 def moment_of(entry: bytes) -> tuple[datetime, datetime]:

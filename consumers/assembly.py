@@ -47,8 +47,9 @@ class WorkerPace:
     read_block_s: float = 0.5
     # Pause between two reads of few entries: at 2,000 fixes a second more share a round trip.
     read_pause_s: float = 0.004
-    # Fixes that the live stage works off at a time, give or take a pack.
-    page_fixes: int = 4000
+    # Fixes that the live stage takes at a time, give or take a pack; of each driver only the newest
+    # of them is written.
+    page_fixes: int = 10_000
     # Drivers, and orders, whose newest time a worker remembers (some 40 MB); others are looked up.
     names_max: int = 200_000
 

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     # Entries idle for longer with a consumer that is gone are taken over, in milliseconds.
     pending_message_timeout: Millis = 60_000
     # Rows that make a batch for the history.
-    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 4000
+    history_rows: Annotated[int, Field(ge=1, le=50_000)] = 8000
     # Longest time a row waits for its batch to fill, in milliseconds.
     history_linger_ms: Millis = 200
     # Any statement of the history must be done within this time, in seconds.

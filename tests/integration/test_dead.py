@@ -166,7 +166,7 @@ def test_a_full_redis_or_stream_leaves_the_letters(servers, run, redis_server, m
     monkeypatch.setenv("BACKLOG_MAX", "1")
     status, _, error = run("replay", "--all")
     assert status == 1
-    assert "too many entries waiting" in error
+    assert "too many fixes waiting" in error
     monkeypatch.delenv("BACKLOG_MAX")
     redis_server.command("CONFIG", "SET", "maxmemory", "1")
     try:

@@ -25,6 +25,7 @@ CASES: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "another type": ("d-1", orjson.dumps(FIX), {"content-type": "text/plain"}),
     "empty": ("d-1", b"", JSON),
     "not JSON": ("d-1", b"{", JSON),
+    "neither JSON nor an object": ("d-1", b"[1,", JSON),
     "not UTF-8": ("d-1", b'{"latitude":1,"longitude":2,"order_id":"\xff"}', JSON),
     "out of range": ("d-1", orjson.dumps({**FIX, "latitude": 91}), JSON),
     "from the future": ("d-1", orjson.dumps({**FIX, "recorded_at": time.time() + 9e5}), JSON),

@@ -79,6 +79,11 @@ def test_the_bytes_are_the_public_object():
         (b"{", 400, []),
         (b'{"latitude":NaN,"longitude":1}', 400, []),
         (b'{"latitude":1,"longitude":1,"x":' + b"[" * 100_000, 400, []),
+        # What broke: no JSON at all was called a value of the wrong kind.
+        (b"[", 400, []),
+        (b'[1 "b"]', 400, []),
+        (b"7a", 400, []),
+        (b"[" * 100_000, 400, []),
         (b"[]", 422, []),
         (b"7", 422, []),
         (b"{}", 422, ["latitude", "longitude"]),
