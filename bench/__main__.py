@@ -27,6 +27,7 @@ from bench.scenarios import (
     history,
     ingest_many,
     ingest_one,
+    insight,
     locust_users,
     reads,
     recovery,
@@ -43,7 +44,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        access, locust_users, timescale,
+        access, insight, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.

@@ -9,6 +9,12 @@ import asyncpg
 T = TypeVar("T")
 TIMEOUT_S = 300.0
 
+# The history, and what is computed from it.
+TABLES = (
+    "locations, stops, trips, gaps, driver_quarters, driver_cell_hours, insight_state,"
+    " insight_late, insight_repairs, insight_shares"
+)
+
 Connection = asyncpg.Connection
 Work = Callable[[Connection], Awaitable[T]]
 
@@ -30,7 +36,7 @@ def clear(url: str) -> None:
     """Empty the history, and write out what waits, so that no checkpoint falls into a scenario."""
 
     async def work(connection: Connection) -> None:
-        await connection.execute("TRUNCATE locations")
+        await connection.execute(f"TRUNCATE {TABLES}")
 
     async def checkpoint(connection: Connection) -> None:
         await connection.execute("CHECKPOINT")

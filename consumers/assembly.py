@@ -99,7 +99,11 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     gauge = StreamGauge(bulk, keys, group=group)
     reader = GroupReader(bulk, keys, group=group, consumer=f"shard-{index}")
     maker = GroupMaker(reader, gauge, counts)
-    table = HistoryTable(settings.database_url, timeout_s=settings.database_timeout_s)
+    table = HistoryTable(
+        settings.database_url,
+        timeout_s=settings.database_timeout_s,
+        insight=settings.insight == "on",
+    )
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
     drivers = DriverState(

@@ -6,6 +6,7 @@ are one line and 1. Only a bug shows a traceback.
 
 import asyncio
 import sys
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
-from deploy.tools import access_cli, dead
+from deploy.tools import access_cli, dead, insight
 
 app = typer.Typer(
     name="fleetline",
@@ -25,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(dead.app, name="dead")
+app.add_typer(insight.app, name="insight")
 app.add_typer(access_cli.token_app, name="token")
 app.add_typer(access_cli.key_app, name="key")
 
@@ -65,7 +67,7 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[str, typer.Option(hidden=True)] = "consumers,fanout,ingest",
+    roles: Annotated[str, typer.Option(hidden=True)] = "insight,consumers,fanout,ingest",
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
@@ -74,7 +76,8 @@ def up(
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
-    chosen = tuple(name for name in local.ROLES if name in roles.split(","))
+    off = {"insight"} if settings.insight == "off" else set()
+    chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
 
@@ -157,7 +160,12 @@ def replay(
 def simulate(
     *,
     drivers: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many drivers.")],
-    rate: Annotated[float, typer.Option(min=0.001, help="Fixes a second, all together.")],
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Fixes a second, all together [one a driver].")
+    ] = None,
+    day: Annotated[
+        bool, typer.Option("--day", help="Send a working day until now, with trips and stops.")
+    ] = False,
     url: Url = None,
     token: Token = "",
     seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
@@ -165,18 +173,48 @@ def simulate(
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
+    from deploy.tools import simulate_day
     from deploy.tools.simulate import run
 
+    if day:
+        sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
+        raise typer.Exit(sent)
     raise typer.Exit(
         run(
             drivers=drivers,
-            rate=rate,
+            rate=rate if rate is not None else float(drivers),
             url=url or stack_url(),
             seconds=seconds,
             seed=seed,
             token=token,
         )
     )
+
+
+@app.command()
+def retention(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Drop the days of the history that are older than HISTORY_RETENTION_DAYS."""
+    from common.settings import load_settings
+    from deploy.tools.retention import run
+
+    raise typer.Exit(run(load_settings(), dry_run=dry_run))
+
+
+@app.command()
+def archive(
+    *,
+    before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The days before it.")],
+    to: Annotated[Path, typer.Option(help="Folder for the files, one a day.")],
+    drop: Annotated[bool, typer.Option("--drop", help="Drop each day once it is checked.")] = False,
+) -> None:
+    """Write days of the history to Parquet files."""
+    from common.settings import load_settings
+    from deploy.tools.archive import run
+
+    raise typer.Exit(run(load_settings(), before.date(), to, drop=drop))
 
 
 @app.command()

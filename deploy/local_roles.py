@@ -72,10 +72,11 @@ class Roles:
         more["DRAIN_TIMEOUT_S"] = f"{share_s * 0.85:g}"
         return replace(
             self._spec(name, **more),
-            ready=checks[name],
+            # A follower that only just runs is behind, and nobody waits for it.
+            ready=checks.get(name),
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
-            beats_from_start=name == "consumers",
+            beats_from_start=name in {"consumers", "insight"},
             stop_timeout_s=share_s,
         )
 

@@ -18,6 +18,7 @@ from ingest.http.fast_path import FastPath, is_post_one
 from ingest.http.read_limiter import ReadLimiter
 from ingest.openapi.pages import pages
 from ingest.resources.health import AliveResource, HealthResource
+from ingest.resources.insight.routes import add_insight_routes
 from ingest.resources.location import Location
 from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> Ingest:
     location = Location(worker.intake, worker.live, worker.access, bytes_max=BODY_BYTES_MAX)
     app.add_route("/api/v1/drivers/{driver_id}/location", location)
     _add_driver_routes(app, worker, settings)
+    add_insight_routes(app, worker, settings)
     _add_order_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
     fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX)

@@ -34,6 +34,7 @@ class Action(StrEnum):
     START_ORDER = "make tracking links of this order"
     END_ORDER = "complete this order"
     WATCH_FLEET = "watch the fleet"
+    READ_FLEET = "read the statistics of the fleet"
     READ_HEALTH = "read the state of the system"
 
 
@@ -60,6 +61,7 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.START_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_HEALTH: {Role.OPERATOR: Scope.ANY},
     }
 )

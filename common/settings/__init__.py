@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
 from common.settings.closed import require_auth_when_public
+from common.settings.insight import require_insight
 from common.settings.lists import parse_networks
 from common.settings.names import RETIRED, misspelt
 
@@ -141,6 +142,21 @@ class Settings(BaseSettings):
     # A worker that makes no progress for this long is replaced, in seconds.
     heartbeat_timeout_s: Seconds = 15.0
 
+    # on: trips, stops and statistics are computed from the history. off: they are not.
+    insight: Literal["on", "off"] = "on"
+    # A driver that stays within this of its first fix may be at a stop, in metres.
+    stop_radius_m: Annotated[float, Field(ge=10, le=10_000)] = 50.0
+    # It must stay for at least this long, in seconds.
+    stop_min_s: Annotated[float, Field(ge=1, le=86_400)] = 120.0
+    # No fix for longer than this ends a stop or a trip, in seconds.
+    gap_s: Annotated[float, Field(ge=10, le=86_400)] = 900.0
+    # What moves less between two stops is no trip, in metres.
+    trip_min_m: Annotated[float, Field(ge=0, le=100_000)] = 200.0
+    # Time above this speed is summed up, in km/h; 0: there is no limit.
+    speed_limit_kmh: Annotated[float, Field(ge=0, le=200)] = 0.0
+    # Fixes older than this many days may be dropped (fleetline retention); 0: they are kept.
+    history_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
     # Sockets one fan-out process accepts; then 503 before the upgrade.
     fanout_connections_max: Count = 20_000
     # Sockets of one tracking link, in each process; then 429. 0 means no limit.
@@ -171,6 +187,7 @@ class Settings(BaseSettings):
             raise ValueError("HEARTBEAT_TIMEOUT_S must exceed DATABASE_TIMEOUT_S by 2 s or more")
         if self.heartbeat_timeout_s * 1000 < 2 * self.history_linger_ms:
             raise ValueError("HEARTBEAT_TIMEOUT_S must be at least twice HISTORY_LINGER_MS")
+        require_insight(self)
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
         parse_networks("TRUSTED_PROXIES", self.trusted_proxies)

@@ -21,6 +21,7 @@ from common.event import COLUMNS, LocationEvent
 from common.log import get
 from consumers.history.failure import Kind, kind_of
 from consumers.history.row import TABLE, Row, row_of
+from consumers.insight.late import LateRows, Marks
 
 # A connection that cannot be made in this time is tried again by the caller.
 CONNECT_TIMEOUT_S = 5.0
@@ -47,9 +48,10 @@ class RowsRefused(Exception):
 class HistoryTable:
     """One connection to the history. Not for concurrent use."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(self, url: str, *, timeout_s: float, insight: bool = True) -> None:
         self._url = url
         self._timeout_s = timeout_s
+        self._late = LateRows(timeout_s, on=insight)
         self._connection: asyncpg.Connection | None = None
         self._days: set[date] = set()
         self._stage_next = 0
@@ -99,19 +101,29 @@ class HistoryTable:
     async def _store(
         self, connection: asyncpg.Connection, rows: Sequence[Row], *, possibly_stored: bool
     ) -> int:
+        late = self._late.among(rows)
         if possibly_stored or self._stage_next > 0:
             self._stage_next -= not possibly_stored
-            return await self._store_staged(connection, rows)
+            return await self._store_staged(connection, rows, late)
         try:
-            await self._copy(connection, TABLE, rows)
+            if late is None:
+                await self._copy(connection, TABLE, rows)
+            else:
+                async with connection.transaction():
+                    await self._copy(connection, TABLE, rows)
+                    await self._late.mark(connection, late)
         except asyncpg.UniqueViolationError:
             self._stage_next = STAGED_AFTER_COLLISION
-            return await self._store_staged(connection, rows)
+            return await self._store_staged(connection, rows, late)
         return len(rows)
 
-    async def _store_staged(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> int:
+    async def _store_staged(
+        self, connection: asyncpg.Connection, rows: Sequence[Row], late: Marks | None
+    ) -> int:
         await connection.execute(_STAGE_CREATE)
         async with connection.transaction():
+            # Of rows that were there already too: their first try may have been cut off unmarked.
+            await self._late.mark(connection, late)
             await self._copy(connection, "locations_stage", rows)
             with self._judged():
                 # Answers "INSERT 0 <rows>".
@@ -154,6 +166,7 @@ class HistoryTable:
                     "DATABASE_URL: synchronous_commit is off, so a crash of the database would "
                     "lose what was acknowledged; set it to on"
                 )
+            await self._late.connected(connection)
             _log.info("database.connected")
         return self._connection
 

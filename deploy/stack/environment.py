@@ -22,6 +22,7 @@ _DOOR = frozenset({"auth", "auth_secret", "auth_jwks", "bind_host"})
 USED: Mapping[str, frozenset[str]] = {
     "migrate": _STORES,
     "consumers": _STORES,
+    "insight": frozenset({"database_url"}),
     "ingest": _STORES | _DOOR,
     "fanout": _DOOR | {"redis_url"},
     # Talks HTTP, as anybody would.

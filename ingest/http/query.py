@@ -6,7 +6,7 @@ and digits of other scripts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,8 @@ RADIUS_M_MAX = 100_000.0
 RADIUS_M = 1000.0
 NEARBY_MAX = 1000
 NEARBY = 50
+# Coarser than a kilometre is no route any more.
+SIMPLIFY_M_MAX = 1000.0
 
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE]-?[0-9]{1,3})?", re.ASCII)
@@ -42,6 +44,8 @@ class RouteQuery:
     limit: int
     after: datetime | None
     format: str
+    # Leave out what lies nearer than this to the line through the others; 0: all are shown.
+    simplify_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class NearbyQuery:
     limit: int
 
 
-class _Reader:
+class ParamReader:
     """Reads parameters one by one and gathers what is wrong with them."""
 
     def __init__(self, params: Params) -> None:
@@ -106,6 +110,12 @@ class _Reader:
             self.fault(name, "must be a time as RFC 3339 with an offset")
             return None
 
+    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
+        text = self.text(name)
+        if text is not None and text not in choices:
+            self.fault(name, f"must be one of {', '.join(choices)}")
+        return default if text is None else text
+
     def done(self) -> None:
         if self.faults:
             detail = "; ".join(f"{f.field}: {f.detail}" for f in self.faults)
@@ -114,15 +124,12 @@ class _Reader:
 
 def read_route_query(params: Params, now: datetime) -> RouteQuery:
     """The route that is asked for. Raises `InvalidUpdate`."""
-    reader = _Reader(params)
+    reader = ParamReader(params)
     end = reader.time("end_time") or now
     start = reader.time("start_time") or _before(end)
     limit = reader.integer("limit", ROUTE_POINTS, 1, ROUTE_POINTS_MAX)
-    form = reader.text("format")
-    if form is None:
-        form = "json"
-    elif form not in ROUTE_FORMATS:
-        reader.fault("format", f"must be one of {', '.join(ROUTE_FORMATS)}")
+    form = reader.choice("format", ROUTE_FORMATS, "json")
+    simplify_m = reader.decimal("simplify", 0.0, 0, SIMPLIFY_M_MAX)
     cursor = reader.text("cursor")
     after = None
     if cursor is not None:
@@ -132,7 +139,7 @@ def read_route_query(params: Params, now: datetime) -> RouteQuery:
     if not reader.faults and start >= end:
         reader.fault("start_time", "must be before end_time")
     reader.done()
-    return RouteQuery(start=start, end=end, limit=limit, after=after, format=form)
+    return RouteQuery(start, end, limit, after, form, simplify_m)
 
 
 def _before(end: datetime) -> datetime:
@@ -159,7 +166,7 @@ def decode_cursor(cursor: str) -> datetime | None:
 
 def read_nearby_query(params: Params) -> NearbyQuery:
     """The neighbourhood that is asked for. Raises `InvalidUpdate`."""
-    reader = _Reader(params)
+    reader = ParamReader(params)
     query = NearbyQuery(
         latitude=reader.decimal("lat", None, -90, 90),
         longitude=reader.decimal("lng", None, -180, 180),

@@ -14,6 +14,7 @@ from ingest.http.query import (
     RADIUS_M_MAX,
     ROUTE_POINTS,
     ROUTE_POINTS_MAX,
+    SIMPLIFY_M_MAX,
 )
 from ingest.intake.batch import ERRORS_MAX
 from ingest.openapi.dated import Dated
@@ -69,6 +70,7 @@ ORDER = Param("order_id", Id, "Which order.", "order_123", "path")
 Limit = Annotated[int, Meta(ge=1, le=ROUTE_POINTS_MAX)]
 Count = Annotated[int, Meta(ge=1, le=NEARBY_MAX)]
 Radius = Annotated[float, Meta(ge=0, le=RADIUS_M_MAX)]
+Tolerance = Annotated[float, Meta(ge=0, le=SIMPLIFY_M_MAX)]
 Time = Annotated[datetime, Meta(tz=True)]
 
 SEND = Operation(
@@ -131,6 +133,8 @@ ROUTE_READ = Operation(
         Param("limit", Limit, f"Points on a page; default {ROUTE_POINTS}.", 1000),
         Param("cursor", str, "The `next_cursor` of the page before.", Dated("{epoch_s}000000")),
         Param("format", Literal["json", "geojson", "gpx", "csv"], "Default: json.", "json"),
+        Param("simplify", Tolerance, "Metres: leave out fixes that lie nearer to where the line "
+              "through the others has them at their time. 10 keeps some 15 % of them.", 10),
     ),
     action=Action.READ_DRIVER,
 )  # fmt: skip

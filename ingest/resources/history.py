@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from common.errors import Overloaded
+from common.errors import InvalidUpdate, Overloaded
 from common.log import Repeated, get
 from ingest.http.query import RouteQuery
 from ingest.resources.route_page import COLUMNS, Row
@@ -56,6 +56,15 @@ class History:
                 return
             after = rows[-1]["recorded_at"]
 
+    async def read(self, sql: str, *args: object) -> list[Row]:
+        """The rows of one question.
+
+        Raises `Overloaded` as `route` does, and `InvalidUpdate` where no database could answer:
+        a time zone that there is not.
+        """
+        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
+        return await self._fetch(deadline_s, sql, *args)
+
     async def answers(self) -> bool:
         """Whether the database answers now."""
         try:
@@ -75,6 +84,8 @@ class History:
         try:
             async with asyncio.timeout_at(deadline_s):
                 rows = await self._fetch_patiently(sql, *args)
+        except asyncpg.InvalidParameterValueError as e:
+            raise InvalidUpdate(str(e)) from e
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
             self._trouble.failed(error=str(e) or type(e).__name__)
             raise Overloaded("the history cannot be read now", retry_after_s=2) from e

@@ -15,6 +15,7 @@ from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.route_format import FORMATS
 from ingest.resources.route_page import PageFacts
+from ingest.resources.route_simple import SimpleRoute
 
 # Rows that are formatted in one go, in half a millisecond to one: the worker takes fixes in
 # between. Smaller pieces cost more turns of the loop than they spare.
@@ -52,6 +53,8 @@ class Route:
                 "format": query.format,
                 "cursor": cursor,
             }
+            if query.simplify_m:
+                following["simplify"] = query.simplify_m
             resp.append_link(f"{req.path}?{urlencode(following)}", "next")
 
     async def read(self, driver_id: str, query: RouteQuery) -> tuple[str, bytes, str | None]:
@@ -62,7 +65,9 @@ class Route:
         media_type, new_writer = FORMATS[query.format]
         writer = new_writer(driver_id)
         count, last, cursor = 0, query.start, None
-        async for rows in self._history.route(driver_id, query):
+        simple = SimpleRoute(self._history, driver_id, query)
+        route = self._history.route(driver_id, query)
+        async for rows in simple.pieces() if query.simplify_m else route:
             shown = rows[: query.limit - count]
             for first in range(0, len(shown), FORMAT_ROWS):
                 async with self._formatting:
@@ -73,6 +78,9 @@ class Route:
                 last = shown[-1]["recorded_at"]
             if len(shown) < len(rows):
                 cursor = encode_cursor(last)
+                break
+        if simple.more and cursor is None:
+            cursor = encode_cursor(last)
         page = PageFacts(driver_id, query.start, query.end, count, cursor)
         return media_type, writer.finish(page), cursor
 

@@ -190,3 +190,23 @@ def test_a_full_server_is_asked_until_it_has_room(browser: Browser, stack: Stack
         page.await_mode("live")
         assert len(page.sockets) > tried
         operators.page.locator("#link", has_text="Live").wait_for(timeout=3 * TIMEOUT_MS)
+
+
+def test_the_fleets_day_wants_an_operators_link(browser: Browser, stack: Stack) -> None:
+    desk = new_token(stack, "operator", "desk-day")
+    with Visit(browser, f"{stack.url}/fleet#token={desk}") as page:
+        page.await_text("#state", "Nothing was recorded on this day")
+        # The token goes along with a click, and stands nowhere in the page.
+        assert desk not in page.page.content()
+        page.page.click("#map-link")
+        page.await_text("#link", "Live")
+        assert desk not in page.page.content()
+        page.page.click("#fleet-link")
+        page.await_text("#state", "Nothing was recorded on this day")
+    for token, words in (
+        (new_token(stack, "gateway", "shop-day"), "not made for operators"),
+        ("flk_nothing", "no longer works"),
+    ):
+        with Visit(browser, f"{stack.url}/fleet#token={token}", outage=True) as page:
+            page.await_text("#state", words)
+            page.page.locator("#drivers").wait_for(state="hidden")

@@ -141,6 +141,35 @@ CASES: list[tuple[str, str, Any]] = [
     ("core/mercator.js", ("[m.project({latitude: 0, longitude: 0}),"
      " m.project({latitude: 89, longitude: 180})].map(p => [p.x, Math.round(p.y * 1e6)])"),
      [[0.5, 500000], [1, 0]]),
+    ("core/link.js", ("['#driver=a.b&day=2026-03-01', '#token=t', '#driver=a%20b'].map(m.askedOf)"
+     ".map(o => [o.driver, o.day])"), [["a.b", "2026-03-01"], [None, None], [None, None]]),
+    ("core/day.js", "[45, 719, 11100].map(m.durationText)", ["45 s", "12 min", "3 h 05 min"]),
+    ("core/day.js", "[849.6, 12400, 1204000].map(m.distanceText)",
+     ["850 m", "12.4 km", "1\u202f204 km"]),
+    ("core/day.js", ("['2026-03-01', '2026-02-30', 'x'].map(m.spanOf)"
+     ".map(s => s && s.endMs - s.startMs)"),
+     [86_400_000, None, None]),
+    ("core/day.js", "[m.dayAfter('2026-03-01', -1), m.dayAfter('2025-12-31', 1)]",
+     ["2026-02-28", "2026-01-01"]),
+    ("map/timeline.js", ("(t => [t.map(e => e.kind), t[1].detail, t[0].left, t[1].width])("
+     "m.timelineOf([{geometry: null, properties: {start_time: '2026-03-01T12:00:00Z',"
+     " end_time: '2026-03-01T18:00:00Z', open: false, duration_s: 21600, distance_m: 5,"
+     " max_speed: null}}], [{start_time: '2026-02-28T12:00:00Z', end_time: '2026-03-01T06:00:00Z',"
+     " open: false, duration_s: 64800}],"
+     " {startMs: Date.UTC(2026, 2, 1), endMs: Date.UTC(2026, 2, 2)}))"),
+     [["stop", "trip"], "5 m \u00b7 6 h 00 min", 0, 0.25]),
+    ("map/timeline.js",
+     "[null, {type: 'LineString', coordinates: [[2, 1], [4, 3]]}].map(m.linesOf)",
+     [[], [[[1, 2], [3, 4]]]]),
+    ("fleet/model.js", ("['driver_id', 'x'].map(key => m.sorted([{driver_id: 'b', x: null},"
+     " {driver_id: 'a', x: 1}, {driver_id: 'c', x: 2}], key, true).map(d => d.driver_id))"),
+     [["c", "b", "a"], ["c", "a", "b"]]),
+    ("fleet/model.js", ("m.hoursOf([{start_time: '1970-01-01T02:00:00Z', distance_m: 5},"
+     " {start_time: '1970-01-03T00:00:00Z', distance_m: 9}], {startMs: 0, endMs: 1.08e7})"),
+     [0, 0, 5]),
+    ("fleet/model.js", "m.sparkline([0, 10], 100, 12)", "M0.0,11.0L100.0,1.0"),
+    ("fleet/model.js", "[m.shadeOf(1, 1), m.shadeOf(9, 9)].map(x => Math.round(x * 100))",
+     [60, 85]),
     ("map/health.js", "m.healthView(0, null).tone", "bad"),
     ("map/health.js", "m.healthView(200, {status: 'ok'}).parts", []),
     ("map/health.js", ("m.slowest([{shard: 0, backlog: 1, pending: 2}, {shard: 1, backlog: 9},"

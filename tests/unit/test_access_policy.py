@@ -35,6 +35,7 @@ def test_own_and_others(principal, action):
         (Role.OPERATOR, Action.FIND_DRIVERS): (True, True),
         (Role.OPERATOR, Action.READ_ORDER): (True, True),
         (Role.OPERATOR, Action.WATCH_FLEET): (True, True),
+        (Role.OPERATOR, Action.READ_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_HEALTH): (True, True),
         (Role.TRACKER, Action.READ_ORDER): (True, False),
     }.get((principal.role, action), (False, False))

@@ -18,6 +18,7 @@ STORES = {"REDIS_URL": "redis://:r@h/0", "DATABASE_URL": "postgresql://f:p@h/f"}
 TOLD = {
     "migrate": {"REDIS_URL", "DATABASE_URL"},
     "consumers": {"REDIS_URL", "DATABASE_URL"},
+    "insight": {"DATABASE_URL"},
     "ingest": {"REDIS_URL", "DATABASE_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "simulate": set(),

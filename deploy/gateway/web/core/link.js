@@ -30,6 +30,25 @@ export function tokenOf(hash) {
   return TOKEN.test(given) ? given : "";
 }
 
+/** Take the token along when `link` is followed. It never stands in the page itself, where an
+ *  extension or a picture of the screen would have it. */
+export function keepToken(link, token) {
+  if (token === null) return;
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const { pathname, hash } = new URL(link.href);
+    const rest = hash.replace(/^#/, "");
+    location.assign(`${pathname}#token=${token}${rest ? `&${rest}` : ""}`);
+  });
+}
+
+/** What `#driver=…&day=…` asks the map for: {driver, day}, null where it is not asked. */
+export function askedOf(hash) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const driver = given.get("driver");
+  return { driver: driver !== null && isId(driver) ? driver : null, day: given.get("day") };
+}
+
 /** Why the service refuses a token: "incomplete" (there is none), "expired" or "revoked". */
 export function refusalOf(token, nowMs) {
   if (!token) return "incomplete";

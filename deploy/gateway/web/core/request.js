@@ -21,6 +21,19 @@ export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {
   }
 }
 
+/** {status, text, next}: `next` is the address of the next page, or null. */
+export async function getText(path, { token = null, timeoutMs = TIMEOUT_MS } = {}) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  try {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const answer = await fetch(path, { headers, cache: "no-store", credentials: "omit", signal });
+    const link = /<([^>]+)>; rel="?next"?/.exec(answer.headers.get("Link") ?? "");
+    return { status: answer.status, text: await answer.text(), next: link?.[1] ?? null };
+  } catch {
+    return { status: 0, text: "", next: null };
+  }
+}
+
 /** Why no socket opened at `path`: "full", "away" (no server there), "blocked" (there is room, but
  *  none came through), or null where no answer came. Browsers do not tell it; the server does. */
 export async function whyNoSocket(path) {

@@ -12,40 +12,73 @@ import { fetchRoute, RouteLine } from "./route.js";
 const QUIET_MS = 5_000;
 
 export class Details {
-  constructor({ map, token, nowMs, onFix, onClose }) {
+  constructor({ map, token, nowMs, onFix, onOpen, onClose }) {
+    this.onOpen = onOpen;
     this.token = token;
     this.nowMs = nowMs;
     this.onFix = onFix;
     this.onClose = onClose;
     this.line = new RouteLine(map);
     this.fix = null;
+    // The driver that is open and has no current position.
+    this.awayId = null;
     this.openedBy = null;
     this.heardMs = 0;
     byId("close").addEventListener("click", () => this.close());
     addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && this.fix !== null) this.close();
+      if (event.key === "Escape" && this.driverId !== null) this.close();
     });
   }
 
   get driverId() {
-    return this.fix?.driverId ?? null;
+    return this.fix?.driverId ?? this.awayId;
   }
 
   open(fix) {
     if (this.driverId === fix.driverId) return;
-    this.openedBy = document.activeElement;
     this.fix = fix;
+    this.awayId = null;
     this.heardMs = performance.now();
-    this.line.clear();
-    setText(byId("driver-id"), fix.driverId);
-    setShown(byId("driver"), true);
+    this.card(fix.driverId);
     this.draw();
-    byId("driver-id").focus({ preventScroll: true });
     this.loadRoute(fix.driverId);
+    this.onOpen(fix.driverId, null);
+  }
+
+  /** Open a driver that sends nothing now: for its days. */
+  openAway(driverId, day = null) {
+    if (this.driverId === driverId) return;
+    this.fix = null;
+    this.awayId = driverId;
+    this.card(driverId);
+    setText(byId("driver-age"), "No current position");
+    setText(byId("route"), "");
+    setFacts(byId("driver-facts"), []);
+    setShown(byId("order-link"), false);
+    byId("day").open = true;
+    this.onOpen(driverId, day);
+  }
+
+  card(driverId) {
+    this.openedBy = document.activeElement;
+    this.dropped = false;
+    this.line.clear();
+    setText(byId("driver-id"), driverId);
+    setShown(byId("driver"), true);
+    byId("driver-id").focus({ preventScroll: true });
+  }
+
+  /** The day is drawn instead. */
+  dropRoute() {
+    this.hasRoute = false;
+    this.dropped = true;
+    this.line.clear();
+    setText(byId("route"), "");
   }
 
   close() {
     this.fix = null;
+    this.awayId = null;
     this.line.clear();
     setShown(byId("driver"), false);
     this.onClose();
@@ -101,7 +134,7 @@ export class Details {
     setText(byId("route"), "Loading the route of the last hour…");
     const asked = { token: this.token, nowMs: this.nowMs() };
     const { points, status } = await fetchRoute(driverId, asked);
-    if (this.driverId !== driverId) return;
+    if (this.driverId !== driverId || this.dropped) return;
     this.hasRoute = true;
     this.line.set(points);
     this.line.add(this.fix);

@@ -3,7 +3,7 @@
 import { loadConfig } from "../core/config.js";
 import { Announcer, byId, setShown, setText } from "../core/dom.js";
 import { readFix } from "../core/fix.js";
-import { isId, tokenOf } from "../core/link.js";
+import { askedOf, isId, keepToken, tokenOf } from "../core/link.js";
 import { boxOf, WORLD } from "../core/mercator.js";
 import { getJson } from "../core/request.js";
 import { Drivers } from "./drivers.js";
@@ -21,7 +21,7 @@ const SWEEP_MS = 60_000;
 const FOUND_ZOOM = 15;
 
 class Page {
-  constructor(config, token, { newMap, DriverLayer, Details }) {
+  constructor(config, token, { newMap, DriverLayer, Details, Day }) {
     this.config = config;
     this.token = token;
     this.drivers = new Drivers();
@@ -37,7 +37,16 @@ class Page {
       token,
       nowMs: config.nowMs,
       onFix: (fix) => this.take([fix]),
-      onClose: () => this.mark(null),
+      onOpen: (driverId, day) => this.day.show(driverId, day),
+      onClose: () => { this.mark(null); this.day.show(null); },
+    });
+    this.day = new Day({
+      map: this.map,
+      token,
+      nowMs: config.nowMs,
+      calm,
+      paddings: () => this.paddings(),
+      onShown: () => this.details.dropRoute(),
     });
     this.layer.addTo(this.map);
     this.overview = new Overview({
@@ -178,6 +187,8 @@ class Page {
     const { status, body } = await getJson(path, { token: this.token });
     const fix = status === 200 ? readFix(body) : null;
     if (fix === null) {
+      // Its days can be looked at all the same.
+      if (status === 404) this.details.openAway(id);
       return setText(answer, status === 404
         ? `No driver ${id} has sent a position lately.`
         : "The service did not answer; please try again.");
@@ -211,11 +222,17 @@ async function start() {
   const token = tokenOf(location.hash);
   const config = await loadConfig();
   if (!window.L) return setText(byId("link"), "The map library did not load");
-  const [{ newMap }, { DriverLayer }, { Details }] = await Promise.all([
-    import("../core/ground.js"), import("./layer.js"), import("./details.js"),
+  const [{ newMap }, { DriverLayer }, { Details }, { Day }] = await Promise.all([
+    import("../core/ground.js"), import("./layer.js"), import("./details.js"), import("./day.js"),
   ]);
-  const page = new Page(config, token, { newMap, DriverLayer, Details });
+  const page = new Page(config, token, { newMap, DriverLayer, Details, Day });
   if (token === "") return page.stream.end("incomplete");
+  keepToken(byId("fleet-link"), token);
+  const { driver, day } = askedOf(location.hash);
+  if (driver !== null) {
+    page.placed = true;
+    page.details.openAway(driver, day);
+  }
   return page.start();
 }
 

@@ -1,0 +1,114 @@
+"""`fleetline insight`: the role, and `fleetline insight rebuild`, which folds the history again."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from common import log
+from common.errors import ConfigError
+from common.event import EPOCH
+from common.processes import process
+from common.settings import Settings, load_settings
+from common.settings.insight import INSIGHT_LAG_S
+from deploy.tools.letter import parse_time
+
+app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
+# While another process works off what is left.
+LOOK_EVERY_S = 1.0
+_ESTIMATE = """
+SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class
+WHERE oid = 'locations'::regclass
+   OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'locations'::regclass)
+"""
+
+
+@app.callback(invoke_without_command=True)
+def role(context: typer.Context) -> None:
+    """Follow the history until a stop signal."""
+    if context.invoked_subcommand is not None:
+        return
+    process.die_with_parent()
+    from consumers.insight.serve import run
+
+    settings = load_settings()
+    log.configure("insight", settings.log_level)
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def rebuild(
+    *,
+    driver: Annotated[str | None, typer.Option(help="Only this driver [all].")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="What lies before stays; 30d or a time [the beginning].")
+    ] = None,
+) -> None:
+    """Compute trips, stops and sums again from the history. It may be repeated, and cut off."""
+    begin = EPOCH if since is None else parse_time("--since", since, datetime.now(UTC))
+    settings = load_settings()
+    log.configure("insight", "warning")
+    asyncio.run(_rebuild(settings, begin, driver))
+
+
+async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> None:
+    from consumers.insight.rebuild import adopt, left_since, mark, rules_used, waiting
+    from consumers.insight.serve import follower_over, rules_of
+    from consumers.insight.shares import Shares
+    from deploy.tools.stack_database import stack_database
+
+    console = Console(highlight=False)
+    async with stack_database(settings) as connection:
+        rules = rules_of(settings)
+        used = await rules_used(connection)
+        if used not in {None, repr(rules)}:
+            raise ConfigError(
+                f"the follower computes by {used}, these settings say {rules}: "
+                "make them the same, and start the follower again where they changed"
+            )
+        if await adopt(connection, rules):
+            await asyncio.sleep(INSIGHT_LAG_S)
+        left = await left_since(connection, since) if since == EPOCH and driver is None else 0
+        if left:
+            console.print(f"going on: {left} drivers were left")
+        else:
+            await mark(connection, since, driver)
+        total = await connection.fetchval(_ESTIMATE) if driver is None and since == EPOCH else None
+        begin_s, shares = time.monotonic(), Shares(connection)
+        with _bar(console) as progress:
+            task = progress.add_task("fixes", total=total or None)
+            follower = follower_over(
+                connection, settings, lambda: _show(progress, task, follower.fixes)
+            )
+            while True:
+                held = await shares.balance()
+                more = await follower.turn(held) if held else False
+                if not more and not await waiting(connection):
+                    break
+                if not held:
+                    await asyncio.sleep(LOOK_EVERY_S)
+            progress.update(task, completed=follower.fixes, total=follower.fixes)
+        span_s = time.monotonic() - begin_s
+        console.print(
+            f"{follower.repaired} drivers again, {follower.fixes} fixes in {span_s:.1f} s "
+            f"({follower.fixes / max(span_s, 0.001):,.0f} a second)"
+        )
+
+
+def _show(progress: Progress, task: TaskID, fixes: int) -> None:
+    progress.update(task, completed=fixes)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,34 @@
+"""The database that the tools speak to: that of DATABASE_URL, or of the stack in FLEETLINE_HOME."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from common.errors import FleetlineError
+from common.settings import Settings
+from consumers.insight.database import connect
+from deploy.stack.home import Home
+from deploy.stack.wiring import database_url
+
+
+def stack_database_url(settings: Settings) -> str:
+    """DATABASE_URL where it is set; else what the last start in this home left, or would use."""
+    if settings.given("database_url"):
+        return settings.database_url
+    return Home(settings.fleetline_home).noted().get("database_url") or database_url(settings)
+
+
+@asynccontextmanager
+async def stack_database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for the block. Raises `FleetlineError` when the database does not answer."""
+    try:
+        connection = await connect(stack_database_url(settings))
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+    except asyncpg.UndefinedTableError as e:
+        raise FleetlineError("the database's schema is older: run fleetline migrate") from e
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        raise FleetlineError(f"the database does not answer: {e or type(e).__name__}") from e

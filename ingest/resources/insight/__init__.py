@@ -1,0 +1,1 @@
+"""What is computed from the history: trips, stops, summaries, heat maps. Read, never computed."""
