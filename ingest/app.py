@@ -89,7 +89,7 @@ def create_app(settings: Settings) -> Ingest:
     location = Location(worker.intake, worker.live, worker.access, bytes_max=BODY_BYTES_MAX)
     app.add_route("/api/v1/drivers/{driver_id}/location", location)
     _add_driver_routes(app, worker, settings)
-    add_insight_routes(app, worker, settings)
+    add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
     _add_order_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
     fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX)

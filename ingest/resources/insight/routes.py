@@ -4,21 +4,20 @@ from typing import Any
 
 import falcon.asgi
 
-from common.settings import Settings
+from ingest.http.access import Access
 from ingest.http.read_limiter import ReadLimiter
+from ingest.resources.history import History
 from ingest.resources.insight.heat import FleetHeat
 from ingest.resources.insight.items import StopList, TripList
 from ingest.resources.insight.summary import DriverSummary, FleetSummary
-from ingest.worker import IngestWorker
 
 
 def add_insight_routes(
-    app: falcon.asgi.App[Any, Any], worker: IngestWorker, settings: Settings
+    app: falcon.asgi.App[Any, Any], history: History, access: Access, *, gap_s: float
 ) -> None:
     """Add them all. They take turns of their own: a heat map delays no route."""
-    history, access, reads = worker.history, worker.access, ReadLimiter(2, 1)
+    reads = ReadLimiter(2, 1)
     driver, fleet = "/api/v1/drivers/{driver_id}", "/api/v1/fleet"
-    gap_s = settings.gap_s
     app.add_route(f"{driver}/trips", TripList(history, access, reads, gap_s=gap_s))
     app.add_route(f"{driver}/stops", StopList(history, access, reads, gap_s=gap_s))
     app.add_route(f"{driver}/summary", DriverSummary(history, access, reads))
