@@ -8,7 +8,7 @@ from common.errors import InvalidUpdate
 from ingest.apps.owntracks import basic_user
 from ingest.apps.upload import Upload
 from tests.odd import KEPT, Odd
-from tests.odd.tables import TABLES
+from tests.odd.tables import TABLES, numbered
 from tests.translated import translated
 
 # Reasons that are found when fixes are dated, which the translation leaves to others.
@@ -17,7 +17,7 @@ DATED = {"too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
 
 @pytest.mark.parametrize(
     ("name", "row"),
-    [pytest.param(n, row, id=f"{n}: {row.name}") for n, rows in TABLES.items() for row in rows],
+    numbered(TABLES),
 )
 def test_an_odd_request(name: str, row: Odd) -> None:
     user = row.headers.get("x-limit-u") or basic_user(row.headers.get("authorization"))
