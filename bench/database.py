@@ -37,6 +37,8 @@ def clear(url: str) -> None:
 
     async def work(connection: Connection) -> None:
         await connection.execute(f"TRUNCATE {TABLES}")
+        # Rows that were stored with INSIGHT=off are gone too: late ones are marked again.
+        await connection.execute("UPDATE insight_settings SET unmarked = false")
 
     async def checkpoint(connection: Connection) -> None:
         await connection.execute("CHECKPOINT")

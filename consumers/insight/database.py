@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 
 import asyncpg
+import orjson
 
+from common.event import EPOCH
 from consumers.insight.columns import columns_of
 from consumers.insight.page import Rows
 from consumers.insight.results import Results
@@ -164,11 +166,20 @@ class Database:
             await run(_SQL["state"], *zip(*states, strict=True))
 
     async def gather(self, limit: int, share_of: Callable[[str], int]) -> int:
-        """Turn marks into repairs; returns how many drivers they named."""
+        """Turn marks into repairs, the oldest time of each driver; returns how many there were."""
         async with self.connection.transaction():
             rows = await self.connection.fetch(_SQL["gather"], limit)
-            if rows:
-                await self._repairs([(r[0], share_of(r[0]), r[1]) for r in rows])
+            oldest: dict[str, int] = {}
+            for row in rows:
+                for driver_id, second in zip(*orjson.loads(row[0]), strict=True):
+                    oldest[driver_id] = min(second, oldest.get(driver_id, second))
+            if oldest:
+                await self._repairs(
+                    [
+                        (name, share_of(name), EPOCH + timedelta(seconds=second))
+                        for name, second in sorted(oldest.items())
+                    ]
+                )
         return len(rows)
 
     async def _repairs(self, rows: Sequence[tuple[str, int, datetime]]) -> None:

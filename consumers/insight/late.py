@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import orjson
 
 from common.settings.insight import INSIGHT_LAG_S
 
@@ -18,11 +19,11 @@ MARKS_WAITING_MAX = 100_000
 # Before the first follower came nothing was folded, and nothing can be late.
 INSERT_LATE = """
 WITH room AS (
-    SELECT coalesce(max(id) - min(id), 0) < $3 AS left_over FROM insight_late
+    SELECT coalesce(max(id) - min(id), 0) < $2 AS left_over FROM insight_late
 ),
 marked AS (
-    INSERT INTO insight_late (drivers, since)
-    SELECT $1::text[], $2::timestamptz[] FROM room, insight_settings
+    INSERT INTO insight_late (marks)
+    SELECT $1::bytea FROM room, insight_settings
     WHERE left_over AND rules IS NOT NULL AND NOT unmarked
 )
 UPDATE insight_settings SET unmarked = true FROM room
@@ -30,16 +31,17 @@ WHERE NOT left_over AND NOT unmarked
 """
 _NOTE_UNMARKED = "UPDATE insight_settings SET unmarked = true WHERE NOT unmarked"
 
-Marks = tuple[list[str], list[datetime]]
+# Drivers, and an epoch second that is not after the oldest late row of each.
+Marks = tuple[list[str], list[int]]
 
 
 def late_marks(rows: Iterable[Sequence[object]], older_than: datetime) -> Marks | None:
-    """Drivers with rows before `older_than`, and the oldest of each.
+    """Drivers with rows before `older_than`, and the second of the oldest of each.
 
     `rows` begin with driver and time and are sorted by them. None where no row is late.
     """
     drivers: list[str] = []
-    since: list[datetime] = []
+    since: list[int] = []
     last: object = None
     for row in rows:
         driver_id = row[0]
@@ -48,7 +50,7 @@ def late_marks(rows: Iterable[Sequence[object]], older_than: datetime) -> Marks 
             recorded_at = row[1]
             if recorded_at < older_than:  # type: ignore[operator]
                 drivers.append(driver_id)  # type: ignore[arg-type]
-                since.append(recorded_at)  # type: ignore[arg-type]
+                since.append(int(recorded_at.timestamp() // 1))  # type: ignore[attr-defined]
     return (drivers, since) if drivers else None
 
 
@@ -81,4 +83,4 @@ class LateRows:
     async def mark(self, connection: asyncpg.Connection, marks: Marks | None) -> None:
         """Store the marks, in the transaction of their rows."""
         if marks is not None:
-            await connection.execute(INSERT_LATE, *marks, MARKS_WAITING_MAX)
+            await connection.execute(INSERT_LATE, orjson.dumps(marks), MARKS_WAITING_MAX)

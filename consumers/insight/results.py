@@ -67,7 +67,9 @@ class Quarter(msgspec.Struct, array_like=True, gc=False):
 
 
 class CellHour(msgspec.Struct, array_like=True, gc=False):
-    """Sums of an hour in one H3 cell; `stops` that began there and then."""
+    """Sums of an hour in one H3 cell; `stops` that began there and then. `changed` is the fold's:
+    whether it says something else than when results were taken last.
+    """
 
     hour_us: int
     cell: int
@@ -75,6 +77,7 @@ class CellHour(msgspec.Struct, array_like=True, gc=False):
     stops: int = 0
     distance_m: float = 0.0
     moving_us: int = 0
+    changed: bool = False
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from consumers.insight.shares import Shares
 
 # From the beginning of a turn to the next one's. Together with INSIGHT_LAG_S and two turns' work
 # on a busy machine, results are at most 30 s behind.
-TURN_S = 5.0
+TURN_S = 8.0
 # Live and history go first where cores are short.
 NICENESS = 10
 RETRY = Backoff(first_s=0.5, most_s=5.0)

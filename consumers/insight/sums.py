@@ -48,6 +48,7 @@ class Sums(msgspec.Struct, array_like=True):
         hour_us = at_us - at_us % HOUR_US
         if cell == self.cell.cell and hour_us == self.cell.hour_us:
             return
+        self.cell.changed = True
         self.cell = self._cell(hour_us, cell)
 
     def turn(
@@ -68,6 +69,7 @@ class Sums(msgspec.Struct, array_like=True):
     def begin(self, before_us: int, at_us: int) -> tuple[list[Quarter], list[CellHour]]:
         """The first fix, or the first after a gap: all that went before may close."""
         start_us = at_us - at_us % QUARTER_US
+        self.cell.changed = True
         if start_us == self.quarter.start_us:
             return self._close(start_us)
         if self.quarter.fixes:
@@ -82,7 +84,11 @@ class Sums(msgspec.Struct, array_like=True):
         hour_us = keep_us - keep_us % HOUR_US
         cells: list[CellHour] = []
         if any(c.hour_us < hour_us for c in self.cells):
-            cells = [c for c in self.cells if self.from_us <= c.hour_us < hour_us and c.cell]
+            cells = [
+                unmarked(c)
+                for c in self.cells
+                if self.from_us <= c.hour_us < hour_us and c.cell and c.changed
+            ]
             self.cells = [c for c in self.cells if c.hour_us >= hour_us]
         return quarters, cells
 
@@ -120,24 +126,35 @@ class Sums(msgspec.Struct, array_like=True):
             cell = self._cell(part.quarter_us - part.quarter_us % HOUR_US, part.cell)
             cell.distance_m += part.distance_m
             cell.moving_us += part.moving_us
+            cell.changed = True
         self.pending = []
 
     def stop_at(self, at_us: int, cell: int) -> None:
         """A stop began; pending moves were none."""
+        for part in self.pending:
+            self._cell(part.quarter_us - part.quarter_us % HOUR_US, part.cell).changed = True
         self.pending = []
-        self._cell(at_us - at_us % HOUR_US, cell).stops += 1
+        began = self._cell(at_us - at_us % HOUR_US, cell)
+        began.stops += 1
+        began.changed = True
 
     def open(self, last_us: int) -> tuple[list[Quarter], list[CellHour]]:
-        """What is open, as it stands after the fix at `last_us`."""
+        """What is open, as it stands after the fix at `last_us`; of cells what has changed."""
         quarters = [copy(q) for q in (*self.older, self.quarter)]
         if self.quarter.fixes:
             quarters[-1].last_us = last_us
-        cells = {(c.hour_us, c.cell): copy(c) for c in self.cells}
+        # The current cell is counted up without a word.
+        self.cell.changed = True
+        cells = {(c.hour_us, c.cell): unmarked(c) for c in self.cells if c.changed}
         for part in self.pending:
             _add(next(q for q in quarters if q.start_us == part.quarter_us), part)
-            cell = cells[part.quarter_us - part.quarter_us % HOUR_US, part.cell]
-            cell.distance_m += part.distance_m
-            cell.moving_us += part.moving_us
+            key = part.quarter_us - part.quarter_us % HOUR_US, part.cell
+            if key not in cells:
+                cells[key] = unmarked(self._cell(*key))
+            cells[key].distance_m += part.distance_m
+            cells[key].moving_us += part.moving_us
+        for cell in self.cells:
+            cell.changed = False
         return (
             [q for q in quarters if q.start_us >= self.from_us],
             [c for c in cells.values() if c.hour_us >= self.from_us and c.cell != NO_CELL],
@@ -161,8 +178,15 @@ class Sums(msgspec.Struct, array_like=True):
         for known in reversed(self.cells):
             if known.cell == cell and known.hour_us == hour_us:
                 return known
-        self.cells.append(CellHour(hour_us, cell))
+        self.cells.append(CellHour(hour_us, cell, changed=True))
         return self.cells[-1]
+
+
+def unmarked(cell: CellHour) -> CellHour:
+    """A copy as it is stored."""
+    found = copy(cell)
+    found.changed = False
+    return found
 
 
 def spread(start_us: int, end_us: int) -> Iterator[tuple[int, int]]:

@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any
 
 import asyncpg
+import orjson
 
 from common.event import COLUMNS
 from consumers.insight.columns import time_of, us_of
@@ -49,7 +50,7 @@ async def store(connection: Any, rows: list[tuple[Any, ...]], *, marked: bool = 
         await connection.execute("INSERT INTO locations SELECT * FROM s ON CONFLICT DO NOTHING")
         marks = late_marks(rows, datetime.now(UTC) + timedelta(days=9)) if marked else None
         if marks:
-            await connection.execute(INSERT_LATE, *marks, MARKS_WAITING_MAX)
+            await connection.execute(INSERT_LATE, orjson.dumps(marks), MARKS_WAITING_MAX)
 
 
 def follower(connection: asyncpg.Connection, rules: Rules, cell_of: Any = None) -> Follower:
