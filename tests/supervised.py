@@ -77,6 +77,9 @@ def child(folder: Path, kind: str, name: str) -> None:
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN if kind == "deaf" else stop)
     if kind == "config":
+        # It is found out when the others run.
+        while not (folder / "up-a").exists():
+            threading.Event().wait(0.02)
         sys.exit(2)
     if kind == "leaves":
         # In a session of its own, as PostgreSQL's processes are: no group signal reaches it.

@@ -194,7 +194,8 @@ def test_a_full_server_is_asked_until_it_has_room(browser: Browser, stack: Stack
 
 def test_the_fleets_day_wants_an_operators_link(browser: Browser, stack: Stack) -> None:
     desk = new_token(stack, "operator", "desk-day")
-    with Visit(browser, f"{stack.url}/fleet#token={desk}") as page:
+    # A day of which nothing is known, whatever other tests have sent today.
+    with Visit(browser, f"{stack.url}/fleet#token={desk}&day=2020-01-01") as page:
         page.await_text("#state", "Nothing was recorded on this day")
         # The token goes along with a click, and stands nowhere in the page.
         assert desk not in page.page.content()
@@ -202,7 +203,9 @@ def test_the_fleets_day_wants_an_operators_link(browser: Browser, stack: Stack) 
         page.await_text("#link", "Live")
         assert desk not in page.page.content()
         page.page.click("#fleet-link")
-        page.await_text("#state", "Nothing was recorded on this day")
+        page.page.locator("#date").wait_for()
+        loading = page.page.locator("#state").filter(has_text="Loading")
+        loading.wait_for(state="hidden")
     for token, words in (
         (new_token(stack, "gateway", "shop-day"), "not made for operators"),
         ("flk_nothing", "no longer works"),
