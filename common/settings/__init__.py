@@ -79,10 +79,9 @@ class Settings(BaseSettings):
     ingest_connections_max: Count = 16384
     # A body must have arrived within this time, in seconds.
     body_timeout_s: Seconds = 10.0
-    # Bytes of commands that may wait for replies of Redis in one ingest worker; then 503. Of half
     # Least time between two writes of one ingest worker to Redis, in milliseconds: what comes
     # meanwhile shares one entry and one fsync; 0: none.
-    pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 2
+    pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 0
     # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up.
     backlog_max: Count = 1_000_000
     # How far a recorded_at may lie in the future, in seconds (a day: wrong time zones happen).
