@@ -6,7 +6,7 @@ lock() { # name, further arguments
   out="requirements/$1.lock"; shift
   uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command "requirements/lock.sh" \
-    --extra embedded --extra insight --group build "$@" pyproject.toml -o "$out"
+    --extra embedded --extra insight --extra places --extra webhooks --group build "$@" pyproject.toml -o "$out"
 }
 lock run
 lock dev --extra archive --group test --group check --group load --group bench

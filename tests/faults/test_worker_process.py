@@ -36,7 +36,14 @@ def servers(redis_server, database_url):
 @contextlib.contextmanager
 def worker(servers, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker of shard 0 for the block; killed if it is still there."""
-    extra = {"REDIS_URL": servers[0], "DATABASE_URL": servers[1], "LOG_LEVEL": "error", **settings}
+    extra = {
+        "REDIS_URL": servers[0],
+        "DATABASE_URL": servers[1],
+        "LOG_LEVEL": "error",
+        # What is dated NOW stays live as long as tests run.
+        "LOCATION_TTL": "86400",
+        **settings,
+    }
     process = subprocess.Popen(
         (sys.executable, "-c", PROGRAM, "--shard", "0"),
         env=environment(extra),
