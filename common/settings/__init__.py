@@ -20,6 +20,7 @@ from common.settings.closed import require_auth_when_public
 from common.settings.insight import require_insight
 from common.settings.lists import parse_networks
 from common.settings.names import RETIRED, misspelt
+from common.settings.webhooks import WebhookSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -33,7 +34,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings, BaseSettings):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(
@@ -195,6 +196,7 @@ class Settings(BaseSettings):
             if not value or any(c in value for c in "{}\r\n "):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
         require_auth_when_public(self)
+        self.webhook_keys()
         return self
 
     def front_door_url(self) -> str:
