@@ -29,6 +29,8 @@ ACCESS_REVOKED = "fleetline:{access}:revoked"
 ACCESS_VERSION = "fleetline:{access}:version"
 # What became of phone apps' items that were not stored as they were sent: `<app>:<reason>` -> n.
 APP_COUNTS = "fleetline:{apps}:counts"
+# Pub/Sub channel of what happened (`common.events`), each as the feed has it.
+EVENTS_CHANNEL = "fleetline:events"
 
 
 def shard_of(driver_id: str, shards: int) -> int:
