@@ -29,10 +29,11 @@ def to_give(held: Collection[int], processes: int) -> list[int]:
 
 
 class Shares:
-    """The shares that a connection holds."""
+    """The shares that a connection holds; `lock_class` says of what."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, lock_class: int = LOCK_CLASS) -> None:
         self._connection = connection
+        self._lock_class = lock_class
         self.held: set[int] = set()
         self._present = False
 
@@ -40,24 +41,24 @@ class Shares:
         """Take what is free, up to a fair part, and give what is more than that."""
         ask = self._connection.fetchval
         if not self._present:
-            await ask("SELECT pg_advisory_lock_shared($1, $2)", LOCK_CLASS, PRESENCE)
+            await ask("SELECT pg_advisory_lock_shared($1, $2)", self._lock_class, PRESENCE)
             self._present = True
         processes = await ask(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1"
             " AND objid = $2 AND database = (SELECT oid FROM pg_database"
             " WHERE datname = current_database())",
-            LOCK_CLASS,
+            self._lock_class,
             PRESENCE,
         )
         for share in to_give(self.held, processes):
-            await ask("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, share)
+            await ask("SELECT pg_advisory_unlock($1, $2)", self._lock_class, share)
             self.held.discard(share)
         fair = ceil(SHARES / max(1, processes))
         for share in range(SHARES):
             if len(self.held) >= fair:
                 break
             if share not in self.held and await ask(
-                "SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, share
+                "SELECT pg_try_advisory_lock($1, $2)", self._lock_class, share
             ):
                 self.held.add(share)
         return self.held

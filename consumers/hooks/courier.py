@@ -1,0 +1,164 @@
+"""Sends to one webhook, until it is told to stop. The rules are `pace` and `schedule`.
+
+At most one delivery of each driver is on its way, and the next one of that driver is only taken
+once the database knows what came of it. So a driver's events arrive in their order, whenever this
+process dies; what was on its way then is sent again.
+"""
+
+import asyncio
+import time
+
+from common.log import Repeated, get
+from common.webhooks.secret import SecretKeys, UnknownKey, signature
+from consumers.hooks.http import WebhookClient
+from consumers.hooks.outbox import Delivery, Outbox, Settlement, Webhook
+from consumers.hooks.outcome import OURS, Answer, Trouble
+from consumers.hooks.pace import SendingPace
+from consumers.hooks.schedule import FAILING_MAX_S, retry_delay_s
+
+# Deliveries taken at once from the outbox. More would be sent later than others that wait longer.
+TAKE_MAX = 64
+# A notification wakes it; this is for one that was lost with its connection.
+LOOK_EVERY_S = 30.0
+# Said of a webhook that failed for days, and of one that answered 410.
+FAILING, GONE = "failing", "gone"
+
+
+class Courier:
+    """One webhook's deliveries."""
+
+    def __init__(
+        self, webhook: Webhook, outbox: Outbox, keys: SecretKeys, client: WebhookClient
+    ) -> None:
+        self.webhook = webhook
+        self.pace = SendingPace()
+        self._outbox = outbox
+        self._keys = keys
+        self._client = client
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._failing = webhook.failing
+        # It took one again after it was only probed.
+        self._is_back = False
+        # Taken from the outbox and not sent, on their way, and back.
+        self._ready: list[Delivery] = []
+        self._under_way: set[int] = set()
+        self._settled: list[Settlement] = []
+        self._log = get("hooks")
+        self._trouble = Repeated(self._log, "hooks.failing")
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Send nothing more. `run` returns once what is on its way has come to its end."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send what is due. Raises what the database raises; what is on its way is cut off then."""
+        async with asyncio.TaskGroup() as group:
+            while not self._stopping:
+                self._woken.clear()
+                wait_s = await self._turn(group)
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._woken.wait()
+                except TimeoutError:
+                    continue
+        await self._settle()
+
+    async def _turn(self, group: asyncio.TaskGroup) -> float:
+        """Settle, and send what may go now; how long nothing will change by itself."""
+        await self._settle()
+        wait_s = self.pace.wait_s(time.monotonic(), len(self._under_way))
+        if self._stopping or wait_s > 0:
+            return min(wait_s, LOOK_EVERY_S)
+        if not self._ready:
+            busy = [*self._under_way, *(s.delivery_id for s in self._settled)]
+            self._ready = await self._outbox.due(self.webhook.hook, busy, TAKE_MAX)
+            self._ready.reverse()
+        if not self._ready:
+            due_s = await self._outbox.next_due_s(self.webhook.hook)
+            return LOOK_EVERY_S if due_s is None else min(max(due_s, 0.0), LOOK_EVERY_S)
+        while self._ready and not self._stopping:
+            now_s = time.monotonic()
+            wait_s = self.pace.wait_s(now_s, len(self._under_way))
+            if wait_s > 0:
+                return min(wait_s, LOOK_EVERY_S)
+            self.pace.take(now_s)
+            delivery = self._ready.pop()
+            self._under_way.add(delivery.delivery_id)
+            group.create_task(self._send(delivery))
+        return LOOK_EVERY_S
+
+    async def _send(self, delivery: Delivery) -> None:
+        begin_s = time.monotonic()
+        answer = await self._attempt(delivery)
+        now_s = time.monotonic()
+        delay_s = None
+        if answer.trouble is not None:
+            left_s = delivery.left_s - (now_s - begin_s)
+            delay_s = retry_delay_s(delivery.attempts + 1, left_s, answer.retry_after_s)
+        if delivery.body is not None:
+            taken = answer.trouble is None
+            self._is_back |= self.pace.note(now_s, taken=taken, retry_after_s=answer.retry_after_s)
+        self._settled.append(Settlement(delivery.delivery_id, answer, delay_s))
+        self._under_way.discard(delivery.delivery_id)
+        self._woken.set()
+
+    async def _attempt(self, delivery: Delivery) -> Answer:
+        if delivery.body is None:
+            return Answer(delivery.trouble)
+        now_s = int(time.time())
+        try:
+            signatures = [
+                signature(self._keys.secret(seed), delivery.event_id, now_s, delivery.body)
+                for seed in self.webhook.seeds
+            ]
+        except UnknownKey:
+            return Answer(Trouble.KEY)
+        headers = {
+            "webhook-id": delivery.event_id,
+            "webhook-timestamp": str(now_s),
+            "webhook-signature": " ".join(signatures),
+        }
+        return await self._client.post(self.webhook.url, headers, delivery.body)
+
+    async def _settle(self) -> None:
+        """Write what has come back, all in one statement, and what it says of the webhook."""
+        settled, self._settled = self._settled, []
+        if not settled:
+            return
+        await self._outbox.settle(settled)
+        hook, answers = self.webhook.hook, [s.answer for s in settled]
+        if any(answer.trouble is None for answer in answers):
+            self._trouble.healed(webhook_id=self.webhook.webhook_id)
+            if self._failing:
+                self._failing = False
+                await self._outbox.note_health(hook, failing=False)
+            if self._is_back:
+                self._is_back = False
+                await self._outbox.hasten(hook)
+        failed = [answer for answer in answers if answer.trouble not in {None, *OURS}]
+        if failed:
+            await self._note_failures(failed, taken=len(failed) < len(answers))
+
+    async def _note_failures(self, failed: list[Answer], *, taken: bool) -> None:
+        last = failed[-1]
+        self._trouble.failed(
+            webhook_id=self.webhook.webhook_id, why=last.trouble, status=last.status
+        )
+        if any(answer.trouble is Trouble.GONE for answer in failed):
+            await self._switch_off(GONE)
+        elif not taken:
+            self._failing = True
+            failing_s = await self._outbox.note_health(self.webhook.hook, failing=True)
+            if failing_s >= FAILING_MAX_S:
+                await self._switch_off(FAILING)
+
+    async def _switch_off(self, reason: str) -> None:
+        self._stopping = True
+        await self._outbox.switch_off(self.webhook.hook, reason)
+        self._log.warning("hooks.switched_off", webhook_id=self.webhook.webhook_id, why=reason)
