@@ -16,6 +16,7 @@ import typer
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
 from deploy.tools import access_cli, dead, insight
+from deploy.tools.webhooks import cli as webhooks_cli
 
 app = typer.Typer(
     name="fleetline",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.add_typer(webhooks_cli.app, name="webhooks")
 app.add_typer(access_cli.token_app, name="token")
 app.add_typer(access_cli.key_app, name="key")
 
@@ -67,7 +69,7 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[str, typer.Option(hidden=True)] = "insight,consumers,fanout,ingest",
+    roles: Annotated[str, typer.Option(hidden=True)] = "insight,hooks,consumers,fanout,ingest",
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
@@ -76,8 +78,8 @@ def up(
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
-    off = {"insight"} if settings.insight == "off" else set()
-    chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
+    wanted = set(roles.split(",")) - local.switched_off(settings)
+    chosen = tuple(name for name in local.ROLES if name in wanted)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
 
@@ -115,6 +117,18 @@ def fanout() -> None:
     from fanout.serve import run
 
     raise typer.Exit(run(load_settings()))
+
+
+@app.command()
+def hooks() -> None:
+    """Run the sender of webhooks: events out to other servers."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from consumers.hooks.serve import run
+
+    settings = load_settings()
+    _configure("hooks", settings.log_level)
+    raise typer.Exit(run(settings))
 
 
 @app.command()

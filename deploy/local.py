@@ -22,6 +22,7 @@ from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
+from consumers.hooks import serve as webhooks
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
@@ -41,7 +42,7 @@ from deploy.stack.wiring import (
 from deploy.tools.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("insight", "consumers", "fanout", "ingest")
+ROLES = ("insight", "hooks", "consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
@@ -57,6 +58,17 @@ class UpOptions:
     # Drivers of the simulation that runs along; 0: none.
     demo: int = 0
     roles: tuple[str, ...] = ROLES
+
+
+def switched_off(settings: Settings) -> set[str]:
+    """Roles that the settings leave out, or that miss a package; the latter is said."""
+    off = {"insight"} if settings.insight == "off" else set()
+    if settings.webhooks == "off":
+        off.add("hooks")
+    elif not webhooks.available():
+        say(f"hooks: {webhooks.NOT_INSTALLED}")
+        off.add("hooks")
+    return off
 
 
 def say(line: str) -> None:

@@ -25,6 +25,7 @@ from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderComplete, OrderLocation
 from ingest.resources.route import Route
 from ingest.resources.tracking import TrackingLink
+from ingest.resources.webhooks.routes import add_webhook_routes
 from ingest.worker import IngestWorker
 
 App = falcon.asgi.App[Any, Any]
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> Ingest:
     _add_driver_routes(app, worker, settings)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
     _add_order_routes(app, worker, settings)
+    add_webhook_routes(app, worker.history, worker.access, settings)
     _add_other_routes(app, worker, settings)
     fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX)
     return Ingest(app, fast_path, settings.body_timeout_s)

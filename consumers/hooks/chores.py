@@ -1,6 +1,6 @@
 """Keeps the outbox small: what had its time, what is too much, what is long over."""
 
-from consumers.hooks.outbox import Outbox, Webhook
+from consumers.hooks.outbox import Webhook, WebhookOutbox
 
 # Deliveries of one webhook that may wait; the oldest beyond are given up. Ten a second fill it in
 # seven hours; each takes some 300 bytes.
@@ -15,7 +15,7 @@ ROWS_MAX = 5000
 class Chores:
     """What is done for a webhook once in a while, sent to or not."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: WebhookOutbox) -> None:
         self._outbox = outbox
 
     async def tidy(self, webhook: Webhook, *, sending: bool) -> None:

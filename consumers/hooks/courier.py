@@ -10,9 +10,10 @@ import time
 
 from common.log import Repeated, get
 from common.webhooks.secret import SecretKeys, UnknownKey, signature
+from common.webhooks.trouble import Trouble
 from consumers.hooks.http import WebhookClient
-from consumers.hooks.outbox import Delivery, Outbox, Settlement, Webhook
-from consumers.hooks.outcome import OURS, Answer, Trouble
+from consumers.hooks.outbox import Delivery, Settlement, Webhook, WebhookOutbox
+from consumers.hooks.outcome import OURS, Attempt
 from consumers.hooks.pace import SendingPace
 from consumers.hooks.schedule import FAILING_MAX_S, retry_delay_s
 
@@ -28,7 +29,7 @@ class Courier:
     """One webhook's deliveries."""
 
     def __init__(
-        self, webhook: Webhook, outbox: Outbox, keys: SecretKeys, client: WebhookClient
+        self, webhook: Webhook, outbox: WebhookOutbox, keys: SecretKeys, client: WebhookClient
     ) -> None:
         self.webhook = webhook
         self.pace = SendingPace()
@@ -95,22 +96,22 @@ class Courier:
 
     async def _send(self, delivery: Delivery) -> None:
         begin_s = time.monotonic()
-        answer = await self._attempt(delivery)
+        attempt = await self._attempt(delivery)
         now_s = time.monotonic()
         delay_s = None
-        if answer.trouble is not None:
+        if attempt.trouble is not None:
             left_s = delivery.left_s - (now_s - begin_s)
-            delay_s = retry_delay_s(delivery.attempts + 1, left_s, answer.retry_after_s)
+            delay_s = retry_delay_s(delivery.attempts + 1, left_s, attempt.retry_after_s)
         if delivery.body is not None:
-            taken = answer.trouble is None
-            self._is_back |= self.pace.note(now_s, taken=taken, retry_after_s=answer.retry_after_s)
-        self._settled.append(Settlement(delivery.delivery_id, answer, delay_s))
+            taken = attempt.trouble is None
+            self._is_back |= self.pace.note(now_s, taken=taken, retry_after_s=attempt.retry_after_s)
+        self._settled.append(Settlement(delivery.delivery_id, attempt, delay_s))
         self._under_way.discard(delivery.delivery_id)
         self._woken.set()
 
-    async def _attempt(self, delivery: Delivery) -> Answer:
+    async def _attempt(self, delivery: Delivery) -> Attempt:
         if delivery.body is None:
-            return Answer(delivery.trouble)
+            return Attempt(delivery.trouble)
         now_s = int(time.time())
         try:
             signatures = [
@@ -118,7 +119,7 @@ class Courier:
                 for seed in self.webhook.seeds
             ]
         except UnknownKey:
-            return Answer(Trouble.KEY)
+            return Attempt(Trouble.KEY)
         headers = {
             "webhook-id": delivery.event_id,
             "webhook-timestamp": str(now_s),
@@ -132,8 +133,8 @@ class Courier:
         if not settled:
             return
         await self._outbox.settle(settled)
-        hook, answers = self.webhook.hook, [s.answer for s in settled]
-        if any(answer.trouble is None for answer in answers):
+        hook, attempts = self.webhook.hook, [s.attempt for s in settled]
+        if any(attempt.trouble is None for attempt in attempts):
             self._trouble.healed(webhook_id=self.webhook.webhook_id)
             if self._failing:
                 self._failing = False
@@ -141,16 +142,16 @@ class Courier:
             if self._is_back:
                 self._is_back = False
                 await self._outbox.hasten(hook)
-        failed = [answer for answer in answers if answer.trouble not in {None, *OURS}]
+        failed = [attempt for attempt in attempts if attempt.trouble not in {None, *OURS}]
         if failed:
-            await self._note_failures(failed, taken=len(failed) < len(answers))
+            await self._note_failures(failed, taken=None in {a.trouble for a in attempts})
 
-    async def _note_failures(self, failed: list[Answer], *, taken: bool) -> None:
+    async def _note_failures(self, failed: list[Attempt], *, taken: bool) -> None:
         last = failed[-1]
         self._trouble.failed(
             webhook_id=self.webhook.webhook_id, why=last.trouble, status=last.status
         )
-        if any(answer.trouble is Trouble.GONE for answer in failed):
+        if any(attempt.trouble is Trouble.GONE for attempt in failed):
             await self._switch_off(GONE)
         elif not taken:
             self._failing = True

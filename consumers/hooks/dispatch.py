@@ -15,7 +15,7 @@ from common.webhooks.wake import CHANNEL
 from consumers.hooks.chores import Chores
 from consumers.hooks.courier import Courier
 from consumers.hooks.http import WebhookClient
-from consumers.hooks.outbox import Outbox, Webhook
+from consumers.hooks.outbox import Webhook, WebhookOutbox
 from consumers.insight.shares import SHARES, Shares
 
 # First key of the advisory locks: "hook" as bytes.
@@ -29,7 +29,12 @@ class Dispatch:
     """Couriers of the webhooks that are ours, while the connection lives."""
 
     def __init__(
-        self, connection: asyncpg.Connection, outbox: Outbox, keys: SecretKeys, *, private: bool
+        self,
+        connection: asyncpg.Connection,
+        outbox: WebhookOutbox,
+        keys: SecretKeys,
+        *,
+        private: bool,
     ) -> None:
         self._connection = connection
         self._outbox = outbox
@@ -85,10 +90,13 @@ class Dispatch:
                 # Another process has it by now.
                 task.cancel()
         for hook, webhook in wanted.items():
-            if hook in self._couriers:
-                self._couriers[hook][0].webhook = webhook
-            else:
+            if hook not in self._couriers:
                 self._start(group, webhook)
+            elif self._couriers[hook][0].webhook.url != webhook.url:
+                # What is known of the old receiver says nothing of the new one.
+                self._couriers[hook][0].stop()
+            else:
+                self._couriers[hook][0].webhook = webhook
 
     def _forget(self, hooks: Iterable[int]) -> None:
         for hook in list(hooks):

@@ -17,7 +17,8 @@ import aiohttp
 from yarl import URL
 
 from common.webhooks.address import is_public
-from consumers.hooks.outcome import Answer, Trouble, retry_after_s, trouble_of
+from common.webhooks.trouble import Trouble
+from consumers.hooks.outcome import Attempt, retry_after_s, trouble_of
 from consumers.hooks.pace import CONCURRENCY
 
 # From the start to the status. Standard Webhooks recommend 15 to 30 s.
@@ -76,7 +77,7 @@ class WebhookClient:
     ) -> None:
         await self._session.close()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         """One attempt. Never raises but for a bug."""
         begin_s = time.monotonic()
         status, wait_s = None, 0.0
@@ -97,7 +98,7 @@ class WebhookClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as e:
             trouble = _trouble_of(e)
         took_ms = round((time.monotonic() - begin_s) * 1000)
-        return Answer(trouble, status, took_ms, wait_s)
+        return Attempt(trouble, status, took_ms, wait_s)
 
 
 async def _read_rest(response: aiohttp.ClientResponse) -> None:

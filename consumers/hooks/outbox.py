@@ -11,8 +11,9 @@ from typing import cast
 import asyncpg
 
 from common.events.happening import Happening, HappeningType
-from common.events.record import happening_of, record
-from consumers.hooks.outcome import Answer, Trouble
+from common.events.record import happening_of, lock, record
+from common.webhooks.trouble import Trouble
+from consumers.hooks.outcome import Attempt
 
 CONNECT_TIMEOUT_S = 5.0
 # No statement reads more than some thousand rows.
@@ -55,13 +56,13 @@ class Settlement:
     """What came of an attempt; `delay_s` is the time to the next one, where there is one."""
 
     delivery_id: int
-    answer: Answer
+    attempt: Attempt
     delay_s: float | None
 
     @property
     def state(self) -> str:
         """The state of the delivery."""
-        if self.answer.trouble is None:
+        if self.attempt.trouble is None:
             return "delivered"
         return "dead" if self.delay_s is None else "waiting"
 
@@ -79,14 +80,14 @@ async def connect(url: str) -> asyncpg.Connection:
     )
 
 
-class Outbox:
+class WebhookOutbox:
     """Statements over a small pool."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     @classmethod
-    async def open(cls, url: str) -> "Outbox":
+    async def open(cls, url: str) -> "WebhookOutbox":
         """Connect. Raises what asyncpg raises."""
         pool = await asyncpg.create_pool(
             url,
@@ -132,7 +133,14 @@ class Outbox:
     async def settle(self, settlements: Collection[Settlement]) -> None:
         """Write what attempts came to. A delivery that no longer waits is left as it is."""
         rows = [
-            (s.delivery_id, s.state, s.answer.trouble, s.answer.status, s.answer.took_ms, s.delay_s)
+            (
+                s.delivery_id,
+                s.state,
+                s.attempt.trouble,
+                s.attempt.status,
+                s.attempt.took_ms,
+                s.delay_s,
+            )
             for s in settlements
         ]
         await self._pool.execute(_SQL["settle"], *zip(*rows, strict=True))
@@ -149,6 +157,7 @@ class Outbox:
     async def switch_off(self, hook: int, reason: str) -> bool:
         """Switch a webhook off and record that as an event; whether it was on."""
         async with self._pool.acquire() as connection, connection.transaction():
+            await lock(cast("asyncpg.Connection", connection))
             await connection.execute("SET LOCAL synchronous_commit = on")
             row = await connection.fetchrow(_SQL["switch_off"], hook, reason)
             if row is None:

@@ -13,7 +13,7 @@ from common.log import Repeated, get
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
 from common.webhooks.secret import SecretKeys
-from consumers.hooks.outbox import Outbox, connect
+from consumers.hooks.outbox import WebhookOutbox, connect
 
 RETRY = Backoff(first_s=0.5, most_s=5.0)
 # A connection that lasted so long was a good one.
@@ -91,7 +91,7 @@ async def _send_while_connected(
 
     connection = await connect(settings.database_url)
     try:
-        outbox = await Outbox.open(settings.database_url)
+        outbox = await WebhookOutbox.open(settings.database_url)
         try:
             trouble.healed()
             dispatch = Dispatch(

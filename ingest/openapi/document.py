@@ -15,16 +15,30 @@ from common.contract import BATCH_BODY_BYTES_MAX, BATCH_FIXES_MAX, BODY_BYTES_MA
 from common.event import DriverUpdate
 from common.problem import PROBLEMS
 from common.settings import Settings
-from ingest.openapi import shapes, shapes_insight, table, table_insight, table_more
+from ingest.openapi import (
+    shapes,
+    shapes_insight,
+    shapes_webhooks,
+    table,
+    table_insight,
+    table_more,
+    table_webhooks,
+)
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
 
 REF = "#/components/schemas/{name}"
-OPERATIONS = (*table.OPERATIONS, *table_insight.OPERATIONS, *table_more.OPERATIONS)
+OPERATIONS = (
+    *table.OPERATIONS,
+    *table_insight.OPERATIONS,
+    *table_webhooks.OPERATIONS,
+    *table_more.OPERATIONS,
+)
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a customer may see, and for how long.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Webhooks": "Tell your server what happens.",
     "Live": "WebSockets.",
     "Apps": "Phone apps that people already have, as they are.",
     "Health": "Is it well?",
@@ -91,15 +105,17 @@ def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
     """Bodies' sizes are settings, so the tables cannot say them."""
     one = table.SEND.path
     for path, methods in paths.items():
-        body = methods.get("post", {}).get("requestBody")
-        if body:
-            most = BODY_BYTES_MAX if path == one else BATCH_BODY_BYTES_MAX
-            body["description"] = f"{most:,} bytes at most."
+        for method, described in methods.items():
+            if "requestBody" in described:
+                is_small = method == "put" or path == one
+                most = BODY_BYTES_MAX if is_small else BATCH_BODY_BYTES_MAX
+                described["requestBody"]["description"] = f"{most:,} bytes at most."
 
 
 def _schemas() -> dict[str, Schema]:
     """Every named type that the tables use, with `$` where Python's `\\Z` ends a pattern."""
-    named = (*vars(shapes).values(), *vars(shapes_insight).values())
+    modules = (shapes, shapes_insight, shapes_webhooks)
+    named = [kind for module in modules for kind in vars(module).values()]
     kinds = [kind for kind in named if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)

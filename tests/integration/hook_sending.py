@@ -12,7 +12,7 @@ from common.events.happening import Happening, HappeningType
 from common.events.record import record
 from common.webhooks.secret import SecretKeys, shown
 from consumers.hooks.dispatch import Dispatch
-from consumers.hooks.outbox import Outbox, connect
+from consumers.hooks.outbox import WebhookOutbox, connect
 from tests.wait import until
 
 KEYS = SecretKeys(["k" * 32])
@@ -63,7 +63,7 @@ async def states(connection: asyncpg.Connection, hook: int) -> dict[str, int]:
     rows = await connection.fetch(
         "SELECT state, count(*) FROM webhook_deliveries WHERE hook = $1 GROUP BY 1", hook
     )
-    return dict(rows)
+    return {row["state"]: row["count"] for row in rows}
 
 
 async def settled(connection: asyncpg.Connection, hook: int, timeout_s: float = 20.0) -> None:
@@ -89,7 +89,7 @@ async def pass_time(connection: asyncpg.Connection, span: timedelta) -> None:
 async def sender(url: str, *, private: bool = True) -> AsyncIterator[Dispatch]:
     """A sender for the block; it drains at its end."""
     connection = await connect(url)
-    outbox = await Outbox.open(url)
+    outbox = await WebhookOutbox.open(url)
     stopping = asyncio.Event()
     dispatch = Dispatch(connection, outbox, KEYS, private=private)
     task = asyncio.create_task(dispatch.run(stopping))
