@@ -76,13 +76,11 @@ class Courier:
         wait_s = self.pace.wait_s(time.monotonic(), len(self._under_way))
         if self._stopping or wait_s > 0:
             return min(wait_s, LOOK_EVERY_S)
+        next_due_s: float | None = 0.0
         if not self._ready:
             busy = [*self._under_way, *(s.delivery_id for s in self._settled)]
-            self._ready = await self._outbox.due(self.webhook.hook, busy, TAKE_MAX)
-            self._ready.reverse()
-        if not self._ready:
-            due_s = await self._outbox.next_due_s(self.webhook.hook)
-            return LOOK_EVERY_S if due_s is None else min(max(due_s, 0.0), LOOK_EVERY_S)
+            found, next_due_s = await self._outbox.due(self.webhook.hook, busy, TAKE_MAX)
+            self._ready = found[::-1]
         while self._ready and not self._stopping:
             now_s = time.monotonic()
             wait_s = self.pace.wait_s(now_s, len(self._under_way))
@@ -92,7 +90,7 @@ class Courier:
             delivery = self._ready.pop()
             self._under_way.add(delivery.delivery_id)
             group.create_task(self._send(delivery))
-        return LOOK_EVERY_S
+        return LOOK_EVERY_S if next_due_s is None else min(next_due_s, LOOK_EVERY_S)
 
     async def _send(self, delivery: Delivery) -> None:
         begin_s = time.monotonic()

@@ -118,17 +118,15 @@ class WebhookOutbox:
             for row in await self._pool.fetch(_SQL["webhooks"])
         ]
 
-    async def due(self, hook: int, busy: Sequence[int], limit: int) -> list[Delivery]:
+    async def due(
+        self, hook: int, busy: Sequence[int], limit: int
+    ) -> tuple[list[Delivery], float | None]:
         """Deliveries that may be sent now, the longest due first: at most one of each driver, and
-        none whose number is in `busy`.
+        none whose number is in `busy`. And the seconds until something more is due, if ever.
         """
         rows = await self._pool.fetch(_SQL["due"], hook, busy, limit)
-        return [_delivery_of(row) for row in rows]
-
-    async def next_due_s(self, hook: int) -> float | None:
-        """Seconds until something more is due; None where nothing is."""
-        found: float | None = await self._pool.fetchval(_SQL["next_due"], hook)
-        return found
+        found = [_delivery_of(row) for row in rows if row["delivery_id"] is not None]
+        return found, rows[0]["next_due_s"]
 
     async def settle(self, settlements: Collection[Settlement]) -> None:
         """Write what attempts came to. A delivery that no longer waits is left as it is."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,3 +102,17 @@ async def sender(url: str, *, private: bool = True) -> AsyncIterator[Dispatch]:
         finally:
             outbox.close()
             connection.terminate()
+
+
+def run(url: str, scenario: Callable[[asyncpg.Connection], Awaitable[Any]], **options: Any) -> Any:
+    """Run a scenario with a connection, and a sender with these options."""
+
+    async def body() -> Any:
+        connection = await asyncpg.connect(url)
+        try:
+            async with sender(url, **options):
+                return await scenario(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(body())
