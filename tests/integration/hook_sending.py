@@ -79,7 +79,9 @@ async def pass_time(connection: asyncpg.Connection, span: timedelta) -> None:
     """Let so much time have gone by, as the database sees it, and wake the sender."""
     shift = ", ".join(f"{name} = {name} - $1::interval" for name in TIMES)
     await connection.execute(f"UPDATE webhook_deliveries SET {shift}", span)
-    await connection.execute("UPDATE webhooks SET failing_since = failing_since - $1", span)
+    await connection.execute(
+        "UPDATE webhooks SET failing_since = failing_since - $1::interval", span
+    )
     await connection.execute(
         "SELECT pg_notify('fleetline_webhooks', hook::text) FROM webhooks WHERE active"
     )
