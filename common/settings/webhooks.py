@@ -10,7 +10,7 @@ from common.settings.closed import parse_secrets
 class WebhookSettings(BaseModel):
     """What `Settings` has for webhooks."""
 
-    # on: webhooks are sent. off: they are not, and what waits longer than a day is given up.
+    # on: webhooks are sent. off: they are not; what they would be told waits in the database.
     webhooks: Literal["on", "off"] = "on"
     # on: webhooks may lead to addresses that are not public; for tests and closed networks.
     webhook_private: Literal["on", "off"] = "off"

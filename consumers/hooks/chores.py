@@ -18,14 +18,16 @@ class Chores:
     def __init__(self, outbox: WebhookOutbox) -> None:
         self._outbox = outbox
 
-    async def tidy(self, webhook: Webhook, *, sending: bool) -> None:
-        """All of them. `sending`: deliveries that had their time get a last try."""
+    async def tidy(self, webhook: Webhook, late_s: float | None) -> None:
+        """All of them. Deliveries that are `late_s` beyond their time are given up without
+        another try; None: all get one.
+        """
         if webhook.removed:
             await self._all("remove", webhook.hook, ROWS_MAX)
             await self._outbox.run("remove_webhook", webhook.hook)
             return
-        if not sending:
-            await self._all("expire", webhook.hook, ROWS_MAX)
+        if late_s is not None:
+            await self._all("expire", webhook.hook, ROWS_MAX, late_s)
         await self._all("shed", webhook.hook, ROWS_MAX, WAITING_MAX)
         for state, most, age_s in (
             ("delivered", DELIVERED_MAX, DELIVERED_S),

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import asyncpg
 
 from common.log import get
+from common.webhooks.limits import RETRY_S
 from common.webhooks.secret import SecretKeys
 from common.webhooks.wake import CHANNEL
 from consumers.hooks.chores import Chores
@@ -23,6 +24,10 @@ LOCK_CLASS = 0x686F6F6B
 # The list is looked at so often; a change of it is notified as well.
 LOOK_EVERY_S = 1.0
 TIDY_EVERY_S = 60.0
+# While a receiver is only probed, what waited behind one that it refused has this long to be tried;
+# of a receiver that is dead thousands would wait for a probe each.
+PROBED_LATE_S = 3600.0
+NOT_PUT = "after a day without a sender no events are put into the outbox: those are lost to it"
 
 
 class Dispatch:
@@ -112,10 +117,19 @@ class Dispatch:
 
         self._couriers[webhook.hook] = (courier, group.create_task(run()))
 
+    def _late_s(self, webhook: Webhook) -> float | None:
+        """How long beyond its time a delivery is kept for a last try; None: as long as it takes."""
+        if not webhook.active:
+            return 0.0
+        found = self._couriers.get(webhook.hook)
+        return PROBED_LATE_S if found is not None and found[0].pace.probing else None
+
     async def _tidy(self) -> None:
         chores = Chores(self._outbox)
         while True:
+            away_s = await self._outbox.note_sender()
+            if away_s > RETRY_S:
+                self._log.error("hooks.were_away", hours=round(away_s / 3600), why=NOT_PUT)
             for webhook in self._ours:
-                found = self._couriers.get(webhook.hook)
-                await chores.tidy(webhook, sending=found is not None and not found[0].pace.probing)
+                await chores.tidy(webhook, self._late_s(webhook))
             await asyncio.sleep(TIDY_EVERY_S)

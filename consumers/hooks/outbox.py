@@ -3,6 +3,7 @@
 Its commits need not be on disk at once: what a crash of the database takes back is sent again.
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +17,7 @@ from common.webhooks.trouble import Trouble
 from consumers.hooks.outcome import Attempt
 
 CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
 # No statement reads more than some thousand rows.
 STATEMENT_TIMEOUT_S = 20.0
 # Connections beside the one that holds the shares; webhooks take turns for milliseconds.
@@ -99,9 +101,13 @@ class WebhookOutbox:
         )
         return cls(pool)
 
-    def close(self) -> None:
-        """Drop all connections."""
-        self._pool.terminate()
+    async def close(self) -> None:
+        """Close all connections, in order where the database still answers."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._pool.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._pool.terminate()
 
     async def webhooks(self) -> list[Webhook]:
         """All there are, and those whose deliveries are still to be removed."""
@@ -168,6 +174,11 @@ class WebhookOutbox:
             )
             await record(cast("asyncpg.Connection", connection), [happening])
         return True
+
+    async def note_sender(self) -> float:
+        """Note that a sender is there; seconds since one was last."""
+        away_s: float = await self._pool.fetchval(_SQL["note_sender"])
+        return away_s
 
     async def run(self, name: str, *arguments: object) -> int:
         """One of the chores' statements; how many rows it changed."""

@@ -102,7 +102,7 @@ async def _send_while_connected(
             )
             await dispatch.run(stopping)
         finally:
-            outbox.close()
+            await outbox.close()
     finally:
         connection.terminate()
 

@@ -57,6 +57,14 @@ CREATE INDEX webhook_deliveries_driver ON webhook_deliveries (hook, driver_id, d
 WHERE state = 'waiting';
 CREATE INDEX webhook_deliveries_state ON webhook_deliveries (hook, state, delivery_id);
 
+-- When a sender was last there. Without one for a day nothing more is put into the outbox, which
+-- would grow for ever: whoever starts a sender then is told since when.
+CREATE TABLE webhook_sender (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    seen_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO webhook_sender DEFAULT VALUES;
+
 -- Whether an id is the one that a filter names, or begins as it says.
 CREATE FUNCTION fleetline_fits(filter text, id text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -85,6 +93,9 @@ BEGIN
                 AND fleetline_fits(w.driver_id, e.driver_id)
                 AND fleetline_fits(w.order_id, e.order_id)
                 AND fleetline_fits(w.geofence_id, e.geofence_id)
+            WHERE EXISTS (
+                SELECT FROM webhook_sender WHERE seen_at > now() - interval '24 hours'
+            )
             ORDER BY e.seq
             RETURNING hook
         )

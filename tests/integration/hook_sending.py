@@ -102,7 +102,7 @@ async def sender(url: str, *, private: bool = True) -> AsyncIterator[Dispatch]:
         try:
             await task
         finally:
-            outbox.close()
+            await outbox.close()
             connection.terminate()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import jsonschema_rs
 import pytest
 
 from common.webhooks.limits import WEBHOOKS_MAX
@@ -189,6 +190,46 @@ def test_deliveries_are_listed_newest_first_page_by_page(api, database):
         "cursor=" + "9" * 20,
     ):
         assert api.get(f"webhooks/shop/deliveries?{query}").status_code == 422, query
+
+
+def test_answers_are_as_described(api, database):
+    document = httpx.get(f"{str(api.base_url).removesuffix('/api/v1/')}/openapi.json").json()
+
+    def check(method: str, path: str, status: int, **more: Any) -> Any:
+        answer = api.request(method, path.format(webhook_id="shop"), **more)
+        assert answer.status_code == status, answer.text
+        found = document["paths"][f"/api/v1/{path.partition('?')[0]}"][method.lower()]["responses"]
+        described = found[str(status)]
+        if "$ref" in described:
+            described = document["components"]["responses"][str(status)]
+        media_type = answer.headers["content-type"].partition(";")[0]
+        schema = described["content"][media_type]["schema"]
+        jsonschema_rs.Draft202012Validator({**schema, **document}).validate(answer.json())
+
+    one = "webhooks/{webhook_id}"
+    check("PUT", one, 201, json={**HOOK, "filter": {"driver_id": "van-*"}})
+    check("PUT", one, 200, json={**HOOK, "events": ["geofence.enter"]})
+    check("PUT", one, 422, json={})
+    check("POST", f"{one}/test", 202)
+    ask(database, lambda c: happen(c, happenings("d", 3)))
+    ask(
+        database,
+        lambda c: c.execute(
+            "UPDATE webhook_deliveries SET state = 'dead', error = 'status', status = 500,"
+            " attempted_at = now(), took_ms = 3 WHERE delivery_id % 2 = 0"
+        ),
+    )
+    ask(
+        database,
+        lambda c: c.execute(
+            "UPDATE webhooks SET active = false, disabled_reason = 'gone', disabled_at = now()"
+        ),
+    )
+    check("POST", f"{one}/test", 409)
+    check("GET", f"{one}/deliveries?limit=2", 200)
+    check("GET", one, 200)
+    check("GET", "webhooks", 200)
+    check("POST", f"{one}/rotate-secret", 200)
 
 
 def test_a_put_makes_what_failed_due_again(api, database):

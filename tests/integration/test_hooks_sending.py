@@ -269,6 +269,27 @@ def test_an_event_and_its_deliveries_are_stored_together_or_not_at_all(database_
     run(database_url, scenario)
 
 
+def test_without_a_sender_for_a_day_the_outbox_grows_no_more(database_url):
+    async def scenario():
+        connection = await asyncpg.connect(database_url)
+        async with Receiver() as receiver:
+            hook, _ = await add_webhook(connection, "shop", receiver.url)
+            away = "UPDATE webhook_sender SET seen_at = now() - $1::interval"
+            await connection.execute(away, timedelta(hours=23))
+            ids = await happen(connection, happenings("a", 2))
+            await connection.execute(away, timedelta(hours=25))
+            await happen(connection, happenings("a", 2, 2))
+            assert await states(connection, hook) == {"waiting": 2}
+            async with sender(database_url):
+                await settled(connection, hook)
+                ids += await happen(connection, happenings("a", 2, 4))
+                await settled(connection, hook)
+            assert receiver.ids == ids
+        await connection.close()
+
+    asyncio.run(scenario())
+
+
 def test_several_senders_share_and_none_sends_what_another_does(database_url):
     async def scenario(connection):
         async with Receiver() as receiver, sender(database_url), sender(database_url):
