@@ -17,7 +17,7 @@ from deploy.stack.accounts import account_of
 from deploy.stack.environment import USED, role_environment
 from deploy.stack.home import Home
 from deploy.stack.wiring import STOP_SHARES, local_gateway_host, local_host
-from deploy.tools.tokens import new_token
+from deploy.tools.access.tokens import new_token
 
 # File of the home with what the secrets of webhooks are computed with.
 WEBHOOK_SECRET = "webhook.secret"  # noqa: S105 - a name

@@ -72,7 +72,7 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
 ) -> None:
     """Send dead deliveries again, for another 24 hours, before newer ones of their drivers."""
-    from deploy.tools.letter import parse_time
+    from deploy.tools.dead.letter import parse_time
 
     if everything == (since is not None):
         raise ConfigError("replay needs --since or --all, and not both")
@@ -118,7 +118,7 @@ def _print_table(rows: "Rows", columns: Sequence[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from deploy.tools.letter import printable
+    from deploy.tools.dead.letter import printable
 
     table = Table(box=None, header_style="bold")
     for column in columns:
