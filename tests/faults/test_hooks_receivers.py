@@ -6,6 +6,7 @@ import functools
 import ipaddress
 import socket
 import ssl
+import threading
 
 import aiohttp
 import pytest
@@ -227,6 +228,36 @@ def test_a_name_that_changes_its_address_is_judged_where_it_is_connected_to(
 
     run(database_url, scenario, private=False)
     assert asked
+
+
+def test_names_that_take_long_to_be_looked_up_delay_nobody(database_url, monkeypatch):
+    real, released = socket.getaddrinfo, threading.Event()
+
+    def resolve(host, port, *rest, **named):
+        if host.startswith("slow"):
+            released.wait()
+        elif host != "quick.example":
+            return real(host, port, *rest, **named)
+        return real("127.0.0.1", port, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    async def scenario(connection):
+        async with Receiver() as receiver:
+            for n in range(40):
+                url = receiver.url.replace("127.0.0.1", f"slow-{n}.example")
+                await add_webhook(connection, f"slow-{n}", url)
+            await happen(connection, happenings("a", 1))
+            url = receiver.url.replace("127.0.0.1", "quick.example")
+            hook, _ = await add_webhook(connection, "quick", url)
+            (event_id,) = await happen(connection, happenings("b", 1))
+            try:
+                await settled(connection, hook)
+                assert receiver.ids == [event_id]
+            finally:
+                released.set()
+
+    run(database_url, scenario)
 
 
 @pytest.fixture(scope="module")
