@@ -133,7 +133,14 @@ class Courier:
             "webhook-timestamp": str(now_s),
             "webhook-signature": " ".join(signatures),
         }
-        return await self._client.post(self.webhook.url, headers, delivery.body)
+        try:
+            return await self._client.post(self.webhook.url, headers, delivery.body)
+        except Exception as e:
+            # A stranger's server has found a fault of ours or the client's: it must not end what
+            # is sent to others. The error's text may hold the URL.
+            error = type(e).__name__
+            self._log.error("hooks.unforeseen", webhook_id=self.webhook.webhook_id, error=error)
+            return Attempt(Trouble.GARBLED)
 
     async def _settle(self) -> None:
         """Write what has come back, all in one statement, and what it says of the webhook."""
