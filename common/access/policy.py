@@ -35,6 +35,7 @@ class Action(StrEnum):
     END_ORDER = "complete this order"
     WATCH_FLEET = "watch the fleet"
     READ_FLEET = "read the statistics of the fleet"
+    READ_EVENTS = "read or watch what happened"
     READ_HEALTH = "read the state of the system"
 
 
@@ -62,6 +63,7 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_HEALTH: {Role.OPERATOR: Scope.ANY},
     }
 )

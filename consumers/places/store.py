@@ -1,0 +1,180 @@
+"""The engine's state in the database. One connection, which also holds the locks of its shards.
+
+Where each stream was read to, what is known then, and what came of it commit together: whatever
+ends this process, the next one goes on where this one was stored, and makes nothing happen twice.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from common.events.happening import Happening
+from common.events.record import lock, record
+from common.orders.order import Order
+from common.orders.store import move
+from common.shards import Shards
+from consumers.places.engine import Engine, OrderMove, ShardState, VisitChange
+from consumers.places.membership import Visit, Visits
+from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
+from consumers.stream.groups import START
+
+# A snapshot is written once the changes since the last are larger than it, and than this: so what
+# is written at most doubles, and a start reads little more than it needs.
+CHANGES_BYTES_MIN = 65_536
+
+_VISITS = """
+INSERT INTO fence_visits (
+    driver_id, geofence_id, entered_at, entered_recorded_at, dwelt, outside
+)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bool[], $6::smallint[]
+)
+ON CONFLICT (driver_id, geofence_id) DO UPDATE SET
+    entered_at = excluded.entered_at, entered_recorded_at = excluded.entered_recorded_at,
+    dwelt = excluded.dwelt, outside = excluded.outside
+"""
+_VISITS_ENDED = """
+DELETE FROM fence_visits USING unnest($1::text[], $2::text[]) AS ended (d, g)
+WHERE driver_id = d AND geofence_id = g
+"""
+_SNAPSHOT = """
+INSERT INTO places_streams (stream, through, state) VALUES ($1, $2, $3)
+ON CONFLICT (stream) DO UPDATE SET through = excluded.through, state = excluded.state
+"""
+
+
+class PlacesStore:
+    """Loads and stores an engine. Not for concurrent use; raises what asyncpg raises."""
+
+    def __init__(self, connection: asyncpg.Connection, shards: Shards) -> None:
+        self._connection = connection
+        self._shards = shards
+        # Of each shard: bytes of its snapshot, and of the changes since.
+        self._snapshot_bytes: dict[int, int] = {}
+        self._changes_bytes: dict[int, int] = {}
+
+    async def load(
+        self, held: Collection[int], ttl: timedelta, radius_m: float
+    ) -> tuple[Engine, dict[int, bytes]]:
+        """The engine of these shards as it was stored last, and how far each was read."""
+        states: dict[int, ShardState] = {}
+        through: dict[int, bytes] = {}
+        for number in sorted(held):
+            stream = self._shards[number].keys.stream
+            row = await self._connection.fetchrow(
+                "SELECT through, state FROM places_streams WHERE stream = $1", stream
+            )
+            changes = await self._connection.fetch(
+                "SELECT through, changes FROM places_changes WHERE stream = $1 ORDER BY id", stream
+            )
+            rows = [row, *changes] if row else changes
+            through[number] = rows[-1][0].encode() if rows else START
+            states[number] = load_state((r[1] for r in rows), ttl)
+            self._snapshot_bytes[number] = len(row[1]) if row else 0
+            self._changes_bytes[number] = sum(len(r[1]) for r in changes)
+        return Engine(states, await self._visits(held), radius_m=radius_m), through
+
+    async def _visits(self, held: Collection[int]) -> dict[str, Visits]:
+        rows = await self._connection.fetch(
+            "SELECT driver_id, geofence_id, entered_at, entered_recorded_at, dwelt, outside"
+            " FROM fence_visits"
+        )
+        found: dict[str, dict[str, Visit]] = {}
+        for driver_id, geofence_id, *visit in rows:
+            if self._shards.of(driver_id).index in held:
+                found.setdefault(driver_id, {})[geofence_id] = Visit(*visit)
+        return dict(found)
+
+    async def write(
+        self, engine: Engine, through: Mapping[int, bytes], read: Iterable[int], found_at: datetime
+    ) -> list[Order]:
+        """Store what came of a turn, in one transaction; the orders that came into a new state.
+
+        `through` is how far each shard was read, `read` the shards of which something was. After
+        an exception nobody knows whether it was stored: the engine must be loaded again.
+        """
+        outcome = engine.take()
+        changed = {*read, *outcome.shards}
+        if not changed and not outcome.steps and not outcome.visits:
+            return []
+        async with self._connection.transaction():
+            await self._write_visits(outcome.visits)
+            for shard in sorted(changed):
+                change = outcome.shards.get(shard)
+                changes = NOTHING if change is None else encode_change(change)
+                await self._write_shard(shard, through[shard], engine.shards[shard], changes)
+            return await self._write_steps(outcome.steps, found_at)
+
+    async def _write_visits(self, changes: Sequence[VisitChange]) -> None:
+        # Of several changes of one visit the last is written: a statement may touch a row once.
+        last: Mapping[tuple[str, str], Visit | None] = {(d, g): visit for d, g, visit in changes}
+        ended = [key for key, visit in last.items() if visit is None]
+        if ended:
+            await self._connection.execute(_VISITS_ENDED, *zip(*ended, strict=True))
+        rows = [
+            (*key, v.entered_at, v.entered_recorded_at, v.dwelt, v.outside)
+            for key, v in last.items()
+            if v is not None
+        ]
+        if rows:
+            await self._connection.execute(_VISITS, *zip(*rows, strict=True))
+
+    async def _write_shard(
+        self, shard: int, through: bytes, state: ShardState, changes: bytes
+    ) -> None:
+        stream, run = self._shards[shard].keys.stream, self._connection.execute
+        size = self._changes_bytes[shard] + len(changes)
+        if size < max(CHANGES_BYTES_MIN, self._snapshot_bytes[shard]):
+            self._changes_bytes[shard] = size
+            await run(
+                "INSERT INTO places_changes (stream, through, changes) VALUES ($1, $2, $3)",
+                stream,
+                through.decode(),
+                changes,
+            )
+            return
+        snapshot = encode_state(state)
+        self._snapshot_bytes[shard], self._changes_bytes[shard] = len(snapshot), 0
+        await run(_SNAPSHOT, stream, through.decode(), snapshot)
+        await run("DELETE FROM places_changes WHERE stream = $1", stream)
+
+    async def _write_steps(
+        self, steps: Sequence[Happening | OrderMove], found_at: datetime
+    ) -> list[Order]:
+        """In their order: each driver's happenings follow each other as they came about."""
+        if not steps:
+            return []
+        await lock(self._connection)
+        happenings: list[Happening] = []
+        moved: list[Order] = []
+        for step in steps:
+            if isinstance(step, Happening):
+                happenings.append(step)
+                continue
+            await record(self._connection, happenings)
+            happenings = []
+            order = await move(
+                self._connection,
+                step.order_id,
+                step.state,
+                step.at,
+                cause="fence",
+                recorded_at=step.recorded_at,
+                found_at=found_at,
+            )
+            if order is not None:
+                moved.append(order)
+        await record(self._connection, happenings)
+        return moved
+
+    async def count_gap(self, shard: int) -> int:
+        """Count that entries of a shard were trimmed before they were read; how often by now."""
+        gaps: int = await self._connection.fetchval(
+            "INSERT INTO places_streams (stream, through, state, gaps) VALUES ($1, $2, $3, 1)"
+            " ON CONFLICT (stream) DO UPDATE SET gaps = places_streams.gaps + 1 RETURNING gaps",
+            self._shards[shard].keys.stream,
+            START.decode(),
+            NOTHING,
+        )
+        return gaps
