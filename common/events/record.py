@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from common.events.happening import Happening, HappeningType
+from common.events.happening import Happening
 
 # Any number that nothing else in the database uses: "events" as bytes.
 ADVISORY_KEY = 0x6576656E7473
@@ -55,7 +55,7 @@ def _columns(events: Iterable[Happening]) -> list[Sequence[object]]:
     rows = [
         (
             e.event_id,
-            e.type.value,
+            str(e.type),
             e.driver_id,
             e.order_id,
             e.geofence_id,
@@ -69,10 +69,10 @@ def _columns(events: Iterable[Happening]) -> list[Sequence[object]]:
 
 
 def happening_of(row: Mapping[str, Any]) -> Happening:
-    """A row of COLUMNS as it was recorded. Raises `ValueError` for a type of a newer release."""
+    """A row of COLUMNS as it was recorded."""
     return Happening(
         event_id=row["event_id"],
-        type=HappeningType(row["type"]),
+        type=row["type"],
         driver_id=row["driver_id"],
         order_id=row["order_id"],
         geofence_id=row["geofence_id"],

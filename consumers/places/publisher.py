@@ -9,10 +9,8 @@ import asyncio
 
 import asyncpg
 
-from common.events.happening import Happening
 from common.events.record import COLUMNS, happening_of
 from common.keys import EVENTS_CHANNEL
-from common.log import get
 from common.redis.nodes import Nodes
 
 CHANNEL = "fleetline_events"
@@ -24,7 +22,6 @@ PAGE = 500
 WAIT_S = 1.0
 
 _AFTER = f"SELECT seq, {COLUMNS} FROM events WHERE seq > $1 ORDER BY seq LIMIT $2"  # noqa: S608
-_log = get("places")
 
 
 class EventPublisher:
@@ -51,9 +48,9 @@ class EventPublisher:
         self._wake.clear()
         rows = await self._connection.fetch(_AFTER, self.seq, PAGE)
         if rows:
-            events = [event for row in rows if (event := _read(row)) is not None]
-            wire = self._nodes.wires[0]
-            await wire.pipeline([("PUBLISH", EVENTS_CHANNEL, event.encode()) for event in events])
+            await self._nodes.wires[0].pipeline(
+                [("PUBLISH", EVENTS_CHANNEL, happening_of(row).encode()) for row in rows]
+            )
             self.seq = rows[-1]["seq"]
             await self._connection.execute("UPDATE events_published SET seq = $1", self.seq)
         return len(rows)
@@ -69,12 +66,3 @@ class EventPublisher:
 
     def _heard(self, *_message: object) -> None:
         self._wake.set()
-
-
-def _read(row: asyncpg.Record) -> Happening | None:
-    try:
-        return happening_of(row)
-    except ValueError:
-        # A newer release wrote it, and a newer publisher will be here soon.
-        _log.warning("events.unknown_type", type=row["type"][:64], seq=row["seq"])
-        return None

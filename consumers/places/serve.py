@@ -26,7 +26,7 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shards
-from consumers.places.fence_follower import FenceFollower
+from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import PAGE as PUBLISH_PAGE
@@ -76,7 +76,7 @@ class PlacesRole:
     async def follow(self, connection: asyncpg.Connection) -> None:
         """Take turns for the shards that this process gets. Raises `TROUBLE`."""
         shares = Shares(connection, LOCK_CLASS, self._settings.shards)
-        fences, orders = FenceFollower(connection), OrderFollower(connection)
+        fences, orders = FenceBook(), OrderFollower(connection)
         await orders.start()
         # Until it is known again how far they are stored, streams are kept as they were.
         self.hold.stored = {}
@@ -109,7 +109,7 @@ class PlacesRole:
         self,
         connection: asyncpg.Connection,
         held: set[int],
-        fences: FenceFollower,
+        fences: FenceBook,
         orders: OrderFollower,
     ) -> Turns:
         """Turns that go on where these shards were stored."""
@@ -148,9 +148,7 @@ async def _serve(settings: Settings) -> None:
     await role.wire.start()
     try:
         tasks.run(_beat(heartbeat), name="heartbeat")
-        # Data of another layout are not to be read. A Redis that is away is asked again.
-        while not stopping.is_set() and not await _is_checked(settings):
-            await asyncio.sleep(RETRY.most_s)
+        await _check(settings, stopping)
         tasks.every(1.0, role.hold.tell, name="hold")
         for name, work in (("places", role.follow), ("events", role.publish)):
             tasks.run(_over_connections(settings.database_url, name, work, stopping), name=name)
@@ -162,13 +160,20 @@ async def _serve(settings: Settings) -> None:
         await role.wire.close()
 
 
-async def _is_checked(settings: Settings) -> bool:
-    try:
-        await check_meta(settings.redis_url, settings.shards)
-    except (RedisError, OSError) as e:
-        _log.warning("places.waiting", error=str(e))
-        return False
-    return True
+async def _check(settings: Settings, stopping: asyncio.Event) -> None:
+    """See that the data are of this layout. A Redis that is away is asked again."""
+    trouble = Repeated(_log, "places.waiting")
+    attempt = 0
+    while not stopping.is_set():
+        try:
+            await check_meta(settings.redis_url, settings.shards)
+        except (RedisError, OSError) as e:
+            trouble.failed(error=str(e))
+            await asyncio.sleep(RETRY.delay_s(attempt))
+            attempt += 1
+        else:
+            trouble.healed()
+            return
 
 
 async def _beat(heartbeat: Heartbeat) -> None:

@@ -48,7 +48,7 @@ class PlacesStore:
     """Loads and stores an engine. Not for concurrent use; raises what asyncpg raises."""
 
     def __init__(self, connection: asyncpg.Connection, shards: Shards) -> None:
-        self._connection = connection
+        self.connection = connection
         self._shards = shards
         # Of each shard: bytes of its snapshot, and of the changes since.
         self._snapshot_bytes: dict[int, int] = {}
@@ -62,10 +62,10 @@ class PlacesStore:
         through: dict[int, bytes] = {}
         for number in sorted(held):
             stream = self._shards[number].keys.stream
-            row = await self._connection.fetchrow(
+            row = await self.connection.fetchrow(
                 "SELECT through, state FROM places_streams WHERE stream = $1", stream
             )
-            changes = await self._connection.fetch(
+            changes = await self.connection.fetch(
                 "SELECT through, changes FROM places_changes WHERE stream = $1 ORDER BY id", stream
             )
             rows = [row, *changes] if row else changes
@@ -76,7 +76,7 @@ class PlacesStore:
         return Engine(states, await self._visits(held), radius_m=radius_m), through
 
     async def _visits(self, held: Collection[int]) -> dict[str, Visits]:
-        rows = await self._connection.fetch(
+        rows = await self.connection.fetch(
             "SELECT driver_id, geofence_id, entered_at, entered_recorded_at, dwelt, outside"
             " FROM fence_visits"
         )
@@ -98,7 +98,7 @@ class PlacesStore:
         changed = {*read, *outcome.shards}
         if not changed and not outcome.steps and not outcome.visits:
             return []
-        async with self._connection.transaction():
+        async with self.connection.transaction():
             await self._write_visits(outcome.visits)
             for shard in sorted(changed):
                 change = outcome.shards.get(shard)
@@ -111,19 +111,19 @@ class PlacesStore:
         last: Mapping[tuple[str, str], Visit | None] = {(d, g): visit for d, g, visit in changes}
         ended = [key for key, visit in last.items() if visit is None]
         if ended:
-            await self._connection.execute(_VISITS_ENDED, *zip(*ended, strict=True))
+            await self.connection.execute(_VISITS_ENDED, *zip(*ended, strict=True))
         rows = [
             (*key, v.entered_at, v.entered_recorded_at, v.dwelt, v.outside)
             for key, v in last.items()
             if v is not None
         ]
         if rows:
-            await self._connection.execute(_VISITS, *zip(*rows, strict=True))
+            await self.connection.execute(_VISITS, *zip(*rows, strict=True))
 
     async def _write_shard(
         self, shard: int, through: bytes, state: ShardState, changes: bytes
     ) -> None:
-        stream, run = self._shards[shard].keys.stream, self._connection.execute
+        stream, run = self._shards[shard].keys.stream, self.connection.execute
         size = self._changes_bytes[shard] + len(changes)
         if size < max(CHANGES_BYTES_MIN, self._snapshot_bytes[shard]):
             self._changes_bytes[shard] = size
@@ -145,17 +145,17 @@ class PlacesStore:
         """In their order: each driver's happenings follow each other as they came about."""
         if not steps:
             return []
-        await lock(self._connection)
+        await lock(self.connection)
         happenings: list[Happening] = []
         moved: list[Order] = []
         for step in steps:
             if isinstance(step, Happening):
                 happenings.append(step)
                 continue
-            await record(self._connection, happenings)
+            await record(self.connection, happenings)
             happenings = []
             order = await move(
-                self._connection,
+                self.connection,
                 step.order_id,
                 step.state,
                 step.at,
@@ -165,12 +165,12 @@ class PlacesStore:
             )
             if order is not None:
                 moved.append(order)
-        await record(self._connection, happenings)
+        await record(self.connection, happenings)
         return moved
 
     async def count_gap(self, shard: int) -> int:
         """Count that entries of a shard were trimmed before they were read; how often by now."""
-        gaps: int = await self._connection.fetchval(
+        gaps: int = await self.connection.fetchval(
             "INSERT INTO places_streams (stream, through, state, gaps) VALUES ($1, $2, $3, 1)"
             " ON CONFLICT (stream) DO UPDATE SET gaps = places_streams.gaps + 1 RETURNING gaps",
             self._shards[shard].keys.stream,

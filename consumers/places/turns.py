@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from common.log import get
 from common.orders.order import Order
 from consumers.places.engine import Engine, Surroundings
-from consumers.places.fence_follower import FenceFollower
+from consumers.places.fence_book import LOOK_EVERY_S as FENCES_EVERY_S
+from consumers.places.fence_book import FenceBook
 from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
@@ -34,7 +35,7 @@ class Turns:
         engine: Engine,
         store: PlacesStore,
         reader: StreamReader,
-        fences: FenceFollower,
+        fences: FenceBook,
         orders: OrderFollower,
         moved: Callable[[Sequence[Order]], Awaitable[None]],
     ) -> None:
@@ -46,22 +47,21 @@ class Turns:
         self._moved = moved
         # How far each stream was read and stored.
         self.stored = dict(reader.through)
-        self._look_at_s = 0.0
+        self._look_at_s = self._fences_at_s = 0.0
         # Fixes that counted, and all.
         self.counted = self.fixes = 0
 
     async def turn(self) -> bool:
         """One turn. Whether more is waiting."""
         pages = await self._reader.read()
-        changed = await self._fences.refresh()
-        await self._orders.refresh()
+        now_s = time.monotonic()
+        changed = await self._refresh(now_s)
         around = Surroundings(self._fences.index, self._orders.orders)
         found_at = datetime.now(UTC)
         fixes = {page.shard: page.fixes for page in pages if page.fixes}
         if fixes:
             self.counted += self._engine.apply(fixes, around, found_at)
             self.fixes += sum(map(len, fixes.values()))
-        now_s = time.monotonic()
         is_due = now_s >= self._look_at_s
         if changed or is_due:
             self._engine.look({page.shard: page.clock for page in pages}, around, found_at)
@@ -74,6 +74,14 @@ class Turns:
             self._look_at_s = now_s + LOOK_EVERY_S
             await self._count_gaps()
         return any(page.is_full for page in pages)
+
+    async def _refresh(self, now_s: float) -> bool:
+        """Learn of what has changed around the drivers; whether fences have."""
+        await self._orders.refresh()
+        if now_s < self._fences_at_s:
+            return False
+        self._fences_at_s = now_s + FENCES_EVERY_S
+        return await self._fences.refresh(self._store.connection)
 
     async def _count_gaps(self) -> None:
         for shard in await self._reader.check():
