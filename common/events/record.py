@@ -1,6 +1,6 @@
 """Writes happenings to the table `events`, in their finder's own transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -68,8 +68,8 @@ def _columns(events: Iterable[Happening]) -> list[Sequence[object]]:
     return list(zip(*rows, strict=True))
 
 
-def happening_of(row: Mapping[str, Any]) -> Happening:
-    """A row of COLUMNS as it was recorded."""
+def happening_of(row: Any) -> Happening:
+    """A row of COLUMNS, as asyncpg gives it: what was recorded."""
     return Happening(
         event_id=row["event_id"],
         type=row["type"],

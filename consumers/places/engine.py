@@ -133,9 +133,9 @@ class Engine:
         """
         for number, clock in clocks.items():
             self._steps += self.shards[number].presence.leave(clock, found_at)
-        clock = min(clocks.values(), default=None)
-        if clock is None:
+        if not clocks:
             return
+        clock = min(clocks.values())
         for driver_id, before in list(self.visits.items()):
             after, happenings = end_closed(driver_id, before, around.fences, clock)
             if after is not before:
