@@ -21,6 +21,7 @@ from consumers.insight.follower import Follower
 from consumers.insight.rebuild import adopt
 from consumers.insight.rules import Rules
 from consumers.insight.shares import LOCK_CLASS, SHARES
+from consumers.insight.trip_news import tell_silent
 from consumers.shares import Shares
 
 # From the beginning of a turn to the next one's. Together with INSIGHT_LAG_S and two turns' work
@@ -122,6 +123,7 @@ async def _turns(connection: asyncpg.Connection, settings: Settings, trouble: Re
             await asyncio.sleep(INSIGHT_LAG_S)
         held = await shares.balance()
         more = await follower.turn(held) if held else False
+        await tell_silent(connection, held, settings.gap_s)
         trouble.healed()
         if not more:
             await asyncio.sleep(max(0.0, begin_s + TURN_S - time.monotonic()))

@@ -30,6 +30,15 @@ $body$;
 CREATE TRIGGER events_added AFTER INSERT ON events
 FOR EACH STATEMENT EXECUTE FUNCTION fleetline_events_added();
 
+-- The last trip of each driver that was told of (`consumers.insight.trip_news`).
+CREATE TABLE trips_told (
+    driver_id text COLLATE "C" PRIMARY KEY,
+    started_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL
+);
+-- Some of them end in silence. The columns of this index do not change while a trip goes on.
+CREATE INDEX trips_open ON trips (driver_id) WHERE open;
+
 -- The places engine follows orders: it is told which one has changed.
 CREATE FUNCTION fleetline_order_changed() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
