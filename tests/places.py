@@ -129,10 +129,11 @@ def oracle(fixes: Iterable[Fix], fences: Sequence[Circle]) -> list[Told]:
             if visit[2] == 2:
                 del inside[key]
                 told.append(("geofence.exit", *key, fix.recorded_at))
-            elif not clear and not visit[1]:
-                if (seen[0] - visit[0]).total_seconds() >= fence.dwell_s:  # type: ignore[operator]
-                    visit[1] = True
-                    told.append(("geofence.dwell", *key, fix.recorded_at))
+                continue
+            stayed = (seen[0] - visit[0]).total_seconds()  # type: ignore[operator]
+            if not clear and not visit[1] and stayed >= fence.dwell_s:
+                visit[1] = True
+                told.append(("geofence.dwell", *key, fix.recorded_at))
     return told
 
 

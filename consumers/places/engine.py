@@ -67,7 +67,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class ShardState:
+class ShardDrivers:
     """What is known of the drivers of one shard."""
 
     presence: Presence
@@ -79,7 +79,7 @@ class Engine:
     """The drivers of some shards. `radius_m`: of the circles around the ends of orders."""
 
     def __init__(
-        self, shards: dict[int, ShardState], visits: dict[str, Visits], *, radius_m: float
+        self, shards: dict[int, ShardDrivers], visits: dict[str, Visits], *, radius_m: float
     ) -> None:
         self.shards = shards
         self.visits = visits
@@ -94,7 +94,7 @@ class Engine:
         found_at: datetime,
     ) -> int:
         """Work off fixes by shard, in the order of the streams. How many counted."""
-        counted: list[tuple[LocationEvent, Sequence[Happening], ShardState]] = []
+        counted: list[tuple[LocationEvent, Sequence[Happening], ShardDrivers]] = []
         for number, fixes in pages.items():
             shard = self.shards[number]
             arrive = shard.presence.arrive
@@ -165,7 +165,7 @@ class Engine:
             VisitChange(driver_id, geofence_id, None) for geofence_id in before.keys() - after
         ]
 
-    def _follow_orders(self, shard: ShardState, fix: LocationEvent, orders: OrdersOf) -> None:
+    def _follow_orders(self, shard: ShardDrivers, fix: LocationEvent, orders: OrdersOf) -> None:
         """What a fix means for its driver's orders. Visits to ends of others are forgotten."""
         driver_id = fix.driver_id
         before = shard.ends.get(driver_id, {})

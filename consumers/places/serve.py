@@ -13,11 +13,11 @@ from datetime import timedelta
 
 import asyncpg
 import uvloop
-from common.orders.book import OrderBook
 from redis.exceptions import RedisError
 
 from common.backoff import Backoff
 from common.log import Repeated, get
+from common.orders.book import OrderBook
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.processes.signals import set_on_stop
@@ -36,7 +36,7 @@ from consumers.places.retention import EVERY_S as DROP_EVERY_S
 from consumers.places.retention import PAGE as DROP_PAGE
 from consumers.places.retention import drop_old
 from consumers.places.store import PlacesStore
-from consumers.places.turns import TURN_S, Turns
+from consumers.places.turns import TURN_S, PlacesTurns
 from consumers.shares import Shares
 
 # First key of the advisory locks on shards: "plac" as bytes.
@@ -111,12 +111,12 @@ class PlacesRole:
         held: set[int],
         fences: FenceBook,
         orders: OrderFollower,
-    ) -> Turns:
+    ) -> PlacesTurns:
         """Turns that go on where these shards were stored."""
         store = PlacesStore(connection, self._shards)
         ttl = timedelta(seconds=self._settings.location_ttl)
         engine, through = await store.load(held, ttl, self._settings.order_radius_m)
-        return Turns(
+        return PlacesTurns(
             engine=engine,
             store=store,
             reader=StreamReader(self._nodes, self._shards, through),
@@ -126,7 +126,7 @@ class PlacesRole:
         )
 
 
-async def _take_turns(turns: Turns, until_s: float) -> None:
+async def _take_turns(turns: PlacesTurns, until_s: float) -> None:
     while (now_s := time.monotonic()) < until_s:
         if not await turns.turn():
             await asyncio.sleep(max(0.0, now_s + TURN_S - time.monotonic()))

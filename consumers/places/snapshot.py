@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from consumers.places.engine import ShardChange, ShardState
+from consumers.places.engine import ShardChange, ShardDrivers
 from consumers.places.presence import Presence
 
 V = TypeVar("V")
@@ -26,17 +26,17 @@ def encode_change(change: ShardChange) -> bytes:
     return _encode(change)
 
 
-def encode_state(state: ShardState) -> bytes:
+def encode_state(state: ShardDrivers) -> bytes:
     """All of it."""
     return _encode((state.presence.newest, state.ends))
 
 
-def load_state(rows: Iterable[bytes], ttl: timedelta) -> ShardState:
+def load_state(rows: Iterable[bytes], ttl: timedelta) -> ShardDrivers:
     """The state that a snapshot and the changes since make, in their order.
 
     Raises `msgspec.DecodeError` for what is neither.
     """
-    state = ShardState(Presence(ttl))
+    state = ShardDrivers(Presence(ttl))
     for row in rows:
         change = _decode(row)
         _update(state.presence.newest, change.seen)

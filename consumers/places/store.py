@@ -14,7 +14,7 @@ from common.events.record import lock, record
 from common.orders.order import Order
 from common.orders.store import move
 from common.shards import Shards
-from consumers.places.engine import Engine, OrderMove, ShardState, VisitChange
+from consumers.places.engine import Engine, OrderMove, ShardDrivers, VisitChange
 from consumers.places.membership import Visit, Visits
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from consumers.stream.groups import START
@@ -58,7 +58,7 @@ class PlacesStore:
         self, held: Collection[int], ttl: timedelta, radius_m: float
     ) -> tuple[Engine, dict[int, bytes]]:
         """The engine of these shards as it was stored last, and how far each was read."""
-        states: dict[int, ShardState] = {}
+        states: dict[int, ShardDrivers] = {}
         through: dict[int, bytes] = {}
         for number in sorted(held):
             stream = self._shards[number].keys.stream
@@ -121,7 +121,7 @@ class PlacesStore:
             await self.connection.execute(_VISITS, *zip(*rows, strict=True))
 
     async def _write_shard(
-        self, shard: int, through: bytes, state: ShardState, changes: bytes
+        self, shard: int, through: bytes, state: ShardDrivers, changes: bytes
     ) -> None:
         stream, run = self._shards[shard].keys.stream, self.connection.execute
         size = self._changes_bytes[shard] + len(changes)

@@ -26,7 +26,7 @@ LOOK_EVERY_S = 1.0
 _log = get("places")
 
 
-class Turns:
+class PlacesTurns:
     """Works for some shards, on one connection to the database, until an exception ends it."""
 
     def __init__(

@@ -41,7 +41,8 @@ def read_events_query(params: Params, now: datetime) -> EventsQuery:
     after = int(cursor) if cursor is not None and _CURSOR.fullmatch(cursor) else None
     if cursor is not None and after is None:
         reader.fault("cursor", "must be a cursor of an earlier answer")
-    types = tuple(dict.fromkeys((reader.text("type") or "").split(","))) if "type" in params else ()
+    named = reader.text("type")
+    types = () if named is None else tuple(dict.fromkeys(named.split(",")))
     if not _TYPES.issuperset(types):
         reader.fault("type", f"must be of {', '.join(HappeningType)}")
     query = EventsQuery(

@@ -15,16 +15,30 @@ from common.contract import BATCH_BODY_BYTES_MAX, BATCH_FIXES_MAX, BODY_BYTES_MA
 from common.event import DriverUpdate
 from common.problem import PROBLEMS
 from common.settings import Settings
-from ingest.openapi import shapes, shapes_insight, table, table_insight, table_more
+from ingest.openapi import (
+    shapes,
+    shapes_events,
+    shapes_insight,
+    table,
+    table_events,
+    table_insight,
+    table_more,
+)
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
 
 REF = "#/components/schemas/{name}"
-OPERATIONS = (*table.OPERATIONS, *table_insight.OPERATIONS, *table_more.OPERATIONS)
+OPERATIONS = (
+    *table.OPERATIONS,
+    *table_insight.OPERATIONS,
+    *table_events.OPERATIONS,
+    *table_more.OPERATIONS,
+)
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a customer may see, and for how long.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Events": "What happened: at geofences, to orders and drivers.",
     "Live": "WebSockets.",
     "Apps": "Phone apps that people already have, as they are.",
     "Health": "Is it well?",
@@ -99,7 +113,11 @@ def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
 
 def _schemas() -> dict[str, Schema]:
     """Every named type that the tables use, with `$` where Python's `\\Z` ends a pattern."""
-    named = (*vars(shapes).values(), *vars(shapes_insight).values())
+    named = (
+        *vars(shapes).values(),
+        *vars(shapes_insight).values(),
+        *vars(shapes_events).values(),
+    )
     kinds = [kind for kind in named if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)

@@ -13,6 +13,7 @@ from ingest.http.events_query import EventsQuery, read_events_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 
+_SELECT = f"SELECT seq, {COLUMNS} FROM events"  # noqa: S608
 # The place in the feed at which events of a time begin. Events are recorded in the order of `seq`
 # and found out in about that order: clocks of two machines, and two transactions, may differ by
 # less than a minute. So the first of the minute that begins with the first one is the first of all.
@@ -81,5 +82,4 @@ def statement_of(query: EventsQuery) -> tuple[str, list[object]]:
         add("geofence_id = {}", query.geofence_id)
     where = " AND ".join(conditions)
     arguments.append(query.limit + 1)
-    sql = f"SELECT seq, {COLUMNS} FROM events WHERE {where} ORDER BY seq LIMIT ${len(arguments)}"  # noqa: S608
-    return sql, arguments
+    return f"{_SELECT} WHERE {where} ORDER BY seq LIMIT ${len(arguments)}", arguments

@@ -20,7 +20,7 @@ from consumers.places.fence_book import FenceBook
 from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
-from consumers.places.turns import Turns
+from consumers.places.turns import PlacesTurns
 from tests.places import by_driver, circles, oracle, put_fences, told_in, walks
 
 SHARDS = Shards("driver-locations", 2)
@@ -71,7 +71,7 @@ async def turning(redis_url, database_url, statements=None):
         async def moved(_):
             pass
 
-        yield Turns(
+        yield PlacesTurns(
             engine=engine,
             store=store,
             reader=StreamReader(Nodes(wire), SHARDS, through),

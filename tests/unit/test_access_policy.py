@@ -37,6 +37,8 @@ def test_own_and_others(principal, action):
         (Role.OPERATOR, Action.WATCH_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_HEALTH): (True, True),
+        (Role.OPERATOR, Action.READ_EVENTS): (True, True),
+        (Role.GATEWAY, Action.READ_EVENTS): (True, True),
         (Role.TRACKER, Action.READ_ORDER): (True, False),
     }.get((principal.role, action), (False, False))
     assert (allowed(principal, action, **mine), allowed(principal, action, **theirs)) == expected
