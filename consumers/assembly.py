@@ -15,6 +15,7 @@ from consumers.history.settle import Settler
 from consumers.history.stage import HistoryStage
 from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
+from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
@@ -163,7 +164,9 @@ def _live_stage(
     *,
     pace: WorkerPace,
 ) -> LiveStage:
-    orders = OrderState(Nodes(quick), names_max=pace.names_max, ttl_s=settings.order_ttl_s)
+    nodes = Nodes(quick)
+    bindings = OrderBindings(nodes, registered_only=settings.orders == "registered")
+    orders = OrderState(nodes, bindings, names_max=pace.names_max, ttl_s=settings.order_ttl_s)
     limits = LiveLimits(
         fixes=pace.page_fixes,
         block_ms=int(pace.read_block_s * 1000),

@@ -16,7 +16,7 @@ class Role(StrEnum):
 
     # A phone: sends fixes of its own driver, and reads them.
     DRIVER = "driver"
-    # A backend: sends for any driver, starts and ends orders.
+    # A backend: sends for any driver, registers, starts and ends orders.
     GATEWAY = "gateway"
     # A dispatcher: reads everything.
     OPERATOR = "operator"
@@ -30,7 +30,9 @@ class Action(StrEnum):
     SEND_FIX = "send fixes of this driver"
     READ_DRIVER = "read this driver's positions"
     FIND_DRIVERS = "search drivers"
-    READ_ORDER = "read or watch this order's position"
+    READ_ORDER = "read or watch this order"
+    LIST_ORDERS = "list orders"
+    WRITE_ORDER = "register or change this order"
     START_ORDER = "make tracking links of this order"
     END_ORDER = "complete this order"
     WATCH_FLEET = "watch the fleet"
@@ -60,6 +62,8 @@ ALLOWED: Final[Table] = MappingProxyType(
             Role.OPERATOR: Scope.ANY,
             Role.TRACKER: Scope.OWN_ORDER,
         },
+        Action.LIST_ORDERS: {Role.OPERATOR: Scope.ANY},
+        Action.WRITE_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.START_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},

@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     location_ttl: Annotated[int, Field(ge=1)] = 300
     # How long an order's newest position is kept for a customer who connects later, in seconds.
     order_ttl_s: Count = 86_400
+    # open: orders that nobody registered are shown too. registered: they are shown to nobody.
+    orders: Literal["open", "registered"] = "open"
+    # A driver is at an order's pick-up or drop-off within this distance, in metres.
+    order_radius_m: Annotated[float, Field(ge=10, le=5000)] = 60.0
 
     # Record failures of an entry before it becomes a dead letter.
     max_retries: Annotated[int, Field(ge=1, le=100)] = 3

@@ -15,15 +15,28 @@ from common.contract import BATCH_BODY_BYTES_MAX, BATCH_FIXES_MAX, BODY_BYTES_MA
 from common.event import DriverUpdate
 from common.problem import PROBLEMS
 from common.settings import Settings
-from ingest.openapi import shapes, shapes_insight, table, table_insight, table_more
+from ingest.openapi import (
+    shapes,
+    shapes_insight,
+    table,
+    table_fences,
+    table_insight,
+    table_more,
+)
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
 
 REF = "#/components/schemas/{name}"
-OPERATIONS = (*table.OPERATIONS, *table_insight.OPERATIONS, *table_more.OPERATIONS)
+OPERATIONS = (
+    *table.OPERATIONS,
+    *table_insight.OPERATIONS,
+    *table_fences.OPERATIONS,
+    *table_more.OPERATIONS,
+)
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a customer may see, and for how long.",
+    "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
     "Live": "WebSockets.",
     "Apps": "Phone apps that people already have, as they are.",
