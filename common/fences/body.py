@@ -15,6 +15,7 @@ from common.geo.areas import fault_of
 from common.geo.shape import Shape
 from common.ids import is_id
 
+
 def read_terms(geofence_id: str, value: object) -> FenceTerms:
     """Judge the body (decoded JSON) of a fence. Raises `InvalidUpdate` with every fault."""
     if not isinstance(value, dict):
