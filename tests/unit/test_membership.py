@@ -232,7 +232,9 @@ def oracle(fixes, fence):
         if clear == 2:
             events.append(("exit", at))
             inside_since = None
-        elif not clear and not dwelt and fence.dwell_s and round(at - inside_since, 6) >= fence.dwell_s:
+        elif clear or dwelt or not fence.dwell_s:
+            continue
+        elif round(at - inside_since, 6) >= fence.dwell_s:
             events.append(("dwell", at))
             dwelt = True
     return events

@@ -1,6 +1,12 @@
--- One row for the fence, then those of the drivers in it.
-SELECT NULL AS driver_id, NULL AS entered_at, NULL AS dwelt FROM geofences WHERE geofence_id = $1
-UNION ALL (
-    SELECT driver_id, entered_at, dwelt FROM fence_visits
-    WHERE geofence_id = $1 AND driver_id > $2 ORDER BY driver_id LIMIT $3
-)
+-- The drivers in a fence; a row without a driver where it has none, and no row where there is no
+-- such fence: the visits of one that was deleted are about to end.
+SELECT v.driver_id, v.entered_at, v.dwelt
+FROM geofences AS f
+LEFT JOIN LATERAL (
+    SELECT * FROM fence_visits
+    WHERE geofence_id = f.geofence_id AND driver_id > $2
+    ORDER BY driver_id
+    LIMIT $3
+) AS v ON true
+WHERE f.geofence_id = $1
+ORDER BY v.driver_id

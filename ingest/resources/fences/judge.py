@@ -51,6 +51,8 @@ async def judge_features(body: bytes) -> str:
     try:
         features = _decode_collection(body).features
     except msgspec.ValidationError as e:
+        # What is no collection may be no JSON either, which is said first.
+        _json(body)
         raise InvalidUpdate(f"the body must be a FeatureCollection with features: {e}") from e
     except MALFORMED as e:
         raise _malformed(e) from e
@@ -92,20 +94,19 @@ async def _apart(length: int, work: Callable[..., T], *args: object) -> T:
 
 
 def _row(judge: Judge, geofence_id: str, body: bytes) -> str:
-    try:
-        value = _decode_any(body)
-    except MALFORMED as e:
-        raise _malformed(e) from e
-    return _dump(judge(geofence_id, value))
+    return _dump(judge(geofence_id, _json(body)))
 
 
 def _feature_row(judge: Judge, feature: msgspec.Raw) -> tuple[str, str]:
+    geofence_id, body = body_of(_json(feature))
+    return geofence_id, _dump(judge(geofence_id, body))
+
+
+def _json(text: bytes | msgspec.Raw) -> object:
     try:
-        value = _decode_any(feature)
+        return _decode_any(text)
     except MALFORMED as e:
         raise _malformed(e) from e
-    geofence_id, body = body_of(value)
-    return geofence_id, _dump(judge(geofence_id, body))
 
 
 def _dump(row: object) -> str:
