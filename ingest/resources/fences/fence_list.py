@@ -5,14 +5,12 @@ import falcon.asgi
 from common.access.policy import Action
 from common.fences.row import shown, shown_feature
 from ingest.http.access import Access
-from ingest.http.body import read_any, require_json
+from ingest.http.body import GEOJSON, read_any, require_json
 from ingest.http.fence_query import read_fences_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk
 from ingest.resources.fences.judge import judge_features
 from ingest.resources.route_page import dump
-
-GEOJSON_TYPE = "application/geo+json"
 
 
 class FenceList:
@@ -39,7 +37,7 @@ class FenceList:
             fences = [shown(row) for row in rows]
             resp.data = dump({"count": len(fences), "geofences": fences, "next_cursor": cursor})
             return
-        resp.content_type = GEOJSON_TYPE
+        resp.content_type = GEOJSON
         features = [shown_feature(row) for row in rows]
         resp.data = dump({"type": "FeatureCollection", "features": features, "next_cursor": cursor})
 
@@ -61,8 +59,7 @@ class FenceImport:
         """Make or change a fence for each feature: all of them, or none where one is at fault."""
         principal = self._access.principal(req)
         self._access.require(principal, Action.WRITE_FENCES)
-        if (req.content_type or "").partition(";")[0].strip().lower() != GEOJSON_TYPE:
-            require_json(req.content_type or "application/json")
+        require_json(req.content_type or GEOJSON, GEOJSON)
         body = await read_any(req, self._bytes_max)
         self._access.recheck(principal, req)
         async with self._turns.turn(principal.subject):
