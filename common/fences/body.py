@@ -1,68 +1,19 @@
 """What is sent to make or change a fence: judged whole, every fault named. Pure; needs `places`."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from common.errors import Fault, InvalidUpdate
 from common.event import TIME_MAX, TIME_MIN
 from common.fences.geometry import GeometryReader
-from common.fences.limits import (
-    DRIVERS_MAX,
-    DWELL_S_MAX,
-    DWELL_S_MIN,
-    NAME_CHARS_MAX,
-    RADIUS_M_MAX,
-    RADIUS_M_MIN,
-    WIDTH_M_MAX,
-    WIDTH_M_MIN,
-)
 from common.fences.schedule_body import ScheduleReader, written
+from common.fences.terms import PATTERN_TEXT, FenceBody, FenceTerms, Radius, Width
 from common.geo.areas import fault_of
 from common.geo.shape import Shape
 from common.ids import is_id
-
-_PREFIX_TEXT = "an id, or the beginning of ids and a *"
-
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)]
-Radius = Annotated[float, Meta(ge=RADIUS_M_MIN, le=RADIUS_M_MAX, description="metres")]
-Width = Annotated[float, Meta(ge=WIDTH_M_MIN, le=WIDTH_M_MAX, description="metres, all of it")]
-Pattern = Annotated[str, Meta(min_length=1, max_length=65, description=_PREFIX_TEXT)]
-Patterns = Annotated[list[Pattern], Meta(min_length=1, max_length=DRIVERS_MAX)]
-Dwell = Annotated[float, Meta(ge=DWELL_S_MIN, le=DWELL_S_MAX, description="seconds")]
-
-
-class FenceBody(msgspec.Struct):
-    """A fence as it is given. `radius_m` and `width_m` may also stand in the geometry."""
-
-    name: Name
-    geometry: dict[str, Any]
-    radius_m: Radius | None = None
-    width_m: Width | None = None
-    drivers: Patterns | None = None
-    dwell_s: Dwell | None = None
-    schedule: dict[str, Any] | None = None
-    active: bool = True
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
-
-
-class FenceTerms(msgspec.Struct, frozen=True):
-    """A fence that was judged good, as the table takes it."""
-
-    geofence_id: str
-    name: str
-    geometry: dict[str, Any]
-    radius_m: float | None
-    width_m: float | None
-    vertices: int
-    drivers: list[str] | None
-    dwell_s: float | None
-    schedule: dict[str, Any] | None
-    active: bool
-    expires_at: datetime | None
 
 
 def read_terms(geofence_id: str, value: object) -> FenceTerms:
@@ -129,7 +80,7 @@ def _text_faults(fields: Mapping[str, Any]) -> Iterable[Fault]:
     for n, pattern in enumerate(fields.get("drivers") or ()):
         stem = pattern.removesuffix("*")
         if not (is_id(stem) or (pattern.endswith("*") and stem in ("", ".", ".."))):
-            yield Fault(f"drivers[{n}]", f"must be {_PREFIX_TEXT}")
+            yield Fault(f"drivers[{n}]", f"must be {PATTERN_TEXT}")
     expires_at = fields.get("expires_at")
     if expires_at is not None and not TIME_MIN <= expires_at <= TIME_MAX:
         yield Fault("expires_at", "must be a time from year 2 to 9998")

@@ -58,8 +58,8 @@ def shown(row: Row) -> dict[str, Any]:
     }
 
 
-def feature(row: Row) -> dict[str, Any]:
-    """The same as a GeoJSON feature: what the import takes."""
+def shown_feature(row: Row) -> dict[str, Any]:
+    """The same as a GeoJSON feature, which an import takes back."""
     properties = shown(row)
     geometry = properties.pop("geometry")
     return {

@@ -36,12 +36,14 @@ def polygons_of(shape: Shape) -> Sequence[Polygon]:
 
 def fault_of(rings: Rings) -> tuple[int | None, str] | None:
     """What makes an area invalid: the ring that is at fault, where it is one, and why; or None."""
+    reason = shapely.is_valid_reason(polygon_of(rings))
+    if reason == _VALID:
+        return None
     for n, ring in enumerate(rings):
-        found = shapely.is_valid_reason(shapely.Polygon(ring))
-        if found != _VALID:
-            return n, _said(found)
-    found = shapely.is_valid_reason(polygon_of(rings))
-    return None if found == _VALID else (None, _said(found))
+        of_ring = shapely.is_valid_reason(shapely.Polygon(ring))
+        if of_ring != _VALID:
+            return n, _said(of_ring)
+    return None, _said(reason)
 
 
 def _said(reason: str) -> str:

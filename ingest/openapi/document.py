@@ -27,6 +27,7 @@ from ingest.openapi import (
     shapes_orders,
     table,
     table_events,
+    table_fences,
     table_insight,
     table_more,
     table_orders,
@@ -39,6 +40,7 @@ OPERATIONS = (
     *table.OPERATIONS,
     *table_orders.OPERATIONS,
     *table_insight.OPERATIONS,
+    *table_fences.OPERATIONS,
     *table_events.OPERATIONS,
     *table_more.OPERATIONS,
 )
@@ -52,6 +54,7 @@ BODIES_MAX = {
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
+    "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
     "Events": "What happened: at geofences, to orders and drivers.",
     "Live": "WebSockets.",
