@@ -14,7 +14,7 @@ from common.events.record import lock, record
 from common.orders.order import Order
 from common.orders.store import move
 from common.shards import Shards
-from consumers.places.engine import Engine, OrderMove, ShardDrivers, VisitChange
+from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
 from consumers.places.membership import Visit, Visits
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from consumers.stream.groups import START
@@ -37,6 +37,10 @@ ON CONFLICT (driver_id, geofence_id) DO UPDATE SET
 _VISITS_ENDED = """
 DELETE FROM fence_visits USING unnest($1::text[], $2::text[]) AS ended (d, g)
 WHERE driver_id = d AND geofence_id = g
+"""
+_CHANGES = """
+INSERT INTO places_changes (stream, through, changes)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
 """
 _SNAPSHOT = """
 INSERT INTO places_streams (stream, through, state) VALUES ($1, $2, $3)
@@ -100,10 +104,7 @@ class PlacesStore:
             return []
         async with self.connection.transaction():
             await self._write_visits(outcome.visits)
-            for shard in sorted(changed):
-                change = outcome.shards.get(shard)
-                changes = NOTHING if change is None else encode_change(change)
-                await self._write_shard(shard, through[shard], engine.shards[shard], changes)
+            await self._write_shards(engine, through, sorted(changed), outcome)
             return await self._write_steps(outcome.steps, found_at)
 
     async def _write_visits(self, changes: Sequence[VisitChange]) -> None:
@@ -120,24 +121,26 @@ class PlacesStore:
         if rows:
             await self.connection.execute(_VISITS, *zip(*rows, strict=True))
 
-    async def _write_shard(
-        self, shard: int, through: bytes, state: ShardDrivers, changes: bytes
+    async def _write_shards(
+        self, engine: Engine, through: Mapping[int, bytes], shards: Iterable[int], outcome: Outcome
     ) -> None:
-        stream, run = self._shards[shard].keys.stream, self.connection.execute
-        size = self._changes_bytes[shard] + len(changes)
-        if size < max(CHANGES_BYTES_MIN, self._snapshot_bytes[shard]):
-            self._changes_bytes[shard] = size
-            await run(
-                "INSERT INTO places_changes (stream, through, changes) VALUES ($1, $2, $3)",
-                stream,
-                through.decode(),
-                changes,
-            )
-            return
-        snapshot = encode_state(state)
-        self._snapshot_bytes[shard], self._changes_bytes[shard] = len(snapshot), 0
-        await run(_SNAPSHOT, stream, through.decode(), snapshot)
-        await run("DELETE FROM places_changes WHERE stream = $1", stream)
+        """What changed in each of them, or a snapshot once that is shorter."""
+        rows: list[tuple[str, str, bytes]] = []
+        for shard in shards:
+            stream, read_to = self._shards[shard].keys.stream, through[shard].decode()
+            change = outcome.shards.get(shard)
+            changes = NOTHING if change is None else encode_change(change)
+            size = self._changes_bytes[shard] + len(changes)
+            if size < max(CHANGES_BYTES_MIN, self._snapshot_bytes[shard]):
+                self._changes_bytes[shard] = size
+                rows.append((stream, read_to, changes))
+                continue
+            snapshot = encode_state(engine.shards[shard])
+            self._snapshot_bytes[shard], self._changes_bytes[shard] = len(snapshot), 0
+            await self.connection.execute(_SNAPSHOT, stream, read_to, snapshot)
+            await self.connection.execute("DELETE FROM places_changes WHERE stream = $1", stream)
+        if rows:
+            await self.connection.execute(_CHANGES, *zip(*rows, strict=True))
 
     async def _write_steps(
         self, steps: Sequence[Happening | OrderMove], found_at: datetime

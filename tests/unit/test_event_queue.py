@@ -28,9 +28,9 @@ def test_past_the_bound_it_is_over_and_holds_nothing() -> None:
     queue = EventQueue()
     queue.fill()
     half = b"x" * (WAITING_BYTES_MAX // 2)
-    assert not queue.offer(half)
-    assert not queue.offer(half)
-    assert not queue.is_over
-    queue.offer(b"x")
-    assert queue.is_over
+    over = []
+    for frame in (half, half, b"x"):
+        assert not queue.offer(frame)
+        over.append(queue.is_over)
+    assert over == [False, False, True]
     assert queue.drain() is None
