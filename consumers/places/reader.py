@@ -5,7 +5,7 @@ came of it, and `holding` tells those who trim the streams.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import hiredis
 from common.event import EPOCH, LocationEvent
 from common.keys import ShardKeys
 from common.redis.nodes import Nodes
-from common.redis.wire import Command, Reply, Wire
+from common.redis.wire import Reply, Wire
 from common.shards import Shards
 from consumers.stream.entry import decode_page, entries_of, id_order
 from consumers.stream.groups import START, is_beyond, is_key_missing
@@ -37,30 +37,39 @@ class ShardPage(NamedTuple):
     is_full: bool
 
 
+class ReadTo(NamedTuple):
+    """How far a stream was read: the id of the last entry, and how many entries were added to the
+    stream up to it, as Redis counts them.
+    """
+
+    entry_id: bytes = START
+    entries: int = 0
+
+
 class StreamReader:
-    """Reads on in each stream from where `through` stands. Raises `Overloaded` or
+    """Reads on in each stream from where `places` stand, by shard. Raises `Overloaded` or
     `hiredis.ReplyError`.
     """
 
-    def __init__(self, nodes: Nodes, shards: Shards, through: dict[int, bytes]) -> None:
+    def __init__(self, nodes: Nodes, shards: Shards, places: dict[int, ReadTo]) -> None:
         self._nodes = nodes
         self._shards = shards
-        self.through = through
+        self.places = places
         self._limits = BatchLimits(PAGE_FIXES)
-        self._counts = {shard: PageCount(self._limits) for shard in through}
-        # Ids that were deleted unread, as far as that was said.
-        self._said: dict[int, bytes] = {}
+        self._counts = {shard: PageCount(self._limits) for shard in places}
 
     async def read(self) -> list[ShardPage]:
-        """A page of each stream; `through` stands behind it then."""
+        """A page of each stream; its place is behind it then."""
         now = datetime.now(UTC)
-        asked = {shard: self._counts[shard].entries for shard in self.through}
-        replies = await self._ask(
-            [
-                ("XREAD", "COUNT", count, "STREAMS", self._keys(shard).stream, self.through[shard])
-                for shard, count in asked.items()
-            ]
-        )
+        asked = {shard: self._counts[shard].entries for shard in self.places}
+        asking = [
+            self._wire(shard).send(
+                *("XREAD", "COUNT", count, "STREAMS"),
+                *(self._keys(shard).stream, self.places[shard].entry_id),
+            )
+            for shard, count in asked.items()
+        ]
+        replies = await asyncio.gather(*asking)
         return [
             self._page(shard, reply, now, asked[shard])
             for shard, reply in zip(asked, replies, strict=True)
@@ -76,44 +85,54 @@ class StreamReader:
         is_full = len(came) == asked or len(entries) < len(came)
         last_id = entries[-1].id
         clock = EPOCH + timedelta(milliseconds=id_order(last_id)[0]) if is_full else now
-        self.through[shard] = last_id
+        self.places[shard] = ReadTo(last_id, self.places[shard].entries + len(entries))
         # What cannot be decoded is passed over: the history dead-letters it.
         fixes = [placed.event for placed in decode_page(entries).events]
         return ShardPage(shard, fixes, len(entries), clock, is_full)
 
-    async def check(self) -> list[int]:
-        """Shards whose entries were trimmed, or deleted, before they were read; each once.
+    async def check(self) -> dict[int, int]:
+        """Entries that were trimmed, or deleted, before they were read, by shard; each once.
 
-        A stream that began anew, as after a flush, is read from its beginning.
+        To be asked before the first read. A stream that began anew, as after a flush, is read from
+        its beginning.
         """
-        gaps = []
-        for shard, through in list(self.through.items()):
+        missed = {}
+        for shard, place in list(self.places.items()):
             try:
                 facts = await self._wire(shard).send("XINFO", "STREAM", self._keys(shard).stream)
             except hiredis.ReplyError as e:
                 if not is_key_missing(e):
                     raise
                 continue
-            names = dict(zip(facts[::2], facts[1::2], strict=True))
-            if is_beyond(through, names[b"last-generated-id"]):
-                self.through[shard] = START
-                continue
-            deleted = names.get(b"max-deleted-entry-id", START)
-            said = self._said.get(shard, START)
-            if through != START and is_beyond(deleted, through) and is_beyond(deleted, said):
-                self._said[shard] = deleted
-                gaps.append(shard)
-        return gaps
-
-    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
-        asking: list[Awaitable[Reply]] = [
-            self._wire(shard).send(*command)
-            for shard, command in zip(self.through, commands, strict=True)
-        ]
-        return await asyncio.gather(*asking)
+            self.places[shard], count = checked(place, dict(zip(*[iter(facts)] * 2, strict=True)))
+            if count:
+                missed[shard] = count
+        return missed
 
     def _keys(self, shard: int) -> ShardKeys:
         return self._shards[shard].keys
 
     def _wire(self, shard: int) -> Wire:
         return self._nodes.wire(self._shards[shard])
+
+
+def checked(place: ReadTo, facts: Mapping[bytes, Reply]) -> tuple[ReadTo, int]:
+    """The place in a stream of which Redis says `facts` (XINFO STREAM), and the entries after it
+    that are not there any more. Pure.
+    """
+    if is_beyond(place.entry_id, facts[b"last-generated-id"]):
+        place = ReadTo()
+    added, length = facts.get(b"entries-added"), facts[b"length"]
+    if added is None:
+        # Redis before 7 does not count.
+        return place, 0
+    first: bytes = facts[b"recorded-first-entry-id"]
+    if length and not is_beyond(first, place.entry_id):
+        # What was read last is still there, and so is all after it.
+        return place, 0
+    # Nothing that is there was read.
+    read = added - length
+    if place.entry_id == START or added < place.entries:
+        # The first time; or Redis counts anew.
+        return place._replace(entries=read), 0
+    return place._replace(entries=read), max(0, read - place.entries)

@@ -115,11 +115,11 @@ class PlacesRole:
         """Turns that go on where these shards were stored."""
         store = PlacesStore(connection, self._shards)
         ttl = timedelta(seconds=self._settings.location_ttl)
-        engine, through = await store.load(held, ttl, self._settings.order_radius_m)
+        engine, places = await store.load(held, ttl, self._settings.order_radius_m)
         return PlacesTurns(
             engine=engine,
             store=store,
-            reader=StreamReader(self._nodes, self._shards, through),
+            reader=StreamReader(self._nodes, self._shards, places),
             fences=fences,
             orders=orders,
             moved=self._book.write,

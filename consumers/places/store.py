@@ -16,6 +16,7 @@ from common.orders.store import move
 from common.shards import Shards
 from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
 from consumers.places.membership import Visit, Visits
+from consumers.places.reader import ReadTo
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from consumers.stream.groups import START
 
@@ -39,12 +40,18 @@ DELETE FROM fence_visits USING unnest($1::text[], $2::text[]) AS ended (d, g)
 WHERE driver_id = d AND geofence_id = g
 """
 _CHANGES = """
-INSERT INTO places_changes (stream, through, changes)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+INSERT INTO places_changes (stream, through, entries, changes)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[])
 """
 _SNAPSHOT = """
-INSERT INTO places_streams (stream, through, state) VALUES ($1, $2, $3)
-ON CONFLICT (stream) DO UPDATE SET through = excluded.through, state = excluded.state
+INSERT INTO places_streams (stream, through, entries, state) VALUES ($1, $2, $3, $4)
+ON CONFLICT (stream) DO UPDATE SET
+    through = excluded.through, entries = excluded.entries, state = excluded.state
+"""
+_MISSED = """
+INSERT INTO places_streams (stream, through, entries, state, missed) VALUES ($1, $2, 0, $3, $4)
+ON CONFLICT (stream) DO UPDATE SET missed = places_streams.missed + excluded.missed
+RETURNING missed
 """
 
 
@@ -60,24 +67,27 @@ class PlacesStore:
 
     async def load(
         self, held: Collection[int], ttl: timedelta, radius_m: float
-    ) -> tuple[Engine, dict[int, bytes]]:
+    ) -> tuple[Engine, dict[int, ReadTo]]:
         """The engine of these shards as it was stored last, and how far each was read."""
         states: dict[int, ShardDrivers] = {}
-        through: dict[int, bytes] = {}
+        places: dict[int, ReadTo] = {}
         for number in sorted(held):
             stream = self._shards[number].keys.stream
             row = await self.connection.fetchrow(
-                "SELECT through, state FROM places_streams WHERE stream = $1", stream
+                "SELECT through, entries, state FROM places_streams WHERE stream = $1", stream
             )
             changes = await self.connection.fetch(
-                "SELECT through, changes FROM places_changes WHERE stream = $1 ORDER BY id", stream
+                "SELECT through, entries, changes AS state FROM places_changes WHERE stream = $1"
+                " ORDER BY id",
+                stream,
             )
             rows = [row, *changes] if row else changes
-            through[number] = rows[-1][0].encode() if rows else START
-            states[number] = load_state((r[1] for r in rows), ttl)
-            self._snapshot_bytes[number] = len(row[1]) if row else 0
-            self._changes_bytes[number] = sum(len(r[1]) for r in changes)
-        return Engine(states, await self._visits(held), radius_m=radius_m), through
+            last = rows[-1] if rows else None
+            places[number] = ReadTo(last[0].encode(), last[1]) if last else ReadTo()
+            states[number] = load_state((r["state"] for r in rows), ttl)
+            self._snapshot_bytes[number] = len(row["state"]) if row else 0
+            self._changes_bytes[number] = sum(len(r["state"]) for r in changes)
+        return Engine(states, await self._visits(held), radius_m=radius_m), places
 
     async def _visits(self, held: Collection[int]) -> dict[str, Visits]:
         rows = await self.connection.fetch(
@@ -91,11 +101,11 @@ class PlacesStore:
         return dict(found)
 
     async def write(
-        self, engine: Engine, through: Mapping[int, bytes], read: Iterable[int], found_at: datetime
+        self, engine: Engine, places: Mapping[int, ReadTo], read: Iterable[int], found_at: datetime
     ) -> list[Order]:
         """Store what came of a turn, in one transaction; the orders that came into a new state.
 
-        `through` is how far each shard was read, `read` the shards of which something was. After
+        `places` is how far each shard was read, `read` the shards of which something was. After
         an exception nobody knows whether it was stored: the engine must be loaded again.
         """
         outcome = engine.take()
@@ -104,7 +114,7 @@ class PlacesStore:
             return []
         async with self.connection.transaction():
             await self._write_visits(outcome.visits)
-            await self._write_shards(engine, through, sorted(changed), outcome)
+            await self._write_shards(engine, places, sorted(changed), outcome)
             return await self._write_steps(outcome.steps, found_at)
 
     async def _write_visits(self, changes: Sequence[VisitChange]) -> None:
@@ -122,22 +132,23 @@ class PlacesStore:
             await self.connection.execute(_VISITS, *zip(*rows, strict=True))
 
     async def _write_shards(
-        self, engine: Engine, through: Mapping[int, bytes], shards: Iterable[int], outcome: Outcome
+        self, engine: Engine, places: Mapping[int, ReadTo], shards: Iterable[int], outcome: Outcome
     ) -> None:
         """What changed in each of them, or a snapshot once that is shorter."""
-        rows: list[tuple[str, str, bytes]] = []
+        rows: list[tuple[str, str, int, bytes]] = []
         for shard in shards:
-            stream, read_to = self._shards[shard].keys.stream, through[shard].decode()
+            stream, (entry_id, entries) = self._shards[shard].keys.stream, places[shard]
+            key = stream, entry_id.decode(), entries
             change = outcome.shards.get(shard)
             changes = NOTHING if change is None else encode_change(change)
             size = self._changes_bytes[shard] + len(changes)
             if size < max(CHANGES_BYTES_MIN, self._snapshot_bytes[shard]):
                 self._changes_bytes[shard] = size
-                rows.append((stream, read_to, changes))
+                rows.append((*key, changes))
                 continue
             snapshot = encode_state(engine.shards[shard])
             self._snapshot_bytes[shard], self._changes_bytes[shard] = len(snapshot), 0
-            await self.connection.execute(_SNAPSHOT, stream, read_to, snapshot)
+            await self.connection.execute(_SNAPSHOT, *key, snapshot)
             await self.connection.execute("DELETE FROM places_changes WHERE stream = $1", stream)
         if rows:
             await self.connection.execute(_CHANGES, *zip(*rows, strict=True))
@@ -171,13 +182,9 @@ class PlacesStore:
         await record(self.connection, happenings)
         return moved
 
-    async def count_gap(self, shard: int) -> int:
-        """Count that entries of a shard were trimmed before they were read; how often by now."""
-        gaps: int = await self.connection.fetchval(
-            "INSERT INTO places_streams (stream, through, state, gaps) VALUES ($1, $2, $3, 1)"
-            " ON CONFLICT (stream) DO UPDATE SET gaps = places_streams.gaps + 1 RETURNING gaps",
-            self._shards[shard].keys.stream,
-            START.decode(),
-            NOTHING,
+    async def count_missed(self, shard: int, entries: int) -> int:
+        """Count entries of a shard that were trimmed before they were read; how many by now."""
+        total: int = await self.connection.fetchval(
+            _MISSED, self._shards[shard].keys.stream, START.decode(), NOTHING, entries
         )
-        return gaps
+        return total

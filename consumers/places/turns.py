@@ -46,15 +46,20 @@ class PlacesTurns:
         self._orders = orders
         self._moved = moved
         # How far each stream was read and stored.
-        self.stored = dict(reader.through)
+        self.stored = {shard: place.entry_id for shard, place in reader.places.items()}
         self._look_at_s = self._fences_at_s = 0.0
         # Fixes that counted, and all.
         self.counted = self.fixes = 0
 
     async def turn(self) -> bool:
         """One turn. Whether more is waiting."""
-        pages = await self._reader.read()
         now_s = time.monotonic()
+        is_due = now_s >= self._look_at_s
+        missed: list[int] = []
+        if is_due:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            missed = await self._count_missed()
+        pages = await self._reader.read()
         changed = await self._refresh(now_s)
         around = Surroundings(self._fences.index, self._orders.orders)
         found_at = datetime.now(UTC)
@@ -62,17 +67,14 @@ class PlacesTurns:
         if fixes:
             self.counted += self._engine.apply(fixes, around, found_at)
             self.fixes += sum(map(len, fixes.values()))
-        is_due = now_s >= self._look_at_s
         if changed or is_due:
             self._engine.look({page.shard: page.clock for page in pages}, around, found_at)
-        read = [page.shard for page in pages if page.entries]
-        moved = await self._store.write(self._engine, self._reader.through, read, found_at)
-        self.stored.update(self._reader.through)
+        read = [*missed, *(page.shard for page in pages if page.entries)]
+        places = self._reader.places
+        moved = await self._store.write(self._engine, places, read, found_at)
+        self.stored.update({shard: place.entry_id for shard, place in places.items()})
         if moved:
             await self._moved(moved)
-        if is_due:
-            self._look_at_s = now_s + LOOK_EVERY_S
-            await self._count_gaps()
         return any(page.is_full for page in pages)
 
     async def _refresh(self, now_s: float) -> bool:
@@ -83,7 +85,10 @@ class PlacesTurns:
         self._fences_at_s = now_s + FENCES_EVERY_S
         return await self._fences.refresh(self._store.connection)
 
-    async def _count_gaps(self) -> None:
-        for shard in await self._reader.check():
-            gaps = await self._store.count_gap(shard)
-            _log.warning("places.gap", shard=shard, gaps=gaps)
+    async def _count_missed(self) -> list[int]:
+        """Say what was trimmed before it was read, and of which shards."""
+        missed = await self._reader.check()
+        for shard, entries in missed.items():
+            total = await self._store.count_missed(shard, entries)
+            _log.warning("places.missed", shard=shard, entries=entries, total=total)
+        return list(missed)

@@ -64,14 +64,17 @@ INSERT INTO events_published (seq) VALUES (0);
 CREATE TABLE places_streams (
     stream text COLLATE "C" PRIMARY KEY,
     through text NOT NULL,
+    -- How many entries had been added to the stream by then, as Redis counts them.
+    entries bigint NOT NULL,
     state bytea NOT NULL,
-    -- Times that entries were trimmed before they were read.
-    gaps integer NOT NULL DEFAULT 0
+    -- Entries that were trimmed before they were read.
+    missed bigint NOT NULL DEFAULT 0
 );
 CREATE TABLE places_changes (
     stream text COLLATE "C" NOT NULL,
     id bigint GENERATED ALWAYS AS IDENTITY,
     through text NOT NULL,
+    entries bigint NOT NULL,
     changes bytea NOT NULL,
     PRIMARY KEY (stream, id)
 );

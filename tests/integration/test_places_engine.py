@@ -63,7 +63,7 @@ async def turning(redis_url, database_url, statements=None):
         await orders.start()
         used = connection if statements is None else Faulty(connection, statements)
         store = PlacesStore(used, SHARDS)
-        engine, through = await PlacesStore(connection, SHARDS).load({0, 1}, TTL, 60.0)
+        engine, places = await PlacesStore(connection, SHARDS).load({0, 1}, TTL, 60.0)
         store.__dict__.update(
             _snapshot_bytes=dict.fromkeys((0, 1), 0), _changes_bytes=dict.fromkeys((0, 1), 0)
         )
@@ -74,7 +74,7 @@ async def turning(redis_url, database_url, statements=None):
         yield PlacesTurns(
             engine=engine,
             store=store,
-            reader=StreamReader(Nodes(wire), SHARDS, through),
+            reader=StreamReader(Nodes(wire), SHARDS, places),
             fences=FenceBook(),
             orders=orders,
             moved=moved,
@@ -106,7 +106,7 @@ async def finish(servers):
             turns.fixes = turns.fixes or 1
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_table_says_what_the_oracle_says(redis_server, database_url, seed):
     """Late, repeated and future fixes; a process that dies at every statement of a turn."""
     rng = random.Random(seed)
