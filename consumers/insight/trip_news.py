@@ -83,6 +83,8 @@ async def tell(connection: asyncpg.Connection, trips: Sequence[EndedTrip]) -> No
     rows = await connection.fetch(_TOLD, list({trip.driver_id for trip in recent}))
     told = {row[0]: ToldTrip(row[1], row[2]) for row in rows}
     if news := news_of(recent, told, now):
+        # The follower's own commits may be lost with the server; an event is out of the house then.
+        await connection.execute("SET LOCAL synchronous_commit = on")
         names = {trip.driver_id: told[trip.driver_id] for trip in news}
         told_now = [(name, *last) for name, last in sorted(names.items())]
         await connection.execute(_TELL, *zip(*told_now, strict=True))
