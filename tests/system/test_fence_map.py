@@ -31,6 +31,8 @@ def town(stack: Stack) -> None:
     """A driver in a town with an area, a corridor, and a circle that is switched off."""
     fix = {"driver_id": "fence-walker", "latitude": PLACE[0], "longitude": PLACE[1]}
     assert stack.request("POST", "/api/v1/drivers/locations", [fix])[0] == 202
+    here = "/api/v1/drivers/fence-walker/location"
+    wait_until(lambda: stack.request("GET", here)[0] == 200, what="the driver")
     for fence in stored(stack).values():
         stack.request("DELETE", f"{PATH}/{fence['geofence_id']}")
     for name, terms in (
@@ -57,7 +59,7 @@ def stored(stack: Stack) -> dict[str, Any]:
 
 
 def visit(browser: Browser, stack: Stack, **more: Any) -> Visit:
-    return Visit(browser, f"{stack.url}/map#driver=fence-walker", calm=True, **more)
+    return Visit(browser, f"{stack.url}/map", calm=True, **more)
 
 
 def at_town(page: Visit) -> None:

@@ -36,6 +36,8 @@ export class FenceCard {
     byId("fence-name").value = fence.name;
     byId("fence-active").checked = fence.active;
     setShown(byId("fence-size-row"), kind !== "area");
+    // One that is hidden must not keep the form from being sent.
+    byId("fence-size").disabled = kind === "area";
     setText(byId("fence-size-label"), kind === "circle" ? "Radius, metres" : "Width, metres");
     byId("fence-size").max = kind === "circle" ? 100_000 : 20_000;
     setText(byId("fence-hint"), hint);

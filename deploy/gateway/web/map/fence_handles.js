@@ -104,6 +104,7 @@ export class FenceHandles {
     if (remove) marker.on("dblclick contextmenu", () => remove());
     element.addEventListener("keydown", (event) => {
       if (event.key in ARROWS) this.nudge(event, marker, move ?? drop);
+      else if (press && (event.key === "Enter" || event.key === " ")) press();
       else if (remove && (event.key === "Delete" || event.key === "Backspace")) remove();
       else return;
       event.preventDefault();

@@ -12,6 +12,7 @@ export class FenceLayer {
   constructor(map) {
     this.map = map;
     this.fences = [];
+    this.corridors = [];
     const pane = map.createPane("fences");
     pane.style.zIndex = 350;
     // Clicks are the map's: it knows where drivers are, which come first.

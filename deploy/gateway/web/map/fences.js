@@ -126,18 +126,24 @@ export class Fences {
     return true;
   }
 
+  /** A new fence in the middle of what can be seen beside the cards. */
   add(kind) {
+    const name = kind === "circle" ? "New circle" : "New area";
+    const { lng, lat } = this.map.getCenter().wrap();
+    const fence = { id: "", name, active: true, shape: newShape(kind, [lng, lat], 100), row: null };
+    if (!this.open(fence)) return;
+    // Its card is open now, and covers what it covers.
     const view = this.map.getSize();
     const { paddingTopLeft: [left, top], paddingBottomRight: [right, bottom] } = this.paddings();
     const middle = L.point((left + view.x - right) / 2, (top + view.y - bottom) / 2);
-    const { lng, lat } = this.map.containerPointToLatLng(middle).wrap();
-    // A sixth of what is free to see, and no larger than a town.
     const side = Math.max(60, Math.min(view.x - left - right, view.y - top - bottom));
-    const edge = this.map.containerPointToLatLng(middle.add([side / 6, 0])).wrap();
-    const reachM = Math.min(20_000, Math.max(10, this.map.distance([lat, lng], edge)));
-    const shape = newShape(kind, [lng, lat], reachM);
-    const name = kind === "circle" ? "New circle" : "New area";
-    this.open({ id: "", name, active: true, shape, row: null });
+    const place = this.map.containerPointToLatLng(middle);
+    const edge = this.map.containerPointToLatLng(middle.add([side / 4, 0]));
+    // No larger than a town, however far away the map is looked at from.
+    const reachM = Math.min(20_000, Math.max(10, this.map.distance(place, edge)));
+    const { lng: x, lat: y } = place.wrap();
+    this.reshape(newShape(kind, [x, y], reachM));
+    this.handles.show(this.fence.shape);
   }
 
   reshape(shape) {
