@@ -4,7 +4,7 @@ Methods raise as those of `OrderBook`.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from common.event import EPOCH, MICROSECOND
@@ -13,6 +13,7 @@ from common.orders.book import OrderBook
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 
+EVERY = range(ORDER_BUCKETS)
 # How an order's JSON begins; what somebody made by hand counts as older than all.
 _VERSION = re.compile(rb'\{"version":([0-9]{1,18})[,}]')
 
@@ -27,14 +28,14 @@ class BookCheck:
     async def due(self) -> dict[str, datetime]:
         """Orders that have ended in Redis since then, and perhaps not in the database."""
         due: dict[str, datetime] = {}
-        for _, fields in await self._ask_all(lambda bucket: ("HGETALL", order_due_key(bucket))):
+        for _, fields in await self._ask(EVERY, lambda b: ("HGETALL", order_due_key(b))):
             for name, value in zip(fields[::2], fields[1::2], strict=True):
                 due[name.decode()] = EPOCH + int(value) * MICROSECOND
         return due
 
     async def lost(self) -> list[int]:
         """Buckets whose book is not complete: Redis never had it, or lost it."""
-        asked = await self._ask_all(lambda b: ("HEXISTS", order_book_key(b), BOOK_KEPT))
+        asked = await self._ask(EVERY, lambda b: ("HEXISTS", order_book_key(b), BOOK_KEPT))
         return [bucket for bucket, kept in asked if not kept]
 
     async def versions(self, bucket: int) -> dict[str, int]:
@@ -47,10 +48,9 @@ class BookCheck:
             if name != BOOK_KEPT.encode()
         }
 
-    async def complete(self, bucket: int) -> None:
-        """Say that a book has every active order of its bucket."""
-        book = order_book_key(bucket)
-        await self._nodes.bucket_wire(bucket).send("HSET", book, BOOK_KEPT, "1")
+    async def complete(self, buckets: Sequence[int]) -> None:
+        """Say that these books have every active order of their buckets."""
+        await self._ask(buckets, lambda b: ("HSET", order_book_key(b), BOOK_KEPT, "1"))
         await self._book.announce(("",))
 
     async def drop(self, order_ids: Iterable[str]) -> None:
@@ -61,12 +61,15 @@ class BookCheck:
             await self._nodes.order_wire(name).send("HDEL", book, name)
         await self._book.announce(names)
 
-    async def _ask_all(self, command: Callable[[int], Command]) -> list[tuple[int, Reply]]:
+    async def _ask(
+        self, buckets: Sequence[int], command: Callable[[int], Command]
+    ) -> list[tuple[int, Reply]]:
+        """The reply of each bucket."""
         by_wire: dict[Wire, list[int]] = {}
-        for bucket in range(ORDER_BUCKETS):
+        for bucket in buckets:
             by_wire.setdefault(self._nodes.bucket_wire(bucket), []).append(bucket)
         answers: list[tuple[int, Reply]] = []
-        for wire, buckets in by_wire.items():
-            replies = await wire.pipeline([command(bucket) for bucket in buckets])
-            answers += zip(buckets, replies, strict=True)
+        for wire, asked in by_wire.items():
+            replies = await wire.pipeline([command(bucket) for bucket in asked])
+            answers += zip(asked, replies, strict=True)
         return answers

@@ -20,6 +20,7 @@ import asyncpg
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import Overloaded
 from common.keys import ORDER_BUCKETS
+from common.log import get
 from common.orders import store
 from common.orders.book import OrderBook
 from common.orders.book_check import BookCheck
@@ -28,6 +29,8 @@ from common.orders.journey import DRIVERS, PAGE_FIXES, JourneyReader, spans
 from common.orders.order import Order
 from common.orders.row import order_of
 from common.orders.states import DeliveryState
+
+_log = get("orders")
 
 ROUND_S = 1.0
 # What the first to change an order does itself is done by then, and live workers know of it.
@@ -46,8 +49,8 @@ _TOLD = """
 UPDATE orders SET told = true FROM unnest($1::text[], $2::bigint[]) AS t (id, seen)
 WHERE order_id = t.id AND version = t.seen
 """
-_ACTIVE = f"{store.SELECT} WHERE bucket = $1 AND over_at IS NULL"
-_OVER = f"{store.SELECT} WHERE bucket = $1 AND over_at > $2"
+_ACTIVE = f"{store.SELECT} WHERE bucket = ANY($1::smallint[]) AND over_at IS NULL"
+_OVER = f"{store.SELECT} WHERE bucket = ANY($1::smallint[]) AND over_at > $2"
 _VERSIONS = "SELECT order_id, version FROM orders WHERE bucket = $1 AND over_at IS NULL"
 _NAMED = f"{store.SELECT} WHERE order_id = ANY($1::text[])"
 _CLOSING = f"{store.SELECT} WHERE closing AND updated_at < $1 ORDER BY updated_at LIMIT $2"
@@ -110,8 +113,8 @@ class OrderKeeper:
     async def _keep(self, connection: asyncpg.Connection) -> None:
         await self._settle(connection)
         await self._tell(connection)
-        for bucket in await self._check.lost():
-            await self._restore(connection, bucket)
+        if lost := await self._check.lost():
+            await self._restore(connection, lost)
         await self._compare(connection, self._next_bucket)
         self._next_bucket = (self._next_bucket + 1) % ORDER_BUCKETS
         await self._close_journeys(connection)
@@ -129,15 +132,16 @@ class OrderKeeper:
             versions = [order.version for order in orders]
             await connection.execute(_TOLD, [order.order_id for order in orders], versions)
 
-    async def _restore(self, connection: asyncpg.Connection, bucket: int) -> None:
-        """Write a whole book, and the markers of what is over: a marker may be lost, too."""
+    async def _restore(self, connection: asyncpg.Connection, buckets: list[int]) -> None:
+        """Write whole books, and the markers of what is over: a marker may be lost, too."""
         since = self._now() - timedelta(seconds=ORDER_ENDED_TTL_S)
-        for sql, args in ((_OVER, (bucket, since)), (_ACTIVE, (bucket,))):
+        for sql, args in ((_OVER, (buckets, since)), (_ACTIVE, (buckets,))):
             async with connection.transaction():
                 rows = await connection.cursor(sql, *args)
                 while page := await rows.fetch(ORDERS_AT_ONCE):
                     await self._book.write([order_of(row) for row in page], announced=False)
-        await self._check.complete(bucket)
+        await self._check.complete(buckets)
+        _log.info("orders.books_restored", buckets=len(buckets))
 
     async def _compare(self, connection: asyncpg.Connection, bucket: int) -> None:
         """Mend what differs. The book is read first: what stands in it was committed before."""

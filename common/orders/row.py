@@ -3,7 +3,7 @@
 from typing import Any
 
 from common.keys import order_bucket
-from common.orders.order import Order, Place, StateTimes
+from common.orders.order import Order, OrderPlace, StateTimes
 from common.orders.states import DeliveryState
 
 # A row as asyncpg gives it: values by column name.
@@ -69,5 +69,5 @@ def order_of(row: Row) -> Order:
     )
 
 
-def _place(latitude: float | None, longitude: float | None) -> Place | None:
-    return None if latitude is None or longitude is None else Place(latitude, longitude)
+def _place(latitude: float | None, longitude: float | None) -> OrderPlace | None:
+    return None if latitude is None or longitude is None else OrderPlace(latitude, longitude)
