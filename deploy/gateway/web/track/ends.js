@@ -28,7 +28,9 @@ export class Ends {
       return;
     }
     const icon = L.divIcon({ className: `end end-${kind}`, iconSize: [22, 22] });
-    const marker = L.marker(at, { icon, keyboard: false, title: TITLES[kind], alt: TITLES[kind] });
+    const options = { icon, title: TITLES[kind], alt: TITLES[kind] };
+    // The driver stands in front.
+    const marker = L.marker(at, { ...options, keyboard: false, zIndexOffset: -1000 });
     this.markers.set(kind, marker.addTo(this.map));
   }
 }
