@@ -280,33 +280,3 @@ def test_the_token_stays_out_of_addresses_and_sight(browser: Browser, stack: Sta
         sent = [url.partition("#")[0] for url in page.requested]
         assert not any(token in url for url in sent)
         assert not any("#" in socket.url for socket in page.sockets)
-
-
-def test_an_order_says_how_far_it_is_and_how_it_ended(browser: Browser, stack: Stack) -> None:
-    path = "/api/v1/orders/page-order"
-    order = {
-        "driver_id": "courier-page-order",
-        "pickup": {"latitude": 53.4045, "longitude": -2.9916},
-        "dropoff": {"latitude": 53.4062, "longitude": -2.9870},
-        "promised_at": (datetime.now(UTC) + timedelta(minutes=20)).isoformat(),
-    }
-    wait_until(lambda: stack.request("PUT", path, order)[0] in {200, 201})
-    with visit(browser, stack, "page-order") as page:
-        page.await_text("#stage", "A driver is on the way to the pick-up")
-        page.await_text("#stage", "promised by")
-        assert page.page.locator(".end").count() == 2
-        assert page.page.locator("#way .done").count() == 1
-        page.evaluate(LISTEN)
-        with Courier(stack, "page-order"):
-            page.await_mode("live")
-            assert stack.request("POST", f"{path}/state", {"state": "picked_up"})[0] == 200
-            # It asks a few times a minute, and when somebody looks again.
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-            page.await_text("#stage", "Picked up, on its way to you")
-            page.shoot("track-order")
-            assert stack.request("POST", f"{path}/complete")[0] == 202
-        page.await_mode("ended")
-        page.await_text("#title", "Delivered")
-        page.await_text("#detail", "Your order was delivered at")
-        assert page.page.locator("#stage").is_hidden()
-        page.shoot("track-delivered")

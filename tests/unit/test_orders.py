@@ -1,5 +1,6 @@
 """The pure rules of orders: states, changes, the two ends, distance, spans."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.orders.driven import DEAD_BAND_M, JUMP_KMH, DrivenDistance
 from common.orders.ends import VISIT_MIN, EndFix, EndVisit, step
-from common.orders.journey import spans
+from common.orders.journey import JourneyReader, spans
 from common.orders.order import (
     Order,
     OrderPlace,
@@ -203,3 +204,15 @@ def test_each_driver_has_its_time() -> None:
     ]  # fmt: skip
     assert found[0].earliest < NOW
     assert found[1].earliest == found[1].since
+
+
+def test_a_customer_s_journey_has_only_fixes_that_name_the_order() -> None:
+    """The fallback to all of a driver's fixes shows where else it was."""
+
+    async def fetch(sql: str, *args: object) -> list[list[bool]]:
+        return [[False]]
+
+    [span] = spans(order(driver_id="a"), [{"since": NOW, "driver_id": "a"}], NOW + VISIT_MIN)
+    reader = JourneyReader(fetch, "o", ("recorded_at",))
+    assert asyncio.run(reader.first(span)) == (NOW, None)
+    assert asyncio.run(reader.first(span, named_only=True)) == (span.earliest, "o")
