@@ -48,9 +48,13 @@ ADVISORY_KEY = 0x6F7264657273
 TIMEOUT_S = 5.0
 
 _UNTOLD = f"{store.SELECT} WHERE NOT told AND updated_at < $1 ORDER BY updated_at LIMIT $2"
+# What somebody changes at this moment is passed over: it is untold again, and nobody waits.
 _TOLD = """
-UPDATE orders SET told = true FROM unnest($1::text[], $2::bigint[]) AS t (id, seen)
-WHERE order_id = t.id AND version = t.seen
+UPDATE orders SET told = true WHERE order_id IN (
+    SELECT order_id FROM orders JOIN unnest($1::text[], $2::bigint[]) AS t (id, seen)
+    ON order_id = t.id AND version = t.seen
+    FOR UPDATE OF orders SKIP LOCKED
+)
 """
 _ACTIVE = f"{store.SELECT} WHERE bucket = ANY($1::smallint[]) AND over_at IS NULL"
 _OVER = f"{store.SELECT} WHERE bucket = ANY($1::smallint[]) AND over_at > $2"
