@@ -18,7 +18,9 @@ from common.processes import process
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
+from deploy.tools.places import places
 from deploy.tools.webhooks import commands as webhooks
+from deploy.tools.webhooks.role import hooks
 
 app = typer.Typer(
     name="fleetline",
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.command()(places)
+app.command()(hooks)
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
@@ -40,6 +44,11 @@ Token = Annotated[
 ]
 Url = Annotated[
     str | None, typer.Option(help="Base address of the HTTP API (the stack in FLEETLINE_HOME).")
+]
+
+RegisterOrders = Annotated[
+    bool,
+    typer.Option("--register-orders", help="First register the drivers' orders, as a backend."),
 ]
 
 
@@ -71,17 +80,20 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[str, typer.Option(hidden=True)] = "insight,hooks,consumers,fanout,ingest",
+    roles: Annotated[
+        str, typer.Option(hidden=True)
+    ] = "insight,places,hooks,consumers,fanout,ingest",
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
+    from deploy.stack.extras import roles_off
     from deploy.stack.wiring import up_settings
     from deploy.tools.access.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
-    wanted = set(roles.split(",")) - local.switched_off(settings)
-    chosen = tuple(name for name in local.ROLES if name in wanted)
+    off = roles_off(settings)
+    chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
 
@@ -122,18 +134,6 @@ def fanout() -> None:
 
 
 @app.command()
-def hooks() -> None:
-    """Run the sender of webhooks: events out to other servers."""
-    process.die_with_parent()
-    from common.settings import load_settings
-    from consumers.hooks.serve import run
-
-    settings = load_settings()
-    _configure("hooks", settings.log_level)
-    raise typer.Exit(run(settings))
-
-
-@app.command()
 def migrate() -> None:
     """Bring the database's schema up to date, and look over both servers."""
     process.die_with_parent()
@@ -163,13 +163,23 @@ def replay(
     speed_unit: Annotated[
         str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
     ] = "",
+    register_orders: RegisterOrders = False,
 ) -> None:
     """Send a recorded trace through the HTTP API, as if it were driven now."""
     from deploy.tools.trace.read import ReadOptions
     from deploy.tools.traffic.replay import run
 
     options = ReadOptions(columns, driver, speed_unit)
-    raise typer.Exit(run(file, options, speed=speed, url=url or stack_url(), token=token))
+    raise typer.Exit(
+        run(
+            file,
+            options,
+            speed=speed,
+            url=url or stack_url(),
+            token=token,
+            register_orders=register_orders,
+        )
+    )
 
 
 @app.command()
@@ -186,12 +196,15 @@ def simulate(
     token: Token = "",
     seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
+    register_orders: RegisterOrders = False,
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
     from deploy.tools.traffic import simulate_day
     from deploy.tools.traffic.simulate import run
 
+    if day and register_orders:
+        raise typer.BadParameter("--register-orders is for drivers of now, not for --day")
     if day:
         sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
         raise typer.Exit(sent)
@@ -203,6 +216,7 @@ def simulate(
             seconds=seconds,
             seed=seed,
             token=token,
+            register_orders=register_orders,
         )
     )
 

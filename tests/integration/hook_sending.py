@@ -67,6 +67,19 @@ async def states(connection: asyncpg.Connection, hook: int) -> dict[str, int]:
     return {row["state"]: row["count"] for row in rows}
 
 
+async def tried(connection: asyncpg.Connection, hook: int) -> bool:
+    """Whether something of a webhook was tried."""
+    sql = "SELECT max(attempts) > 0 FROM webhook_deliveries WHERE hook = $1"
+    return bool(await connection.fetchval(sql, hook))
+
+
+async def why(connection: asyncpg.Connection, hook: int) -> str | None:
+    """What went wrong with what was tried most often."""
+    sql = "SELECT error FROM webhook_deliveries WHERE hook = $1 ORDER BY attempts DESC LIMIT 1"
+    error: str | None = await connection.fetchval(sql, hook)
+    return error
+
+
 async def settled(connection: asyncpg.Connection, hook: int, timeout_s: float = 20.0) -> None:
     """Wait until nothing of a webhook waits."""
 

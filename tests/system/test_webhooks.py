@@ -1,7 +1,8 @@
 """Webhooks of a whole stack: made at the front door, sent by the role, signed with its secret."""
 
 import asyncio
-from functools import partial
+from collections.abc import Awaitable
+from typing import Any
 
 import asyncpg
 from standardwebhooks import Webhook as Verifier
@@ -17,7 +18,10 @@ PATH = "/api/v1/webhooks/shop"
 def test_an_event_reaches_the_webhook_that_was_made_at_the_front_door(stack: Stack) -> None:
     async def scenario() -> None:
         async with Receiver() as receiver:
-            ask = partial(asyncio.to_thread, stack.request)
+
+            def ask(method: str, path: str, body: object = None) -> Awaitable[tuple[int, Any]]:
+                return asyncio.to_thread(stack.request, method, path, body)
+
             hook = {"url": receiver.url, "events": ["geofence.enter"]}
             code, made = await ask("PUT", PATH, hook)
             assert code == 201

@@ -1,25 +1,23 @@
-"""Which roles `fleetline up` leaves out."""
+"""When `fleetline up` leaves the sender out."""
 
 import pytest
+from structlog.testing import capture_logs
 
-from common.settings import Settings
-from consumers.hooks import serve
-from deploy.local import switched_off
-
-
-def settings(**given: str) -> Settings:
-    return Settings(_env_file=None, **given)  # type: ignore[call-arg, arg-type]
+from common.settings import load_settings
+from consumers.hooks import extra
+from deploy.stack.extras import roles_off
 
 
-def test_a_role_is_left_out_where_it_is_switched_off() -> None:
-    assert switched_off(settings()) == set()
-    assert switched_off(settings(webhooks="off", insight="off")) == {"hooks", "insight"}
+def test_the_sender_is_left_out_where_it_is_switched_off() -> None:
+    assert "hooks" not in roles_off(load_settings())
+    assert "hooks" in roles_off(load_settings(webhooks="off"))
 
 
-def test_without_its_package_the_sender_is_left_out_and_that_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_without_its_package_it_is_left_out_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(serve, "available", lambda: False)
-    assert switched_off(settings()) == {"hooks"}
-    assert capsys.readouterr().out == f"hooks: {serve.NOT_INSTALLED}\n"
-    assert switched_off(settings(webhooks="off")) == {"hooks"}
+    monkeypatch.setattr(extra, "available", lambda: False)
+    with capture_logs() as said:
+        assert "hooks" in roles_off(load_settings())
+        assert "hooks" in roles_off(load_settings(webhooks="off"))
+    assert [(line["event"], line["detail"]) for line in said] == [("hooks.off", extra.MISSING)]
