@@ -22,7 +22,6 @@ from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import StartFailed, Stopped, Supervisor
 from common.settings import Settings
-from consumers.hooks import serve as webhooks
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
@@ -42,7 +41,7 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("insight", "hooks", "consumers", "fanout", "ingest")
+ROLES = ("insight", "places", "hooks", "consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
@@ -58,17 +57,6 @@ class UpOptions:
     # Drivers of the simulation that runs along; 0: none.
     demo: int = 0
     roles: tuple[str, ...] = ROLES
-
-
-def switched_off(settings: Settings) -> set[str]:
-    """Roles that the settings leave out, or that miss a package; the latter is said."""
-    off = {"insight"} if settings.insight == "off" else set()
-    if settings.webhooks == "off":
-        off.add("hooks")
-    elif not webhooks.available():
-        say(f"hooks: {webhooks.NOT_INSTALLED}")
-        off.add("hooks")
-    return off
 
 
 def say(line: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from common.geo.sphere import distance_m
-from common.orders.order import Order, Place
+from common.orders.order import Order, OrderPlace
 from common.orders.states import DeliveryState, advance
 
 # A circle of 60 m is passed in 29 s at 15 km/h. Who stays longer has stopped there.
@@ -82,10 +82,10 @@ def _entered(order: Order, fix: EndFix, radius_m: float) -> End | None:
     return None
 
 
-def _is_clear(place: Place, fix: EndFix, radius_m: float) -> bool:
+def _is_clear(place: OrderPlace, fix: EndFix, radius_m: float) -> bool:
     beyond = _distance(place, fix) - radius_m - fix.accuracy_m
     return beyond > max(MARGIN_M, MARGIN_SHARE * radius_m)
 
 
-def _distance(place: Place, fix: EndFix) -> float:
+def _distance(place: OrderPlace, fix: EndFix) -> float:
     return distance_m(place.latitude, place.longitude, fix.latitude, fix.longitude)

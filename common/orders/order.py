@@ -18,7 +18,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 TIME_MIN, TIME_MAX = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class OrderPlace(msgspec.Struct, frozen=True, gc=False):
     """A place in WGS84 degrees."""
 
     latitude: Latitude
@@ -30,8 +30,8 @@ class OrderUpdate(msgspec.Struct, frozen=True):
 
     driver_id: Id | UnsetType | None = UNSET
     vehicle: Vehicle | UnsetType | None = UNSET
-    pickup: Place | UnsetType | None = UNSET
-    dropoff: Place | UnsetType | None = UNSET
+    pickup: OrderPlace | UnsetType | None = UNSET
+    dropoff: OrderPlace | UnsetType | None = UNSET
     ready_at: Instant | UnsetType | None = UNSET
     promised_at: Instant | UnsetType | None = UNSET
 
@@ -64,8 +64,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str
     driver_id: str | None = None
     vehicle: Vehicle | None = None
-    pickup: Place | None = None
-    dropoff: Place | None = None
+    pickup: OrderPlace | None = None
+    dropoff: OrderPlace | None = None
     ready_at: datetime | None = None
     promised_at: datetime | None = None
     state: DeliveryState = DeliveryState.NEW
@@ -135,7 +135,7 @@ def _faults(fields: dict[str, msgspec.Raw], kind: type[msgspec.Struct], within: 
 def _named(name: str, raw: msgspec.Raw, message: str) -> list[Fault]:
     if name in {"pickup", "dropoff"}:
         try:
-            return _faults(_decode_fields(raw), Place, f"{name}.")
+            return _faults(_decode_fields(raw), OrderPlace, f"{name}.")
         except MALFORMED:
             return [Fault(name, "must be an object with latitude and longitude, or null")]
     if name == "driver_id":

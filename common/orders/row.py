@@ -1,12 +1,13 @@
 """Orders as rows of the table `orders`. Pure; `common.orders.store` reads and writes them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from common.keys import order_bucket
-from common.orders.order import Order, Place, StateTimes
+from common.orders.order import Order, OrderPlace, StateTimes
 from common.orders.states import DeliveryState
 
+# A row as asyncpg gives it: values by column name.
+Row = Any
 _STATES = StateTimes.__struct_fields__
 # Every column of an order; the first one names it.
 COLUMNS: tuple[str, ...] = (
@@ -50,7 +51,7 @@ def row_of(order: Order) -> tuple[object, ...]:
     )
 
 
-def order_of(row: Mapping[str, Any]) -> Order:
+def order_of(row: Row) -> Order:
     """A row as an order."""
     return Order(
         version=row["version"],
@@ -68,5 +69,5 @@ def order_of(row: Mapping[str, Any]) -> Order:
     )
 
 
-def _place(latitude: float | None, longitude: float | None) -> Place | None:
-    return None if latitude is None or longitude is None else Place(latitude, longitude)
+def _place(latitude: float | None, longitude: float | None) -> OrderPlace | None:
+    return None if latitude is None or longitude is None else OrderPlace(latitude, longitude)

@@ -44,7 +44,7 @@ class Stored(NamedTuple):
 async def read(connection: asyncpg.Connection, order_id: str) -> Order | None:
     """The order, or None."""
     row = await connection.fetchrow(f"{SELECT} WHERE order_id = $1", order_id)
-    return row and order_of(row)
+    return None if row is None else order_of(row)
 
 
 async def put(
@@ -103,7 +103,7 @@ async def move(
 
 async def _locked(connection: asyncpg.Connection, order_id: str) -> Order | None:
     row = await connection.fetchrow(f"{SELECT} WHERE order_id = $1 FOR UPDATE", order_id)
-    return row and order_of(row)
+    return None if row is None else order_of(row)
 
 
 async def _write(connection: asyncpg.Connection, order: Order) -> None:

@@ -128,6 +128,10 @@ class Settings(WebhookSettings, BaseSettings):
     location_ttl: Annotated[int, Field(ge=1)] = 300
     # How long an order's newest position is kept for a customer who connects later, in seconds.
     order_ttl_s: Count = 86_400
+    # open: orders that nobody registered are shown too. registered: they are shown to nobody.
+    orders: Literal["open", "registered"] = "open"
+    # A driver is at an order's pick-up or drop-off within this distance, in metres.
+    order_radius_m: Annotated[float, Field(ge=10, le=5000)] = 60.0
 
     # Record failures of an entry before it becomes a dead letter.
     max_retries: Annotated[int, Field(ge=1, le=100)] = 3
@@ -144,6 +148,10 @@ class Settings(WebhookSettings, BaseSettings):
 
     # on: trips, stops and statistics are computed from the history. off: they are not.
     insight: Literal["on", "off"] = "on"
+    # on: events of geofences, orders and drivers. off: nothing happens by itself.
+    places: Literal["on", "off"] = "on"
+    # Events older than this many days are dropped.
+    events_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     # A driver that stays within this of its first fix may be at a stop, in metres.
     stop_radius_m: Annotated[float, Field(ge=10, le=10_000)] = 50.0
     # It must stay for at least this long, in seconds.

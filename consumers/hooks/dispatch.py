@@ -17,7 +17,8 @@ from consumers.hooks.chores import Chores
 from consumers.hooks.courier import Courier
 from consumers.hooks.http import WebhookClient
 from consumers.hooks.outbox import Webhook, WebhookOutbox
-from consumers.insight.shares import SHARES, Shares
+from consumers.insight.shares import SHARES
+from consumers.shares import Shares
 
 # First key of the advisory locks: "hook" as bytes.
 LOCK_CLASS = 0x686F6F6B
@@ -45,7 +46,7 @@ class Dispatch:
         self._outbox = outbox
         self._keys = keys
         self._private = private
-        self._shares = Shares(connection, LOCK_CLASS)
+        self._shares = Shares(connection, LOCK_CLASS, SHARES)
         self._couriers: dict[int, tuple[Courier, asyncio.Task[None]]] = {}
         self._ours: list[Webhook] = []
         self._changed = asyncio.Event()

@@ -20,6 +20,7 @@ CREATE TABLE orders (
     arriving_at timestamptz,
     delivered_at timestamptz,
     cancelled_at timestamptz,
+    over_at timestamptz GENERATED ALWAYS AS (coalesce(delivered_at, cancelled_at)) STORED,
     -- Metres driven for it, added up once it is over; NULL until then.
     distance_m double precision,
     updated_at timestamptz NOT NULL,
@@ -33,15 +34,14 @@ CREATE TABLE orders (
     visit jsonb,
     CHECK ((pickup_latitude IS NULL) = (pickup_longitude IS NULL)),
     CHECK ((dropoff_latitude IS NULL) = (dropoff_longitude IS NULL)),
-    CHECK (
-        (state IN ('delivered', 'cancelled')) = (coalesce(delivered_at, cancelled_at) IS NOT NULL)
-    )
+    CHECK ((state IN ('delivered', 'cancelled')) = (over_at IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX orders_new_at ON orders (new_at, order_id);
 CREATE INDEX orders_driver ON orders (driver_id, new_at, order_id) WHERE driver_id IS NOT NULL;
-CREATE INDEX orders_active ON orders (bucket) WHERE delivered_at IS NULL AND cancelled_at IS NULL;
-CREATE INDEX orders_over ON orders (coalesce(delivered_at, cancelled_at))
-    WHERE coalesce(delivered_at, cancelled_at) IS NOT NULL;
+CREATE INDEX orders_state ON orders (state, new_at, order_id);
+CREATE INDEX orders_active ON orders (bucket) WHERE over_at IS NULL;
+CREATE INDEX orders_over_bucket ON orders (bucket, over_at) WHERE over_at IS NOT NULL;
+CREATE INDEX orders_over ON orders (over_at) WHERE over_at IS NOT NULL;
 CREATE INDEX orders_untold ON orders (updated_at) WHERE NOT told;
 CREATE INDEX orders_closing ON orders (updated_at) WHERE closing;
 

@@ -26,6 +26,7 @@ USED: Mapping[str, frozenset[str]] = {
     "migrate": _STORES,
     "consumers": _STORES,
     "insight": frozenset({"database_url"}),
+    "places": _STORES,
     "hooks": frozenset({"database_url", "webhook_secret"}),
     "ingest": _STORES | _DOOR | {"webhook_secret"},
     "fanout": _DOOR | {"redis_url"},

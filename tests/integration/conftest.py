@@ -1,6 +1,7 @@
 """Fixtures that the tests of ingest share."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 import redis
 
 from tests.ingest_server import IngestServer, ingest
+from tests.orders import Orders, orders
 from tests.servers import RedisServer
 from tests.wait import wait_until
 
@@ -40,3 +42,17 @@ def store(redis_server: RedisServer) -> Iterator[Any]:
     """A client of the empty Valkey."""
     with redis.Redis(port=redis_server.port) as client:
         yield client
+
+
+@pytest.fixture
+def within(redis_server: Any, database_url: str) -> Callable[..., None]:
+    """Runs a test's coroutine over workers of two shards."""
+
+    def run(main: Callable[[Orders], Awaitable[None]], **settings: object) -> None:
+        async def begin() -> None:
+            async with orders(redis_server.url, database_url, **settings) as made:
+                await main(made)
+
+        asyncio.run(begin())
+
+    return run

@@ -35,6 +35,19 @@ ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
         "GET", "/api/v1/orders/{o}/location", None,
         {"gateway", "operator", "tracker"}, {"gateway", "operator"},
     ),
+    ("GET", "/api/v1/orders", None, {"operator"}, {"operator"}),
+    ("PUT", "/api/v1/orders/{o}", {}, {"gateway"}, {"gateway"}),
+    (
+        "GET", "/api/v1/orders/{o}", None,
+        {"gateway", "operator", "tracker"}, {"gateway", "operator"},
+    ),
+    (
+        "GET", "/api/v1/orders/{o}/journey", None,
+        {"gateway", "operator", "tracker"}, {"gateway", "operator"},
+    ),
+    ("POST", "/api/v1/orders/{o}/state", {"state": "arriving"}, {"gateway"}, {"gateway"}),
+    ("GET", "/api/v1/fleet/deliveries", None, {"operator"}, {"operator"}),
+    ("GET", "/api/v1/events", None, {"gateway", "operator"}, {"gateway", "operator"}),
     ("POST", "/api/v1/orders/{o}/tracking-token", None, {"gateway"}, {"gateway"}),
     ("POST", "/api/v1/orders/{o}/complete", None, {"gateway"}, {"gateway"}),
     *(

@@ -19,6 +19,7 @@ TOLD = {
     "migrate": {"REDIS_URL", "DATABASE_URL"},
     "consumers": {"REDIS_URL", "DATABASE_URL"},
     "insight": {"DATABASE_URL"},
+    "places": {"REDIS_URL", "DATABASE_URL"},
     "hooks": {"DATABASE_URL", "WEBHOOK_SECRET"},
     "ingest": {
         *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
