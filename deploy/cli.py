@@ -42,6 +42,13 @@ Url = Annotated[
     str | None, typer.Option(help="Base address of the HTTP API (the stack in FLEETLINE_HOME).")
 ]
 
+RegisterOrders = Annotated[
+    bool,
+    typer.Option("--register-orders", help="First register the drivers' orders, as a backend."),
+]
+# What `up` runs beside the servers.
+ALL_ROLES = "insight,places,hooks,consumers,fanout,ingest"
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -71,9 +78,7 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[
-        str, typer.Option(hidden=True)
-    ] = "insight,places,hooks,consumers,fanout,ingest",
+    roles: Annotated[str, typer.Option(hidden=True)] = ALL_ROLES,
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
@@ -181,13 +186,23 @@ def replay(
     speed_unit: Annotated[
         str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
     ] = "",
+    register_orders: RegisterOrders = False,
 ) -> None:
     """Send a recorded trace through the HTTP API, as if it were driven now."""
     from deploy.tools.trace.read import ReadOptions
     from deploy.tools.traffic.replay import run
 
     options = ReadOptions(columns, driver, speed_unit)
-    raise typer.Exit(run(file, options, speed=speed, url=url or stack_url(), token=token))
+    raise typer.Exit(
+        run(
+            file,
+            options,
+            speed=speed,
+            url=url or stack_url(),
+            token=token,
+            register_orders=register_orders,
+        )
+    )
 
 
 @app.command()
@@ -204,12 +219,15 @@ def simulate(
     token: Token = "",
     seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
+    register_orders: RegisterOrders = False,
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
     from deploy.tools.traffic import simulate_day
     from deploy.tools.traffic.simulate import run
 
+    if day and register_orders:
+        raise typer.BadParameter("--register-orders is for drivers of now, not for --day")
     if day:
         sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
         raise typer.Exit(sent)
@@ -221,6 +239,7 @@ def simulate(
             seconds=seconds,
             seed=seed,
             token=token,
+            register_orders=register_orders,
         )
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import falcon.asgi
 import orjson
 
-from common.access.policy import Action
+from common.access.policy import Action, Role
 from common.event import EPOCH
 from common.geo.simplify import simplify
 from common.ids import require_id
@@ -93,16 +93,20 @@ class OrderJourney:
                 raise HTTPProblem(NO_ORDER, "nobody registered this order")
             now = datetime.now(UTC)
             drivers = spans(order, await self._desk.database.read(DRIVERS, order_id), now)
-            way = await self._read(order_id, drivers)
+            # Where else a driver was is not for a customer to know.
+            customer = access.on and principal.role is Role.TRACKER
+            way = await self._read(order_id, drivers, named_only=customer)
             resp.data = dump(journey_of(order, drivers, way.fixes, way.metres, _line(way, order)))
 
     on_head = on_get
 
-    async def _read(self, order_id: str, drivers: Sequence[DriverSpan]) -> _Way:
+    async def _read(
+        self, order_id: str, drivers: Sequence[DriverSpan], *, named_only: bool
+    ) -> _Way:
         way = _Way(order_id, self._gap_s)
         reader = JourneyReader(self._desk.database.read, order_id, COLUMNS)
         for span in drivers:
-            after, named = await reader.first(span)
+            after, named = await reader.first(span, named_only=named_only)
             driven = way.begin()
             while not reader.is_full:
                 rows = await reader.page(span, after, named)
