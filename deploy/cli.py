@@ -87,8 +87,10 @@ def ingest() -> None:
     """Run ingest: HTTP in, stream out."""
     process.die_with_parent()
     from common.settings import load_settings
+    from deploy.stack.limits import raise_file_limit
     from ingest.serve import run
 
+    raise_file_limit()
     raise typer.Exit(run(load_settings()))
 
 
@@ -115,6 +117,18 @@ def fanout() -> None:
     from fanout.serve import run
 
     raise typer.Exit(run(load_settings()))
+
+
+@app.command()
+def gateway() -> None:
+    """Run the front door: nginx before ingest and fan-out (INGEST_HOST, FANOUT_HOST)."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from deploy.front_door import run
+
+    settings = load_settings()
+    _configure("gateway", settings.log_level)
+    raise typer.Exit(run(settings))
 
 
 @app.command()
@@ -215,6 +229,18 @@ def archive(
     from deploy.tools.archive import run
 
     raise typer.Exit(run(load_settings(), before.date(), to, drop=drop))
+
+
+@app.command()
+def health(
+    role: Annotated[str, typer.Argument(help="The role [that of this container].")] = "",
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Only: must it be started again?")] = False,
+) -> None:
+    """Say whether a role on this machine is well: 0 or 1. For health checks of containers."""
+    from deploy.health import main
+
+    raise typer.Exit(main([*([role] if role else []), *(["--live"] if live else [])]))
 
 
 @app.command()

@@ -1,0 +1,39 @@
+"""`fleetline gateway`: the front door alone, for a stack whose parts run in containers or on hosts.
+
+The same configuration and pages as in `fleetline up`, made anew at each start.
+"""
+
+import os
+from dataclasses import replace
+
+from common.processes.heartbeat import Heartbeat
+from common.processes.state import state_file
+from common.processes.supervisor import Supervisor
+from common.settings import Settings
+from deploy.servers import packages
+from deploy.servers.gateway import gateway_spec
+from deploy.stack.home import Home
+from deploy.stack.limits import raise_file_limit
+
+
+def run(settings: Settings) -> int:
+    """Serve until a stop signal; the exit status. Raises `ConfigError`."""
+    packages.require("gateway")
+    os.umask(0o077)
+    home = Home(settings.fleetline_home)
+    # Two in one home would write over each other.
+    home.lock()
+    try:
+        raise_file_limit()
+        # Its lines go where ours go: whoever runs containers keeps their output.
+        spec = replace(gateway_spec(home, settings), log_file=None)
+        with Supervisor(
+            "gateway",
+            drain_timeout_s=settings.drain_timeout_s,
+            state_file=state_file(home.path, "gateway"),
+            heartbeat=Heartbeat.from_env(),
+        ) as supervisor:
+            supervisor.spawn(spec)
+            return supervisor.run()
+    finally:
+        home.unlock()
