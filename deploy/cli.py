@@ -123,10 +123,9 @@ def fanout() -> None:
 def gateway() -> None:
     """Run the front door: nginx before ingest and fan-out (INGEST_HOST, FANOUT_HOST)."""
     process.die_with_parent()
-    from common.settings import load_settings
-    from deploy.front_door import run
+    from deploy.front_door import door_settings, run
 
-    settings = load_settings()
+    settings = door_settings()
     _configure("gateway", settings.log_level)
     raise typer.Exit(run(settings))
 
