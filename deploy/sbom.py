@@ -18,7 +18,7 @@ PRODUCT = "fleetline"
 def bill_of_materials(installed: list[Distribution]) -> dict[str, Any]:
     """The document. Components are sorted by name; the product itself is what they are part of."""
     found = {component["purl"]: component for component in map(_component, installed)}
-    components = [found[purl] for purl in sorted(found)]
+    components = sorted(found.values(), key=lambda one: (one["name"], one["version"]))
     product = next((one for one in components if one["name"] == PRODUCT), None)
     listed = [one for one in components if one is not product]
     serial = uuid.uuid5(_NAMESPACE, "\n".join(sorted(found)))
