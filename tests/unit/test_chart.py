@@ -17,7 +17,7 @@ import yaml
 from common.settings import Settings
 from consumers.supervisor import parse_only
 from deploy.cli import app
-from deploy.health import CHECKS
+from deploy.container.health import CHECKS
 from deploy.stack.environment import USED
 
 CHART = Path(__file__).parents[2] / "deploy/helm/fleetline"

@@ -19,8 +19,8 @@ import yaml
 
 from common.settings import Settings, load_settings
 from deploy.cli import app
-from deploy.health import CHECKS
-from deploy.sbom import bill_of_materials
+from deploy.container.health import CHECKS
+from deploy.container.sbom import bill_of_materials
 from deploy.stack.environment import USED
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,8 @@ def test_roles_are_commands_that_are_asked_how_they_are():
         assert role in commands
         if role != "migrate":
             assert role in CHECKS
-            assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "deploy.health"]
+            asked = " ".join(service["healthcheck"]["test"])
+            assert asked == "CMD python -m deploy.container.health"
             grace_s = float(service["stop_grace_period"].removesuffix("s"))
             assert grace_s > Settings.model_fields["drain_timeout_s"].default * 2
 

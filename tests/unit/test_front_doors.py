@@ -11,7 +11,7 @@ from falcon import testing
 from common.access.address import AddressLimiter, FrontDoors
 from common.errors import ConfigError, Refused
 from common.settings import Settings, load_settings
-from deploy.front_door import door_settings
+from deploy.container.front_door import door_settings
 from deploy.gateway.render import render
 from deploy.servers.gateway import name_servers
 from fanout.door.connection import CONNECTIONS_PER_ADDRESS_MAX, Connections

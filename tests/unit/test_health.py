@@ -12,7 +12,7 @@ from common.processes import process
 from common.processes.heartbeat import HEARTBEAT_FILE_ENV, Heartbeat, beat_age_s
 from common.processes.state import state_file
 from common.settings import Settings
-from deploy.health import BEATING, CHECKS, Probed, ailment, main, read_probed, role_of
+from deploy.container.health import BEATING, CHECKS, Probed, ailment, main, read_probed, role_of
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,8 @@ def test_what_it_knows_of_the_settings_is_what_they_say(monkeypatch) -> None:
     # It reads the environment itself, since `Settings` costs more than all else that it does.
     for field in fields(Probed):
         default = Settings.model_fields[field.name].default
-        assert field.default == type(field.default)(default)
+        assert field.default == getattr(Probed(), field.name)
+        assert str(field.default) == str(default)
     told = read_probed({"INGEST_PORT": "9008", "BIND_HOST": "", "HEARTBEAT_TIMEOUT_S": "20"})
     assert (told.ingest_port, told.bind_host, told.heartbeat_timeout_s) == (9008, "127.0.0.1", 20)
     monkeypatch.setenv("INGEST_PORT", "many")

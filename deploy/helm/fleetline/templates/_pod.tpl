@@ -88,17 +88,17 @@ spec:
           sleep: { seconds: 5 }
       {{- else }}
       startupProbe:
-        exec: { command: [python, -m, deploy.health, {{ .role }}, --live] }
+        exec: { command: [python, -m, deploy.container.health, {{ .role }}, --live] }
         periodSeconds: 5
         timeoutSeconds: 10
         failureThreshold: 24
       livenessProbe:
-        exec: { command: [python, -m, deploy.health, {{ .role }}, --live] }
+        exec: { command: [python, -m, deploy.container.health, {{ .role }}, --live] }
         periodSeconds: 30
         timeoutSeconds: 10
         failureThreshold: 3
       readinessProbe:
-        exec: { command: [python, -m, deploy.health, {{ .role }}] }
+        exec: { command: [python, -m, deploy.container.health, {{ .role }}] }
         periodSeconds: 30
         timeoutSeconds: 10
       {{- end }}

@@ -3,7 +3,7 @@
 Servers are asked over HTTP on their own port. The others beat into a file (`Heartbeat`), and the
 consumers' supervisor says how its children are. It is asked every few seconds in each container,
 so it imports little: `Settings` alone would be four fifths of its cost. Containers start it as
-`python -m deploy.health`.
+`python -m deploy.container.health`.
 """
 
 import os

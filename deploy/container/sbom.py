@@ -1,6 +1,6 @@
 """What is installed beside this program, as a CycloneDX 1.6 bill of materials.
 
-`python -m deploy.sbom` writes it to standard output, as the image is built. It names the Python
+`fleetline sbom` writes it to standard output, as the image is built. It names the Python
 packages of its interpreter; what the base image brings is the base image's to name.
 """
 
@@ -35,6 +35,12 @@ def bill_of_materials(installed: list[Distribution]) -> dict[str, Any]:
     }
 
 
+def write() -> None:
+    """Write the document of this interpreter to standard output."""
+    json.dump(bill_of_materials(list(distributions())), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
 def _component(one: Distribution) -> dict[str, Any]:
     """A package as the purl specification names it: lower case, dashes."""
     name = one.metadata["Name"].lower().replace("_", "-").replace(".", "-")
@@ -47,12 +53,7 @@ def _component(one: Distribution) -> dict[str, Any]:
         "purl": purl,
     }
     # An SPDX expression (PEP 639) is a licence that programs can read; older fields are prose.
-    expression = one.metadata.get("License-Expression")
-    if expression:
-        component["licenses"] = [{"expression": expression}]
+    expressions = one.metadata.get_all("License-Expression")
+    if expressions:
+        component["licenses"] = [{"expression": expressions[0]}]
     return component
-
-
-if __name__ == "__main__":
-    json.dump(bill_of_materials(list(distributions())), sys.stdout, indent=2)
-    sys.stdout.write("\n")
