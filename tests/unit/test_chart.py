@@ -30,7 +30,13 @@ SCALING = {
 EVERYTHING: dict[str, Any] = {
     **NETWORK, **SCALING,
     "consumers": {"pods": 3},
-    "settings": {"LOCATION_TTL": 600, "FANOUT_CONNECTIONS_MAX": 10_000},
+    "settings": {"RATE_FIXES_PER_S": 2.5, "BACKLOG_MAX": 3_000_000, "AUTH_JWKS": "/keys/jwks.json"},
+    "gateway": {
+        **SCALING["gateway"],
+        "service": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"},
+    },
+    "extraVolumes": [{"name": "keys", "configMap": {"name": "jwks"}}],
+    "extraVolumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
     "publicUrl": "https://track.example.org",
     "networkPolicy": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
     "imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "fleetline",
@@ -184,6 +190,14 @@ def test_pods_run_commands_that_exist_and_are_asked_how_they_are(name):
         assert pod["terminationGracePeriodSeconds"] > drain_s + before_s["seconds"]
         assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
         assert role in CHECKS
+
+
+def test_settings_are_written_as_they_are_read():
+    # What broke: a million was 1e+06, which is no number of fixes.
+    for role, pod in pods("everything"):
+        env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+        assert env["BACKLOG_MAX"] == "3000000", role
+        assert env["RATE_FIXES_PER_S"] == "2.5"
 
 
 def test_nobody_but_the_front_door_gets_to_ingest_and_fan_out():

@@ -48,9 +48,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if not .root.Values.hooks.enabled }}{{ $_ := set $env "WEBHOOKS" "off" }}{{ end -}}
 {{- if .root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" .root.Values.publicUrl }}{{ end -}}
 {{- $env = mergeOverwrite $env (deepCopy .root.Values.settings) (.env | default dict) -}}
+{{- /* All numbers of values are floats, and a million of those is written 1e+06. */}}
 {{- range $name, $value := $env }}
 - name: {{ $name }}
+  {{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+  value: {{ int64 $value | quote }}
+  {{- else }}
   value: {{ toString $value | quote }}
+  {{- end }}
 {{- end }}
 {{- range .secrets }}
 - name: {{ . | replace "-" "_" | upper }}_FILE

@@ -75,9 +75,10 @@ spec:
         failureThreshold: 60
       livenessProbe:
         httpGet: { path: {{ .live }}, port: http }
+        # Longer than any rush: a pod that is only busy must not be taken away.
         periodSeconds: 10
-        timeoutSeconds: 5
-        failureThreshold: 3
+        timeoutSeconds: 10
+        failureThreshold: 6
       readinessProbe:
         httpGet: { path: {{ .ready }}, port: http }
         periodSeconds: 5
@@ -114,6 +115,9 @@ spec:
         {{- if .secrets }}
         - { name: secrets, mountPath: /run/secrets/fleetline, readOnly: true }
         {{- end }}
+        {{- with $v.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: { medium: Memory, sizeLimit: 128Mi }
@@ -126,6 +130,9 @@ spec:
           {{- range .secrets }}
           - { key: {{ . }}, path: {{ . | replace "-" "_" }} }
           {{- end }}
+    {{- end }}
+    {{- with $v.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
 
