@@ -6,6 +6,7 @@ else is theirs: they see no other process, and no file but the image's, /tmp and
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -14,8 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+FOLDER = Path(__file__).parents[1] / "deploy"
+# Services of `compose.yaml` that are no roles of ours.
+SERVERS = {"redis", "postgres", "prometheus", "grafana"}
 STOP_TIMEOUT_S = 20.0
+
+
+def compose_file() -> dict[str, Any]:
+    """`deploy/compose.yaml` as docker compose reads it where no variable is set."""
+    text = (FOLDER / "compose.yaml").read_text()
+    return dict(yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)))
+
+
+def compose_roles() -> dict[str, dict[str, Any]]:
+    """Its services that are roles, in its order."""
+    return {name: one for name, one in compose_file()["services"].items() if name not in SERVERS}
 
 
 def buildah(*arguments: str) -> str:

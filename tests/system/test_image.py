@@ -5,21 +5,25 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from deploy.stack.wiring import OFFSETS
 from tests.access import AUTH, bearer, token
-from tests.image import Container, Image, mounted_image
+from tests.image import FOLDER, Container, Image, compose_roles, mounted_image
 from tests.servers import RedisServer
 from tests.stack import free_base
 from tests.wait import until, wait_until
 from tests.ws import watching
 
-ROLES = ("consumers", "insight", "fanout", "ingest", "gateway")
+# What is another value here: there is one network, that of this machine.
+HERE = {"BIND_HOST": "127.0.0.1", "METRICS_HOST": "127.0.0.1", "INGEST_HOST": "", "FANOUT_HOST": ""}
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +35,30 @@ def image() -> Iterator[Image]:
 def roles(
     image: Image, redis_server: RedisServer, database_url: str, tmp_path: Path
 ) -> Iterator[tuple[int, dict[str, Container]]]:
-    """The front door's port, and the containers: those of the table, after the schema."""
+    """The front door's port, and the containers of `compose.yaml`, with its settings."""
     secrets = tmp_path / "secrets"
-    secrets.mkdir()
+    subprocess.run(("sh", FOLDER / "secrets.sh", secrets), check=True)
     stores = {"redis_url": redis_server.url, "database_url": database_url}
     for name, value in {**stores, "auth_secret": AUTH["AUTH_SECRET"]}.items():
+        (secrets / name).unlink()
         (secrets / name).write_text(f"{value}\n")
     port = free_base()
-    env = {name.upper(): str(port + offset) for name, offset in OFFSETS.items()}
-    env |= {f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in stores}
-    env |= {"AUTH": "on", "AUTH_SECRET_FILE": "/run/secrets/auth_secret", "SHARDS": "2"}
-    migrate = image.start(tmp_path / "migrate", "migrate", env=env, secrets=secrets)
+    here = HERE | {name.upper(): str(port + offset) for name, offset in OFFSETS.items()}
+
+    def start(role: str, service: dict[str, Any]) -> Container:
+        # Its own secrets alone, as it has them there.
+        own = tmp_path / role / "secrets"
+        own.mkdir(parents=True)
+        for name in service.get("secrets", []):
+            shutil.copy(secrets / name, own)
+        env = service.get("environment", {})
+        env |= {name: value for name, value in here.items() if name in env or "_PORT" in name}
+        return image.start(tmp_path / role / "bundle", *service["command"], env=env, secrets=own)
+
+    services = compose_roles()
+    migrate = start("migrate", services.pop("migrate"))
     assert migrate.ended() == 0, migrate.said()
-    running = {role: image.start(tmp_path / role, role, env=env, secrets=secrets) for role in ROLES}
+    running = {role: start(role, service) for role, service in services.items()}
     try:
         for role, container in running.items():
             wait_until(container.is_well, timeout_s=60, what=role)
@@ -89,8 +104,8 @@ def test_a_fix_goes_its_way_through_containers_that_may_do_nothing_else(roles):
         assert facts["NoNewPrivs"] == "1"
         written = container.run("touch", "/opt/fleetline/x")
         assert "Read-only file system" in written.stderr
-    for role in reversed(ROLES):
-        assert running[role].stop() == 0, running[role].said()
+    for role, container in reversed(running.items()):
+        assert container.stop() == 0, f"{role}: {container.said()}"
 
 
 def test_it_names_what_is_in_it(image):

@@ -22,28 +22,16 @@ from deploy.cli import app
 from deploy.container.health import CHECKS
 from deploy.container.sbom import bill_of_materials
 from deploy.stack.environment import USED
+from tests.image import FOLDER, compose_file, compose_roles
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "deploy"
 SCHEMA = json.loads((ROOT / "tests/compose_spec.json").read_text())
 SECRETS = {"redis_url", "database_url", "auth_secret", "webhook_secret"}
-# Services that are no roles of ours.
-SERVERS = {"redis", "postgres", "prometheus", "grafana"}
-
-
-def with_defaults(text: str) -> str:
-    """The text as docker compose reads it where no variable is set."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 @cache
 def compose() -> dict[str, Any]:
-    text = (FOLDER / "compose.yaml").read_text()
-    return dict(yaml.safe_load(with_defaults(text)))
-
-
-def roles() -> dict[str, dict[str, Any]]:
-    return {name: one for name, one in compose()["services"].items() if name not in SERVERS}
+    return compose_file()
 
 
 def test_it_is_what_the_compose_specification_describes():
@@ -89,7 +77,7 @@ def test_only_loopback_and_the_ports_of_the_table_are_published():
 
 
 def test_roles_are_told_settings_that_exist_and_secrets_that_they_use():
-    for role, service in roles().items():
+    for role, service in compose_roles().items():
         env = service.get("environment", {})
         files = {name.removesuffix("_FILE") for name in env if name.endswith("_FILE")}
         plain = {name for name in env if not name.endswith("_FILE")}
@@ -102,7 +90,7 @@ def test_roles_are_told_settings_that_exist_and_secrets_that_they_use():
 def test_roles_are_commands_that_are_asked_how_they_are():
     commands = {one.callback.__name__ for one in app.registered_commands if one.callback}
     commands |= {group.name for group in app.registered_groups}
-    for role, service in roles().items():
+    for role, service in compose_roles().items():
         assert service["command"] == [role]
         assert role in commands
         if role != "migrate":
@@ -116,7 +104,7 @@ def test_roles_are_commands_that_are_asked_how_they_are():
 def test_settings_of_the_front_door_and_behind_it_fit(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for role in ("ingest", "fanout", "gateway"):
-        env = roles()[role]["environment"]
+        env = compose_roles()[role]["environment"]
         told = {n.lower(): v for n, v in env.items() if not n.endswith("_FILE")}
         settings = load_settings(**told, auth_secret="s" * 32)
         assert settings.auth == "on"
