@@ -6,6 +6,7 @@ No Docker engine has run them here; `tests/system/test_image.py` runs the image 
 import ipaddress
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ from common.settings import Settings, load_settings
 from deploy.cli import app
 from deploy.container.health import CHECKS
 from deploy.container.sbom import bill_of_materials
+from deploy.local import ROLES
 from deploy.stack.environment import USED
 from tests.image import FOLDER, compose_file, compose_roles
 
@@ -99,6 +101,24 @@ def test_roles_are_commands_that_are_asked_how_they_are():
             assert asked == "CMD python -m deploy.container.health"
             grace_s = float(service["stop_grace_period"].removesuffix("s"))
             assert grace_s > Settings.model_fields["drain_timeout_s"].default * 2
+
+
+def test_every_role_of_a_stack_is_one_here():
+    assert {*ROLES, "migrate", "gateway"} <= compose_roles().keys()
+
+
+def test_prometheus_takes_its_file(tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    text = (FOLDER / "compose/prometheus.yml").read_text()
+    rules = str(FOLDER / "prometheus")
+    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/fleetline", rules))
+    done = subprocess.run(
+        (promtool, "check", "config", tmp_path / "prometheus.yml"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_settings_of_the_front_door_and_behind_it_fit(monkeypatch, tmp_path):
