@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from common.processes import process
-from common.processes.heartbeat import beat_age_s
+from common.processes.beat_file import beat_age_s
 from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from deploy.servers.checks import http_answers

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.processes.heartbeat import HEARTBEAT_FILE_ENV
+from common.processes.beat_file import HEARTBEAT_FILE_ENV
 from deploy.container.health import Probed, ailment
 from deploy.servers.checks import http_answers
 from tests.servers import free_port
