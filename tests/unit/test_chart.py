@@ -38,6 +38,7 @@ EVERYTHING: dict[str, Any] = {
     "extraVolumes": [{"name": "keys", "configMap": {"name": "jwks"}}],
     "extraVolumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
     "publicUrl": "https://track.example.org",
+    "image": {"repository": "registry.example.org/fleetline", "digest": f"sha256:{'0' * 64}"},
     "networkPolicy": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
     "imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "fleetline",
     "priorityClassName": "high", "nodeSelector": {"disk": "fast"},
@@ -198,6 +199,7 @@ def test_settings_are_written_as_they_are_read():
         env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
         assert env["BACKLOG_MAX"] == "3000000", role
         assert env["RATE_FIXES_PER_S"] == "2.5"
+        assert pod["containers"][0]["image"].startswith("registry.example.org/fleetline@sha256:0")
 
 
 def test_nobody_but_the_front_door_gets_to_ingest_and_fan_out():
