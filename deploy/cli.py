@@ -15,6 +15,7 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
+from deploy.container import commands as container
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+container.add_to(app)
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
 app.add_typer(webhooks.app, name="webhooks")
@@ -99,8 +101,10 @@ def ingest() -> None:
     """Run ingest: HTTP in, stream out."""
     process.die_with_parent()
     from common.settings import load_settings
+    from deploy.stack.limits import raise_file_limit
     from ingest.serve import run
 
+    raise_file_limit()
     raise typer.Exit(run(load_settings()))
 
 

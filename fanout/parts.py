@@ -4,6 +4,7 @@ import asyncio
 import os
 from functools import partial
 
+from common.access.address import FrontDoors
 from common.access.gate import Gate, open_gate
 from common.access.local_rule import LocalRule
 from common.access.watch import AccessWatch
@@ -12,7 +13,7 @@ from common.redis.nodes import Nodes
 from common.redis.url import parse_redis_url
 from common.redis.wire import Wire
 from common.settings import Settings
-from common.settings.lists import parse_hosts, parse_origins
+from common.settings.lists import parse_hosts, parse_networks, parse_origins
 from common.shards import Shards
 from fanout.door.access import AccessPolicy
 from fanout.door.browser_rule import BrowserRule
@@ -93,6 +94,7 @@ class Fanout:
         self.connections = Connections(
             self._handshake(policy or access_policy(settings, gate), tuning).decide,
             self.counts,
+            doors=front_doors(settings),
             timeout_s=tuning.handshake_timeout_s,
             message_bytes_max=tuning.inbound_bytes_max,
         )
@@ -114,6 +116,7 @@ class Fanout:
                 # What is going on here is for operators; strangers reach this port too.
                 self.shown_gauges if self.settings.auth == "off" else None,
             ),
+            doors=front_doors(self.settings),
         )
 
     async def keep_ticking(self) -> None:
@@ -146,6 +149,11 @@ class Fanout:
             "event_readers": len(self.events.readers),
             "watched": sum(c.watched for c in self.subscriptions.hub.channels.values()),
         }
+
+
+def front_doors(settings: Settings) -> FrontDoors:
+    """Who says whose connection it is."""
+    return FrontDoors(parse_networks("FRONT_DOORS", settings.front_doors))
 
 
 def browser_rule(settings: Settings) -> BrowserRule:

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Mapping
 from typing import Any
 
-from common.access.address import AddressLimiter
+from common.access.address import AddressLimiter, FrontDoors
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
@@ -17,6 +17,7 @@ from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
+from common.settings.lists import parse_networks
 from common.shards import Shards
 from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
@@ -100,7 +101,11 @@ class IngestWorker:
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
         self.gate = open_gate(settings)
-        self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
+        self.access = Access(
+            self.gate,
+            AddressLimiter(settings.refusals_per_address_max),
+            FrontDoors(parse_networks("FRONT_DOORS", settings.front_doors)),
+        )
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.wire)
