@@ -55,9 +55,16 @@ class Databases:
 
     def create_database(self) -> str:
         """Make one; its name."""
+        return self._create(self.template)
+
+    def create_empty(self) -> str:
+        """Make one with nothing in it; its name."""
+        return self._create("template0")
+
+    def _create(self, template: str) -> str:
         self._made += 1
         name = f"test{self._label}_{self._made}"
-        asyncio.run(self.admin(f"CREATE DATABASE {name} TEMPLATE {self.template}"))
+        asyncio.run(self.admin(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return name
 
     def drop_database(self, name: str) -> None:
