@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.servers import free_port
 from tests.wait import wait_until
 
 
-class Databases:
+class Databases(ABC):
     """Databases of their own with the schema in them, on a server that runs.
 
     `label` is part of their names: several processes may use one server at once.
@@ -36,9 +37,9 @@ class Databases:
         """The database that the others are copies of."""
         return f"template_fleetline{self._label}"
 
+    @abstractmethod
     def url(self, database: str) -> str:
         """Where `database` is."""
-        raise NotImplementedError
 
     async def admin(self, sql: str) -> None:
         """Run a statement outside of them."""

@@ -4,6 +4,7 @@ The stack goes on meanwhile. The folder has its name once all of it is on disk a
 """
 
 import asyncio
+import os
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -34,6 +35,8 @@ from deploy.tools.stack_redis import stack_redis, stack_redis_url
 
 def run(settings: Settings, folder: Path) -> int:
     """Make the backup. Returns the exit status; raises `FleetlineError`."""
+    # Files stay closed when they are copied elsewhere, too.
+    os.umask(0o077)
     partial = partial_folder(folder)
     try:
         with Steps() as steps:
