@@ -275,6 +275,34 @@ def archive(
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder for it, closed to others.")],
+    *,
+    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+) -> None:
+    """Copy the stream and the history of a running stack, as they belong together."""
+    from common.settings import load_settings
+    from deploy.backup.making import run
+
+    overrides = {"fleetline_home": home} if home is not None else {}
+    raise typer.Exit(run(load_settings(**overrides), folder))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `fleetline backup` made.")],
+    *,
+    home: Annotated[Path | None, typer.Option(help="The empty home to fill [.fleetline].")] = None,
+) -> None:
+    """Make a home of a backup; `fleetline up` then starts it."""
+    from common.settings import load_settings
+    from deploy.backup.restoring import run
+
+    overrides = {"fleetline_home": home} if home is not None else {}
+    raise typer.Exit(run(load_settings(**overrides), folder))
+
+
+@app.command()
 def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

@@ -5,6 +5,7 @@ from redis.exceptions import RedisError
 from common.errors import FleetlineError
 from common.redis.meta import check_meta, durability_warning
 from common.settings import Settings
+from deploy.schema.columnstore import settle_columnstore
 from deploy.schema.migrate import migrate
 
 
@@ -18,6 +19,7 @@ async def preflight(settings: Settings) -> None:
     if warning is not None:
         print(f"warning: {warning}", flush=True)
     applied = await migrate(settings.database_url)
+    await settle_columnstore(settings.database_url, settings.event_age_max_s)
     for name in applied:
         print(f"migrate: applied {name}", flush=True)
     if not applied:
