@@ -20,6 +20,7 @@ from common.settings.closed import require_auth_when_public
 from common.settings.insight import require_insight
 from common.settings.lists import parse_networks
 from common.settings.names import RETIRED, misspelt
+from common.settings.observing import ObservingSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -33,7 +34,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(BaseSettings):
+class Settings(ObservingSettings, BaseSettings):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(
