@@ -1,7 +1,7 @@
 """What one worker process of ingest holds open, started and stopped with the server's lifespan."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.access.address import AddressLimiter
@@ -10,6 +10,8 @@ from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
 from common.event import Clock, TimeLimits
 from common.log import get
+from common.metrics.reporter import REPORT_EVERY_S, Reporter
+from common.metrics.snapshot import Source
 from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
@@ -19,12 +21,15 @@ from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
+from ingest.intake.intake_counts import IntakeCounts
 from ingest.intake.pace import Pace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator
 from ingest.intake.write_turns import Turns
+from ingest.numbers import WorkerNumbers
+from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
 from ingest.resources.live_positions import LivePositions
@@ -51,9 +56,14 @@ def spare_the_collector() -> None:
 
 
 class IngestWorker:
-    """The connections and the state that the resources of one process share."""
+    """The connections and the state that the resources of one process share.
 
-    def __init__(self, settings: Settings) -> None:
+    `tell` is given its numbers, and those that `more` counts.
+    """
+
+    def __init__(
+        self, settings: Settings, tell: Callable[[bytes], None] | None, more: Source
+    ) -> None:
         self.wire = Wire(
             settings.redis_url,
             reply_timeout_s=REDIS_REPLY_TIMEOUT_S,
@@ -83,18 +93,22 @@ class IngestWorker:
         self.gate = open_gate(settings)
         self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
-        self.intake = self._new_intake(settings)
+        counts = IntakeCounts()
+        self.intake = self._new_intake(settings, counts)
         self.app_counts = AppCounts(self.wire)
+        self._memory = RedisMemory(self.nodes)
+        numbers = WorkerNumbers(counts, self._turns, self.backlog, self.app_counts, self._memory)
+        self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
         self._background = Background(get("ingest"))
 
-    def _new_intake(self, settings: Settings) -> Intake:
+    def _new_intake(self, settings: Settings, counts: IntakeCounts) -> Intake:
         pace: Pace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
-        return Intake(Producer(writer, pace), validator, BATCH_FIXES_MAX)
+        return Intake(Producer(writer, pace, counts), validator, BATCH_FIXES_MAX)
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
@@ -103,6 +117,9 @@ class IngestWorker:
         await self.backlog.poll()
         self._background.run(self.backlog.run(), name="backlog")
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
+        self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
+        if self._reporter is not None:
+            self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")
         if self._watch is not None:
             await self._watch.start()
 
@@ -115,3 +132,5 @@ class IngestWorker:
         if self._watch is not None:
             await self._watch.stop()
         await self.wire.close()
+        if self._reporter is not None:
+            self._reporter.report_now()

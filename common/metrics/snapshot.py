@@ -33,6 +33,16 @@ class Snapshot:
         value = [*map(float, histogram.counts), histogram.total]
         self.values.setdefault(metric.name, {})[tuple(map(str, labels))] = value
 
+    def add_histogram(self, metric: Metric, histogram: Histogram, *labels: object) -> None:
+        """Give a part of a histogram: all parts are added up."""
+        by_labels = self.values.setdefault(metric.name, {})
+        key = tuple(map(str, labels))
+        known = by_labels.get(key)
+        self.put_histogram(metric, histogram, *labels)
+        added = by_labels[key]
+        if isinstance(known, list) and isinstance(added, list):
+            by_labels[key] = [a + b for a, b in zip(known, added, strict=True)]
+
     def put_each(self, metric: Metric, counts: Mapping[object, float], *labels: object) -> None:
         """Give several numbers: the keys of `counts` are the values of the last label."""
         for last, count in counts.items():

@@ -11,11 +11,15 @@ bounded in bytes.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 
 import hiredis
 
 from common.errors import Overloaded
 from common.log import Repeated, get
+from common.metrics.histogram import Histogram
+from common.metrics.names.ingest import PACKS, REDIS_REFUSALS, WRITE_SECONDS
+from common.metrics.snapshot import Snapshot
 from common.redis.nodes import Nodes
 from common.redis.url import Command
 from common.redis.wire import Reply, Wire
@@ -70,6 +74,10 @@ class WriteTurns:
         self._out: Turn[Ticket] | None = None
         self._idle = True
         self._left_at = 0.0
+        # For metrics: packs that left, those that were refused, and how long answers took.
+        self.packs = self.refused = 0
+        self.times = Histogram(WRITE_SECONDS)
+        self._left_s = 0.0
         self._watching = False
         self._refusals = Repeated(get("ingest"), "redis.refused")
 
@@ -132,12 +140,15 @@ class WriteTurns:
             return
         self._out = turn
         self._left_at = loop.time()
+        self._left_s = perf_counter()
         if not self._watching:
             self._watching = True
             loop.call_later(self._timeout_s, self._fail_overdue)
 
     def answered(self, turn: Turn[Ticket], replies: Sequence[Reply]) -> None:
         """The turn that was out is answered: the next may leave."""
+        self.times.observe(perf_counter() - self._left_s)
+        self.packs += len(turn.packs)
         self._go_on()
         turn.settle(replies)
         self._note(replies[: 2 * len(turn.packs) : 2])
@@ -155,11 +166,12 @@ class WriteTurns:
             self._idle = True
 
     def _note(self, entries: Sequence[Reply]) -> None:
-        for reply in entries:
-            if isinstance(reply, hiredis.ReplyError):
-                self._refusals.failed(error=str(reply))
-                return
-        self._refusals.healed()
+        refusals = [reply for reply in entries if isinstance(reply, hiredis.ReplyError)]
+        self.refused += len(refusals)
+        if refusals:
+            self._refusals.failed(error=str(refusals[0]))
+        else:
+            self._refusals.healed()
 
     def _fail_overdue(self) -> None:
         """Fail those who have waited too long; what they wait for is written all the same."""
@@ -199,6 +211,14 @@ class Turns:
         }
         # By a shard's index.
         self.of = tuple(by_wire[nodes.wire(shard)] for shard in shards)
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Give what all turns counted."""
+        turns = tuple(dict.fromkeys(self.of))
+        snapshot.put(PACKS, sum(each.packs for each in turns))
+        snapshot.put(REDIS_REFUSALS, sum(each.refused for each in turns))
+        for each in turns:
+            snapshot.add_histogram(WRITE_SECONDS, each.times)
 
     def gathered(self) -> list[int]:
         """Fixes of each shard that have not left yet."""
