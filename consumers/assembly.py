@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.backoff import Backoff
+from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
+from common.trace import Stage, Tracing
 from consumers.history.pages import RECLAIM_EVERY_S, PageLimits, PageSource
 from consumers.history.patience import BACKOFF, Patience
-from consumers.history.settle import Settler
+from consumers.history.settle import HistorySigns, Settler
 from consumers.history.stage import HistoryStage
 from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
@@ -19,6 +21,8 @@ from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
 from consumers.liveness import Liveness
+from consumers.page_trace import PageTrace
+from consumers.stage_watch import StageWatch
 from consumers.stream.counts import Counts
 from consumers.stream.cursor import LiveCursor
 from consumers.stream.dead_letters import DeadLetterWriter
@@ -26,6 +30,7 @@ from consumers.stream.gauge import StreamGauge
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.population import Population
 from consumers.stream.settled import SettledFixes
 from consumers.stream.trim import Trim
 
@@ -84,6 +89,9 @@ class Parts:
     table: HistoryTable
     trim: Trim
     gauge: StreamGauge
+    counts: Counts
+    letters: DeadLetterWriter
+    population: Population
     chores: dict[str, tuple[float, Chore]]
 
 
@@ -112,17 +120,22 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
     advanced = partial(liveness.advanced, "history")
+    letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
+    population = Population(bulk, keys)
+    tracing = Tracing(settings.trace_sample)
+    shown = StageWatch(LIVE_AGE, _page_trace(tracing, Stage.SHOWN, index))
+    stored = StageWatch(STORE_AGE, _page_trace(tracing, Stage.STORED, index))
     settler = Settler(
         reader,
         table,
-        DeadLetterWriter(bulk, keys, shard=index, group=group),
+        letters,
         counts,
         patience,
         trials=trials,
         retries=settings.max_retries,
-        advanced=advanced,
+        signs=HistorySigns(advanced, stored),
     )
-    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
+    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm, shown)
     live = _live_stage(settings, cursor, drivers, quick, signs, pace=pace)
     history = HistoryStage(
         _page_source(settings, reader, trials, cursor, pace),
@@ -131,10 +144,12 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         patience,
         linger_s=settings.history_linger_ms / 1000,
         advanced=advanced,
+        watch=stored,
     )
     chores: dict[str, Chore] = {
         "trim": trim.trim,
         "gauge": maker.watch,
+        "population": population.look,
         "counts": counts.keep,
         "settled": settled.even_out,
         "expire": drivers.expire,
@@ -142,7 +157,25 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    return Parts(wires, lease, maker, settled, live, history, table, trim, gauge, timed)
+    return Parts(
+        wires=wires,
+        lease=lease,
+        group=maker,
+        settled=settled,
+        live=live,
+        history=history,
+        table=table,
+        trim=trim,
+        gauge=gauge,
+        counts=counts,
+        letters=letters,
+        population=population,
+        chores=timed,
+    )
+
+
+def _page_trace(tracing: Tracing, stage: Stage, shard: int) -> PageTrace | None:
+    return PageTrace(tracing, stage, shard) if tracing.on else None
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:

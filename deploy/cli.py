@@ -9,13 +9,16 @@ import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
 from deploy.tools import access_cli, dead, insight
+
+if TYPE_CHECKING:
+    from common.settings import Settings
 
 app = typer.Typer(
     name="fleetline",
@@ -75,7 +78,7 @@ def up(
     from deploy.tools.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
-    _configure("up", settings.log_level)
+    _configure("up", settings)
     off = {"insight"} if settings.insight == "off" else set()
     chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
@@ -102,7 +105,7 @@ def consumers(
     from consumers.supervisor import parse_only, run
 
     settings = load_settings()
-    _configure("consumers", settings.log_level)
+    _configure("consumers", settings)
     shards = parse_only(only, settings.shards) if only is not None else None
     raise typer.Exit(run(settings, shards))
 
@@ -125,7 +128,7 @@ def migrate() -> None:
     from deploy.preflight import preflight
 
     settings = load_settings()
-    _configure("migrate", settings.log_level)
+    _configure("migrate", settings)
     asyncio.run(preflight(settings))
 
 
@@ -240,10 +243,10 @@ def stack_url() -> str:
     return Home(settings.fleetline_home).noted().get("url") or settings.front_door_url()
 
 
-def _configure(role: str, level: str) -> None:
+def _configure(role: str, settings: "Settings") -> None:
     from common import log
 
-    log.configure(role, level)
+    log.configure(role, settings.log_level, settings.log_format)
 
 
 def main() -> None:

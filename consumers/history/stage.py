@@ -13,6 +13,7 @@ from consumers.history.pages import HistoryPage, PageSource
 from consumers.history.patience import TROUBLE, Patience
 from consumers.history.settle import Settler
 from consumers.history.table import HistoryTable
+from consumers.stage_watch import StageWatch
 
 # The live stage's first page is waited for so long at the start, see `LiveStage.begun`.
 LIVE_BEGINS_S = 5.0
@@ -30,6 +31,7 @@ class HistoryStage:
         *,
         linger_s: float,
         advanced: Callable[[], None],
+        watch: StageWatch,
     ) -> None:
         self._source = source
         self._settler = settler
@@ -37,6 +39,12 @@ class HistoryStage:
         self._patience = patience
         self._linger_s = linger_s
         self._advanced = advanced
+        self.watch = watch
+
+    @property
+    def troubles(self) -> int:
+        """How often the stage had to wait."""
+        return self._patience.troubles
 
     def stop(self) -> None:
         """Settle the page in hand, then return from `run`."""
@@ -58,7 +66,9 @@ class HistoryStage:
             self._advanced()
             read_at_s = time.monotonic()
             try:
-                await self._settler.settle(await self._next_page())
+                page = await self._next_page()
+                self.watch.read()
+                await self._settler.settle(page)
             except TROUBLE as e:
                 # A reply that was lost may have delivered entries, which are pending then.
                 self._source.take_pending_again()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.metrics.catalogue import PORT_FIRST, ROLES, metrics_port
 from common.settings import Settings, load_settings
 
 # --port P moves everything by these; without it the embedded servers keep ports of their own.
@@ -13,8 +14,10 @@ OFFSETS = {
     "fanout_port": 9,
     "redis_port": 10,
     "postgres_port": 11,
+    # The first of as many as there are roles.
+    "metrics_port": 20,
 }
-PORT_MAX = 65_535 - max(OFFSETS.values())
+PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 # Files that a role opens beside its sockets; more than any role asks for.
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
@@ -31,7 +34,7 @@ def up_settings(
     overrides: dict[str, object] = dict(more or {})
     if port is not None:
         if not 1 <= port <= PORT_MAX:
-            raise ConfigError(f"--port: must be 1-{PORT_MAX}, not {port}: eleven above it are used")
+            raise ConfigError(f"--port: must be 1-{PORT_MAX}, not {port}: some above it are used")
         overrides |= {name: port + offset for name, offset in OFFSETS.items()}
     if home is not None:
         overrides["fleetline_home"] = home
@@ -87,6 +90,11 @@ def fitting_sockets(settings: Settings, files_max: int) -> int | None:
     return max(1, fits)
 
 
+def role_metrics_port(settings: Settings, role: str) -> int:
+    """Where a role of this stack serves its metrics: METRICS_PORT is that of the first."""
+    return metrics_port(role, settings.metrics_port or PORT_FIRST)
+
+
 def ports_needed(
     settings: Settings, roles: tuple[str, ...], *, gateway: bool
 ) -> list[tuple[str, str, int]]:
@@ -102,4 +110,7 @@ def ports_needed(
         needed.append(("INGEST_PORT", settings.bind_host, settings.ingest_port))
     if "fanout" in roles:
         needed.append(("FANOUT_PORT", settings.bind_host, settings.fanout_port))
+    needed += [
+        ("METRICS_PORT", settings.metrics_host, role_metrics_port(settings, role)) for role in roles
+    ]
     return needed
