@@ -234,6 +234,27 @@ def status(
     raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
 
 
+@app.command()
+def trace(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="A message_id, a driver or a trace id [the newest]."),
+    ] = None,
+    *,
+    log: Annotated[
+        list[Path] | None, typer.Option(help="File with log lines, - for stdin [the home's].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+) -> None:
+    """Show where the time of a fix went that TRACE_SAMPLE has chosen."""
+    from common.settings import load_settings
+    from deploy.observe.trace_command import run
+
+    overrides = {"fleetline_home": home} if home is not None else {}
+    raise typer.Exit(run(name, load_settings(**overrides), log or (), as_json=as_json))
+
+
 def stack_url() -> str:
     """The stack that was last started in this home, or where one would be."""
     from common.settings import load_settings

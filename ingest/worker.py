@@ -78,6 +78,7 @@ class IngestWorker:
             gap_s=settings.pack_gap_ms / 1000,
             timeout_s=REDIS_REPLY_TIMEOUT_S,
             bytes_max=GATHERED_BYTES_MAX,
+            trace_sample=settings.trace_sample,
         )
         self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)

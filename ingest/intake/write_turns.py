@@ -24,8 +24,10 @@ from common.redis.nodes import Nodes
 from common.redis.url import Command
 from common.redis.wire import Reply, Wire
 from common.shards import Shards
+from common.trace import Tracing
 from ingest.intake.gathering import Gathering, Question, Turn
 from ingest.intake.ticket import BodyTicket, Ticket
+from ingest.intake.turn_trace import note_turn
 
 # Least time between two looks for waiters that are overdue; what a deadline may overshoot.
 WATCH_EVERY_S = 0.05
@@ -62,9 +64,17 @@ class WriteTurns:
     """The turns of one server."""
 
     def __init__(
-        self, wire: Wire, shards: Shards, *, gap_s: float, timeout_s: float, bytes_max: int
+        self,
+        wire: Wire,
+        shards: Shards,
+        *,
+        gap_s: float,
+        timeout_s: float,
+        bytes_max: int,
+        tracing: Tracing,
     ) -> None:
         self._wire = wire
+        self._tracing = tracing
         self._shards = shards
         self._gap_s = gap_s
         self._timeout_s = timeout_s
@@ -151,6 +161,8 @@ class WriteTurns:
         self.packs += len(turn.packs)
         self._go_on()
         turn.settle(replies)
+        if self._tracing.on:
+            note_turn(self._tracing, turn, replies)
         self._note(replies[: 2 * len(turn.packs) : 2])
 
     def lost(self, turn: Turn[Ticket], reason: str) -> None:
@@ -199,14 +211,29 @@ class Turns:
     """The turns of all servers of a process.
 
     `gap_s`: least time between two of a server's turns. `timeout_s`: longest wait of a request
-    for its events. `bytes_max`: most bytes of events that gather for one server.
+    for its events. `bytes_max`: most bytes of events that gather for one server. `trace_sample`:
+    one of so many fixes leaves a line (`common.trace`).
     """
 
     def __init__(
-        self, nodes: Nodes, shards: Shards, *, gap_s: float, timeout_s: float, bytes_max: int
+        self,
+        nodes: Nodes,
+        shards: Shards,
+        *,
+        gap_s: float,
+        timeout_s: float,
+        bytes_max: int,
+        trace_sample: int = 0,
     ) -> None:
         by_wire = {
-            wire: WriteTurns(wire, shards, gap_s=gap_s, timeout_s=timeout_s, bytes_max=bytes_max)
+            wire: WriteTurns(
+                wire,
+                shards,
+                gap_s=gap_s,
+                timeout_s=timeout_s,
+                bytes_max=bytes_max,
+                tracing=Tracing(trace_sample),
+            )
             for wire in nodes.wires
         }
         # By a shard's index.
