@@ -31,8 +31,8 @@ class FanoutNumbers:
     def _put_counts(self, snapshot: Snapshot) -> None:
         counts, sessions = self._fanout.counts, self._fanout.sessions
         snapshot.put(names.SOCKETS_ACCEPTED, counts.accepted)
-        snapshot.put_each(names.HANDSHAKES_REFUSED, dict(counts.refused))
-        snapshot.put_each(names.SOCKETS_CLOSED, dict(counts.closes))
+        snapshot.put_each(names.HANDSHAKES_REFUSED, counts.refused)
+        snapshot.put_each(names.SOCKETS_CLOSED, counts.closes)
         snapshot.put(names.SOCKETS_STALLED, counts.stalled)
         snapshot.put(names.SOCKETS_SILENT, counts.no_pong)
         snapshot.put(names.FRAMES_CONFLATED, counts.conflated + sessions.conflated_in_full)

@@ -9,6 +9,7 @@ import contextlib
 import select
 import socket
 import threading
+from typing import Any
 
 from common.metrics.role import TURN_EVERY_S, RoleMetrics
 from common.metrics.snapshot import decode_report
@@ -65,8 +66,9 @@ class WorkerReports:
         self._ours.close()
 
     def _run(self) -> None:
+        waited_for: tuple[Any, ...] = (self._ours, self._metrics)
         while True:
-            select.select((self._ours, self._metrics), (), (), TURN_EVERY_S)
+            select.select(waited_for, (), (), TURN_EVERY_S)
             self._turn()
 
     def _turn(self) -> None:

@@ -11,6 +11,7 @@ from common.metrics.snapshot import Snapshot
 from common.processes.process import started_at
 
 _PAGE_BYTES = resource.getpagesize()
+LEVELS = ("debug", "info", "warning", "error", "critical")
 _STATM = Path("/proc/self/statm")
 # Asked for once: the kernel counts it in ticks since the boot.
 _started: dict[int, float] = {}
@@ -25,4 +26,5 @@ def own_numbers(snapshot: Snapshot) -> None:
     snapshot.put(process.STARTED, round(_started[pid], 2))
     snapshot.put(process.CPU, time.process_time())
     snapshot.put(process.RESIDENT, int(_STATM.read_text().split()[1]) * _PAGE_BYTES)
-    snapshot.put_each(process.LOG_LINES, log.lines)
+    # Also those that there are none of: Prometheus sees no rise of a series that was not there.
+    snapshot.put_each(process.LOG_LINES, {level: log.lines[level] for level in LEVELS})

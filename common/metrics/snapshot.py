@@ -4,7 +4,7 @@ Pure. What counts is asked for its numbers about once a second; see `Snapshot.pu
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Snapshot:
         if isinstance(known, list) and isinstance(added, list):
             by_labels[key] = [a + b for a, b in zip(known, added, strict=True)]
 
-    def put_each(self, metric: Metric, counts: Mapping[object, float], *labels: object) -> None:
+    def put_each(self, metric: Metric, counts: Mapping[Any, float], *labels: object) -> None:
         """Give several numbers: the keys of `counts` are the values of the last label."""
         for last, count in counts.items():
             self.put(metric, count, *labels, last)

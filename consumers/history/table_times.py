@@ -16,7 +16,7 @@ class TableTimes:
         self.up: bool | None = None
         self.rows = 0
         # By way: `copy` and `staged`.
-        self.batches: Counter[object] = Counter(copy=0, staged=0)
+        self.batches: Counter[str] = Counter(copy=0, staged=0)
         self.seconds = Histogram(STORE_SECONDS)
 
     @contextmanager

@@ -37,7 +37,7 @@ class DeadLetterWriter:
         # Letters could not be written because Redis is full; their entries are pending.
         self.deferred = False
         # Letters that were written, by reason.
-        self.written: Counter[object] = Counter(dict.fromkeys(REASONS, 0))
+        self.written: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
 
     async def write_and_ack(
         self, letters: Sequence[DeadLetter], fixes: Mapping[bytes, int]

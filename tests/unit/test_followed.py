@@ -113,7 +113,8 @@ def test_the_age_of_a_frame_is_read_from_its_bytes():
     assert age_of(event(250), now) == 0.75
     assert age_of(event(0, altitude=7.5), now) == 1.0
     assert age_of(event(5000), now) == 0.0
-    for rubbish in (b"", b"{}", b'{"received_at":"', b'"received_at":"2026-01-01T10:00:00"', b"\xff"):
+    cut = b'"received_at":"2026-01-01T10:00:00"'
+    for rubbish in (b"", b"{}", b'{"received_at":"', cut, b"\xff"):
         assert age_of(rubbish, now) is None
 
 
