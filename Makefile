@@ -35,9 +35,10 @@ chaos: .venv/dev.stamp
 house: .venv/dev.stamp
 	$(BIN)/python -m tests.house
 
-# docs/metrics.md.
+# docs/metrics.md, and the dashboards in deploy/grafana.
 observe: .venv/dev.stamp
 	$(BIN)/python -m deploy.observe.metrics_page
+	$(BIN)/python -m deploy.observe.dashboards
 
 clean:
 	rm -rf .venv

@@ -15,6 +15,7 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
+from deploy.observe import commands
 from deploy.tools import access_cli, dead, insight
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
 app.add_typer(access_cli.token_app, name="token")
 app.add_typer(access_cli.key_app, name="key")
+app.command()(commands.top)
+app.command()(commands.trace)
 
 Token = Annotated[
     str,
@@ -232,27 +235,6 @@ def status(
 
     overrides = {"fleetline_home": home} if home is not None else {}
     raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
-
-
-@app.command()
-def trace(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="ID", help="A message_id, a driver or a trace id [the newest]."),
-    ] = None,
-    *,
-    log: Annotated[
-        list[Path] | None, typer.Option(help="File with log lines, - for stdin [the home's].")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
-) -> None:
-    """Show where the time of a fix went that TRACE_SAMPLE has chosen."""
-    from common.settings import load_settings
-    from deploy.observe.trace_command import run
-
-    overrides = {"fleetline_home": home} if home is not None else {}
-    raise typer.Exit(run(name, load_settings(**overrides), log or (), as_json=as_json))
 
 
 def stack_url() -> str:

@@ -61,7 +61,7 @@ def database_url(settings: Settings, password: str = "") -> str:
 
 def local_host(settings: Settings) -> str:
     """The address at which this machine reaches what listens on BIND_HOST."""
-    return _reached_at(settings.bind_host)
+    return reached_at(settings.bind_host)
 
 
 def gateway_host(settings: Settings) -> str:
@@ -71,10 +71,11 @@ def gateway_host(settings: Settings) -> str:
 
 def local_gateway_host(settings: Settings) -> str:
     """The address at which this machine reaches the front door."""
-    return _reached_at(gateway_host(settings))
+    return reached_at(gateway_host(settings))
 
 
-def _reached_at(host: str) -> str:
+def reached_at(host: str) -> str:
+    """The address at which this machine reaches what listens on `host`."""
     everywhere = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
     return everywhere.get(host, host)
 
