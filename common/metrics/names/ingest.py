@@ -20,7 +20,8 @@ APP_ITEMS = counter(
 )
 REQUESTS = counter(
     "fleetline_requests_total",
-    "Answers by route (a template, never an address), method and status.",
+    "Answers by route, method and status. A route is a template, never an address; `unknown` is no "
+    "path of ours, or a request refused before its path was looked at.",
     "Any 500 is a bug. 503: see `fleetline_fixes_total`. 401 and 403 in numbers: a lost secret.",
     ("route", "method", "status"),
 )
