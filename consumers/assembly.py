@@ -107,11 +107,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     gauge = StreamGauge(bulk, keys, group=group)
     reader = GroupReader(bulk, keys, group=group, consumer=f"shard-{index}")
     maker = GroupMaker(reader, gauge, counts)
-    table = HistoryTable(
-        settings.database_url,
-        timeout_s=settings.database_timeout_s,
-        insight=settings.insight == "on",
-    )
+    table = _history_table(settings)
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
     drivers = DriverState(
@@ -119,12 +115,10 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
-    advanced = partial(liveness.advanced, "history")
     letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
     population = Population(bulk, keys)
-    tracing = Tracing(settings.trace_sample)
-    shown = StageWatch(LIVE_AGE, _page_trace(tracing, Stage.SHOWN, index))
-    stored = StageWatch(STORE_AGE, _page_trace(tracing, Stage.STORED, index))
+    shown, stored = _watches(settings, index)
+    told = HistorySigns(partial(liveness.advanced, "history"), stored)
     settler = Settler(
         reader,
         table,
@@ -133,7 +127,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         patience,
         trials=trials,
         retries=settings.max_retries,
-        signs=HistorySigns(advanced, stored),
+        signs=told,
     )
     signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm, shown)
     live = _live_stage(settings, cursor, drivers, quick, signs, pace=pace)
@@ -143,8 +137,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         table,
         patience,
         linger_s=settings.history_linger_ms / 1000,
-        advanced=advanced,
-        watch=stored,
+        signs=told,
     )
     chores: dict[str, Chore] = {
         "trim": trim.trim,
@@ -157,25 +150,30 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
+    # fmt: off
     return Parts(
-        wires=wires,
-        lease=lease,
-        group=maker,
-        settled=settled,
-        live=live,
-        history=history,
-        table=table,
-        trim=trim,
-        gauge=gauge,
-        counts=counts,
-        letters=letters,
-        population=population,
-        chores=timed,
+        wires, lease, maker, settled, live, history, table, trim,
+        gauge, counts, letters, population, timed,
+    )
+    # fmt: on
+
+
+def _history_table(settings: Settings) -> HistoryTable:
+    insight = settings.insight == "on"
+    return HistoryTable(
+        settings.database_url, timeout_s=settings.database_timeout_s, insight=insight
     )
 
 
-def _page_trace(tracing: Tracing, stage: Stage, shard: int) -> PageTrace | None:
-    return PageTrace(tracing, stage, shard) if tracing.on else None
+def _watches(settings: Settings, shard: int) -> tuple[StageWatch, StageWatch]:
+    """What watches the live stage, and the history stage."""
+    tracing = Tracing(settings.trace_sample)
+    if not tracing.on:
+        return StageWatch(LIVE_AGE), StageWatch(STORE_AGE)
+    return (
+        StageWatch(LIVE_AGE, PageTrace(tracing, Stage.SHOWN, shard)),
+        StageWatch(STORE_AGE, PageTrace(tracing, Stage.STORED, shard)),
+    )
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:

@@ -6,7 +6,7 @@ from common.metrics.names import ingest as names
 from common.metrics.snapshot import Snapshot
 from ingest.apps.app_counts import AppCounts
 from ingest.intake.backlog import Backlog
-from ingest.intake.intake_counts import IntakeCounts
+from ingest.intake.intake import Intake
 from ingest.intake.write_turns import Turns
 from ingest.redis_memory import RedisMemory
 
@@ -16,13 +16,13 @@ class WorkerNumbers:
 
     def __init__(
         self,
-        counts: IntakeCounts,
+        intake: Intake,
         turns: Turns,
         backlog: Backlog,
         apps: AppCounts,
         memory: RedisMemory,
     ) -> None:
-        self._counts = counts
+        self._intake = intake
         self._turns = turns
         self._backlog = backlog
         self._apps = apps
@@ -30,11 +30,7 @@ class WorkerNumbers:
 
     def put(self, snapshot: Snapshot) -> None:
         """Give all of it."""
-        counts = self._counts
-        snapshot.put(names.FIXES, counts.accepted, "accepted")
-        snapshot.put(names.FIXES, counts.invalid, "invalid")
-        snapshot.put(names.FIXES, counts.too_fast, "too_fast")
-        snapshot.put(names.FIXES, counts.overloaded, "overloaded")
+        snapshot.put_each(names.FIXES, self._intake.fixes())
         for (app, reason), count in self._apps.totals.items():
             snapshot.put(names.APP_ITEMS, count, app, reason)
         self._turns.put(snapshot)

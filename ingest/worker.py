@@ -21,7 +21,6 @@ from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.intake_counts import IntakeCounts
 from ingest.intake.pace import Pace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
@@ -94,22 +93,23 @@ class IngestWorker:
         self.gate = open_gate(settings)
         self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
-        counts = IntakeCounts()
-        self.intake = self._new_intake(settings, counts)
+        self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.wire)
         self._memory = RedisMemory(self.nodes)
-        numbers = WorkerNumbers(counts, self._turns, self.backlog, self.app_counts, self._memory)
+        numbers = WorkerNumbers(
+            self.intake, self._turns, self.backlog, self.app_counts, self._memory
+        )
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
         self._background = Background(get("ingest"))
 
-    def _new_intake(self, settings: Settings, counts: IntakeCounts) -> Intake:
+    def _new_intake(self, settings: Settings) -> Intake:
         pace: Pace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
-        return Intake(Producer(writer, pace, counts), validator, BATCH_FIXES_MAX)
+        return Intake(Producer(writer, pace), validator, BATCH_FIXES_MAX)
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""

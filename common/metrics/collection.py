@@ -6,7 +6,7 @@ dies; what it counted after its last report is lost. Gauges go with their proces
 
 from collections.abc import Mapping
 
-from common.metrics.metric import Kind, Merge, Metric
+from common.metrics.metric import Merge, Metric, MetricKind
 from common.metrics.snapshot import Labels, Value, Values
 
 # The label that a process does not know of itself: its main process gives it.
@@ -41,7 +41,7 @@ class Collection:
     def ended(self, process: str) -> None:
         """`process` has ended; another of its name may follow, and counts from 0."""
         for name, by_labels in self._latest.pop(process, {}).items():
-            if self._catalogue[name].kind is not Kind.GAUGE:
+            if self._catalogue[name].kind is not MetricKind.GAUGE:
                 _add(self._before.setdefault(name, {}), by_labels)
 
     def merged(self) -> Values:
@@ -51,7 +51,7 @@ class Collection:
             for name, by_labels in values.items():
                 into = merged.setdefault(name, {})
                 metric = self._catalogue[name]
-                if metric.kind is Kind.GAUGE and metric.merge is not Merge.SUM:
+                if metric.kind is MetricKind.GAUGE and metric.merge is not Merge.SUM:
                     _choose(into, by_labels, metric.merge)
                 else:
                     _add(into, by_labels)
@@ -59,7 +59,7 @@ class Collection:
 
 
 def _is_of(metric: Metric, value: Value) -> bool:
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricKind.HISTOGRAM:
         return isinstance(value, list) and len(value) == len(metric.bounds) + 2
     return not isinstance(value, list)
 

@@ -25,7 +25,7 @@ class _Caller:
     answer: memoryview | None = None
 
 
-class Door:
+class MetricsDoor:
     """`answer` makes the whole answer of a request's head, which has at most `head_bytes_max`."""
 
     def __init__(self, answer: Callable[[bytes], bytes], head_bytes_max: int) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from common.metrics.metric import Kind, Metric
+from common.metrics.metric import Metric, MetricKind
 from common.metrics.snapshot import Labels, Value, Values
 
 
@@ -44,7 +44,7 @@ def _family(metric: Metric, by_labels: Mapping[Labels, Value]) -> Family:
             for suffix, more, number in _buckets(metric, value):
                 family.add_sample(f"{name}{suffix}", {**named, **more}, number)
         else:
-            suffix = "_total" if metric.kind is Kind.COUNTER else ""
+            suffix = "_total" if metric.kind is MetricKind.COUNTER else ""
             family.add_sample(f"{name}{suffix}", named, value)
     return family
 

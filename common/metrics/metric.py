@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """How the number behaves."""
 
     # Only ever grows; its name ends with `_total`.
@@ -30,7 +30,7 @@ class Metric:
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     means: str
     worry: str = ""
     labels: tuple[str, ...] = ()
@@ -39,15 +39,15 @@ class Metric:
     bounds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.kind is Kind.COUNTER) != self.name.endswith("_total"):
+        if (self.kind is MetricKind.COUNTER) != self.name.endswith("_total"):
             raise ValueError(f"{self.name}: counters alone end with _total")
-        if (self.kind is Kind.HISTOGRAM) != bool(self.bounds):
+        if (self.kind is MetricKind.HISTOGRAM) != bool(self.bounds):
             raise ValueError(f"{self.name}: histograms alone have bounds")
 
 
 def counter(name: str, means: str, worry: str = "", labels: tuple[str, ...] = ()) -> Metric:
     """A number that only grows."""
-    return Metric(name, Kind.COUNTER, means, worry, labels)
+    return Metric(name, MetricKind.COUNTER, means, worry, labels)
 
 
 def gauge(
@@ -58,7 +58,7 @@ def gauge(
     merge: Merge = Merge.SUM,
 ) -> Metric:
     """A number as it is now."""
-    return Metric(name, Kind.GAUGE, means, worry, labels, merge)
+    return Metric(name, MetricKind.GAUGE, means, worry, labels, merge)
 
 
 def histogram(
@@ -70,4 +70,4 @@ def histogram(
     bounds: tuple[float, ...],
 ) -> Metric:
     """How often a value lay below each of `bounds`."""
-    return Metric(name, Kind.HISTOGRAM, means, worry, labels, bounds=bounds)
+    return Metric(name, MetricKind.HISTOGRAM, means, worry, labels, bounds=bounds)

@@ -13,7 +13,7 @@ from common import __version__, log
 from common.access.local_rule import LocalRule
 from common.metrics.catalogue import CATALOGUE, PORT_FIRST, metrics_port
 from common.metrics.collection import Collection
-from common.metrics.door import Door
+from common.metrics.door import MetricsDoor
 from common.metrics.exposition import Page
 from common.metrics.names import process
 from common.metrics.own import own_numbers
@@ -49,7 +49,7 @@ class RoleMetrics:
         self._collection = Collection(CATALOGUE)
         self._table = ProcessTable()
         self._rule = LocalRule() if listens_on_loopback(self._host) else None
-        self._door = Door(self._answer, HEAD_BYTES_MAX)
+        self._door = MetricsDoor(self._answer, HEAD_BYTES_MAX)
         self._open_at_s = 0.0
         self._closed_port = log.Repeated(log.get("metrics"), "metrics.port_taken", every_s=600.0)
 

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable
 from common.errors import SinkUnavailable
 from consumers.history.pages import HistoryPage, PageSource
 from consumers.history.patience import TROUBLE, Patience
-from consumers.history.settle import Settler
+from consumers.history.settle import HistorySigns, Settler
 from consumers.history.table import HistoryTable
-from consumers.stage_watch import StageWatch
 
 # The live stage's first page is waited for so long at the start, see `LiveStage.begun`.
 LIVE_BEGINS_S = 5.0
@@ -30,16 +29,14 @@ class HistoryStage:
         patience: Patience,
         *,
         linger_s: float,
-        advanced: Callable[[], None],
-        watch: StageWatch,
+        signs: HistorySigns,
     ) -> None:
         self._source = source
         self._settler = settler
         self._table = table
         self._patience = patience
         self._linger_s = linger_s
-        self._advanced = advanced
-        self.watch = watch
+        self._advanced, self.watch = signs
 
     @property
     def troubles(self) -> int:

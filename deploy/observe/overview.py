@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.metrics.names import consumers, fanout, ingest, insight, process
-from deploy.observe.reading import Change, Reading
+from deploy.observe.reading import Change, PagesReading
 
 # The same bounds as in deploy/prometheus/alerts.yml, which also waits before it wakes anybody.
 LAG_MAX_S = 60.0
@@ -92,7 +92,7 @@ def _stores(change: Change) -> Shown:
     }
 
 
-def memory_share(now: Reading) -> float | None:
+def memory_share(now: PagesReading) -> float | None:
     """How full Redis is, None where it has no limit."""
     used, limit = now.most(ingest.REDIS_MEMORY.name), now.most(ingest.REDIS_MEMORY_LIMIT.name)
     return used / limit if used is not None and limit else None

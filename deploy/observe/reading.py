@@ -10,7 +10,7 @@ Labels = frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
-class Reading:
+class PagesReading:
     """What the roles said at `at_s` (monotonic). `roles`: those that answered."""
 
     at_s: float
@@ -53,8 +53,8 @@ class Reading:
 class Change:
     """What happened between two readings."""
 
-    before: Reading
-    after: Reading
+    before: PagesReading
+    after: PagesReading
 
     def rate(self, name: str, **where: str) -> float:
         """How fast a counter grew, a second. One that began anew counts from 0."""
@@ -77,7 +77,7 @@ class Change:
         return _quantile(share, {float(bound): count for bound, count in buckets.items()})
 
 
-def _sum(reading: Reading, name: str, bound: str) -> float:
+def _sum(reading: PagesReading, name: str, bound: str) -> float:
     return reading.total(name, le=bound)
 
 

@@ -17,7 +17,7 @@ from common.metrics.catalogue import ROLES, metrics_port
 from common.metrics.request import PATH
 from common.settings import Settings
 from deploy.observe.overview import Overview, overview_of
-from deploy.observe.reading import Change, Reading
+from deploy.observe.reading import Change, PagesReading
 from deploy.observe.top_view import screen
 from deploy.stack.home import Home
 from deploy.stack.wiring import reached_at, role_metrics_port
@@ -54,9 +54,9 @@ def _json(overview: Overview) -> str:
     return json.dumps(shown, allow_nan=False)
 
 
-def read_all(host: str, ports: dict[str, int]) -> Reading:
+def read_all(host: str, ports: dict[str, int]) -> PagesReading:
     """The pages of all roles that answer."""
-    reading = Reading(time.monotonic())
+    reading = PagesReading(time.monotonic())
     with ThreadPoolExecutor(len(ports)) as pool:
         pages = pool.map(lambda port: _read_page(host, port), ports.values())
     for role, page in zip(ports, pages, strict=True):

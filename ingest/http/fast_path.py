@@ -71,6 +71,7 @@ class FastPath:
         self._edge = edge
         self._bytes_max = bytes_max
         self._times = times
+        self._observe = times.times.observe
 
     async def answer(self, scope: Scope, body: Body, send: Send) -> bool:
         """Whether it has been answered. Where not, `body` keeps what was read."""
@@ -97,16 +98,14 @@ class FastPath:
         request_id = headers.get(_REQUEST_ID)
         if request_id is not None:
             more = _with_id(request_id)
-        times = self._times
         try:
             answer = await self._taker.take(driver_id, data)
-            times.taken += 1
         except Exception as e:
             failure = failure_of(e, "POST", TEMPLATE, _text(request_id))
             status, media_type, answer = failure.status, _PROBLEM, failure.body
             more = [*more, *_encoded(failure.headers)]
-            times.answers[status] += 1
-        times.observe(perf_counter() - begun)
+            self._times.failed[status] += 1
+        self._observe(perf_counter() - begun)
         await send(
             {
                 "type": "http.response.start",

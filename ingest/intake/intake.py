@@ -32,6 +32,8 @@ class Intake:
         self.require_pace = producer.require_pace
         # `Producer.add`: puts fixes, at least one and at most `fixes_max`, into their streams.
         self.add = producer.add
+        # `Producer.fixes`: what became of all fixes.
+        self.fixes = producer.fixes
 
     def validate_one(self, driver_id: str, data: bytes) -> tuple[datetime, bytes]:
         """`recorded_at` and the event of the only fix of a body. Raises `InvalidUpdate`."""

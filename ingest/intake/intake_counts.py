@@ -10,7 +10,7 @@ class IntakeCounts:
     accepted: int = 0
     # Wrong in themselves (400, 422); a body that cannot be read counts as one.
     invalid: int = 0
-    # A body of a driver that is too fast, refused unread, counts as one.
+    # Left out by the rate, of those that were looked at.
     too_fast: int = 0
     # Not known to be in the stream: 503.
     overloaded: int = 0

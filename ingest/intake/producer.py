@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Sequence
 
 import hiredis
 
-from common.errors import Overloaded, Refused
+from common.errors import Overloaded
 from ingest.intake.intake_counts import IntakeCounts
 from ingest.intake.pace import Pace, retry_after_s
 from ingest.intake.stream_writer import Receipt, StreamWriter
@@ -14,27 +14,27 @@ from ingest.intake.validate import Fix
 class Producer:
     """Adds fixes to their streams; one for a worker.
 
-    `charge(driver_id, count)` makes refused fixes count. `counts` says what became of all.
+    `require_pace(driver_id)` raises `Refused` (429) for a driver that is known to be too fast,
+    before anything it sends is looked at. `charge(driver_id, count)` makes refused fixes count.
     """
 
-    def __init__(
-        self, writer: StreamWriter, pace: Pace, counts: IntakeCounts | None = None
-    ) -> None:
+    def __init__(self, writer: StreamWriter, pace: Pace) -> None:
         self._writer = writer
         self._pace = pace
-        self.counts = counts or IntakeCounts()
+        self.counts = IntakeCounts()
+        self.require_pace = pace.require
         self.charge = pace.charge
 
-    def require_pace(self, driver_id: str) -> None:
-        """Raise `Refused` (429) for a driver that is known to be too fast.
-
-        To be asked before anything it sends is looked at.
-        """
-        try:
-            self._pace.require(driver_id)
-        except Refused:
-            self.counts.too_fast += 1
-            raise
+    def fixes(self) -> dict[str, int]:
+        """Fixes by what became of them, as metrics call it."""
+        counts = self.counts
+        return {
+            "accepted": counts.accepted,
+            "invalid": counts.invalid,
+            # A body of a driver that is too fast, refused unread, counts as one.
+            "too_fast": counts.too_fast + self._pace.turned_away,
+            "overloaded": counts.overloaded,
+        }
 
     def add(self, fixes: Sequence[Fix], *, whole: bool = False) -> Awaitable[Receipt]:
         """Add (driver id, event) pairs, each driver's in their order, as far as its rate allows.

@@ -20,11 +20,11 @@ import redis
 
 from common.keys import ENTRY_FIELD, shard_keys
 from common.metrics.catalogue import CATALOGUE, ROLES
-from common.metrics.metric import Kind
+from common.metrics.metric import MetricKind
 from common.processes.policy import RestartPolicy
 from tests import ws
 from tests.prometheus import HAVE_PROMETHEUS, MISSING, Prometheus
-from tests.stack import OFFSETS, fleetline
+from tests.stack import METRICS_OFFSETS, fleetline
 from tests.wait import pace, until
 
 pytestmark = [
@@ -88,7 +88,7 @@ class Traffic:
 
 
 def ports(stack):
-    first = stack.port + OFFSETS["metrics_port"]
+    first = stack.port + METRICS_OFFSETS[0]
     return {role: first + ROLES.index(role) for role in ROLES[:4]}
 
 
@@ -102,7 +102,7 @@ def test_a_real_prometheus_sees_what_happens(stack, tmp_path):
         check = (shutil.which("promtool"), "check", "metrics")
         done = subprocess.run(check, input=page(port), capture_output=True, check=False)
         assert (done.returncode, done.stdout + done.stderr) == (0, b"")
-    with Prometheus(tmp_path, stack.port + OFFSETS["metrics_port"]) as prometheus:
+    with Prometheus(tmp_path, stack.port + METRICS_OFFSETS[0]) as prometheus:
         asyncio.run(watch(stack, prometheus))
 
 
@@ -171,8 +171,8 @@ async def a_killed_child_makes_no_counter_fall(stack, prometheus):
     await is_at_least(prometheus, grown, prometheus.value(grown) + 10)
     stored = 'sum(fleetline_stored_rows_total{shard="1"})'
     await is_at_least(prometheus, stored, prometheus.value(stored) + 1)
-    names = [x.name for x in CATALOGUE.values() if x.kind is Kind.COUNTER]
-    names += [f"{x.name}_count" for x in CATALOGUE.values() if x.kind is Kind.HISTOGRAM]
+    names = [x.name for x in CATALOGUE.values() if x.kind is MetricKind.COUNTER]
+    names += [f"{x.name}_count" for x in CATALOGUE.values() if x.kind is MetricKind.HISTOGRAM]
     fallen = [
         (name, series["metric"])
         for name in names

@@ -13,7 +13,7 @@ from common.metrics.catalogue import BY_ROLE, CATALOGUE, ROLES, metrics_port
 from common.metrics.collection import Collection
 from common.metrics.exposition import Page
 from common.metrics.histogram import Histogram
-from common.metrics.metric import Kind, Merge, counter, gauge, histogram
+from common.metrics.metric import Merge, MetricKind, counter, gauge, histogram
 from common.metrics.names import ingest, process
 from common.metrics.processes import ProcessTable
 from common.metrics.reporter import Reporter
@@ -165,7 +165,7 @@ def test_every_metric_is_shown_in_both_formats(accept, media_type, read):
     snapshot = Snapshot()
     for metric in CATALOGUE.values():
         labels = [f'odd "{label}"\n' for label in metric.labels]
-        if metric.kind is Kind.HISTOGRAM:
+        if metric.kind is MetricKind.HISTOGRAM:
             times = Histogram(metric)
             times.observe(0.01)
             snapshot.put_histogram(metric, times, *labels)

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from common.access.local_rule import LocalRule
-from common.metrics.door import CONNECTIONS_MAX, Door
+from common.metrics.door import CONNECTIONS_MAX, MetricsDoor
 from common.metrics.request import answer
 from tests.servers import free_port
 from tests.wait import wait_until
@@ -47,7 +47,7 @@ def test_a_name_of_another_machine_is_answered_where_the_port_is_for_others():
 
 @contextlib.contextmanager
 def open_door(page=b"x" * 4_000_000):
-    door, port = Door(lambda _: page, 100), free_port()
+    door, port = MetricsDoor(lambda _: page, 100), free_port()
     door.open("127.0.0.1", port)
     try:
         yield door, lambda: socket.create_connection(("127.0.0.1", port), timeout=5)

@@ -9,17 +9,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from rich.console import Console
 
 from common.metrics.catalogue import BY_ROLE, CATALOGUE
 from common.metrics.exposition import Page
-from common.metrics.metric import Kind
+from common.metrics.metric import MetricKind
 from common.metrics.names import consumers, fanout, ingest, process
 from common.metrics.snapshot import Snapshot
 from deploy.observe.dashboards.__main__ import files
 from deploy.observe.overview import overview_of
-from deploy.observe.reading import Change, Reading
+from deploy.observe.reading import Change, PagesReading
 from deploy.observe.top_view import screen
 from tests.prometheus import FOLDER, HAVE_PROMETHEUS, MISSING, alert_names, scrape_config
 
@@ -29,7 +29,7 @@ NAME = re.compile(r"\bfleetline_\w+")
 
 def known(name):
     stem = re.sub(r"_(bucket|sum|count)$", "", name)
-    return name in CATALOGUE or (stem in CATALOGUE and CATALOGUE[stem].kind is Kind.HISTOGRAM)
+    return name in CATALOGUE or (stem in CATALOGUE and CATALOGUE[stem].kind is MetricKind.HISTOGRAM)
 
 
 def test_the_dashboards_are_current():
@@ -111,7 +111,7 @@ def page_of(**values):
 
 
 def reading(at_s, **pages):
-    made = Reading(at_s)
+    made = PagesReading(at_s)
     for role, values in pages.items():
         made.add_page(role, page_of(**values))
     return made
@@ -177,7 +177,7 @@ def test_top_says_what_is_wrong(role, values, trouble):
 def test_top_shows_what_there_is_and_nothing_where_nothing_answers():
     console = Console(width=150, record=True, file=io.StringIO())
     console.print(screen(overview_of(Change(reading(1.0, **HEALTHY), reading(2.0, **HEALTHY)))))
-    console.print(screen(overview_of(Change(Reading(1.0), Reading(2.0)))))
+    console.print(screen(overview_of(Change(PagesReading(1.0), PagesReading(2.0)))))
     text = console.export_text()
     assert "all is well: ingest, consumers" in text
     assert "nothing answers" in text
@@ -186,7 +186,7 @@ def test_top_shows_what_there_is_and_nothing_where_nothing_answers():
 def test_rates_count_from_zero_after_a_restart_and_quantiles_are_those_of_prometheus():
     names = (consumers.STORED_ROWS, fanout.SOCKETS, process.UP, ingest.FIXES)
     assert all(metric.name in CATALOGUE for metric in names)
-    before, after = Reading(0.0), Reading(2.0)
+    before, after = PagesReading(0.0), PagesReading(2.0)
     name = "fleetline_write_seconds"
     for made, counts in ((before, (0, 0, 0)), (after, (2, 8, 10))):
         lines = [f"# TYPE {name} histogram"]
