@@ -22,7 +22,7 @@ from deploy.stack.wiring import (
     local_host,
     role_metrics_port,
 )
-from deploy.tools.tokens import new_token
+from deploy.tools.access.tokens import new_token
 
 # The demo ends with its stack; this is only longer.
 DEMO_TOKEN_S = 30 * 86_400
