@@ -9,17 +9,21 @@ import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
 from deploy.container import commands as container
+from deploy.observe import commands as observe
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.webhooks import commands as webhooks
+
+if TYPE_CHECKING:
+    from common.settings import Settings
 
 app = typer.Typer(
     name="fleetline",
@@ -35,6 +39,8 @@ app.add_typer(insight.app, name="insight")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
+app.command()(observe.top)
+app.command()(observe.trace)
 
 Token = Annotated[
     str,
@@ -89,7 +95,7 @@ def up(
     from deploy.tools.access.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
-    _configure("up", settings.log_level)
+    _configure("up", settings)
     off = roles_off(settings)
     chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
@@ -118,7 +124,7 @@ def consumers(
     from consumers.supervisor import parse_only, run
 
     settings = load_settings()
-    _configure("consumers", settings.log_level)
+    _configure("consumers", settings)
     shards = parse_only(only, settings.shards) if only is not None else None
     raise typer.Exit(run(settings, shards))
 
@@ -134,7 +140,7 @@ def places() -> None:
     from consumers.places.serve import run
 
     settings = load_settings()
-    _configure("places", settings.log_level)
+    _configure("places", settings)
     raise typer.Exit(run(settings))
 
 
@@ -156,7 +162,7 @@ def hooks() -> None:
     from consumers.hooks.serve import run
 
     settings = load_settings()
-    _configure("hooks", settings.log_level)
+    _configure("hooks", settings)
     raise typer.Exit(run(settings))
 
 
@@ -168,7 +174,7 @@ def migrate() -> None:
     from deploy.preflight import preflight
 
     settings = load_settings()
-    _configure("migrate", settings.log_level)
+    _configure("migrate", settings)
     asyncio.run(preflight(settings))
 
 
@@ -325,10 +331,10 @@ def stack_url() -> str:
     return Home(settings.fleetline_home).noted().get("url") or settings.front_door_url()
 
 
-def _configure(role: str, level: str) -> None:
+def _configure(role: str, settings: "Settings") -> None:
     from common import log
 
-    log.configure(role, level)
+    log.configure(role, settings.log_level, settings.log_format)
 
 
 def main() -> None:

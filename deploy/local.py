@@ -37,7 +37,9 @@ from deploy.stack.wiring import (
     fitting_sockets,
     local_gateway_host,
     local_host,
+    reached_at,
     redis_url,
+    role_metrics_port,
 )
 from deploy.tools.access.tokens import first_tokens_text
 
@@ -124,7 +126,9 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOp
         servers = _servers(home, settings, options)
         stores = _stores(home, settings)
         roles = Roles.prepare(home, settings, stores)
-    home.note({name.lower(): store for name, store in stores.items()} | {"url": url})
+    metrics = f"{reached_at(settings.metrics_host)}:{role_metrics_port(settings, 'ingest')}"
+    noted = {"url": url, "metrics": metrics}
+    home.note({name.lower(): store for name, store in stores.items()} | noted)
     _say_what_is_kept((*servers, roles.migrate()))
     supervisor.spawn(*servers)
     supervisor.await_ready(SERVERS_TIMEOUT_S)

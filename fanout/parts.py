@@ -15,6 +15,7 @@ from common.redis.wire import Wire
 from common.settings import Settings
 from common.settings.lists import parse_hosts, parse_networks, parse_origins
 from common.shards import Shards
+from common.trace import Tracing
 from fanout.door.access import AccessPolicy
 from fanout.door.browser_rule import BrowserRule
 from fanout.door.connection import Connections
@@ -26,6 +27,7 @@ from fanout.events.feed import EventFeed
 from fanout.fleet.feed import FleetFeed
 from fanout.listening import sessions_max
 from fanout.orders.bridge import open_bridge
+from fanout.orders.frame_counts import FrameCounts
 from fanout.orders.snapshots import Snapshots
 from fanout.orders.subscriptions import Subscriptions
 from fanout.probe import Probe
@@ -65,6 +67,7 @@ class Fanout:
             reply_timeout_s=reply_timeout_s,
             linger_s=tuning.linger_s,
             unread_max_s=tuning.unread_max_s,
+            shown=FrameCounts(Tracing(settings.trace_sample)),
         )
         self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
         self.sessions = Sessions(

@@ -5,6 +5,7 @@ Each process subscribes only to what its own sessions watch, so they share nothi
 
 import sys
 
+from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
@@ -26,6 +27,7 @@ def supervise(settings: Settings) -> int:
         state_file=state,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
+        observer=RoleMetrics("fanout", settings),
     ) as supervisor:
         supervisor.spawn(
             *(

@@ -19,6 +19,7 @@ from common.settings.files import IN_FILES, FromFiles, file_variable, given_valu
 from common.settings.insight import require_insight
 from common.settings.lists import parse_hosts, parse_networks
 from common.settings.names import RETIRED, misspelt
+from common.settings.observing import ObservingSettings
 from common.settings.webhooks import WebhookSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -33,7 +34,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(WebhookSettings, FromFiles):
+class Settings(ObservingSettings, WebhookSettings, FromFiles):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(

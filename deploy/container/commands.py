@@ -20,7 +20,7 @@ def gateway() -> None:
     from deploy.container.front_door import door_settings, run
 
     settings = door_settings()
-    log.configure("gateway", settings.log_level)
+    log.configure("gateway", settings.log_level, settings.log_format)
     raise typer.Exit(run(settings))
 
 

@@ -32,6 +32,7 @@ from common.frame import (
     update_frame,
 )
 from common.keys import order_ended_key, order_key
+from fanout.orders.frame_counts import FrameCounts
 from fanout.sockets.protocol import text_frame
 
 # No event begins with this.
@@ -63,11 +64,13 @@ class Channel:
         "live",
         "name",
         "order_id",
+        "shown",
         "waiting",
     )
 
-    def __init__(self, order_id: str) -> None:
+    def __init__(self, order_id: str, shown: FrameCounts | None = None) -> None:
         self.order_id = order_id
+        self.shown = shown or FrameCounts()
         self.key = order_key(order_id)
         self.ended_key = order_ended_key(order_id)
         self.name = self.key.encode()
@@ -101,6 +104,11 @@ class Channel:
             # A write never disconnects within itself, so the set does not change here.
             for session in self.live:
                 session.offer(frame)
+            shown = self.shown
+            shown.frames += len(self.live)
+            shown.until_look -= 1
+            if not shown.until_look:
+                shown.look(payload)
 
     def _obey(self, message: bytes) -> None:
         """Follow a message that is no event."""
@@ -168,8 +176,11 @@ def is_since(oldest: datetime, event: bytes) -> bool:
 class Hub:
     """Channel by order id. `routes` is what the bridge looks messages up in."""
 
-    def __init__(self, routes: dict[bytes, Callable[[bytes], None]]) -> None:
+    def __init__(
+        self, routes: dict[bytes, Callable[[bytes], None]], shown: FrameCounts | None = None
+    ) -> None:
         self._routes = routes
+        self._shown = shown or FrameCounts()
         self.channels: dict[str, Channel] = {}
         # Channels that nobody watches, with the time the last watcher left, oldest first.
         self._idle: dict[Channel, float] = {}
@@ -181,7 +192,7 @@ class Hub:
         """Add a session; it waits until the channel's next `refresh`."""
         channel = self.channels.get(order_id)
         if channel is None:
-            channel = self.channels[order_id] = Channel(order_id)
+            channel = self.channels[order_id] = Channel(order_id, self._shown)
             self._routes[channel.name] = channel.deliver
         self._idle.pop(channel, None)
         if not channel.waiting:

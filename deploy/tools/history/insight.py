@@ -32,7 +32,7 @@ def role(context: typer.Context) -> None:
     from consumers.insight.serve import run
 
     settings = load_settings()
-    log.configure("insight", settings.log_level)
+    log.configure("insight", settings.log_level, settings.log_format)
     raise typer.Exit(run(settings))
 
 
