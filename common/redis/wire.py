@@ -275,7 +275,7 @@ class Wire:
         settled = asyncio.get_running_loop().call_later(self._settled_after_s, self._trouble.healed)
         try:
             while not link.lost.done():
-                # A look costs a wake-up, and a process has several connections: no more than needed.
+                # A look is a wake-up, and a process has several connections: no more than needed.
                 wait_s = max(WATCH_LEAST_S, link.watch())
                 await asyncio.wait((link.lost,), timeout=wait_s)
         finally:
