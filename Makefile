@@ -13,7 +13,7 @@ up: .venv/run.stamp
 	@exec $(BIN)/fleetline up $(ARGS)
 
 test: .venv/dev.stamp
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

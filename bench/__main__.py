@@ -114,6 +114,8 @@ def _run(bench: Bench, module: ModuleType) -> Outcome:
         error, lost = f"LOST: {e}", True
     except TROUBLE as e:
         error = f"{type(e).__name__}: {e}"
+        for line in bench.stack.last_words():
+            bench.say(line)
     finally:
         bench.stack.stop_roles()
     if error:

@@ -11,7 +11,7 @@ from bench.processes import Failed, Talker
 from bench.result import Figure
 from bench.stack import Stack
 from bench.workload import streets
-from deploy.tools.sender import BODY_FIXES_MAX, Sender
+from deploy.tools.traffic.sender import BODY_FIXES_MAX, Sender
 
 T = TypeVar("T")
 # Beyond a plan's own time: connecting, the last answers, sorting.

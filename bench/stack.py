@@ -33,6 +33,8 @@ from deploy.stack.wiring import OFFSETS, up_settings
 START_TIMEOUT_S = 90.0
 ROLE_TIMEOUT_S = 30.0
 SERVERS = ("redis", "postgres", "gateway")
+# Of each log, when something went wrong.
+LINES = 6
 
 
 class Stack:
@@ -100,6 +102,13 @@ class Stack:
     def log(self, name: str) -> Path:
         """Where a process of the bench writes."""
         return self.folder / f"{name}.log"
+
+    def last_words(self) -> list[str]:
+        """The last lines of the servers' logs, for when something went wrong."""
+        logs = (self.folder / "up.log", self.home / "log" / "redis.log")
+        return [
+            line for log in logs if log.exists() for line in log.read_text().splitlines()[-LINES:]
+        ]
 
     def reset(self, shards: int = 4) -> None:
         """No roles, empty servers, and a shard count."""

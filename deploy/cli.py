@@ -15,7 +15,9 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
-from deploy.tools import access_cli, dead, insight
+from deploy.tools.access import commands as access
+from deploy.tools.dead import commands as dead
+from deploy.tools.history import insight
 
 app = typer.Typer(
     name="fleetline",
@@ -27,8 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
-app.add_typer(access_cli.token_app, name="token")
-app.add_typer(access_cli.key_app, name="key")
+app.add_typer(access.token_app, name="token")
+app.add_typer(access.key_app, name="key")
 
 Token = Annotated[
     str,
@@ -72,7 +74,7 @@ def up(
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
     from deploy.stack.wiring import up_settings
-    from deploy.tools.tokens import auth_overrides
+    from deploy.tools.access.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
@@ -149,8 +151,8 @@ def replay(
     ] = "",
 ) -> None:
     """Send a recorded trace through the HTTP API, as if it were driven now."""
-    from deploy.tools.replay import run
     from deploy.tools.trace.read import ReadOptions
+    from deploy.tools.traffic.replay import run
 
     options = ReadOptions(columns, driver, speed_unit)
     raise typer.Exit(run(file, options, speed=speed, url=url or stack_url(), token=token))
@@ -173,8 +175,8 @@ def simulate(
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
-    from deploy.tools import simulate_day
-    from deploy.tools.simulate import run
+    from deploy.tools.traffic import simulate_day
+    from deploy.tools.traffic.simulate import run
 
     if day:
         sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
@@ -198,7 +200,7 @@ def retention(
 ) -> None:
     """Drop the days of the history that are older than HISTORY_RETENTION_DAYS."""
     from common.settings import load_settings
-    from deploy.tools.retention import run
+    from deploy.tools.history.retention import run
 
     raise typer.Exit(run(load_settings(), dry_run=dry_run))
 
@@ -212,7 +214,7 @@ def archive(
 ) -> None:
     """Write days of the history to Parquet files."""
     from common.settings import load_settings
-    from deploy.tools.archive import run
+    from deploy.tools.history.archive import run
 
     raise typer.Exit(run(load_settings(), before.date(), to, drop=drop))
 

@@ -38,7 +38,7 @@ from deploy.stack.wiring import (
     local_host,
     redis_url,
 )
-from deploy.tools.tokens import first_tokens_text
+from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
 ROLES = ("insight", "consumers", "fanout", "ingest")

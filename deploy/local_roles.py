@@ -17,7 +17,7 @@ from deploy.stack.accounts import account_of
 from deploy.stack.environment import role_environment
 from deploy.stack.home import Home
 from deploy.stack.wiring import STOP_SHARES, local_gateway_host, local_host
-from deploy.tools.tokens import new_token
+from deploy.tools.access.tokens import new_token
 
 # The demo ends with its stack; this is only longer.
 DEMO_TOKEN_S = 30 * 86_400

@@ -1,11 +1,26 @@
 """Fixtures that all tests share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.postgres import PostgresServer, postgres
 from tests.servers import RedisServer, valkey
+
+# Long files first, so that no process works on one alone while the others are done.
+ORDER: Sequence[str] = ("faults", "system", "integration", "odd", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by folder; inside one the order stays."""
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0]
+        return ORDER.index(folder) if folder in ORDER else len(ORDER)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

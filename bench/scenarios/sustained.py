@@ -7,6 +7,7 @@ little where the confirmation does not hold.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench import accounting
 from bench.context import REPORT_SLACK_S, Bench, totals_of
@@ -38,6 +39,24 @@ class Search:
     high: float
 
 
+class LogGrowth:
+    """What Redis wrote to its append-only file, which it writes anew and shorter at times."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._size = self._now()
+        self.bytes = 0
+
+    def look(self) -> None:
+        """To be called often: what was written since the last look is counted if it grew."""
+        size = self._now()
+        self.bytes += max(0, size - self._size)
+        self._size = size
+
+    def _now(self) -> int:
+        return int(self._client.info("persistence")["aof_current_size"])
+
+
 SEARCHES = (
     Search("sustained.one", "sustained, POST one", 1, 128, 2_000, 16_000),
     Search("sustained.many", "sustained, POST many, 100 a body", 100, 32, 10_000, 80_000),
@@ -52,6 +71,8 @@ class Probe:
     report: Report
     backlog: list[int] = field(default_factory=list)
     cpu_us: dict[str, float] = field(default_factory=dict)
+    # What Redis' append-only file grew by for each fix.
+    log_bytes: float = 0.0
 
     def trouble(self) -> str:
         """Why it was not sustained; empty when it was."""
@@ -107,7 +128,11 @@ def _search(bench: Bench, search: Search) -> Figure:
     notes = [f"held for {report.seconds:g} s"]
     if report.saturated:
         notes.append(report.saturated)
-    totals = {**totals_of(report), "backlog_max": max(probe.backlog, default=0)}
+    totals = {
+        **totals_of(report),
+        "backlog_max": max(probe.backlog, default=0),
+        "log_bytes_a_fix": round(probe.log_bytes),
+    }
     return Figure(
         search.key, search.label, report.fixes_per_s, "fixes/s", report.latency_ms,
         report.histogram, probe.cpu_us, totals, notes,
@@ -128,11 +153,14 @@ def _probe(bench: Bench, search: Search, rate: float, seconds: float) -> Probe:
     backlog = []
     until_s = time.monotonic() + seconds
     with stack.redis() as client:
+        log = LogGrowth(client)
         while time.monotonic() < until_s:
             backlog.append(stack.backlog(client))
+            log.look()
             time.sleep(SAMPLE_S)
-    report = Report(**talker.report(REPORT_SLACK_S))
-    stack.drained()
+        report = Report(**talker.report(REPORT_SLACK_S))
+        stack.drained()
+        log.look()
     cost = accounting.per_fix_us(before, stack.cpu(), report.fixes_sent)
     bench.require_stored(report, rows, search.label)
-    return Probe(rate, report, backlog, cost)
+    return Probe(rate, report, backlog, cost, log.bytes / max(report.fixes_sent, 1))

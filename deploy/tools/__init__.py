@@ -1,1 +1,1 @@
-"""Commands beside the stack: replay, simulate, dead letters, tokens and keys."""
+"""The commands beside `up` and the roles: a folder for what belongs to one idea."""

@@ -112,17 +112,16 @@ async def _empty(it):
 def test_one_percent_of_poison_costs_less_than_half_of_the_throughput(servers):
     good = [payload(n % 3600, driver=f"d{n // 3600}") for n in range(COUNT)]
     mixed = [poisoned(n) if n % POISON_EVERY == 0 else one for n, one in enumerate(good)]
-    normal, poisoned_too = [], []
-    # The best of some: others may use the machine meanwhile.
+    ratios = []
+    # Until one round holds: others may use the machine in the middle of one.
     for _ in range(ROUNDS_MAX):
-        took_s, letters, stored = asyncio.run(drain_s(servers, good))
+        good_s, letters, stored = asyncio.run(drain_s(servers, good))
         assert (letters, stored) == ([], COUNT)
-        normal.append(took_s)
-        took_s, letters, stored = asyncio.run(drain_s(servers, mixed))
+        mixed_s, letters, stored = asyncio.run(drain_s(servers, mixed))
         assert stored == COUNT - COUNT // POISON_EVERY
         assert sorted(letters) == sorted(mixed[::POISON_EVERY])
-        poisoned_too.append(took_s)
-        if min(poisoned_too) < 2 * min(normal):
-            break
-    print(f"{COUNT / min(normal):.0f}/s, with poison {COUNT / min(poisoned_too):.0f}/s")
-    assert min(poisoned_too) < 2 * min(normal)
+        print(f"{COUNT / good_s:.0f}/s, with poison {COUNT / mixed_s:.0f}/s")
+        ratios.append(mixed_s / good_s)
+        if ratios[-1] < 2:
+            return
+    pytest.fail(f"times as long with poison: {ratios}")

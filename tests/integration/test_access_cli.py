@@ -14,7 +14,7 @@ from common.access.signing import Signing
 from common.access.watch import USES_EVERY_S, AccessWatch
 from common.redis.wire import Wire
 from common.settings import load_settings
-from deploy.tools.tokens import auth_overrides, first_tokens_text
+from deploy.tools.access.tokens import auth_overrides, first_tokens_text
 from tests.access import SECRET, bearer
 from tests.servers import RedisServer
 from tests.stack import fleetline

@@ -12,7 +12,7 @@ import redis
 
 from common import keys
 from common.access.policy import Role
-from deploy.tools.access_store import AccessStore
+from deploy.tools.access.store import AccessStore
 from tests.access import AUTH, OLD_SECRET, bearer, claims, token
 from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer, valkey

@@ -9,7 +9,7 @@ import redis
 
 from common.access.policy import Role
 from common.problem import TOO_MANY_SOCKETS
-from deploy.tools.access_store import AccessStore
+from deploy.tools.access.store import AccessStore
 from tests.access import SECRET, bearer, token
 from tests.fanout_server import fanout, in_loop, publishing, until
 from tests.servers import RedisServer

@@ -11,7 +11,7 @@ import pytest
 from common.errors import ConfigError
 from common.keys import META, order_key, shard_of
 from deploy import cli
-from deploy.tools.letter import parse_name, parse_time
+from deploy.tools.dead.letter import parse_name, parse_time
 from tests.shard import KEYS, NOW, identities, payload, shard, worker_settings, working
 from tests.wait import until
 

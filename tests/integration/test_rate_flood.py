@@ -7,7 +7,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from deploy.tools.sender import Sender
+from deploy.tools.traffic.sender import Sender
 from tests.ingest_server import ingest
 from tests.servers import RedisServer
 from tests.wait import pace, wait_until

@@ -1,4 +1,4 @@
-"""One running stack for all system tests: starting it costs seconds."""
+"""One running stack for all system tests: starting it costs seconds, and it is never quite idle."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.wait import wait_until
 QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3", "STALE_AGE_S": "5"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack_session() -> Iterator[Stack]:
     """The stack; tests may kill its children, not stop it."""
     with new_home() as home, Stack(home, extra=QUICK) as running:
@@ -42,7 +42,7 @@ CLOSED = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def closed_stack() -> Iterator[Stack]:
     """A stack that asks for tokens, those of `tests.access`; strangers knock at its front door."""
     with new_home() as home, Stack(home, extra=CLOSED) as running:

@@ -22,7 +22,7 @@ from deploy.gateway.render import (
     address,
     render,
 )
-from deploy.tools.traffic import CENTRE, REACH_DEG, make_drivers
+from deploy.tools.traffic.drivers import CENTRE, REACH_DEG, make_drivers
 
 DOOR = Door(
     listen="127.0.0.1:1", ingest="127.0.0.1:2", fanout="127.0.0.1:3",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from deploy.tools import sender as sending
-from deploy.tools.sender import Sender, Unreachable
+from deploy.tools.traffic import sender as sending
+from deploy.tools.traffic.sender import Sender, Unreachable
 
 LIMIT = {"field": "rate", "detail": "too fast for this driver; try again in 2 s"}
 ERRORS_MAX = 4

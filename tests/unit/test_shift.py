@@ -6,8 +6,8 @@ from math import nan
 
 from consumers.insight.columns import us_of
 from consumers.insight.rules import Rules
-from deploy.tools.shift import SHIFT_S, day_of_fleet, fixes_of_shift
-from deploy.tools.traffic import make_drivers
+from deploy.tools.traffic.drivers import make_drivers
+from deploy.tools.traffic.shift import SHIFT_S, day_of_fleet, fixes_of_shift
 from tests.unit.insight_tables import at_once
 
 END = datetime(2026, 3, 1, 18, tzinfo=UTC)

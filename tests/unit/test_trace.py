@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from deploy.tools.replay import bodies, dates
 from deploy.tools.trace.number import number_of
 from deploy.tools.trace.read import ReadOptions, id_of, parse_trace, read_trace
 from deploy.tools.trace.times import parse_time, span
 from deploy.tools.trace.trace import Trace
+from deploy.tools.traffic.replay import bodies, dates
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "liverpool_bus_route14.csv"
 YEAR_S = 31_557_600

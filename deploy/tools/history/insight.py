@@ -15,7 +15,7 @@ from common.event import EPOCH
 from common.processes import process
 from common.settings import Settings, load_settings
 from common.settings.insight import INSIGHT_LAG_S
-from deploy.tools.letter import parse_time
+from deploy.tools.dead.letter import parse_time
 
 app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
 # While another process works off what is left.

@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime
 
 from common.processes.signals import stop_as_interrupt
-from deploy.tools.sender import BODY_FIXES_MAX, Sender, Totals, Unreachable
-from deploy.tools.traffic import SimulatedDriver, make_drivers
+from deploy.tools.traffic.drivers import SimulatedDriver, make_drivers
+from deploy.tools.traffic.sender import BODY_FIXES_MAX, Sender, Totals, Unreachable
 
 # What is due within this time goes as one body: steps that no eye sees on a map.
 TICK_S = 0.1

@@ -17,8 +17,8 @@ import typer
 from common.errors import ConfigError, FleetlineError
 
 if TYPE_CHECKING:
-    from deploy.tools.dead_letters import DeadLetterStore
-    from deploy.tools.letter import StoredLetter
+    from deploy.tools.dead.letter import StoredLetter
+    from deploy.tools.dead.store import DeadLetterStore
 
 # A pipe has no width; wide enough that ids and reasons stay whole.
 PIPE_COLUMNS = 200
@@ -45,7 +45,7 @@ def list_letters(
     home: HomeOption = None,
 ) -> None:
     """Show the newest dead letters, newest last."""
-    from deploy.tools.dead_letters import Choice
+    from deploy.tools.dead.store import Choice
 
     choice = Choice(shard, _reason(reason), _moment("--since", since))
     with _letters(home) as dead:
@@ -67,7 +67,7 @@ def show(
     home: HomeOption = None,
 ) -> None:
     """Show one dead letter whole, payload and all."""
-    from deploy.tools.letter import parse_name, printable
+    from deploy.tools.dead.letter import parse_name, printable
 
     shard, stream_id = parse_name(letter_id)
     with _letters(home) as dead:
@@ -94,7 +94,7 @@ def replay(
     home: HomeOption = None,
 ) -> None:
     """Put payloads back into the streams. What is older than the live position leaves it alone."""
-    from deploy.tools.dead_letters import Choice
+    from deploy.tools.dead.store import Choice
 
     if everything == (since is not None):
         raise ConfigError("replay needs --since or --all, and not both")
@@ -126,7 +126,7 @@ def _print_table(letters: Sequence["StoredLetter"], count: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from deploy.tools.letter import printable
+    from deploy.tools.dead.letter import printable
 
     table = Table(box=None, header_style="bold")
     for column in ("id", "reason", "sqlstate", "tries", "failed at", "driver", "error"):
@@ -148,7 +148,7 @@ def _print_table(letters: Sequence["StoredLetter"], count: int) -> None:
 @contextmanager
 def _letters(home: Path | None) -> Iterator["DeadLetterStore"]:
     from common.settings import load_settings
-    from deploy.tools.dead_letters import dead_letters
+    from deploy.tools.dead.store import dead_letters
 
     overrides = {"fleetline_home": home} if home is not None else {}
     with dead_letters(load_settings(**overrides)) as dead:
@@ -156,7 +156,7 @@ def _letters(home: Path | None) -> Iterator["DeadLetterStore"]:
 
 
 def _moment(option: str, text: str | None) -> datetime | None:
-    from deploy.tools.letter import parse_time
+    from deploy.tools.dead.letter import parse_time
 
     return parse_time(option, text, datetime.now(UTC)) if text is not None else None
 

@@ -40,7 +40,7 @@ def create_token(
 ) -> None:
     """Print a new token."""
     from common.ids import ID_DETAIL, is_id
-    from deploy.tools.tokens import new_token
+    from deploy.tools.access.tokens import new_token
 
     if not is_id(subject):
         raise ConfigError(f"--subject: {ID_DETAIL}")
@@ -59,7 +59,7 @@ def revoke_token(
     home: HomeOption = None,
 ) -> None:
     """End a token, or all of a subject, everywhere within two seconds."""
-    from deploy.tools.access_store import access_store
+    from deploy.tools.access.store import access_store
 
     if (token_id is None) == (subject is None):
         raise ConfigError("revoke needs --id or --subject, and not both")
@@ -82,7 +82,7 @@ def create_key(
     """Print a new key. It is shown this once; only its hash is kept."""
     from common.access.watch import POLL_EVERY_S
     from common.ids import is_id
-    from deploy.tools.access_store import access_store
+    from deploy.tools.access.store import access_store
 
     if role is Role.TRACKER:
         raise ConfigError("--role: a tracker gets a link, not a key")
@@ -105,7 +105,7 @@ def list_keys(
     home: HomeOption = None,
 ) -> None:
     """Show all keys: whose, since when, last used when."""
-    from deploy.tools.access_store import access_store
+    from deploy.tools.access.store import access_store
 
     with access_store(_settings(home)) as store:
         records = store.keys()
@@ -137,7 +137,7 @@ def revoke_key(
     home: HomeOption = None,
 ) -> None:
     """End a key everywhere within two seconds."""
-    from deploy.tools.access_store import access_store
+    from deploy.tools.access.store import access_store
 
     with access_store(_settings(home)) as store:
         if not store.revoke_key(key_id):
@@ -152,7 +152,7 @@ def _settings(home: Path | None) -> "Settings":
 
 
 def _ttl_s(text: str) -> float:
-    from deploy.tools.access_store import TOKEN_TTL_MAX_S
+    from deploy.tools.access.store import TOKEN_TTL_MAX_S
 
     form = re.fullmatch(r"([0-9]{1,9})([smhd])", text, re.ASCII)
     seconds = int(form[1]) * UNITS_S[form[2]] if form else 0

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from common.processes.signals import stop_as_interrupt
-from deploy.tools.sender import BODY_FIXES_MAX, Sender, Unreachable
-from deploy.tools.shift import MOVING_EVERY_S, SHIFT_S, STANDING_EVERY_S, day_of_fleet
+from deploy.tools.traffic.sender import BODY_FIXES_MAX, Sender, Unreachable
+from deploy.tools.traffic.shift import MOVING_EVERY_S, SHIFT_S, STANDING_EVERY_S, day_of_fleet
 
 
 def run(*, drivers: int, url: str, seed: int, token: str = "") -> int:

@@ -20,7 +20,7 @@ from common.event import decode_event
 from common.keys import ENTRY_FIELD, META
 from common.settings import Settings
 from common.shards import Shard, Shards
-from deploy.tools.letter import StoredLetter, stream_moment
+from deploy.tools.dead.letter import StoredLetter, stream_moment
 from deploy.tools.stack_redis import stack_redis
 
 # Letters taken at a time: Redis does nothing else while it reads or writes a page.

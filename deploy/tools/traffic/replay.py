@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from common.processes.signals import stop_as_interrupt
-from deploy.tools.sender import Sender, Totals, Unreachable
 from deploy.tools.trace.fix import RecordedFix
 from deploy.tools.trace.read import ReadOptions, read_trace
 from deploy.tools.trace.times import span
 from deploy.tools.trace.trace import Trace
+from deploy.tools.traffic.sender import Sender, Totals, Unreachable
 
 # Fixes a body at full speed: large enough to be quick, small enough for a bar that moves.
 BODY_FIXES = 500

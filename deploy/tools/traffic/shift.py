@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from heapq import merge
 
-from deploy.tools.traffic import METRES_PER_DEG, SimulatedDriver, make_drivers
+from deploy.tools.traffic.drivers import METRES_PER_DEG, SimulatedDriver, make_drivers
 
 # Nine hours, until now.
 SHIFT_S = 9 * 3600

@@ -19,7 +19,7 @@ from rich.progress import Progress
 from common.errors import ConfigError, FleetlineError
 from common.event import COLUMNS
 from common.settings import Settings
-from deploy.tools.retention import drop_day, folded_before
+from deploy.tools.history.retention import drop_day, folded_before
 
 # Rows that are in memory at a time; also a row group, which readers skip as a whole.
 ROWS_AT_ONCE = 50_000

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from common.backoff import Backoff
 from common.errors import ConfigError, FleetlineError
-from deploy.tools.batch_answer import ABOUT_FIXES, NOT_NOW, BatchAnswer
+from deploy.tools.traffic.batch_answer import ABOUT_FIXES, NOT_NOW, BatchAnswer
 
 PATH = "/api/v1/drivers/locations"
 # The API's limit; at ~250 bytes a fix the body stays far below its limit in bytes too.

@@ -1,0 +1,1 @@
+"""`fleetline token` and `fleetline key`, and the first tokens of `up --auth`."""

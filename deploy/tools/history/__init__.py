@@ -1,0 +1,1 @@
+"""Commands on the stored history: retention, archive, insight rebuild."""

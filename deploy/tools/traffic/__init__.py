@@ -1,0 +1,1 @@
+"""`fleetline replay` and `fleetline simulate`: fixes through the HTTP API, as drivers send them."""
