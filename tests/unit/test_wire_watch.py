@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from common.errors import Overloaded
 from common.redis.wire import PING_AFTER_IDLE_S, WATCH_LEAST_S, Link
 from tests.virtual import run_virtually
+from tests.wait import pace
 
 TIMEOUT_S = 0.5
 
@@ -49,7 +50,7 @@ def test_a_missing_reply_is_found_in_time(sent: list[tuple[float, bool]]) -> Non
         # A link that owes nothing is asked whether it lives, and then owes that answer.
         due_s = PING_AFTER_IDLE_S + TIMEOUT_S
         for wait_s, answered in sent:
-            await asyncio.sleep(wait_s)
+            await pace(wait_s)
             if link.lost.done():
                 break
             link.add(("ECHO", "x")).add_done_callback(lambda future: future.exception())
