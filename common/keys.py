@@ -59,6 +59,8 @@ class ShardKeys:
     counts: str
     # What stands before a driver's id in the key of its rate.
     rate: str
+    # Entry id up to which the places engine has read; expires when that does not live.
+    places: str
 
 
 def shard_keys(stream_name: str, shard: int) -> ShardKeys:
@@ -74,6 +76,7 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
         consumer=f"consumer:{tag}",
         counts=f"counts:{tag}",
         rate=f"rate:{tag}:",
+        places=f"places:{tag}",
     )
 
 

@@ -27,6 +27,7 @@ from consumers.stream.gauge import StreamGauge
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.places_hold import PlacesHold
 from consumers.stream.settled import SettledFixes
 from consumers.stream.trim import Trim
 
@@ -106,7 +107,8 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         insight=settings.insight == "on",
     )
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
-    trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
+    places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
+    trim = Trim(bulk, keys, group=group, live_through=cursor.checked, places=places)
     drivers = DriverState(
         quick, shard, names_max=pace.names_max, location_ttl_s=settings.location_ttl
     )

@@ -74,16 +74,17 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[str, typer.Option(hidden=True)] = "insight,consumers,fanout,ingest",
+    roles: Annotated[str, typer.Option(hidden=True)] = "insight,places,consumers,fanout,ingest",
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
+    from deploy.stack.extras import roles_off
     from deploy.stack.wiring import up_settings
     from deploy.tools.access.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings.log_level)
-    off = {"insight"} if settings.insight == "off" else set()
+    off = roles_off(settings)
     chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
@@ -112,6 +113,21 @@ def consumers(
     _configure("consumers", settings.log_level)
     shards = parse_only(only, settings.shards) if only is not None else None
     raise typer.Exit(run(settings, shards))
+
+
+@app.command()
+def places() -> None:
+    """Run the places engine: what happens at geofences, to orders and drivers."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from consumers.places.extra import require
+
+    require()
+    from consumers.places.serve import run
+
+    settings = load_settings()
+    _configure("places", settings.log_level)
+    raise typer.Exit(run(settings))
 
 
 @app.command()

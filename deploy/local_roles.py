@@ -78,7 +78,7 @@ class Roles:
             ready=checks.get(name),
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
-            beats_from_start=name in {"consumers", "insight"},
+            beats_from_start=name in {"consumers", "insight", "places"},
             stop_timeout_s=share_s,
         )
 

@@ -21,6 +21,7 @@ from fanout.door.handshake import Handshake
 from fanout.door.health import HealthPage
 from fanout.door.policy import Policy
 from fanout.door.watches import SessionFactory
+from fanout.events.feed import EventFeed
 from fanout.fleet.feed import FleetFeed
 from fanout.listening import sessions_max
 from fanout.orders.bridge import open_bridge
@@ -88,6 +89,7 @@ class Fanout:
             ttl_s=settings.location_ttl,
             unread_max_s=tuning.unread_max_s,
         )
+        self.events = EventFeed(self.subscriptions)
         self.connections = Connections(
             self._handshake(policy or access_policy(settings, gate), tuning).decide,
             self.counts,
@@ -104,6 +106,7 @@ class Fanout:
                 self.sessions,
                 self.subscriptions,
                 self.feed,
+                self.events,
                 inbound_bytes_max=tuning.inbound_bytes_max,
             ),
             health=HealthPage(
@@ -125,6 +128,7 @@ class Fanout:
         return {
             "sessions": len(self.sessions.open),
             "operators": len(self.feed.operators),
+            "event_readers": len(self.events.readers),
             "channels": len(self.subscriptions.hub.channels),
             "full": len(self.sessions.full),
         }
@@ -139,6 +143,7 @@ class Fanout:
             "ending": len(self.sessions.ending),
             "handshakes": len(self.connections.open) + len(self.connections.by_peer),
             "operators": len(self.feed.operators),
+            "event_readers": len(self.events.readers),
             "watched": sum(c.watched for c in self.subscriptions.hub.channels.values()),
         }
 

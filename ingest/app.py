@@ -17,6 +17,8 @@ from ingest.http.edge import Cors, Edge
 from ingest.http.fast_path import FastPath, is_post_one
 from ingest.http.read_limiter import ReadLimiter
 from ingest.openapi.pages import pages
+from ingest.resources.events import EventList
+from ingest.resources.fences.routes import add_fence_routes
 from ingest.resources.health import AliveResource, HealthResource
 from ingest.resources.insight.routes import add_insight_routes
 from ingest.resources.location import Location
@@ -91,6 +93,8 @@ def create_app(settings: Settings) -> Ingest:
     app.add_route("/api/v1/drivers/{driver_id}/location", location)
     _add_driver_routes(app, worker, settings)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
+    app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
+    add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
     fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX)

@@ -37,6 +37,9 @@ class Action(StrEnum):
     END_ORDER = "complete this order"
     WATCH_FLEET = "watch the fleet"
     READ_FLEET = "read the statistics of the fleet"
+    READ_EVENTS = "read or watch what happened"
+    READ_FENCES = "read geofences and who is in them"
+    WRITE_FENCES = "make, change or delete geofences"
     READ_HEALTH = "read the state of the system"
 
 
@@ -66,6 +69,9 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.READ_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.WRITE_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_HEALTH: {Role.OPERATOR: Scope.ANY},
     }
 )

@@ -43,7 +43,8 @@ class Happening(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     driver, fence and order where the time of its fix does not; it is not published.
     """
 
-    type: HappeningType
+    # A `HappeningType`; read back, perhaps one of a newer release.
+    type: str
     driver_id: str | None = None
     order_id: str | None = None
     geofence_id: str | None = None

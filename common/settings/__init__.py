@@ -147,6 +147,10 @@ class Settings(BaseSettings):
 
     # on: trips, stops and statistics are computed from the history. off: they are not.
     insight: Literal["on", "off"] = "on"
+    # on: events of geofences, orders and drivers. off: nothing happens by itself.
+    places: Literal["on", "off"] = "on"
+    # Events older than this many days are dropped.
+    events_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     # A driver that stays within this of its first fix may be at a stop, in metres.
     stop_radius_m: Annotated[float, Field(ge=10, le=10_000)] = 50.0
     # It must stay for at least this long, in seconds.

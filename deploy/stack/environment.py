@@ -23,6 +23,7 @@ USED: Mapping[str, frozenset[str]] = {
     "migrate": _STORES,
     "consumers": _STORES,
     "insight": frozenset({"database_url"}),
+    "places": _STORES,
     "ingest": _STORES | _DOOR,
     "fanout": _DOOR | {"redis_url"},
     # Talks HTTP, as anybody would.

@@ -21,6 +21,7 @@ from fanout.door.request import (
     WEBSOCKET_VERSION,
     OrderTarget,
     PageTarget,
+    action_of,
     chosen_subprotocol,
     client_address,
     read_key,
@@ -85,7 +86,8 @@ class Handshake:
         headers = head.headers
         address = client_address(peer, headers)
         order_id = target.order_id if isinstance(target, OrderTarget) else None
-        principal = self._policy.authorize(WatchRequest(order_id, address, headers, query))
+        request = WatchRequest(action_of(target), order_id, address, headers, query)
+        principal = self._policy.authorize(request)
         holder = holder_of(principal, address)
         self._places.require_place(holder, principal, order_id)
         session = self._sessions.create(target, holder, principal)

@@ -22,9 +22,12 @@ from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import (
     shapes,
+    shapes_events,
     shapes_insight,
     shapes_orders,
     table,
+    table_events,
+    table_fences,
     table_insight,
     table_more,
     table_orders,
@@ -37,9 +40,11 @@ OPERATIONS = (
     *table.OPERATIONS,
     *table_orders.OPERATIONS,
     *table_insight.OPERATIONS,
+    *table_fences.OPERATIONS,
+    *table_events.OPERATIONS,
     *table_more.OPERATIONS,
 )
-SHAPES = (shapes, shapes_insight, shapes_orders)
+SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders)
 # Bodies that are smaller than those of many fixes.
 BODIES_MAX = {
     table.SEND.path: BODY_BYTES_MAX,
@@ -49,7 +54,9 @@ BODIES_MAX = {
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
+    "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Events": "What happened: at geofences, to orders and drivers.",
     "Live": "WebSockets.",
     "Apps": "Phone apps that people already have, as they are.",
     "Health": "Is it well?",

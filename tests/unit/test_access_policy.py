@@ -32,6 +32,10 @@ def test_own_and_others(principal, action):
         (Role.GATEWAY, Action.WRITE_ORDER): (True, True),
         (Role.GATEWAY, Action.START_ORDER): (True, True),
         (Role.GATEWAY, Action.END_ORDER): (True, True),
+        (Role.GATEWAY, Action.READ_FENCES): (True, True),
+        (Role.GATEWAY, Action.WRITE_FENCES): (True, True),
+        (Role.OPERATOR, Action.READ_FENCES): (True, True),
+        (Role.OPERATOR, Action.WRITE_FENCES): (True, True),
         (Role.OPERATOR, Action.READ_DRIVER): (True, True),
         (Role.OPERATOR, Action.FIND_DRIVERS): (True, True),
         (Role.OPERATOR, Action.READ_ORDER): (True, True),
@@ -39,6 +43,8 @@ def test_own_and_others(principal, action):
         (Role.OPERATOR, Action.WATCH_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_HEALTH): (True, True),
+        (Role.OPERATOR, Action.READ_EVENTS): (True, True),
+        (Role.GATEWAY, Action.READ_EVENTS): (True, True),
         (Role.TRACKER, Action.READ_ORDER): (True, False),
     }.get((principal.role, action), (False, False))
     assert (allowed(principal, action, **mine), allowed(principal, action, **theirs)) == expected

@@ -19,6 +19,7 @@ TOLD = {
     "migrate": {"REDIS_URL", "DATABASE_URL"},
     "consumers": {"REDIS_URL", "DATABASE_URL"},
     "insight": {"DATABASE_URL"},
+    "places": {"REDIS_URL", "DATABASE_URL"},
     "ingest": {"REDIS_URL", "DATABASE_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "simulate": set(),

@@ -58,7 +58,8 @@ def rebuild(
 async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> None:
     from consumers.insight.rebuild import adopt, left_since, mark, rules_used, waiting
     from consumers.insight.serve import follower_over, rules_of
-    from consumers.insight.shares import Shares
+    from consumers.insight.shares import LOCK_CLASS, SHARES
+    from consumers.shares import Shares
     from deploy.tools.stack_database import stack_database
 
     console = Console(highlight=False)
@@ -78,7 +79,7 @@ async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> N
         else:
             await mark(connection, since, driver)
         total = await connection.fetchval(_ESTIMATE) if driver is None and since == EPOCH else None
-        begin_s, shares = time.monotonic(), Shares(connection)
+        begin_s, shares = time.monotonic(), Shares(connection, LOCK_CLASS, SHARES)
         with _bar(console) as progress:
             task = progress.add_task("fixes", total=total or None)
             follower = follower_over(
