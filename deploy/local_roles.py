@@ -58,7 +58,9 @@ class Roles:
     def demo(self, drivers: int) -> ChildSpec:
         """Drivers that move, straight to ingest: the door's certificate may be ours alone."""
         url = f"http://{local_host(self.settings)}:{self.settings.ingest_port}"
-        arguments = ("--drivers", str(drivers), "--rate", str(drivers), "--url", url)
+        arguments = ["--drivers", str(drivers), "--rate", str(drivers), "--url", url]
+        if self.settings.orders == "registered":
+            arguments.append("--register-orders")
         more = {}
         if self.settings.auth == "on":
             token, _ = new_token(self.settings, Role.GATEWAY, "up-demo", DEMO_TOKEN_S)

@@ -1,4 +1,4 @@
-"""Geofences over HTTP, as they are stored and as other processes come to know them."""
+"""Geofences over HTTP."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ import jsonschema_rs
 import pytest
 
 from common.fences.limits import FENCES_MAX, VERTICES_SUM_MAX
-from consumers.places.fence_book import FenceBook
 from tests.access import AUTH, bearer, token
 from tests.ingest_server import ingest
 from tests.postgres import PostgresServer
@@ -270,39 +269,3 @@ def test_answers_are_as_described(api: httpx.Client, database: str) -> None:
         media_type = answer.headers["content-type"].partition(";")[0]
         schema = {**described["content"][media_type]["schema"], **document}
         jsonschema_rs.Draft202012Validator(schema).validate(answer.json())
-
-
-def test_a_process_follows_the_table(api: httpx.Client, database: str) -> None:
-    """Only what changed is read again; a row that cannot be read is left out."""
-
-    async def follow() -> None:
-        connection = await asyncpg.connect(database)
-        try:
-            book = FenceBook()
-            await book.refresh(connection)
-            assert len(book.index) == 0
-            put(api, "a")
-            put(api, "b", name="Bee")
-            assert await book.refresh(connection)
-            assert not await book.refresh(connection)
-            kept, index = book.index.get("a"), book.index
-            assert [f.geofence_id for f in index.inside([52.5], [13.4])[0]] == ["a", "b"]
-            put(api, "b", active=False)
-            api.delete("/a")
-            put(api, "c", geometry=SQUARE, radius_m=None)
-            assert await book.refresh(connection)
-            assert book.index.get("a") is None
-            assert book.index.inside([52.5, 0.5], [13.4, 0.5])[0] == ()
-            other = book.index.get("c")
-            put(api, "a")
-            await connection.execute("UPDATE geofences SET geometry = '{}' WHERE name = 'Depot'")
-            await connection.execute("UPDATE geofence_changes SET version = version + 1")
-            assert await book.refresh(connection)
-            assert book.index.get("a") is None
-            assert book.index.get("c") is other
-            # The index that somebody still works with is as it was.
-            assert index.get("a") is kept
-        finally:
-            await connection.close()
-
-    asyncio.run(follow())

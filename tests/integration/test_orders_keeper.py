@@ -14,6 +14,7 @@ import redis
 from common.errors import Overloaded
 from common.keys import ORDER_CHANGES, order_bucket, order_ended_key
 from common.orders import store
+from common.orders.book import BOOK_ORDERS_MAX
 from common.orders.states import DeliveryState
 from tests.ingest_server import NO_DATABASE, ingest
 from tests.orders import BOOK, DUE, ENDED, A, B, Orders
@@ -110,6 +111,16 @@ def test_an_older_version_replaces_nothing_and_a_book_is_compared(within: Any) -
     within(main)
 
 
+def test_a_book_is_bounded(within: Any) -> None:
+    async def main(made: Orders) -> None:
+        assert not (await made.book.read("o")).full
+        await made.it.redis.hset(BOOK, mapping={f"x{n}": "{}" for n in range(BOOK_ORDERS_MAX)})
+        await made.it.redis.hset(BOOK, "o", "{}")
+        assert (await made.book.read("o")).full
+
+    within(main)
+
+
 def test_one_keeper_works_at_a_time(within: Any) -> None:
     async def main(made: Orders) -> None:
         other = made.keeper_of(made.database_url)
@@ -127,6 +138,29 @@ def test_one_keeper_works_at_a_time(within: Any) -> None:
         await other.close()
 
     within(main)
+
+
+def test_without_the_database_orders_are_read_and_ended(
+    redis_server: RedisServer, database_url: str
+) -> None:
+    """One ingest that reaches the database, and one that does not."""
+    with (
+        ingest(REDIS_URL=redis_server.url, DATABASE_URL=database_url) as server,
+        ingest(REDIS_URL=redis_server.url) as cut_off,
+    ):
+        whole, cut = f"{server.url}/api/v1/orders", f"{cut_off.url}/api/v1/orders"
+        wait_until(lambda: httpx.get(f"{cut_off.url}/health").status_code == 200)
+        wait_until(lambda: httpx.put(f"{whole}/o", json={"driver_id": A}).is_success)
+        assert httpx.get(f"{cut}/o").json() == httpx.get(f"{whole}/o").json()
+        for answer in (
+            httpx.put(f"{cut}/o", json={"driver_id": B}),
+            httpx.post(f"{cut}/o/state", json={"state": "arriving"}),
+            httpx.get(cut),
+        ):
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"].isdigit()
+        assert httpx.post(f"{cut}/o/complete").status_code == 202
+        wait_until(lambda: httpx.get(f"{whole}/o").json()["state"] == "delivered")
 
 
 def test_a_backend_that_is_killed_between_database_and_redis(

@@ -1,6 +1,7 @@
 """What a fence may be: every fault is named with its place, and nothing odd gets through."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -152,7 +153,7 @@ def test_the_reach_may_stand_in_the_geometry():
     assert terms.geometry == {**POINT, "radius_m": 9}
 
 
-NUMBERS = st.one_of(
+NUMBERS: st.SearchStrategy[Any] = st.one_of(
     st.integers(), st.floats(), st.sampled_from([0, 1, 180, -90, 1e308, None, True, "x", [], {}])
 )
 JSON = st.recursive(NUMBERS, lambda inner: st.lists(inner, max_size=5), max_leaves=30)

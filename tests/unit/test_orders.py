@@ -148,6 +148,12 @@ def test_a_wide_accuracy_is_not_outside_yet() -> None:
         assert (visit is not None, wanted) == (True, None)
 
 
+def test_a_state_begins_no_sooner_than_the_one_before() -> None:
+    now = moved(order(driver_id="a"), S.PICKED_UP, NOW - timedelta(seconds=5))
+    assert now is not None
+    assert now.times.picked_up == now.times.assigned == NOW
+
+
 @pytest.mark.parametrize("state", S)
 def test_only_cancelled_may_jump(state: DeliveryState) -> None:
     assert advance(state, S.CANCELLED) is (None if state in OVER else S.CANCELLED)

@@ -128,19 +128,21 @@ def _line(way: _Way, order: Order) -> orjson.Fragment:
 def journey_of(
     order: Order, drivers: Sequence[DriverSpan], fixes: int, metres: float, route: object
 ) -> dict[str, Any]:
-    """The answer. What was added up when the order ended wins over what is left of its fixes."""
+    """The answer. Fixes may have come after its distance was kept, and old ones may be gone: the
+    longer way is the whole one.
+    """
     times, facts = order.times, facts_of(order)
     begun = times.picked_up or times.assigned
     end = times.delivered
     promised = order.promised_at
-    kept = order.distance_m
+    known = fixes > 0 or order.distance_m is not None
     return {
         **{name: facts[name] for name in ("order_id", "driver_id", "vehicle", "state", "times")},
         **{name: facts[name] for name in ("pickup", "dropoff", "ready_at", "promised_at")},
         "delivered_at": end,
         "late_s": (end - promised).total_seconds() if end and promised else None,
         "under_way_s": (end - begun).total_seconds() if end and begun else None,
-        "distance_m": round(kept if kept is not None else metres, 3) if fixes or kept else None,
+        "distance_m": round(max(order.distance_m or 0.0, metres), 3) if known else None,
         "fixes": fixes,
         "drivers": [
             {"driver_id": span.driver_id, "since": span.since, "until": span.until}
