@@ -230,29 +230,6 @@ def test_who_is_inside(api: httpx.Client, database: str) -> None:
     assert api.get("/other/drivers").status_code == 404
 
 
-READS = ("GET", ""), ("GET", "/depot"), ("GET", "/depot/drivers")
-WRITES = ("PUT", "/depot"), ("POST", "/import"), ("DELETE", "/depot")
-
-
-@pytest.mark.parametrize(("method", "path"), [*READS, *WRITES])
-def test_who_may_do_what(api: httpx.Client, method: str, path: str) -> None:
-    put(api, "depot")
-    body: dict[str, Any] = {"PUT": CIRCLE, "POST": {"type": "FeatureCollection"}}.get(method, {})
-
-    def status(**headers: str) -> int:
-        found = api.build_request(method, path, json=body or None)
-        del found.headers["authorization"]
-        found.headers.update(headers)
-        return api.send(found).status_code
-
-    assert status() == 401
-    assert status(**bearer(token("driver", "d1"))) == 403
-    assert status(**bearer(token("tracker", "o1", order_id="o1"))) == 403
-    for role in ("gateway", "operator"):
-        put(api, "depot")
-        assert status(**bearer(token(role, "x"))) in (200, 204, 422)
-
-
 def test_answers_are_as_described(api: httpx.Client, database: str) -> None:
     document = api.get(str(api.base_url).replace("/api/v1/geofences", "/openapi.json")).json()
     put(api, "depot", dwell_s=5, drivers=["a*"], schedule={"from": "08:00"})
