@@ -16,6 +16,8 @@ from common.geo.areas import polygons_of
 from common.geo.shape import LngLat
 from common.geo.strips import Strips, boxes_of, edge_of, pieces_of, vectors
 
+# Fences whose edges are kept for distances: one that spans a continent has megabytes of them.
+EDGES_MAX = 1000
 Inside = Sequence[Fence]
 _NOWHERE: Inside = ()
 
@@ -58,6 +60,8 @@ class FenceIndex:
         """Metres from the fence to a point outside it."""
         edge = self._edges.get(fence.geofence_id)
         if edge is None:
+            if len(self._edges) >= EDGES_MAX:
+                self._edges.clear()
             edge = self._edges[fence.geofence_id] = edge_of(fence.shape)
         return edge.distance_m(vectors(longitude, latitude)) - fence.shape.reach_m
 

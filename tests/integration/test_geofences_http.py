@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -146,6 +147,9 @@ def test_the_list_is_paged_and_comes_back_in(api: httpx.Client) -> None:
         assert api.get(f"?{query}").status_code == 422
 
 
+COLLECTION: dict[str, Any] = {"type": "FeatureCollection", "features": []}
+
+
 def feature(geofence_id: Any, **properties: Any) -> dict[str, Any]:
     return {
         "type": "Feature", "id": geofence_id, "geometry": POINT,
@@ -155,7 +159,7 @@ def feature(geofence_id: Any, **properties: Any) -> dict[str, Any]:
 
 def test_an_import_is_all_or_nothing_and_names_the_feature(api: httpx.Client) -> None:
     def send(*features: Any, kind: str = "application/geo+json") -> httpx.Response:
-        body = {"type": "FeatureCollection", "features": features}
+        body = dict(COLLECTION, features=features)
         return api.post("/import", json=body, headers={"content-type": kind})
 
     mixed = send(
@@ -202,6 +206,28 @@ def test_there_may_be_so_many(api: httpx.Client, database: str) -> None:
     api.delete("/one")
     (sums,) = sql(database, "SELECT fences, vertices FROM geofence_changes")
     assert tuple(sums) == (1, 1)
+
+
+def test_writers_at_the_same_time_do_not_wait_for_each_other(
+    api: httpx.Client, database: str
+) -> None:
+    """Two that held what the other wanted would be a deadlock, which one of them pays for."""
+    names = [f"f{n}" for n in range(4)]
+
+    def write(n: int) -> int:
+        name = names[n % 4]
+        if n % 3 == 0:
+            return api.delete(f"/{name}").status_code
+        if n % 3 == 1:
+            return put(api, name, dwell_s=n).status_code
+        features = [feature(name) for name in (names if n % 2 else names[::-1])]
+        return api.post("/import", json=dict(COLLECTION, features=features)).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(write, range(60))) <= {200, 201, 204, 404}
+    (sums,) = sql(database, "SELECT fences, vertices FROM geofence_changes")
+    left = api.get("").json()["count"]
+    assert tuple(sums) == (left, left)
 
 
 def test_who_is_inside(api: httpx.Client, database: str) -> None:
