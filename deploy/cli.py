@@ -40,6 +40,11 @@ Url = Annotated[
     str | None, typer.Option(help="Base address of the HTTP API (the stack in FLEETLINE_HOME).")
 ]
 
+RegisterOrders = Annotated[
+    bool,
+    typer.Option("--register-orders", help="First register the drivers' orders, as a backend."),
+]
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -165,13 +170,23 @@ def replay(
     speed_unit: Annotated[
         str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
     ] = "",
+    register_orders: RegisterOrders = False,
 ) -> None:
     """Send a recorded trace through the HTTP API, as if it were driven now."""
     from deploy.tools.trace.read import ReadOptions
     from deploy.tools.traffic.replay import run
 
     options = ReadOptions(columns, driver, speed_unit)
-    raise typer.Exit(run(file, options, speed=speed, url=url or stack_url(), token=token))
+    raise typer.Exit(
+        run(
+            file,
+            options,
+            speed=speed,
+            url=url or stack_url(),
+            token=token,
+            register_orders=register_orders,
+        )
+    )
 
 
 @app.command()
@@ -188,12 +203,15 @@ def simulate(
     token: Token = "",
     seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
     seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
+    register_orders: RegisterOrders = False,
 ) -> None:
     """Let drivers with orders move and send."""
     process.die_with_parent()
     from deploy.tools.traffic import simulate_day
     from deploy.tools.traffic.simulate import run
 
+    if day and register_orders:
+        raise typer.BadParameter("--register-orders is for drivers of now, not for --day")
     if day:
         sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
         raise typer.Exit(sent)
@@ -205,6 +223,7 @@ def simulate(
             seconds=seconds,
             seed=seed,
             token=token,
+            register_orders=register_orders,
         )
     )
 

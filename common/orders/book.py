@@ -26,7 +26,7 @@ from common.keys import (
 )
 from common.orders.order import Order, decode_order, encode_order
 from common.redis.nodes import Nodes
-from common.redis.wire import Command, Wire
+from common.redis.wire import Command, Reply, Wire, without_errors
 
 # Entries of the stream of changes. A worker that missed more forgets all it knows, and asks again.
 CHANGES_MAX = 10_000
@@ -87,10 +87,13 @@ class OrderBook:
             wire = self._nodes.order_wire(order.order_id)
             command = self._command(order, known.get(order.order_id, b""))
             by_wire.setdefault(wire, []).append(command)
+        replies: list[Reply] = []
         for wire, commands in by_wire.items():
-            await wire.pipeline(commands)
+            replies += await wire.pipeline_raw(commands)
         if announced:
             await self.announce(order.order_id for order in orders)
+        # One that Redis refused holds up no others.
+        without_errors(replies)
 
     def _command(self, order: Order, position: bytes) -> Command:
         over = order.times.over

@@ -70,8 +70,12 @@ class JourneyReader:
         self._page = _PAGE.format(columns=", ".join(columns))
         self._left = FIXES_MAX
 
-    async def first(self, span: DriverSpan) -> tuple[datetime, str | None]:
+    async def first(
+        self, span: DriverSpan, *, named_only: bool = False
+    ) -> tuple[datetime, str | None]:
         """From when on the fixes of a span count, and the order that they must name, if any."""
+        if named_only:
+            return span.earliest, self._order_id
         asked = (span.driver_id, span.earliest, span.until, self._order_id)
         [row] = await self._fetch(_NAMED, *asked)
         return (span.earliest, self._order_id) if row[0] else (span.since, None)

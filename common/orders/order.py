@@ -174,11 +174,16 @@ def changed(order: Order, update: OrderUpdate, now: datetime) -> Order | None:
 
 
 def moved(order: Order, wanted: DeliveryState, at: datetime) -> Order | None:
-    """The order in the state `wanted` since `at`, its version as before; None: it stays."""
+    """The order in the state `wanted` since `at`, its version as before; None: it stays.
+
+    A fix may be older than the last state: then both have one time, and no state lasts less than
+    nothing.
+    """
     state = advance(order.state, wanted)
     if state is None:
         return None
-    times = msgspec.structs.replace(order.times, **{state.value: at})
+    before = [time for time in msgspec.structs.astuple(order.times) if time is not None]
+    times = msgspec.structs.replace(order.times, **{state.value: max(at, *before)})
     return msgspec.structs.replace(order, state=state, times=times)
 
 

@@ -63,7 +63,8 @@ async def put(
             before = await _locked(connection, order_id)
             if before is None:
                 raise asyncpg.InterfaceError("an order was there and is not")
-        after = changed(before, update, now)
+        # Of two at once the later transaction has the later time.
+        after = changed(before, update, max(now, before.updated_at))
         if after is None or before.is_over:
             return Stored(before, is_new=False, is_changed=False)
         await _write(connection, after)
@@ -91,10 +92,10 @@ async def move(
     async with connection.transaction():
         await lock(connection)
         before = await _locked(connection, order_id)
-        after = before and moved(before, state, at)
-        if after is None:
+        after = None if before is None else moved(before, state, at)
+        if before is None or after is None:
             return None
-        now = found_at or at
+        now = max(found_at or at, before.updated_at)
         after = msgspec.structs.replace(after, version=after.version + 1, updated_at=now)
         await _write(connection, after)
         await record(connection, [happening_of_state(after, now, cause, recorded_at)])

@@ -243,15 +243,6 @@ class Wire:
         """`pipeline_raw`, where the first error reply is raised: the others were carried out."""
         return without_errors(await self.pipeline_raw(commands))
 
-    async def transaction(self, commands: Iterable[Command]) -> list[Reply]:
-        """Send commands that Redis carries out together or not at all (MULTI); their replies.
-
-        A command that Redis does not even queue (wrong, or no memory for it) means that none was
-        carried out. Raises as `pipeline` does.
-        """
-        replies = without_errors(await self.pipeline_raw([("MULTI",), *commands, ("EXEC",)]))
-        return without_errors(replies[-1])
-
     async def _connect(self) -> Link:
         try:
             return await open_greeted(

@@ -7,12 +7,14 @@ seen. If that is not there, some were missed (Redis lost them, or had no room fo
 everything is asked for again.
 """
 
+import asyncio
 from collections.abc import Collection, Container
 from typing import Final
 
 import hiredis
 import msgspec
 
+from common.errors import Overloaded
 from common.event import MALFORMED
 from common.frame import is_of_driver
 from common.keys import ORDER_CHANGES, order_book_key, order_bucket
@@ -21,6 +23,10 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply
 
 LOOK_EVERY_S = 0.25
+# In a cluster the announcements may be on a server that is away, and this worker's are not: it
+# goes on with what it knows, and looks again after a while. Nothing is missed by that.
+LOOK_TIMEOUT_S = 0.5
+LOOK_AGAIN_S = 2.0
 # Announcements that are read at once. More in a quarter of a second, and all is asked for again.
 ANNOUNCED_MAX = 1000
 # Whose fixes an order shows that nobody registered, with ORDERS=registered: no driver's id.
@@ -53,11 +59,17 @@ class OrderBindings:
             return ()
         self._look_at_s = now_s + LOOK_EVERY_S
         try:
-            found = await self._announced()
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                found = await self._announced()
+        except (Overloaded, TimeoutError) as e:
+            self._look_at_s = now_s + LOOK_AGAIN_S
+            self._trouble.failed(error=str(e) or type(e).__name__)
+            return ()
         except hiredis.ReplyError as e:
             # Somebody made the key by hand.
             self._trouble.failed(error=str(e))
             return None
+        self._trouble.healed()
         if found is None or b"" in found:
             return None
         return [name.decode() for name in found]

@@ -30,8 +30,6 @@ CREATE TABLE orders (
     told boolean NOT NULL DEFAULT false,
     -- Whether the distance is still to be added up.
     closing boolean NOT NULL DEFAULT false,
-    -- What the engine of automatic states remembers of the driver at either end, as JSON.
-    visit jsonb,
     CHECK ((pickup_latitude IS NULL) = (pickup_longitude IS NULL)),
     CHECK ((dropoff_latitude IS NULL) = (dropoff_longitude IS NULL)),
     CHECK ((state IN ('delivered', 'cancelled')) = (over_at IS NOT NULL))

@@ -17,11 +17,15 @@ _SELECT = f"SELECT seq, {COLUMNS} FROM events"  # noqa: S608
 # The place in the feed at which events of a time begin. Events are recorded in the order of `seq`
 # and found out in about that order: clocks of two machines, and two transactions, may differ by
 # less than a minute. So the first of the minute that begins with the first one is the first of all.
+# OFFSET 0: the minute is read by the index on `at`, not sought along all of `seq`.
 _BEGIN = """
 seq >= (
-    SELECT min(seq) FROM events WHERE at >= $1 AND at < (
-        SELECT min(at) FROM events WHERE at >= $1
-    ) + interval '1 minute'
+    SELECT min(seq) FROM (
+        SELECT seq FROM events WHERE at >= $1 AND at < (
+            SELECT min(at) FROM events WHERE at >= $1
+        ) + interval '1 minute'
+        OFFSET 0
+    ) AS minute
 )
 """
 

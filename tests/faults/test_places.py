@@ -12,7 +12,6 @@ import sys
 
 import asyncpg
 import orjson
-import pytest
 import redis.asyncio
 
 from common.backlog import ADDED
@@ -20,26 +19,12 @@ from common.keys import ENTRY_FIELD, EVENTS_CHANNEL
 from common.pack import encode_pack
 from common.shards import Shards
 from tests.places import by_driver, circles, oracle, put_fences, told_in, walks
-from tests.postgres import postgres
 from tests.stack import environment
 from tests.wait import pace, until
 
 SHARDS = Shards("driver-locations", 2)
 FIXES_PER_S = 1_000
 STEP_S = 0.05
-
-
-@pytest.fixture(scope="module")
-def own_postgres():
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def own_database(own_postgres):
-    name = own_postgres.create_database()
-    yield own_postgres.url(name)
-    own_postgres.drop_database(name)
 
 
 class Role:
@@ -108,15 +93,15 @@ async def all_published(database_url, seen):
 
 
 def test_each_event_is_stored_once_and_published_whatever_dies(
-    redis_server, own_postgres, own_database
+    redis_server, postgres_session, database_url
 ):
     rng = random.Random(7)
-    fences, fixes = circles(40, 7), walks(50, 120, 7)
-    role = Role(redis_server.url, own_database)
+    fences, fixes = circles(40, 7), walks(50, 90, 7)
+    role = Role(redis_server.url, database_url)
 
     async def main():
         client = redis.asyncio.from_url(redis_server.url)
-        connection = await asyncpg.connect(own_database)
+        connection = await asyncpg.connect(database_url)
         await put_fences(connection, fences)
         await connection.close()
         seen = []
@@ -124,7 +109,7 @@ def test_each_event_is_stored_once_and_published_whatever_dies(
         await until(lambda: client.pubsub_numsub(EVENTS_CHANNEL), what="a listener")
         step = round(FIXES_PER_S * STEP_S)
         pieces = [fixes[first : first + step] for first in range(0, len(fixes), step)]
-        deaths = set(rng.sample(range(10, len(pieces)), 4))
+        deaths = set(rng.sample(range(10, len(pieces)), 3))
         outage = len(pieces) // 2
         role.start()
         for number, piece in enumerate(pieces):
@@ -134,16 +119,16 @@ def test_each_event_is_stored_once_and_published_whatever_dies(
                 role.kill()
                 role.start()
             if number == outage:
-                own_postgres.stop()
+                postgres_session.stop()
             if number == outage + 20:
-                own_postgres.start()
-        await until(lambda: is_through(own_database, client), timeout_s=60, what="all is read")
-        await until(lambda: all_published(own_database, seen), timeout_s=30, what="all published")
+                postgres_session.start()
+        await until(lambda: is_through(database_url, client), timeout_s=60, what="all is read")
+        await until(lambda: all_published(database_url, seen), timeout_s=30, what="all published")
         role.kill()
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listening
-        connection = await asyncpg.connect(own_database)
+        connection = await asyncpg.connect(database_url)
         told = await told_in(connection)
         await connection.close()
         await client.aclose()
@@ -152,6 +137,8 @@ def test_each_event_is_stored_once_and_published_whatever_dies(
     try:
         told = asyncio.run(main())
     finally:
+        if not postgres_session.answers():
+            postgres_session.start()
         if role.process is not None and role.process.poll() is None:
             role.kill()
     expected = oracle(fixes, fences)

@@ -55,6 +55,7 @@ ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
     ),
     ("POST", "/api/v1/orders/{o}/state", {"state": "arriving"}, {"gateway"}, {"gateway"}),
     ("GET", "/api/v1/fleet/deliveries", None, {"operator"}, {"operator"}),
+    ("GET", "/api/v1/events", None, {"gateway", "operator"}, {"gateway", "operator"}),
     ("POST", "/api/v1/orders/{o}/tracking-token", None, {"gateway"}, {"gateway"}),
     ("POST", "/api/v1/orders/{o}/complete", None, {"gateway"}, {"gateway"}),
     ("GET", "/api/v1/geofences", None, BACKENDS, BACKENDS),

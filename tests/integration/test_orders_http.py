@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -145,6 +146,13 @@ def test_complete_is_delivered(api: httpx.Client) -> None:
     assert api.post("orders/c2/complete").status_code == 202
     assert api.get("orders/c2").status_code == 404
     assert put(api, "c2").json()["type"] == "/problems/order-over"
+
+
+def test_of_many_at_once_one_is_first(api: httpx.Client) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: put(api, "r1", driver_id=f"d{n}"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert api.get("orders/r1").json() in [answer.json() for answer in answers]
 
 
 def test_the_list_is_filtered_and_paged(api: httpx.Client) -> None:

@@ -14,6 +14,7 @@ import redis
 from common.errors import Overloaded
 from common.keys import ORDER_CHANGES, order_bucket, order_ended_key
 from common.orders import store
+from common.orders.book import BOOK_ORDERS_MAX
 from common.orders.states import DeliveryState
 from tests.ingest_server import NO_DATABASE, ingest
 from tests.orders import BOOK, DUE, ENDED, A, B, Orders
@@ -106,6 +107,16 @@ def test_an_older_version_replaces_nothing_and_a_book_is_compared(within: Any) -
         for _ in range(64):
             await made.keeper.round()
         assert await made.check.versions(order_bucket("o")) == {"o": second.version}
+
+    within(main)
+
+
+def test_a_book_is_bounded(within: Any) -> None:
+    async def main(made: Orders) -> None:
+        assert not (await made.book.read("o")).full
+        await made.it.redis.hset(BOOK, mapping={f"x{n}": "{}" for n in range(BOOK_ORDERS_MAX)})
+        await made.it.redis.hset(BOOK, "o", "{}")
+        assert (await made.book.read("o")).full
 
     within(main)
 

@@ -12,6 +12,9 @@ import pytest
 import redis.asyncio
 
 from common.keys import ENTRY_FIELD
+from common.orders.book import OrderBook
+from common.orders.order import OrderPlace, OrderUpdate
+from common.orders.store import put, read
 from common.pack import encode_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
@@ -21,7 +24,7 @@ from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
 from consumers.places.turns import PlacesTurns
-from tests.places import by_driver, circles, oracle, put_fences, told_in, walks
+from tests.places import START, Fix, by_driver, circles, oracle, put_fences, told_in, walks
 
 SHARDS = Shards("driver-locations", 2)
 TTL = timedelta(days=1)
@@ -68,16 +71,13 @@ async def turning(redis_url, database_url, statements=None):
             _snapshot_bytes=dict.fromkeys((0, 1), 0), _changes_bytes=dict.fromkeys((0, 1), 0)
         )
 
-        async def moved(_):
-            pass
-
         yield PlacesTurns(
             engine=engine,
             store=store,
             reader=StreamReader(Nodes(wire), SHARDS, places),
             fences=FenceBook(),
             orders=orders,
-            moved=moved,
+            moved=OrderBook(Nodes(wire), position_ttl_s=60).write,
         )
     finally:
         connection.terminate()
@@ -139,3 +139,47 @@ def test_the_table_says_what_the_oracle_says(redis_server, database_url, seed):
     assert {event[0] for event in expected} == {
         "driver.online", "geofence.enter", "geofence.exit", "geofence.dwell",
     }  # fmt: skip
+
+
+def test_an_order_comes_into_its_states_once_by_its_drivers_fixes(redis_server, database_url):
+    """From the pick-up to the door, by a process that dies at every statement; others' fixes that
+    name the order move nothing.
+    """
+    servers = redis_server.url, database_url
+    ends = {"pickup": OrderPlace(53.40, -2.9), "dropoff": OrderPlace(53.42, -2.9)}
+    way = [53.41, 53.40, 53.40, 53.40, 53.41, 53.41, 53.42, 53.42, 53.42, 53.43, 53.43]
+    fixes = [
+        Fix(driver, at, at, latitude, -2.9, 5.0)
+        for n, latitude in enumerate(way)
+        for driver in ("courier", "other")
+        for at in (START + timedelta(seconds=3 * n),)
+    ]
+
+    async def main():
+        client = redis.asyncio.from_url(redis_server.url)
+        connection = await asyncpg.connect(database_url)
+        update = OrderUpdate(driver_id="courier", **ends)
+        await put(connection, "o", update, START - timedelta(minutes=1))
+        await add(client, fixes, random.Random(1))
+        for statements in range(30):
+            with contextlib.suppress(Severed):
+                async with turning(*servers, statements=statements) as turns:
+                    await turns.turn()
+        await finish(servers)
+        told = await connection.fetch(
+            "SELECT type, driver_id, recorded_at, data->>'cause' FROM events"
+            " WHERE order_id = 'o' ORDER BY seq"
+        )
+        order = await read(connection, "o")
+        await connection.close()
+        await client.aclose()
+        return [tuple(row) for row in told], order
+
+    told, order = asyncio.run(main())
+    # Both stays are shorter than a visit must be: the courier was there, no more is known.
+    assert told == [
+        ("order.assigned", "courier", None, "api"),
+        ("order.at_pickup", "courier", START + timedelta(seconds=3), "fence"),
+        ("order.arriving", "courier", START + timedelta(seconds=18), "fence"),
+    ]
+    assert (order.state, order.times.arriving) == ("arriving", told[-1][2])

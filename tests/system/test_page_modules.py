@@ -129,6 +129,20 @@ CASES: list[tuple[str, str, Any]] = [
      " final: null, fix: null, failures: 3}, 0, {staleAgeS: 60}).note.split('.')[0])"),
      ["All places for live updates are taken", "Live updates are interrupted",
       "Live updates do not get through on this network"]),
+    ("track/order.js", ("[null, {}, {state: 'lost'}].map(m.readOrder)"), [None] * 3),
+    ("track/order.js", ("(o => [o.state, o.promisedMs, o.pickup, m.stepOf(o),"
+     " m.stageText(o, ms => `t${ms}`), m.endText(o, String)])(m.readOrder({state: 'at_pickup',"
+     " promised_at: '1970-01-01T00:00:09Z', pickup: {latitude: 1}, times: {}}))"),
+     ["at_pickup", 9000, None, 2, "The driver is at the pick-up \u00b7 promised by t9000", None]),
+    ("track/order.js", ("['delivered', 'cancelled'].map(state => m.readOrder({state,"
+     " times: {delivered: '1970-01-01T00:00:09Z'}})).map(o => [m.stageText(o, String),"
+     " ...m.endText(o, ms => `t${ms}`)])"),
+     [["", "Delivered", "Your order was delivered at t9000."],
+      ["", "Order cancelled", "This order was cancelled."]]),
+    # How it ended comes after the end; who may not watch is shown nothing of it.
+    ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
+     " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),
+     [{"state": "b"}, None]),
     ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
      " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
     # Dated an hour ahead: it counts as of its arrival.

@@ -11,8 +11,8 @@ from typing import Any
 
 import hiredis
 
-from common.errors import Overloaded
-from common.event import MALFORMED, decode_event
+from common.errors import Overloaded, PoisonEntry
+from common.event import decode_event
 from common.log import Repeated, get
 from common.orders import store
 from common.orders.book import Kept, OrderBook
@@ -107,6 +107,6 @@ class OrderDesk:
         event: Any = await self._live.read(order.driver_id)
         try:
             named = event is not None and decode_event(event).order_id == order.order_id
-        except MALFORMED:
+        except PoisonEntry:
             named = False
         return {order.order_id: event} if named else {}

@@ -8,7 +8,7 @@ from typing import Any
 import falcon.asgi
 import orjson
 
-from common.access.policy import Action
+from common.access.policy import Action, Role
 from common.event import EPOCH
 from common.geo.simplify import simplify
 from common.ids import require_id
@@ -93,16 +93,20 @@ class OrderJourney:
                 raise HTTPProblem(NO_ORDER, "nobody registered this order")
             now = datetime.now(UTC)
             drivers = spans(order, await self._desk.database.read(DRIVERS, order_id), now)
-            way = await self._read(order_id, drivers)
+            # Where else a driver was is not for a customer to know.
+            customer = access.on and principal.role is Role.TRACKER
+            way = await self._read(order_id, drivers, named_only=customer)
             resp.data = dump(journey_of(order, drivers, way.fixes, way.metres, _line(way, order)))
 
     on_head = on_get
 
-    async def _read(self, order_id: str, drivers: Sequence[DriverSpan]) -> _Way:
+    async def _read(
+        self, order_id: str, drivers: Sequence[DriverSpan], *, named_only: bool
+    ) -> _Way:
         way = _Way(order_id, self._gap_s)
         reader = JourneyReader(self._desk.database.read, order_id, COLUMNS)
         for span in drivers:
-            after, named = await reader.first(span)
+            after, named = await reader.first(span, named_only=named_only)
             driven = way.begin()
             while not reader.is_full:
                 rows = await reader.page(span, after, named)
@@ -124,19 +128,21 @@ def _line(way: _Way, order: Order) -> orjson.Fragment:
 def journey_of(
     order: Order, drivers: Sequence[DriverSpan], fixes: int, metres: float, route: object
 ) -> dict[str, Any]:
-    """The answer. What was added up when the order ended wins over what is left of its fixes."""
+    """The answer. Fixes may have come after its distance was kept, and old ones may be gone: the
+    longer way is the whole one.
+    """
     times, facts = order.times, facts_of(order)
     begun = times.picked_up or times.assigned
     end = times.delivered
     promised = order.promised_at
-    kept = order.distance_m
+    known = fixes > 0 or order.distance_m is not None
     return {
         **{name: facts[name] for name in ("order_id", "driver_id", "vehicle", "state", "times")},
         **{name: facts[name] for name in ("pickup", "dropoff", "ready_at", "promised_at")},
         "delivered_at": end,
         "late_s": (end - promised).total_seconds() if end and promised else None,
         "under_way_s": (end - begun).total_seconds() if end and begun else None,
-        "distance_m": round(kept if kept is not None else metres, 3) if fixes or kept else None,
+        "distance_m": round(max(order.distance_m or 0.0, metres), 3) if known else None,
         "fixes": fixes,
         "drivers": [
             {"driver_id": span.driver_id, "since": span.since, "until": span.until}

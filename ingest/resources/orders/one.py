@@ -116,7 +116,8 @@ class OrderStateChange:
                 raise HTTPProblem(ORDER_OVER, f"the order is {order.state.value}")
             if order.state is not wanted:
                 raise HTTPProblem(STATE_PASSED, f"the order is {order.state.value} already")
-        resp.data = shown(order)
+        kept = await self._desk.kept(order_id)
+        resp.data = shown(order, position_of(order, kept.event))
 
 
 class OrderComplete:
