@@ -20,6 +20,7 @@ from deploy.observe import commands as observe
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
+from deploy.tools.places import places
 from deploy.tools.webhooks import commands as webhooks
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ container.add_to(app)
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
 app.add_typer(webhooks.app, name="webhooks")
+app.command()(places)
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 app.command()(observe.top)
@@ -127,21 +129,6 @@ def consumers(
     _configure("consumers", settings)
     shards = parse_only(only, settings.shards) if only is not None else None
     raise typer.Exit(run(settings, shards))
-
-
-@app.command()
-def places() -> None:
-    """Run the places engine: what happens at geofences, to orders and drivers."""
-    process.die_with_parent()
-    from common.settings import load_settings
-    from consumers.places.extra import require
-
-    require()
-    from consumers.places.serve import run
-
-    settings = load_settings()
-    _configure("places", settings)
-    raise typer.Exit(run(settings))
 
 
 @app.command()

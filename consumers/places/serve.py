@@ -132,18 +132,17 @@ async def _take_turns(turns: PlacesTurns, until_s: float) -> None:
             await asyncio.sleep(max(0.0, now_s + TURN_S - time.monotonic()))
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status; raises `ConfigError`."""
     os.nice(NICENESS)
     gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, heartbeat))
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
     stopping = asyncio.Event()
     set_on_stop(asyncio.get_running_loop(), stopping)
-    heartbeat = Heartbeat.from_env()
     role, tasks = PlacesRole(settings), Background(_log)
     await role.wire.start()
     try:
