@@ -21,6 +21,8 @@ from consumers.hooks.schedule import FAILING_MAX_S, retry_delay_s
 TAKE_MAX = 64
 # A notification wakes it; this is for one that was lost with its connection.
 LOOK_EVERY_S = 30.0
+# While the receiver is only probed new deliveries wake nobody: they could be thousands.
+PROBING_LOOK_EVERY_S = 5.0
 # Said of a webhook that failed for days, and of one that answered 410.
 FAILING, GONE = "failing", "gone"
 
@@ -49,8 +51,9 @@ class Courier:
         self._trouble = Repeated(self._log, "hooks.failing")
 
     def wake(self) -> None:
-        """Something may be due."""
-        self._woken.set()
+        """Something may be due. While the receiver is only probed that is no news."""
+        if not self.pace.probing:
+            self._woken.set()
 
     def stop(self) -> None:
         """Send nothing more. `run` returns once what is on its way has come to its end."""
@@ -68,6 +71,12 @@ class Courier:
                         await self._woken.wait()
                 except TimeoutError:
                     continue
+            while self._under_way:
+                self._woken.clear()
+                # What has come back is not lost if the rest takes longer than the stop may.
+                await self._settle()
+                if self._under_way:
+                    await self._woken.wait()
         await self._settle()
 
     async def _turn(self, group: asyncio.TaskGroup) -> float:
@@ -90,7 +99,8 @@ class Courier:
             delivery = self._ready.pop()
             self._under_way.add(delivery.delivery_id)
             group.create_task(self._send(delivery))
-        return LOOK_EVERY_S if next_due_s is None else min(next_due_s, LOOK_EVERY_S)
+        look_s = PROBING_LOOK_EVERY_S if self.pace.probing else LOOK_EVERY_S
+        return look_s if next_due_s is None else min(next_due_s, look_s)
 
     async def _send(self, delivery: Delivery) -> None:
         begin_s = time.monotonic()
@@ -123,7 +133,14 @@ class Courier:
             "webhook-timestamp": str(now_s),
             "webhook-signature": " ".join(signatures),
         }
-        return await self._client.post(self.webhook.url, headers, delivery.body)
+        try:
+            return await self._client.post(self.webhook.url, headers, delivery.body)
+        except Exception as e:
+            # A stranger's server has found a fault of ours or the client's: it must not end what
+            # is sent to others. The error's text may hold the URL.
+            error = type(e).__name__
+            self._log.error("hooks.unforeseen", webhook_id=self.webhook.webhook_id, error=error)
+            return Attempt(Trouble.GARBLED)
 
     async def _settle(self) -> None:
         """Write what has come back, all in one statement, and what it says of the webhook."""

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import asyncpg
@@ -12,6 +13,7 @@ from common.errors import ConfigError
 from common.log import Repeated, get
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
+from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.secret import SecretKeys
 from consumers.hooks.outbox import WebhookOutbox, connect
 
@@ -45,6 +47,7 @@ async def _send(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    use_lookup_threads()
     heartbeat = Heartbeat.from_env()
     work = asyncio.create_task(_work(settings, stopping))
     stop = asyncio.create_task(stopping.wait())
@@ -59,6 +62,16 @@ async def _send(settings: Settings) -> None:
     beats.cancel()
     if not work.cancelled():
         work.result()
+
+
+def use_lookup_threads() -> None:
+    """Let each webhook's name be looked up in a thread of its own.
+
+    A name server that does not answer holds a thread for many seconds; Python's default of a few
+    threads would let a few such names stop all webhooks.
+    """
+    threads = ThreadPoolExecutor(WEBHOOKS_MAX, thread_name_prefix="lookup")
+    asyncio.get_running_loop().set_default_executor(threads)
 
 
 async def _beat(heartbeat: Heartbeat) -> None:

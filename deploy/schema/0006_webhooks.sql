@@ -87,15 +87,18 @@ BEGIN
         WITH put AS (
             INSERT INTO webhook_deliveries (hook, event_id, type, driver_id)
             SELECT w.hook, e.event_id, e.type, e.driver_id
-            FROM added AS e
-            JOIN webhooks AS w
-                ON w.active AND w.removed_at IS NULL AND e.type = ANY (w.events)
+            FROM webhooks AS w
+            CROSS JOIN unnest(w.events) AS asked (type)
+            JOIN added AS e USING (type)
+            WHERE
+                w.active
+                AND w.removed_at IS NULL
                 AND fleetline_fits(w.driver_id, e.driver_id)
                 AND fleetline_fits(w.order_id, e.order_id)
                 AND fleetline_fits(w.geofence_id, e.geofence_id)
-            WHERE EXISTS (
-                SELECT FROM webhook_sender WHERE seen_at > now() - interval '24 hours'
-            )
+                AND EXISTS (
+                    SELECT FROM webhook_sender WHERE seen_at > now() - interval '24 hours'
+                )
             ORDER BY e.seq
             RETURNING hook
         )

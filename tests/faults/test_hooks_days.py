@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from common.backoff import Backoff
-from consumers.hooks import chores, dispatch, pace
+from consumers.hooks import chores, courier, dispatch, pace
 from consumers.hooks.chores import Chores
 from consumers.hooks.outbox import WebhookOutbox
 from deploy.tools.webhooks.store import HookStore
@@ -28,6 +28,7 @@ HOUR = timedelta(hours=1)
 def quick(monkeypatch):
     """Time passes in the database; so probes, whose clock is the process', follow at once."""
     monkeypatch.setattr(pace, "PROBE", Backoff(0.01, 0.02))
+    monkeypatch.setattr(courier, "PROBING_LOOK_EVERY_S", 0.02)
     monkeypatch.setattr(dispatch, "TIDY_EVERY_S", 0.05)
 
 

@@ -4,8 +4,10 @@ import asyncio
 import datetime as dt
 import functools
 import ipaddress
+import random
 import socket
 import ssl
+import threading
 
 import aiohttp
 import pytest
@@ -14,7 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from consumers.hooks import dispatch, http
+from common.backoff import Backoff
+from consumers.hooks import dispatch, http, schedule
+from consumers.hooks import pace as pacing
 from consumers.hooks.pace import CONCURRENCY
 from tests.integration.hook_sending import (
     add_webhook,
@@ -227,6 +231,90 @@ def test_a_name_that_changes_its_address_is_judged_where_it_is_connected_to(
 
     run(database_url, scenario, private=False)
     assert asked
+
+
+def test_names_that_take_long_to_be_looked_up_delay_nobody(database_url, monkeypatch):
+    real, released = socket.getaddrinfo, threading.Event()
+
+    def resolve(host, port, *rest, **named):
+        if host.startswith("slow"):
+            released.wait()
+        elif host != "quick.example":
+            return real(host, port, *rest, **named)
+        return real("127.0.0.1", port, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    async def scenario(connection):
+        async with Receiver() as receiver:
+            for n in range(40):
+                url = receiver.url.replace("127.0.0.1", f"slow-{n}.example")
+                await add_webhook(connection, f"slow-{n}", url)
+            await happen(connection, happenings("a", 1))
+            url = receiver.url.replace("127.0.0.1", "quick.example")
+            hook, _ = await add_webhook(connection, "quick", url)
+            (event_id,) = await happen(connection, happenings("b", 1))
+            try:
+                await settled(connection, hook)
+                assert receiver.ids == [event_id]
+            finally:
+                released.set()
+
+    run(database_url, scenario)
+
+
+PARTS = (
+    *(b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/9.9 ", b"200", b"204", b"307", b"410", b"999", b"0", b" "),
+    *(b"OK", b"\r\n", b"\r\n\r\n", b"\n", b"\0", b"x" * 9000, b"content-length: 5"),
+    *(
+        b"content-length: -1",
+        b"content-length: 99999999999999999999",
+        b"transfer-encoding: chunked",
+    ),
+    *(b"5\r\nhello\r\n", b"0\r\n\r\n", b"fffffffffffffffff\r\n", b"retry-after: 1"),
+    *(b"retry-after: \xff", b"location: http://[", b"set-cookie: a=b; domain=\xc3"),
+    *(b"content-encoding: gzip", b"\x1f\x8b\x08", b"connection: upgrade", b"upgrade: h2c"),
+    *(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 S\r\nupgrade: x\r\n\r\n"),
+)
+
+
+def test_whatever_a_receiver_answers_the_sender_goes_on(database_url, monkeypatch, capsys):
+    """Answers that are made of pieces of answers, a few hundred of them."""
+    rng = random.Random(11)
+    monkeypatch.setattr(schedule, "RETRY", Backoff(3600, 3600))
+    monkeypatch.setattr(pacing, "FAILURES_MAX", 10**6)
+    client = functools.partial(http.WebhookClient, timeout_s=0.5)
+    monkeypatch.setattr(dispatch, "WebhookClient", client)
+
+    async def mixed(_request, writer):
+        good = [b"HTTP/1.1 200 OK\r\n", b"content-length: 0\r\n\r\n"]
+        answer = [*rng.sample(good, rng.randrange(3)), *rng.choices(PARTS, k=rng.randrange(6))]
+        rng.shuffle(answer)
+        writer.write(b"".join(answer))
+
+    async def scenario(connection):
+        async with Receiver(mixed) as bad, Receiver() as good:
+            hook, _ = await add_webhook(connection, "bad", bad.url)
+            healthy, _ = await add_webhook(connection, "good", good.url)
+            await happen(connection, [happenings(f"d{n}", 1)[0] for n in range(300)])
+            await settled(connection, healthy)
+
+            async def all_tried():
+                untried = (
+                    "SELECT count(*) FROM webhook_deliveries"
+                    " WHERE hook = $1 AND attempts = 0 AND state = 'waiting'"
+                )
+                active = "SELECT active FROM webhooks WHERE hook = $1"
+                # A 410 among them switches it off: on with the next one.
+                if not await connection.fetchval(active, hook):
+                    await connection.execute("UPDATE webhooks SET active = true")
+                return await connection.fetchval(untried, hook) == 0
+
+            await until(all_tried, timeout_s=60, what="all to be tried")
+            assert len(good.posted) >= 300
+
+    run(database_url, scenario)
+    assert "hooks.unforeseen" not in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

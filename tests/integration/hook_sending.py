@@ -13,6 +13,7 @@ from common.events.record import record
 from common.webhooks.secret import SecretKeys, shown
 from consumers.hooks.dispatch import Dispatch
 from consumers.hooks.outbox import WebhookOutbox, connect
+from consumers.hooks.serve import use_lookup_threads
 from tests.wait import until
 
 KEYS = SecretKeys(["k" * 32])
@@ -90,6 +91,7 @@ async def pass_time(connection: asyncpg.Connection, span: timedelta) -> None:
 @contextlib.asynccontextmanager
 async def sender(url: str, *, private: bool = True) -> AsyncIterator[Dispatch]:
     """A sender for the block; it drains at its end."""
+    use_lookup_threads()
     connection = await connect(url)
     outbox = await WebhookOutbox.open(url)
     stopping = asyncio.Event()

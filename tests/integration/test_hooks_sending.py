@@ -14,7 +14,8 @@ from standardwebhooks import Webhook as Verifier
 from common.backoff import Backoff
 from common.events.happening import Happening, HappeningType
 from common.webhooks.secret import shown
-from consumers.hooks import pace, schedule
+from consumers.hooks import courier, pace, schedule
+from consumers.hooks.outbox import WebhookOutbox
 from tests.integration.hook_sending import (
     KEYS,
     add_webhook,
@@ -35,6 +36,7 @@ def quick(monkeypatch):
     """Retries follow each other at once."""
     monkeypatch.setattr(schedule, "RETRY", Backoff(0.01, 0.05))
     monkeypatch.setattr(pace, "PROBE", Backoff(0.01, 0.02))
+    monkeypatch.setattr(courier, "PROBING_LOOK_EVERY_S", 0.02)
 
 
 def by_driver(events):
@@ -104,7 +106,7 @@ def test_a_receiver_that_fails_at_random_gets_each_drivers_events_in_their_order
     assert len(begun) > 210
 
 
-def test_a_410_switches_off_and_is_said(database_url):
+def test_a_410_switches_off_and_is_said(database_url, capsys):
     async def scenario(connection):
         async with Receiver(status(410)) as gone, Receiver() as good:
             hook, _ = await add_webhook(connection, "gone", gone.url)
@@ -137,6 +139,11 @@ def test_a_410_switches_off_and_is_said(database_url):
             await settled(connection, hook)
 
     run(database_url, scenario)
+    said = capsys.readouterr().out
+    assert "hooks.switched_off" in said
+    assert "webhook_id=gone" in said
+    # An address may hold a token.
+    assert "/hook" not in said
 
 
 def test_for_a_day_the_old_secret_signs_too(database_url):
@@ -290,6 +297,36 @@ def test_without_a_sender_for_a_day_the_outbox_grows_no_more(database_url):
     asyncio.run(scenario())
 
 
+def test_what_is_due_is_found_behind_thousands_that_wait_for_another(database_url):
+    put = (
+        "INSERT INTO webhook_deliveries (hook, event_id, type, driver_id, due_at)"
+        " SELECT $1, n::text, 't', $2::text, clock_timestamp() + $3::interval"
+        " FROM generate_series(1, $4::int) AS n"
+    )
+
+    async def scenario():
+        connection = await asyncpg.connect(database_url)
+        outbox = await WebhookOutbox.open(database_url)
+        hook, _ = await add_webhook(connection, "shop", "http://127.0.0.1:9/")
+        await connection.execute(put, hook, "a", timedelta(hours=1), 1)
+        await connection.execute(put, hook, "a", timedelta(hours=-1), 1500)
+        found, next_s = await outbox.due(hook, [], 10)
+        assert found == []
+        assert 3500 < next_s <= 3600
+        for driver in ("b", "c", None):
+            await connection.execute(put, hook, driver, timedelta(0), 2)
+        found, next_s = await outbox.due(hook, [], 10)
+        first = [d.delivery_id for d in found]
+        # The first of b and of c, and both that are nobody's.
+        assert first == [1502, 1504, 1506, 1507]
+        assert 3500 < next_s <= 3600
+        assert [d.delivery_id for d in (await outbox.due(hook, first[:2], 10))[0]] == first[2:]
+        await outbox.close()
+        await connection.close()
+
+    asyncio.run(scenario())
+
+
 def test_several_senders_share_and_none_sends_what_another_does(database_url):
     async def scenario(connection):
         async with Receiver() as receiver, sender(database_url), sender(database_url):
@@ -306,3 +343,21 @@ def test_several_senders_share_and_none_sends_what_another_does(database_url):
     posted = run(database_url, scenario)
     # A share that moves while something is on its way sends it twice, at most.
     assert 300 <= len(posted) <= 300 + 6
+
+
+def test_a_fresh_event_arrives_soon(database_url):
+    """From the commit to the receiver; half a second is promised on a machine with time."""
+
+    async def scenario(connection):
+        async with Receiver() as receiver:
+            hook, _ = await add_webhook(connection, "shop", receiver.url)
+            loop, stored_s = asyncio.get_running_loop(), {}
+            for n in range(60):
+                (event_id,) = await happen(connection, happenings(f"d{n}", 1))
+                stored_s[event_id] = loop.time()
+                await step(0.01)
+            await settled(connection, hook)
+            return sorted(p.at_s - stored_s[p.event["event_id"]] for p in receiver.posted)
+
+    waits_s = run(database_url, scenario)
+    assert waits_s[len(waits_s) // 2] < 2
