@@ -58,14 +58,17 @@ class Fanout:
         self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
         url = parse_redis_url(settings.redis_url)
+        shown = FrameCounts()
+        connect = partial(open_bridge, url, name=f"{name}-pubsub", look=shown.look)
         self.subscriptions = Subscriptions(
-            partial(open_bridge, url, name=f"{name}-pubsub", reply_timeout_s=reply_timeout_s),
+            partial(connect, reply_timeout_s=reply_timeout_s),
             Snapshots(nodes, ttl_s=settings.location_ttl).refresh,
             self.counts,
             reply_timeout_s=reply_timeout_s,
             linger_s=tuning.linger_s,
             unread_max_s=tuning.unread_max_s,
-            shown=FrameCounts(Tracing(settings.trace_sample)),
+            shown=shown,
+            tracing=Tracing(settings.trace_sample),
         )
         self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
         self.sessions = Sessions(
