@@ -143,22 +143,16 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         signs=told,
     )
     chores: dict[str, Chore] = {
-        "trim": trim.trim,
-        "gauge": maker.watch,
-        "population": population.look,
-        "counts": counts.keep,
-        "settled": settled.even_out,
-        "expire": drivers.expire,
-        "watched": drivers.ask_watched,
-    }
+        "trim": trim.trim, "gauge": maker.watch, "population": population.look,
+        "counts": counts.keep, "settled": settled.even_out,
+        "expire": drivers.expire, "watched": drivers.ask_watched,
+    }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    # fmt: off
     return Parts(
         wires, lease, maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
-    )
-    # fmt: on
+    )  # fmt: skip
 
 
 def _history_table(settings: Settings) -> HistoryTable:

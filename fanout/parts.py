@@ -59,16 +59,7 @@ class Fanout:
         gate = open_gate(settings)
         self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
-        url = parse_redis_url(settings.redis_url)
-        self.subscriptions = Subscriptions(
-            partial(open_bridge, url, name=f"{name}-pubsub", reply_timeout_s=reply_timeout_s),
-            Snapshots(nodes, ttl_s=settings.location_ttl).refresh,
-            self.counts,
-            reply_timeout_s=reply_timeout_s,
-            linger_s=tuning.linger_s,
-            unread_max_s=tuning.unread_max_s,
-            shown=FrameCounts(Tracing(settings.trace_sample)),
-        )
+        self.subscriptions = self._new_subscriptions(tuning, nodes, name)
         self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
         self.sessions = Sessions(
             self.counts,
@@ -100,6 +91,21 @@ class Fanout:
             doors=front_doors(settings),
             timeout_s=tuning.handshake_timeout_s,
             message_bytes_max=tuning.inbound_bytes_max,
+        )
+
+    def _new_subscriptions(self, tuning: Tuning, nodes: Nodes, name: str) -> Subscriptions:
+        url = parse_redis_url(self.settings.redis_url)
+        shown, reply_timeout_s = FrameCounts(), tuning.reply_timeout_s
+        connect = partial(open_bridge, url, name=f"{name}-pubsub", look=shown.look)
+        return Subscriptions(
+            partial(connect, reply_timeout_s=reply_timeout_s),
+            Snapshots(nodes, ttl_s=self.settings.location_ttl).refresh,
+            self.counts,
+            reply_timeout_s=reply_timeout_s,
+            linger_s=tuning.linger_s,
+            unread_max_s=tuning.unread_max_s,
+            shown=shown,
+            tracing=Tracing(self.settings.trace_sample),
         )
 
     def _handshake(self, policy: Policy, tuning: Tuning) -> Handshake:

@@ -1,5 +1,6 @@
 """Following one fix: every stage chooses the same ones, and their lines are put together again."""
 
+import asyncio
 import io
 import itertools
 import logging
@@ -20,7 +21,9 @@ from consumers.page_trace import PageTrace
 from consumers.stage_watch import AGES_A_PAGE, StageWatch
 from consumers.stream.entry import Entry, decode_page
 from deploy.observe.followed import followed_fixes
-from fanout.orders.frame_counts import LOOK_EVERY, FrameCounts, age_of
+from fanout.orders.bridge import Bridge
+from fanout.orders.frame_counts import LOOK_MASK, FrameCounts, age_of
+from fanout.orders.hub import Hub
 from ingest.intake.gathering import Pack, Question, Turn
 from ingest.intake.turn_trace import note_turn
 
@@ -67,8 +70,13 @@ def test_the_way_of_a_fix_is_put_together(lines, monkeypatch):
         watch = StageWatch(LIVE_AGE, PageTrace(tracing, stage, 3))
         watch.read()
         watch.done(page)
-    counts = FrameCounts(tracing)
-    counts.look(events[1])
+    hub = Hub({}, tracing=tracing)
+    channel = hub.join("o", Watcher(), 0.0)
+    channel.refresh(None, ended=False, oldest=T0)
+    channel.deliver(events[1])
+    # Shown once, and nobody is live yet: neither leaves a line.
+    channel.deliver(events[1])
+    hub.join("other", Watcher(), 0.0).deliver(events[0])
     found = followed_fixes([b"", b"\xff", *lines(), b'{"event": "trace", "trace":', b"[1]"])
     assert [(fix.driver, fix.ids) for fix in found] == [("d1", {"3-17-0-0"}), ("d2", {"3-17-0-1"})]
     assert [step for step, _ in found[0].steps()] == [
@@ -118,10 +126,29 @@ def test_the_age_of_a_frame_is_read_from_its_bytes():
         assert age_of(rubbish, now) is None
 
 
-def test_one_frame_of_some_is_dated():
-    counts = FrameCounts()
-    for number in range(3 * LOOK_EVERY):
-        counts.until_look -= 1
-        if not counts.until_look:
-            counts.look(event(number))
-    assert sum(counts.ages.counts) == 3
+def test_some_messages_are_dated_after_their_delivery():
+    shown, delivered = FrameCounts(), []
+
+    async def receive():
+        bridge = Bridge({b"c": delivered.append}, shown.look)
+        for number in range(3 * (LOOK_MASK + 1)):
+            parts = [b"message", b"c", event(number)]
+            bulk = b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+            bridge.data_received(b"*3\r\n" + bulk)
+
+    asyncio.run(receive())
+    assert len(delivered) == 3 * (LOOK_MASK + 1)
+    assert sum(shown.ages.counts) == 3
+
+
+class Watcher:
+    """Takes what it is offered."""
+
+    def offer(self, frame):
+        pass
+
+    def end(self, frame):
+        pass
+
+    def postpone(self):
+        pass
