@@ -96,6 +96,15 @@ def test_a_fix_goes_its_way_through_containers_that_may_do_nothing_else(roles):
     port, running = roles
     shown = asyncio.run(watch_and_send(port))
     assert (shown["driver_id"], shown["latitude"]) == ("d1", 53.4)
+    ingest = running["ingest"]
+    # What the docs have people type.
+    made = ingest.run("fleetline", "token", "create", "--role", "operator", "--subject", "me")
+    seen = httpx.get(
+        f"http://127.0.0.1:{port}/api/v1/drivers/d1/location", headers=bearer(made.stdout.strip())
+    )
+    assert seen.status_code == 200, (made.stderr, seen.text)
+    key = ingest.run("fleetline", "key", "create", "--role", "gateway", "--name", "my-shop")
+    assert key.stdout.startswith("flk_"), key.stderr
     for role, container in running.items():
         status = container.run("cat", "/proc/1/status").stdout
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
