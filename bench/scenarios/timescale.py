@@ -93,7 +93,7 @@ def _kept(variant: str, label: str, url: str, size: str) -> Iterable[Figure]:
 
     async def look(connection: asyncpg.Connection) -> tuple[float, float]:
         rows = await connection.fetchval("SELECT count(*) FROM locations")
-        driver, end = await connection.fetchrow(
+        ((driver, end),) = await connection.fetch(
             "SELECT driver_id, max(recorded_at) FROM locations GROUP BY driver_id LIMIT 1"
         )
         span_s = []

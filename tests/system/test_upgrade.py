@@ -19,7 +19,7 @@ import asyncpg
 import httpx
 import pytest
 
-from common.keys import shard_keys
+from common.keys import order_ended_key, shard_keys
 from common.processes.process import set_parent_death_signal
 from tests.servers import RedisServer, free_port
 from tests.stack import fleetline
@@ -47,7 +47,7 @@ class Upgrade:
     def __init__(self, settings: dict[str, str], last: Path, redis: RedisServer) -> None:
         self.settings = settings
         self._last = last
-        self._redis = redis
+        self.redis = redis
         self._bodies = 0
         self.accepted: set[tuple[str, datetime]] = set()
 
@@ -126,7 +126,7 @@ class Upgrade:
     def dead(self) -> int:
         """Dead letters."""
         keys = [shard_keys("driver-locations", shard).dead for shard in range(SHARDS)]
-        return sum(int(self._redis.command("XLEN", key)[1:]) for key in keys)
+        return sum(int(self.redis.command("XLEN", key)[1:]) for key in keys)
 
 
 @pytest.fixture
@@ -157,7 +157,13 @@ def test_consumers_first_and_ingest_after_them(upgrade: Upgrade) -> None:
                 upgrade.send(new_url, 5)
                 upgrade.await_rows()
                 wait_until(lambda: nothing_waits(new_url), what="nothing to wait")
+        # The old ingest marks the end of an order by its old name.
+        ended = httpx.post(f"{old_url}/api/v1/orders/o1/complete", json={})
+        assert ended.status_code < 300
     assert upgrade.dead() == 0
+    done = fleetline("migrate", extra=upgrade.settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert upgrade.redis.command("EXISTS", order_ended_key("o1")) == b":1\r\n"
 
 
 def nothing_waits(url: str) -> bool:
