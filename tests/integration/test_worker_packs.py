@@ -172,11 +172,11 @@ def test_packs_as_large_as_they_get_come_in_pages_of_a_bounded_size(servers):
     async def main():
         async with shard(*servers) as it:
             await it.add(*[payload(n, driver="one") for n in range(300)])
-            for start in range(0, 40 * 256, 256):
-                await it.add_pack(*[payload(n) for n in range(start, start + 256)])
+            for start in range(0, 300 * 32, 32):
+                await it.add_pack(*[payload(n) for n in range(start, start + 32)])
             await it.add(*[payload(n, driver="two") for n in range(300)])
             async with working(worker_settings(*servers, history_rows=500)):
-                await it.stored(600 + 40 * 256)
+                await it.stored(600 + 300 * 32)
             assert await it.live_is("two", payload(299, driver="two"))
 
     asyncio.run(main())
