@@ -75,7 +75,7 @@ def made(postgres_session: PostgresServer, tmp_path: Path):
     subprocess.run([*psql, f"--file={file}", url], check=True, env={**os.environ, "LC_ALL": "C"})
     yield postgres_session.url("fleetline").replace("postgres@", "fleetline@")
     postgres_session.drop_database("fleetline")
-    asyncio.run(postgres_session._admin("DROP ROLE fleetline"))
+    asyncio.run(postgres_session.admin("DROP ROLE fleetline"))
 
 
 def test_the_database_is_its_roles_own_and_the_role_is_nobody_else(made):
