@@ -4,16 +4,17 @@ import asyncio
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import asyncpg
 
 from common.backoff import Backoff
+from common.errors import ConfigError
 from common.log import Repeated, get
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
 from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.secret import SecretKeys
-from consumers.hooks.extra import require
 from consumers.hooks.outbox import WebhookOutbox, connect
 
 RETRY = Backoff(first_s=0.5, most_s=5.0)
@@ -23,13 +24,20 @@ LASTING_S = 10.0
 STOP_STEP_S = 0.5
 # What a database that is away or restarts answers with.
 DATABASE_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+NOT_INSTALLED = "webhooks need the package aiohttp: pip install 'fleetline[webhooks]'"
 
 _log = get("hooks")
 
 
+def available() -> bool:
+    """Whether the packages of the extra `webhooks` are installed."""
+    return find_spec("aiohttp") is not None
+
+
 def run(settings: Settings) -> int:
     """Send until SIGTERM or SIGINT. Returns the exit status. Raises `ConfigError`."""
-    require()
+    if not available():
+        raise ConfigError(NOT_INSTALLED)
     asyncio.run(_send(settings))
     return 0
 

@@ -144,8 +144,7 @@ def test_without_its_package_it_says_which_one_in_one_line(database_url, tmp_pat
     done = fleetline("hooks", extra=extra)
     assert done.returncode == 2
     assert done.stderr == (
-        "fleetline: webhooks: the package aiohttp is not installed"
-        " (pip install 'fleetline[webhooks]')\n"
+        "fleetline: webhooks need the package aiohttp: pip install 'fleetline[webhooks]'\n"
     )
 
 

@@ -22,6 +22,15 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 WEBHOOK = {"url": "https://shop.example/hook", "events": ["order.delivered"]}
 EVERYBODY = {"driver", "gateway", "operator", "tracker", "nobody"}
 MINE, THEIRS = "own", "others"
+FENCE = {"name": "f", "geometry": {"type": "Point", "coordinates": [1, 2]}, "radius_m": 9}
+FEATURE = {
+    "type": "Feature",
+    "id": "f",
+    "properties": {"radius_m": 9},
+    "geometry": FENCE["geometry"],
+}
+FEATURES = {"type": "FeatureCollection", "features": [FEATURE]}
+BACKENDS = {"gateway", "operator"}
 # (method, path, body, who may on their own, who may on others'). Own: driver d1, order o1.
 ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
     ("POST", "/api/v1/drivers/{d}/location", FIX, {"driver", "gateway"}, {"gateway"}),
@@ -65,6 +74,12 @@ ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
             ("POST", "/shop/rotate-secret", None),
         )
     ),
+    ("GET", "/api/v1/geofences", None, BACKENDS, BACKENDS),
+    ("POST", "/api/v1/geofences/import", FEATURES, BACKENDS, BACKENDS),
+    ("PUT", "/api/v1/geofences/f", FENCE, BACKENDS, BACKENDS),
+    ("GET", "/api/v1/geofences/f", None, BACKENDS, BACKENDS),
+    ("DELETE", "/api/v1/geofences/f", None, BACKENDS, BACKENDS),
+    ("GET", "/api/v1/geofences/f/drivers", None, BACKENDS, BACKENDS),
     ("GET", "/health", None, EVERYBODY, EVERYBODY),
     ("GET", "/health/live", None, EVERYBODY, EVERYBODY),
 ]  # fmt: skip
