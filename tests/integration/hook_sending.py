@@ -12,6 +12,7 @@ from common.events.happening import Happening, HappeningType
 from common.events.record import record
 from common.webhooks.secret import SecretKeys, shown
 from consumers.hooks.dispatch import Dispatch
+from consumers.hooks.numbers import SenderNumbers
 from consumers.hooks.outbox import WebhookOutbox, connect
 from consumers.hooks.serve import use_lookup_threads
 from tests.wait import until
@@ -108,7 +109,7 @@ async def sender(url: str, *, private: bool = True) -> AsyncIterator[Dispatch]:
     connection = await connect(url)
     outbox = await WebhookOutbox.open(url)
     stopping = asyncio.Event()
-    dispatch = Dispatch(connection, outbox, KEYS, private=private)
+    dispatch = Dispatch(connection, outbox, KEYS, SenderNumbers(), private=private)
     task = asyncio.create_task(dispatch.run(stopping))
     try:
         yield dispatch
