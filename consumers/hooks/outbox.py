@@ -4,7 +4,8 @@ Its commits need not be on disk at once: what a crash of the database takes back
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import cast
@@ -117,6 +118,22 @@ class WebhookOutbox:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await self._pool.acquire()
+        try:
+            yield cast("asyncpg.Connection", connection)
+        except BaseException:
+            # What it was doing is unknown, so it cannot be put in order and used again.
+            connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        async with self._connection() as connection:
+            return await connection.fetch(_SQL[name], *arguments)
+
     async def webhooks(self) -> list[Webhook]:
         """All there are, and those whose deliveries are still to be removed."""
         return [
@@ -129,7 +146,7 @@ class WebhookOutbox:
                 failing=row["failing"],
                 removed=row["removed"],
             )
-            for row in await self._pool.fetch(_SQL["webhooks"])
+            for row in await self._fetch("webhooks")
         ]
 
     async def due(
@@ -138,7 +155,7 @@ class WebhookOutbox:
         """Deliveries that may be sent now, the longest due first: at most one of each driver, and
         none whose number is in `busy`. And the seconds until something more is due, if ever.
         """
-        rows = await self._pool.fetch(_SQL["due"], hook, busy, limit)
+        rows = await self._fetch("due", hook, busy, limit)
         found = [_delivery_of(row) for row in rows if row["delivery_id"] is not None]
         return found, rows[0]["next_due_s"]
 
@@ -155,21 +172,21 @@ class WebhookOutbox:
             )
             for s in settlements
         ]
-        await self._pool.execute(_SQL["settle"], *zip(*rows, strict=True))
+        await self.run("settle", *zip(*rows, strict=True))
 
     async def hasten(self, hook: int) -> None:
         """Let everything that failed be due now: the receiver is back."""
-        await self._pool.execute(_SQL["hasten"], hook)
+        await self.run("hasten", hook)
 
     async def note_health(self, hook: int, *, failing: bool) -> float:
         """Note that the last attempts failed, or not; seconds since the first that failed."""
-        since: float | None = await self._pool.fetchval(_SQL["note_health"], hook, failing)
-        return since or 0.0
+        rows = await self._fetch("note_health", hook, failing)
+        return (rows[0][0] if rows else None) or 0.0
 
     async def switch_off(self, hook: int, reason: str) -> bool:
         """Switch a webhook off and record that as an event; whether it was on."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await lock(cast("asyncpg.Connection", connection))
+        async with self._connection() as connection, connection.transaction():
+            await lock(connection)
             await connection.execute("SET LOCAL synchronous_commit = on")
             row = await connection.fetchrow(_SQL["switch_off"], hook, reason)
             if row is None:
@@ -180,17 +197,18 @@ class WebhookOutbox:
                 data={"webhook_id": row["webhook_id"], "reason": reason},
                 key=f"{hook} {row['disabled_at'].isoformat()}",
             )
-            await record(cast("asyncpg.Connection", connection), [happening])
+            await record(connection, [happening])
         return True
 
     async def note_sender(self) -> float:
         """Note that a sender is there; seconds since one was last."""
-        away_s: float = await self._pool.fetchval(_SQL["note_sender"])
+        away_s: float = (await self._fetch("note_sender"))[0][0]
         return away_s
 
     async def run(self, name: str, *arguments: object) -> int:
-        """One of the chores' statements; how many rows it changed."""
-        status: str = await self._pool.execute(_SQL[name], *arguments)
+        """One of the statements that only change rows; how many it changed."""
+        async with self._connection() as connection:
+            status = await connection.execute(_SQL[name], *arguments)
         return int(status.rpartition(" ")[2])
 
 

@@ -24,8 +24,12 @@ RETRY = Backoff(first_s=0.5, most_s=5.0)
 LASTING_S = 10.0
 # Between two tries to end what is under way once the deadline of a stop has passed.
 STOP_STEP_S = 0.5
-# What a database that is away or restarts answers with.
-DATABASE_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# What a database that is away or restarts answers with; and a connection that was cut while one
+# statement was being given up.
+DATABASE_TROUBLE = (
+    *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
+    asyncpg.InternalClientError,
+)
 NOT_INSTALLED = "webhooks need the package aiohttp: pip install 'fleetline[webhooks]'"
 
 _log = get("hooks")
