@@ -68,7 +68,7 @@ def test_the_outbox_has_what_types_and_filters_say(database_url):
     events = st.tuples(st.tuples(IDS, IDS, IDS), kinds)
 
     @settings(
-        max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(
         st.fixed_dictionaries(
