@@ -18,6 +18,7 @@ from common.processes import process
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
+from deploy.tools.places import places
 
 app = typer.Typer(
     name="fleetline",
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.command()(places)
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 
@@ -113,21 +115,6 @@ def consumers(
     _configure("consumers", settings.log_level)
     shards = parse_only(only, settings.shards) if only is not None else None
     raise typer.Exit(run(settings, shards))
-
-
-@app.command()
-def places() -> None:
-    """Run the places engine: what happens at geofences, to orders and drivers."""
-    process.die_with_parent()
-    from common.settings import load_settings
-    from consumers.places.extra import require
-
-    require()
-    from consumers.places.serve import run
-
-    settings = load_settings()
-    _configure("places", settings.log_level)
-    raise typer.Exit(run(settings))
 
 
 @app.command()

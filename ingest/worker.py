@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from common.access.address import AddressLimiter
@@ -28,6 +29,7 @@ from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator
 from ingest.intake.write_turns import Turns
+from ingest.resources.events import DROP_EVERY_S, drop_old
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
 from ingest.resources.live_positions import LivePositions
@@ -99,6 +101,7 @@ class IngestWorker:
         self.pulse = History(
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
+        self._drop_old_events = partial(drop_old, order_database, settings.events_retention_days)
         self.gate = open_gate(settings)
         self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
@@ -123,6 +126,7 @@ class IngestWorker:
         self._background.run(self.backlog.run(), name="backlog")
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         self._background.every(ROUND_S, self.keeper.round, name="orders")
+        self._background.every(DROP_EVERY_S, self._drop_old_events, name="events")
         if self._watch is not None:
             await self._watch.start()
 

@@ -37,6 +37,8 @@ class EventPublisher:
         """Wait until nobody else publishes."""
         await self._connection.add_listener(CHANNEL, self._heard)
         while not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_KEY):
+            # Commits are the other one's business: only its end is waited for.
+            self._wake.clear()
             await self.wait()
         self.seq = await self._connection.fetchval("SELECT seq FROM events_published")
 

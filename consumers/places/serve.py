@@ -29,12 +29,8 @@ from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
 from consumers.places.order_follower import OrderFollower
-from consumers.places.publisher import PAGE as PUBLISH_PAGE
-from consumers.places.publisher import EventPublisher
+from consumers.places.publisher import PAGE, EventPublisher
 from consumers.places.reader import StreamReader
-from consumers.places.retention import EVERY_S as DROP_EVERY_S
-from consumers.places.retention import PAGE as DROP_PAGE
-from consumers.places.retention import drop_old
 from consumers.places.store import PlacesStore
 from consumers.places.turns import TURN_S, PlacesTurns
 from consumers.shares import Shares
@@ -57,7 +53,8 @@ TROUBLE = (*EXPECTED, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = get("places")
 
-Work = Callable[[asyncpg.Connection], Awaitable[None]]
+# What is done over a connection; it says when all is well.
+Work = Callable[[asyncpg.Connection, Callable[[], None]], Awaitable[None]]
 
 
 class PlacesRole:
@@ -73,7 +70,7 @@ class PlacesRole:
         self._book = OrderBook(self._nodes, position_ttl_s=settings.order_ttl_s)
         self.hold = StreamHold(self._nodes, self._shards)
 
-    async def follow(self, connection: asyncpg.Connection) -> None:
+    async def follow(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
         """Take turns for the shards that this process gets. Raises `TROUBLE`."""
         shares = Shares(connection, LOCK_CLASS, self._settings.shards)
         fences, orders = FenceBook(), OrderFollower(connection)
@@ -87,23 +84,16 @@ class PlacesRole:
             _log.info("places.follows", shards=sorted(held))
             while set(await shares.balance()) == held:
                 await _take_turns(turns, time.monotonic() + BALANCE_EVERY_S)
+                well()
 
-    async def publish(self, connection: asyncpg.Connection) -> None:
-        """Publish what happened, if no other process does, and drop what is old. Raises `TROUBLE`.
-
-        One process does both at a time.
-        """
+    async def publish(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
+        """Publish what happened, if no other process does. Raises `TROUBLE`."""
         publisher = EventPublisher(connection, self._nodes)
         await publisher.begin()
-        drop_at_s = 0.0
         while True:
-            published = await publisher.publish()
-            now_s = time.monotonic()
-            if now_s >= drop_at_s:
-                dropped = await drop_old(connection, self._settings.events_retention_days)
-                drop_at_s = now_s + (0.0 if dropped == DROP_PAGE else DROP_EVERY_S)
-            if published < PUBLISH_PAGE and now_s < drop_at_s:
+            if await publisher.publish() < PAGE:
                 await publisher.wait()
+            well()
 
     async def _turns(
         self,
@@ -132,18 +122,17 @@ async def _take_turns(turns: PlacesTurns, until_s: float) -> None:
             await asyncio.sleep(max(0.0, now_s + TURN_S - time.monotonic()))
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status; raises `ConfigError`."""
     os.nice(NICENESS)
     gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, heartbeat))
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
     stopping = asyncio.Event()
     set_on_stop(asyncio.get_running_loop(), stopping)
-    heartbeat = Heartbeat.from_env()
     role, tasks = PlacesRole(settings), Background(_log)
     await role.wire.start()
     try:
@@ -187,19 +176,21 @@ async def _over_connections(url: str, name: str, work: Work, stopping: asyncio.E
     """Do `work` over a connection, and over another one after each trouble, until `stopping`."""
     trouble = Repeated(_log, f"{name}.waiting")
     attempt = 0
+
+    def well() -> None:
+        nonlocal attempt
+        attempt = 0
+        trouble.healed()
+
     while not stopping.is_set():
-        began_s = time.monotonic()
         try:
             connection = await _connect(url, name)
             try:
-                await work(connection)
+                await work(connection, well)
             finally:
                 connection.terminate()
         except TROUBLE as e:
             trouble.failed(error=str(e) or type(e).__name__)
-        if time.monotonic() - began_s > STATEMENT_TIMEOUT_S:
-            trouble.healed()
-            attempt = 0
         await asyncio.sleep(RETRY.delay_s(attempt))
         attempt += 1
 
