@@ -19,7 +19,7 @@ PORT_MAX = 65_535 - max(OFFSETS.values())
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
 STOP_SHARES = {
-    "ingest": 0.25, "fanout": 0.25, "consumers": 0.34, "places": 0.08, "insight": 0.08,
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.34, "places": 0.06, "insight": 0.1,
 }  # fmt: skip
 
 
