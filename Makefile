@@ -6,7 +6,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: up test check bench chaos house format clean
+.PHONY: up test check bench chaos house observe format clean
 .DEFAULT_GOAL := up
 
 up: .venv/run.stamp
@@ -34,6 +34,11 @@ chaos: .venv/dev.stamp
 # The drawing in docs/architecture.md.
 house: .venv/dev.stamp
 	$(BIN)/python -m tests.house
+
+# docs/metrics.md, and the dashboards in deploy/grafana.
+observe: .venv/dev.stamp
+	$(BIN)/python -m deploy.observe.metrics_page
+	$(BIN)/python -m deploy.observe.dashboards
 
 clean:
 	rm -rf .venv

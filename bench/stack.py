@@ -219,7 +219,7 @@ class Stack:
 
 def _free_base() -> int:
     """A port such that all that `--port` moves along are free now."""
-    for base in range(21_000, 32_000, 16):
+    for base in range(21_000, 32_000, 32):
         with contextlib.ExitStack() as held, contextlib.suppress(OSError):
             for offset in OFFSETS.values():
                 sock = held.enter_context(socket.socket())

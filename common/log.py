@@ -1,36 +1,53 @@
 """One way to log: a line per event, with a stable `action` and its facts as fields.
 
-JSON when the output is a file or a pipe, coloured text on a terminal. Values are rendered by
-the formatter, so an id with control characters cannot forge a line.
+JSON when the output is a file or a pipe, coloured text on a terminal, or what LOG_FORMAT says.
+Values are rendered by the formatter, so an id with control characters cannot forge a line. What
+the levels mean, and the actions, stand in docs/logs.md.
 """
 
 import sys
 import time
+from collections import Counter
 
 import structlog
 
 Log = structlog.typing.FilteringBoundLogger
 
+# Lines of this process, by level.
+lines: Counter[object] = Counter()
 
-def configure(role: str, level: str) -> None:
-    """Set up logging of this process. `level` is debug, info, warning or error."""
+
+def configure(role: str, level: str, style: str = "") -> None:
+    """Set up logging of this process. `level` is debug, info, warning or error.
+
+    `style` is json or text; empty: as the output is.
+    """
     tty = sys.stderr.isatty()
+    text = style == "text" or (tty and style != "json")
     structlog.contextvars.bind_contextvars(role=role)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            _count,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=True)
-            if tty
+            structlog.dev.ConsoleRenderer(colors=tty)
+            if text
             else structlog.processors.JSONRenderer(),
         ],
         # A line in one write: processes that share a log do not speak into each other's lines.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _count(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    lines[event["level"]] += 1
+    return event
 
 
 def get(name: str) -> Log:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.backoff import Backoff
+from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
+from common.trace import Stage, Tracing
 from consumers.history.pages import RECLAIM_EVERY_S, PageLimits, PageSource
 from consumers.history.patience import BACKOFF, Patience
-from consumers.history.settle import Settler
+from consumers.history.settle import HistorySigns, Settler
 from consumers.history.stage import HistoryStage
 from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
@@ -20,6 +22,8 @@ from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
 from consumers.liveness import Liveness
+from consumers.page_trace import PageTrace
+from consumers.stage_watch import StageWatch
 from consumers.stream.counts import Counts
 from consumers.stream.cursor import LiveCursor
 from consumers.stream.dead_letters import DeadLetterWriter
@@ -28,6 +32,7 @@ from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
 from consumers.stream.places_hold import PlacesHold
+from consumers.stream.population import Population
 from consumers.stream.settled import SettledFixes
 from consumers.stream.trim import Trim
 
@@ -86,6 +91,9 @@ class Parts:
     table: HistoryTable
     trim: Trim
     gauge: StreamGauge
+    counts: Counts
+    letters: DeadLetterWriter
+    population: Population
     chores: dict[str, tuple[float, Chore]]
 
 
@@ -101,11 +109,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     gauge = StreamGauge(bulk, keys, group=group)
     reader = GroupReader(bulk, keys, group=group, consumer=f"shard-{index}")
     maker = GroupMaker(reader, gauge, counts)
-    table = HistoryTable(
-        settings.database_url,
-        timeout_s=settings.database_timeout_s,
-        insight=settings.insight == "on",
-    )
+    table = _history_table(settings)
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
     trim = Trim(bulk, keys, group=group, live_through=cursor.checked, places=places)
@@ -114,18 +118,21 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
-    advanced = partial(liveness.advanced, "history")
+    letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
+    population = Population(bulk, keys)
+    shown, stored = _watches(settings, index)
+    told = HistorySigns(partial(liveness.advanced, "history"), stored)
     settler = Settler(
         reader,
         table,
-        DeadLetterWriter(bulk, keys, shard=index, group=group),
+        letters,
         counts,
         patience,
         trials=trials,
         retries=settings.max_retries,
-        advanced=advanced,
+        signs=told,
     )
-    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm)
+    signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm, shown)
     live = _live_stage(settings, cursor, drivers, quick, signs, pace=pace)
     history = HistoryStage(
         _page_source(settings, reader, trials, cursor, pace),
@@ -133,19 +140,37 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         table,
         patience,
         linger_s=settings.history_linger_ms / 1000,
-        advanced=advanced,
+        signs=told,
     )
     chores: dict[str, Chore] = {
-        "trim": trim.trim,
-        "gauge": maker.watch,
-        "counts": counts.keep,
-        "settled": settled.even_out,
-        "expire": drivers.expire,
-        "watched": drivers.ask_watched,
-    }
+        "trim": trim.trim, "gauge": maker.watch, "population": population.look,
+        "counts": counts.keep, "settled": settled.even_out,
+        "expire": drivers.expire, "watched": drivers.ask_watched,
+    }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    return Parts(wires, lease, maker, settled, live, history, table, trim, gauge, timed)
+    return Parts(
+        wires, lease, maker, settled, live, history, table, trim,
+        gauge, counts, letters, population, timed,
+    )  # fmt: skip
+
+
+def _history_table(settings: Settings) -> HistoryTable:
+    insight = settings.insight == "on"
+    return HistoryTable(
+        settings.database_url, timeout_s=settings.database_timeout_s, insight=insight
+    )
+
+
+def _watches(settings: Settings, shard: int) -> tuple[StageWatch, StageWatch]:
+    """What watches the live stage, and the history stage."""
+    tracing = Tracing(settings.trace_sample)
+    if not tracing.on:
+        return StageWatch(LIVE_AGE), StageWatch(STORE_AGE)
+    return (
+        StageWatch(LIVE_AGE, PageTrace(tracing, Stage.SHOWN, shard)),
+        StageWatch(STORE_AGE, PageTrace(tracing, Stage.STORED, shard)),
+    )
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:

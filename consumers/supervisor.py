@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
@@ -50,6 +51,7 @@ def run(settings: Settings, only: frozenset[int] | None = None) -> int:
         state_file=state,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
+        observer=RoleMetrics("consumers", settings),
     )
     with supervisor:
         supervisor.spawn(*(_consumer(settings, shard, state) for shard in shards))

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG, ConfigError
 from common.log import Repeated, configure, get
+from common.metrics.reporter import REPORT_EVERY_S, Reporter
 from common.processes.background import Background
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
@@ -27,6 +28,7 @@ from common.redis.meta import check_meta
 from common.settings import Settings, load_settings
 from consumers.assembly import WorkerPace, assemble
 from consumers.liveness import Liveness
+from consumers.numbers import ShardNumbers
 from consumers.stream.group_reader import REDIS_TROUBLE
 from consumers.stream.lease import Fenced
 
@@ -41,7 +43,10 @@ _log = get("worker")
 
 
 class Worker:
-    """One shard's stages and chores. `beat` is called while both stages advance."""
+    """One shard's stages and chores. `beat` is called while both stages advance.
+
+    `tell` is given the worker's numbers about once a second.
+    """
 
     def __init__(
         self,
@@ -49,10 +54,12 @@ class Worker:
         index: int,
         beat: Callable[[], None],
         pace: WorkerPace | None = None,
+        tell: Callable[[bytes], None] = lambda _report: None,
     ) -> None:
         self._settings = settings
         self._liveness = Liveness(("live", "history"), beat)
         self.parts = assemble(settings, index, pace or WorkerPace(), self._liveness)
+        self._reporter = Reporter(tell, ShardNumbers(index, self.parts).put)
         self.tasks = Background(_log, crashed=self._crashed)
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -66,6 +73,7 @@ class Worker:
         parts = self.parts
         for wire in parts.wires.all:
             await wire.start()
+        self.tasks.every(REPORT_EVERY_S, self._reporter.report, name="report")
         try:
             if await self._take_shard():
                 await self._work()
@@ -78,6 +86,7 @@ class Worker:
             await parts.table.close()
             for wire in parts.wires.all:
                 await wire.close()
+            self._reporter.report_now()
 
     async def _work(self) -> None:
         live, history = self.parts.live, self.parts.history
@@ -158,7 +167,8 @@ class Worker:
 
 async def work(settings: Settings, index: int) -> None:
     """Run the worker of shard `index` until SIGTERM or SIGINT."""
-    worker = Worker(settings, index, Heartbeat.from_env().beat)
+    heartbeat = Heartbeat.from_env()
+    worker = Worker(settings, index, heartbeat.beat, tell=heartbeat.report)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     _log.info("worker.started", shard=index)
@@ -176,7 +186,7 @@ def main() -> int:
     index = parser.parse_args().shard
     try:
         settings = load_settings()
-        configure(f"consumer-{index}", settings.log_level)
+        configure(f"consumer-{index}", settings.log_level, settings.log_format)
         uvloop.run(work(settings, index))
     except ConfigError as e:
         print(f"fleetline: {e}", file=sys.stderr)  # noqa: T201

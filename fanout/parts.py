@@ -4,6 +4,7 @@ import asyncio
 import os
 from functools import partial
 
+from common.access.address import FrontDoors
 from common.access.gate import Gate, open_gate
 from common.access.local_rule import LocalRule
 from common.access.watch import AccessWatch
@@ -12,8 +13,9 @@ from common.redis.nodes import Nodes
 from common.redis.url import parse_redis_url
 from common.redis.wire import Wire
 from common.settings import Settings
-from common.settings.lists import parse_hosts, parse_origins
+from common.settings.lists import parse_hosts, parse_networks, parse_origins
 from common.shards import Shards
+from common.trace import Tracing
 from fanout.door.access import AccessPolicy
 from fanout.door.browser_rule import BrowserRule
 from fanout.door.connection import Connections
@@ -25,6 +27,7 @@ from fanout.events.feed import EventFeed
 from fanout.fleet.feed import FleetFeed
 from fanout.listening import sessions_max
 from fanout.orders.bridge import open_bridge
+from fanout.orders.frame_counts import FrameCounts
 from fanout.orders.snapshots import Snapshots
 from fanout.orders.subscriptions import Subscriptions
 from fanout.probe import Probe
@@ -56,15 +59,7 @@ class Fanout:
         gate = open_gate(settings)
         self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
         self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
-        url = parse_redis_url(settings.redis_url)
-        self.subscriptions = Subscriptions(
-            partial(open_bridge, url, name=f"{name}-pubsub", reply_timeout_s=reply_timeout_s),
-            Snapshots(nodes, ttl_s=settings.location_ttl).refresh,
-            self.counts,
-            reply_timeout_s=reply_timeout_s,
-            linger_s=tuning.linger_s,
-            unread_max_s=tuning.unread_max_s,
-        )
+        self.subscriptions = self._new_subscriptions(tuning, nodes, name)
         self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
         self.sessions = Sessions(
             self.counts,
@@ -93,8 +88,24 @@ class Fanout:
         self.connections = Connections(
             self._handshake(policy or access_policy(settings, gate), tuning).decide,
             self.counts,
+            doors=front_doors(settings),
             timeout_s=tuning.handshake_timeout_s,
             message_bytes_max=tuning.inbound_bytes_max,
+        )
+
+    def _new_subscriptions(self, tuning: Tuning, nodes: Nodes, name: str) -> Subscriptions:
+        url = parse_redis_url(self.settings.redis_url)
+        shown, reply_timeout_s = FrameCounts(), tuning.reply_timeout_s
+        connect = partial(open_bridge, url, name=f"{name}-pubsub", look=shown.look)
+        return Subscriptions(
+            partial(connect, reply_timeout_s=reply_timeout_s),
+            Snapshots(nodes, ttl_s=self.settings.location_ttl).refresh,
+            self.counts,
+            reply_timeout_s=reply_timeout_s,
+            linger_s=tuning.linger_s,
+            unread_max_s=tuning.unread_max_s,
+            shown=shown,
+            tracing=Tracing(self.settings.trace_sample),
         )
 
     def _handshake(self, policy: Policy, tuning: Tuning) -> Handshake:
@@ -114,6 +125,7 @@ class Fanout:
                 # What is going on here is for operators; strangers reach this port too.
                 self.shown_gauges if self.settings.auth == "off" else None,
             ),
+            doors=front_doors(self.settings),
         )
 
     async def keep_ticking(self) -> None:
@@ -146,6 +158,11 @@ class Fanout:
             "event_readers": len(self.events.readers),
             "watched": sum(c.watched for c in self.subscriptions.hub.channels.values()),
         }
+
+
+def front_doors(settings: Settings) -> FrontDoors:
+    """Who says whose connection it is."""
+    return FrontDoors(parse_networks("FRONT_DOORS", settings.front_doors))
 
 
 def browser_rule(settings: Settings) -> BrowserRule:

@@ -51,6 +51,12 @@ class Probe:
         fresh = self._loop.time() - self._arrived_at <= 2 * self._interval_s + self._timeout_s
         return fresh and self._subscriptions.synced and self._wire.up
 
+    @property
+    def age_s(self) -> float | None:
+        """Since a probe arrived last; None before the first."""
+        at = self._arrived_at
+        return self._loop.time() - at if at > float("-inf") else None
+
     def _arrived(self, payload: bytes) -> None:
         if payload == b"%d" % self._number:
             self._arrived_at = self._loop.time()

@@ -13,6 +13,8 @@ import uvloop
 
 from common import log
 from common.errors import EXIT_CONFIG, ConfigError
+from common.metrics.reporter import REPORT_EVERY_S, Reporter
+from common.metrics.role import RoleMetrics
 from common.processes.background import Background, Crashed, end_process
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
@@ -20,6 +22,7 @@ from common.processes.signals import set_on_stop
 from common.settings import Settings
 from fanout.door.policy import Policy
 from fanout.listening import listen
+from fanout.numbers import FanoutNumbers
 from fanout.parts import Fanout
 from fanout.sockets.drain import drain
 from fanout.tuning import Tuning
@@ -43,12 +46,13 @@ async def running(
     policy: Policy | None = None,
     tuning: Tuning = TUNING,
     crashed: Crashed = end_process,
+    heartbeat: Heartbeat | None = None,
 ) -> AsyncIterator[Fanout]:
     """Serve on `sock` until the block is left; then drain, and stop all parts.
 
     `crashed` is told of a part that failed: the process then ends, and another is started.
     """
-    fanout = Fanout(settings, tuning, policy=policy, heartbeat=Heartbeat.from_env())
+    fanout = Fanout(settings, tuning, policy=policy, heartbeat=heartbeat)
     async with contextlib.AsyncExitStack() as stack:
         await fanout.wire.start()
         stack.push_async_callback(fanout.wire.close)
@@ -83,9 +87,21 @@ async def serve(settings: Settings, sock: socket.socket, tuning: Tuning = TUNING
     """Serve on `sock` until a stop signal."""
     stop = asyncio.Event()
     set_on_stop(asyncio.get_running_loop(), stop)
-    async with running(settings, sock, tuning=tuning):
+    heartbeat = Heartbeat.from_env()
+    async with running(settings, sock, tuning=tuning, heartbeat=heartbeat) as fanout:
+        numbers = FanoutNumbers(fanout).put
+        background = Background(_log)
+        reporter = None
+        if settings.fanout_workers == 1:
+            background.run(RoleMetrics("fanout", settings, numbers).run(), name="metrics")
+        else:
+            reporter = Reporter(heartbeat.report, numbers)
+            background.every(REPORT_EVERY_S, reporter.report, name="report")
         _log.info("listening", host=settings.bind_host, port=settings.fanout_port)
         await stop.wait()
+        await background.close()
+    if reporter is not None:
+        reporter.report_now()
 
 
 def run(settings: Settings) -> int:
@@ -93,7 +109,7 @@ def run(settings: Settings) -> int:
     if settings.fanout_workers == 1:
         return run_worker(settings)
     die_with_parent()
-    log.configure("fanout", settings.log_level)
+    log.configure("fanout", settings.log_level, settings.log_format)
     try:
         # Workers share the port with whoever asks; another stack must be noticed here.
         listen(settings, TUNING.outbox_bytes_max).close()
@@ -105,7 +121,7 @@ def run(settings: Settings) -> int:
 def run_worker(settings: Settings) -> int:
     """Serve in this process until a stop signal; the exit status."""
     die_with_parent()
-    log.configure("fanout", settings.log_level)
+    log.configure("fanout", settings.log_level, settings.log_format)
     try:
         sock = listen(settings, TUNING.outbox_bytes_max, shared=settings.fanout_workers > 1)
     except ConfigError as e:

@@ -5,6 +5,7 @@ Each process subscribes only to what its own sessions watch, so they share nothi
 
 import sys
 
+from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
@@ -19,13 +20,14 @@ def supervise(settings: Settings) -> int:
     state = state_file(home, "fanout") if home is not None else None
     if state is not None:
         state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
+    env = settings.environment()
     with Supervisor(
         "fanout",
         drain_timeout_s=settings.drain_timeout_s,
         state_file=state,
         heartbeat=Heartbeat.from_env(),
         drain_together=True,
+        observer=RoleMetrics("fanout", settings),
     ) as supervisor:
         supervisor.spawn(
             *(

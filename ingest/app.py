@@ -1,6 +1,7 @@
 """The ASGI application: which path leads where."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
 from typing import Any
 
 import falcon.asgi
@@ -14,8 +15,9 @@ from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, announced_length
 from ingest.http.body_deadlines import BodyDeadlines
 from ingest.http.edge import Cors, Edge
-from ingest.http.fast_path import FastPath, is_post_one
+from ingest.http.fast_path import TEMPLATE, FastPath, is_post_one
 from ingest.http.read_limiter import ReadLimiter
+from ingest.http.request_watch import BEGUN, FastTimes, RequestWatch
 from ingest.openapi.pages import pages
 from ingest.resources.events import EventList
 from ingest.resources.fences.routes import add_fence_routes
@@ -28,6 +30,7 @@ from ingest.resources.order import OrderLocation
 from ingest.resources.orders.routes import add_order_routes
 from ingest.resources.route import Route
 from ingest.resources.tracking import TrackingLink
+from ingest.resources.webhooks.routes import add_webhook_routes
 from ingest.worker import IngestWorker
 
 App = falcon.asgi.App[Any, Any]
@@ -63,6 +66,7 @@ class Ingest:
             await self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
+        scope[BEGUN] = perf_counter()
         length = announced_length(scope["headers"])
         if length == 0:
             return self.app(scope, body, send)  # type: ignore[arg-type]
@@ -75,14 +79,19 @@ class Ingest:
         return self.app(scope, body, send_after_body)  # type: ignore[arg-type]
 
 
-def create_app(settings: Settings) -> Ingest:
-    """Build the application; connects to nothing before its lifespan begins."""
-    worker = IngestWorker(settings)
+def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) -> Ingest:
+    """Build the application; connects to nothing before its lifespan begins.
+
+    `tell` is given the worker's numbers about once a second (`common.metrics.reporter`).
+    """
+    times = FastTimes()
+    watch = RequestWatch(times, TEMPLATE)
+    worker = IngestWorker(settings, tell, watch.put)
     origins = parse_origins("CORS_ORIGINS", settings.cors_origins)
     hosts = parse_hosts("ALLOWED_HOSTS", settings.allowed_hosts)
     edge = Edge(None if worker.access.on else LocalRule(hosts, origins))
     # The worker only has lifespan hooks, so no request pays for it.
-    middleware: list[Any] = [worker, edge]
+    middleware: list[Any] = [worker, watch, edge]
     if origins:
         middleware.append(Cors(origins))
     app: App = falcon.asgi.App(middleware=middleware, response_type=problem.ApiResponse)
@@ -96,8 +105,9 @@ def create_app(settings: Settings) -> Ingest:
     app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
+    add_webhook_routes(app, worker.history, worker.access, settings)
     _add_other_routes(app, worker, settings)
-    fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX)
+    fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX, times)
     return Ingest(app, fast_path, settings.body_timeout_s)
 
 

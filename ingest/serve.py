@@ -18,6 +18,7 @@ from common.processes.process import die_with_parent
 from common.redis.meta import check_meta
 from common.settings import Settings
 from ingest.app import Ingest, create_app
+from ingest.reports import WorkerReports, leave_main, tell
 
 # Longest wait for a whole request head, and so also how long an idle keep-alive connection is kept
 # (measured). A proxy in front must let go of its own idle connections sooner.
@@ -32,7 +33,7 @@ def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; the exit status. Starts also while Redis is down."""
     # Also publishes our pid, without which workers would not know whom to follow.
     die_with_parent()
-    log.configure("ingest", settings.log_level)
+    log.configure("ingest", settings.log_level, settings.log_format)
     try:
         # Only a look at what the workers will read: the key file, for one.
         open_gate(settings)
@@ -68,14 +69,16 @@ def run(settings: Settings) -> int:
         # two threads of Granian wait for the same process, and only one of them learns its end.
         workers_kill_timeout=max(1, math.ceil(settings.drain_timeout_s)),
     )
+    reports = WorkerReports(settings)
+    reports.start()
     try:
-        server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+        server.serve(target_loader=partial(_load, settings, reports.for_workers), wrap_loader=False)
     except SystemExit as e:
         return int(e.code or 0)
     return 0
 
 
-def _load(settings: Settings) -> Ingest:
+def _load(settings: Settings, for_workers: socket.socket) -> Ingest:
     """In the worker process: the application, which leaves when the main process dies."""
     # Until Granian sets its own, the handlers are the main process' and would swallow a signal.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,8 +86,10 @@ def _load(settings: Settings) -> Ingest:
     # SIGKILL, since Granian can hang in its own handler when another signal comes while it starts.
     # Only a main process that was itself killed leaves its workers to the kernel.
     die_with_parent(signal.SIGKILL)
-    log.configure("ingest", settings.log_level)
-    return create_app(settings)
+    log.configure("ingest", settings.log_level, settings.log_format)
+    log.lines.clear()
+    leave_main()
+    return create_app(settings, partial(tell, for_workers))
 
 
 def _require_free(host: str, port: int) -> None:

@@ -1,16 +1,18 @@
 """What one worker process of ingest holds open, started and stopped with the server's lifespan."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from common.access.address import AddressLimiter
+from common.access.address import AddressLimiter, FrontDoors
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
 from common.event import Clock, TimeLimits
 from common.log import get
+from common.metrics.reporter import REPORT_EVERY_S, Reporter
+from common.metrics.snapshot import Source
 from common.orders.book import OrderBook
 from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
@@ -18,6 +20,7 @@ from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
+from common.settings.lists import parse_networks
 from common.shards import Shards
 from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
@@ -29,6 +32,8 @@ from ingest.intake.producer import Producer
 from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator
 from ingest.intake.write_turns import Turns
+from ingest.numbers import WorkerNumbers
+from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.events import DROP_EVERY_S, drop_old
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
@@ -61,9 +66,14 @@ def spare_the_collector() -> None:
 
 
 class IngestWorker:
-    """The connections and the state that the resources of one process share."""
+    """The connections and the state that the resources of one process share.
 
-    def __init__(self, settings: Settings) -> None:
+    `tell` is given its numbers, and those that `more` counts.
+    """
+
+    def __init__(
+        self, settings: Settings, tell: Callable[[bytes], None] | None, more: Source
+    ) -> None:
         self.wire = Wire(
             settings.redis_url,
             reply_timeout_s=REDIS_REPLY_TIMEOUT_S,
@@ -78,6 +88,7 @@ class IngestWorker:
             gap_s=settings.pack_gap_ms / 1000,
             timeout_s=REDIS_REPLY_TIMEOUT_S,
             bytes_max=GATHERED_BYTES_MAX,
+            trace_sample=settings.trace_sample,
         )
         self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
@@ -103,10 +114,19 @@ class IngestWorker:
         )
         self._drop_old_events = partial(drop_old, order_database, settings.events_retention_days)
         self.gate = open_gate(settings)
-        self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
+        self.access = Access(
+            self.gate,
+            AddressLimiter(settings.refusals_per_address_max),
+            FrontDoors(parse_networks("FRONT_DOORS", settings.front_doors)),
+        )
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.wire)
+        self._memory = RedisMemory(self.nodes)
+        numbers = WorkerNumbers(
+            self.intake, self._turns, self.backlog, self.app_counts, self._memory
+        )
+        self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
         self._background = Background(get("ingest"))
 
@@ -127,6 +147,9 @@ class IngestWorker:
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         self._background.every(ROUND_S, self.keeper.round, name="orders")
         self._background.every(DROP_EVERY_S, self._drop_old_events, name="events")
+        self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
+        if self._reporter is not None:
+            self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")
         if self._watch is not None:
             await self._watch.start()
 
@@ -141,3 +164,5 @@ class IngestWorker:
         if self._watch is not None:
             await self._watch.stop()
         await self.wire.close()
+        if self._reporter is not None:
+            self._reporter.report_now()

@@ -25,6 +25,7 @@ class IngestServer:
 
     def __init__(self, **environment: str) -> None:
         self.port = free_port()
+        self.metrics_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,6 +45,7 @@ class IngestServer:
             env={
                 **kept,
                 "INGEST_PORT": str(self.port),
+                "METRICS_PORT": str(self.metrics_port),
                 "DATABASE_URL": NO_DATABASE,
                 "LOG_LEVEL": "error",
                 "PYTHONPATH": str(Path(__file__).parents[1]),

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import orjson
 
 from common.event import LocationUpdate, decode_event, encode_event
@@ -32,6 +33,11 @@ A, B = "a", "b"
 KEYS = {A: shard_keys("driver-locations", 0), B: shard_keys("driver-locations", 1)}
 KEY, BOOK = order_key("o"), order_book_key(order_bucket("o"))
 ENDED, DUE = order_ended_key("o"), order_due_key(order_bucket("o"))
+
+
+def put_order(api: httpx.Client, order_id: str, **fields: object) -> httpx.Response:
+    """Register or change an order over HTTP."""
+    return api.put(f"orders/{order_id}", json=fields)
 
 
 class Orders:

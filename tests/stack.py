@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import psutil
 
+from common.metrics.catalogue import ROLES as METRICS_ROLES
 from common.processes.state import read_state, state_file
 from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
@@ -23,13 +24,18 @@ from tests.wait import wait_until
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
-ROLES = ("redis", "postgres", "gateway", "insight", "places", "consumers", "fanout", "ingest")
+ROLES = (
+    *("redis", "postgres", "gateway"),
+    *("insight", "places", "hooks", "consumers", "fanout", "ingest"),
+)
 # What a person's shell may hold and a test must not.
 FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
 
 
+# Beside OFFSETS: the ports of metrics, one a role.
+METRICS_OFFSETS = range(OFFSETS["metrics_port"], OFFSETS["metrics_port"] + len(METRICS_ROLES))
 # Ports from one stack's to the next one's, and the one among them that no stack listens on.
-BLOCK = 16
+BLOCK = 32
 CLAIM_OFFSET = BLOCK - 1
 
 
@@ -43,7 +49,7 @@ def free_base() -> int:
         if not _claim(base + CLAIM_OFFSET):
             continue
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for offset in OFFSETS.values():
+            for offset in (*OFFSETS.values(), *METRICS_OFFSETS):
                 sock = stack.enter_context(socket.socket())
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(("127.0.0.1", base + offset))

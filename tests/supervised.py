@@ -6,8 +6,10 @@ Children are this program too, told what to be.
 
 import ctypes
 import faulthandler
+import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -48,6 +50,8 @@ CASES = {
     "plain": (("a", "plain", False), ("b", "plain", False), ("c", "plain", False)),
     "hangs": (("a", "hangs", True),),
     "beats": (("a", "beats", True),),
+    "reports": (("a", "reports", True),),
+    "talks": (("a", "talks", True),),
     "leaves": (("a", "leaves", False),),
     "deaf": (("a", "plain", False), ("b", "deaf", False)),
     "misled": (("a", "misled", False), ("b", "plain", False)),
@@ -55,10 +59,46 @@ CASES = {
 }
 
 
+class Scribe:
+    """An observer that writes down what it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._wake = socket.socketpair()
+
+    def _write(self, line: str) -> None:
+        with (self._folder / "told").open("a") as told:
+            told.write(f"{line}\n")
+
+    def began(self, child: str) -> None:
+        """Write it down."""
+        self._write(f"{child} began")
+
+    def heard(self, child: str, message: bytes) -> None:
+        """Write it down."""
+        self._write(f"{child} {message.decode()}")
+
+    def ended(self, child: str) -> None:
+        """Write it down."""
+        self._write(f"{child} ended")
+
+    def fileno(self) -> int:
+        """Never readable."""
+        return self._wake[0].fileno()
+
+    def turn(self) -> None:
+        """Nothing waits."""
+
+
 def supervise(folder: Path, case: str) -> int:
     """Run the case until a signal."""
     (folder / "run").mkdir(exist_ok=True)
-    supervisor = Supervisor("up", drain_timeout_s=DRAIN_S, state_file=state_file(folder, "up"))
+    supervisor = Supervisor(
+        "up",
+        drain_timeout_s=DRAIN_S,
+        state_file=state_file(folder, "up"),
+        observer=Scribe(folder),
+    )
     with supervisor:
         supervisor.spawn(*(spec(folder, n, kind, beats=beats) for n, kind, beats in CASES[case]))
         return supervisor.run()
@@ -70,6 +110,7 @@ def child(folder: Path, kind: str, name: str) -> None:
     heartbeat = Heartbeat.from_env()
 
     def stop(_number: int, _frame: object) -> None:
+        heartbeat.report(b"last words")
         with (folder / "stops").open("a") as stops:
             stops.write(name)
         print(f"{name} stops", flush=True)
@@ -86,9 +127,12 @@ def child(folder: Path, kind: str, name: str) -> None:
         orphan = subprocess.Popen(("sleep", "60"), start_new_session=True)
         (folder / f"orphan-{os.getpid()}").write_text(str(orphan.pid))
     (folder / f"up-{name}").touch()
-    while True:
-        if kind == "beats":
+    for number in itertools.count():
+        if kind in {"beats", "reports"}:
             heartbeat.beat()
+        if kind in {"reports", "talks"}:
+            heartbeat.report(b"%d says %d" % (os.getpid(), number))
+            (folder / "said").write_text(f"a {os.getpid()} says {number}")
         threading.Event().wait(0.05)
 
 

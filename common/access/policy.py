@@ -37,6 +37,7 @@ class Action(StrEnum):
     END_ORDER = "complete this order"
     WATCH_FLEET = "watch the fleet"
     READ_FLEET = "read the statistics of the fleet"
+    MANAGE_WEBHOOKS = "make, change and read webhooks"
     READ_EVENTS = "read or watch what happened"
     READ_FENCES = "read geofences and who is in them"
     WRITE_FENCES = "make, change or delete geofences"
@@ -69,6 +70,7 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.MANAGE_WEBHOOKS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.WRITE_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},

@@ -13,6 +13,7 @@ from common.fences.schedule_body import ScheduleReader, written
 from common.fences.terms import PATTERN_TEXT, FenceBody, FenceTerms, Radius, Width
 from common.geo.areas import fault_of
 from common.geo.shape import Shape
+from common.geo.strips import pieces_of
 from common.ids import is_id
 
 
@@ -37,7 +38,7 @@ def read_terms(geofence_id: str, value: object) -> FenceTerms:
         _kept(body.geometry),
         body.radius_m,
         body.width_m,
-        shape.vertices,
+        _weight(shape),
         body.drivers,
         body.dwell_s,
         written(schedule),
@@ -102,6 +103,11 @@ def _take_reach(fields: dict[str, Any], faults: list[Fault]) -> None:
             fields[name] = inner
         elif fields[name] != inner:
             faults.append(Fault(name, "is not what the geometry has"))
+
+
+def _weight(shape: Shape) -> int:
+    """What it weighs in an index: its vertices; of a corridor the pieces that it is cut into."""
+    return shape.vertices if shape.areas else len(pieces_of(shape.line))
 
 
 def _shape(fields: Mapping[str, Any], faults: list[Fault]) -> Shape | None:

@@ -2,7 +2,8 @@
 
 # Fences of all. `deploy/schema/0004_geofences.sql` holds these two: a test keeps them together.
 FENCES_MAX = 20_000
-# Vertices of all fences: some 200 bytes of memory each in every process that follows fences.
+# Vertices of all fences, and pieces of corridors: each is some hundred bytes in every process that
+# follows fences.
 VERTICES_SUM_MAX = 2_000_000
 # Vertices of one: a coast line in more detail tells nothing that a fix could.
 VERTICES_MAX = 10_000
@@ -10,7 +11,7 @@ VERTICES_MAX = 10_000
 AREA_KM2_MAX = 10_000_000.0
 RADIUS_M_MIN, RADIUS_M_MAX = 1.0, 100_000.0
 WIDTH_M_MIN, WIDTH_M_MAX = 1.0, 20_000.0
-# Length of a corridor's line: it is cut into pieces of some kilometres.
+# Length of a corridor's line: that makes some thousand pieces.
 LENGTH_KM_MAX = 5_000.0
 NAME_CHARS_MAX = 200
 # Ids and prefixes of one fence.

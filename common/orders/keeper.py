@@ -1,11 +1,11 @@
 """Keeps the books in Redis and the orders in the database the same, whoever died in between.
 
 One process does it at a time: it holds an advisory lock for as long as its connection lives. Each
-round, about once a second:
+round, about twice a second:
 
 1. what has ended in Redis while the database was away is stored there;
-2. orders that were changed are told to Redis again. That is also the last word on whose position
-   is shown: by then every worker knows of the change;
+2. orders that were changed are told to Redis again, and the workers know of the change by then:
+   what another driver's worker wrote before it knew is dropped, within the second of the promise;
 3. books that Redis has lost are made again, with the markers of orders that are over;
 4. one book is compared with the database, the next one in the next round;
 5. the distances of orders that are over are added up.
@@ -33,9 +33,10 @@ from common.orders.states import DeliveryState
 
 _log = get("orders")
 
-ROUND_S = 1.0
-# What the first to change an order does itself is done by then, and live workers know of it.
-SETTLE = timedelta(seconds=1)
+ROUND_S = 0.5
+# Whoever changed an order has told Redis itself by then, and live workers, who look for changes
+# four times a second, know of it.
+SETTLE = timedelta(seconds=0.5)
 # Late fixes of a courier who was offline at the door have come by then.
 CLOSE_AFTER = timedelta(minutes=2)
 # Orders that are read and written in one go, in about 3 ms: the worker takes fixes in between.

@@ -7,16 +7,20 @@ leaves behind can be killed as a group.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
 
 from common.processes import process
-from common.processes.heartbeat import BEAT_EVERY_S, HEARTBEAT_FD_ENV
+from common.processes.heartbeat import BEAT, BEAT_EVERY_S, HEARTBEAT_FD_ENV, REPORT_BYTES_MAX
 from common.processes.policy import Record
 from common.processes.spec import ChildSpec, State
 
 # After SIGABRT a child gets this long to write its stacks.
 ABORT_GRACE_S = 2.0
+# More than the kernel holds of a child's messages; one that never stops must not hold up the loop.
+MESSAGES_A_TURN = 256
 
 
 class Child:
@@ -59,7 +63,7 @@ class Child:
         env = {**own, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
         env.pop(HEARTBEAT_FD_ENV, None)
         beats = self.spec.heartbeat_timeout_s is not None
-        read_fd, write_fd = os.pipe2(os.O_CLOEXEC) if beats else (-1, -1)
+        read_fd, write_fd = _message_pair() if beats else (-1, -1)
         if beats:
             env[HEARTBEAT_FD_ENV] = str(write_fd)
         try:
@@ -98,19 +102,25 @@ class Child:
         # After the change of user, which clears it.
         process.set_parent_death_signal(self.spec.orphan_signal)
 
-    def read_beats(self) -> None:
-        """Read the beats that wait."""
-        if self.heartbeat_fd is None:
-            return
-        try:
-            if os.read(self.heartbeat_fd, 4096):
+    def read_messages(self) -> Iterator[bytes]:
+        """Read what waits: note the beats, and give the rest."""
+        for _ in range(MESSAGES_A_TURN):
+            if self.heartbeat_fd is None:
+                return
+            try:
+                message = os.read(self.heartbeat_fd, REPORT_BYTES_MAX)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = b""
+            if message == BEAT:
                 if self.state is not State.DRAINING and self.kill_at_s is None:
                     self.beat_at_s = time.monotonic()
+            elif message:
+                yield message
             else:
                 # All writers are gone; the exit follows. A closed pipe must not spin the loop.
                 self._close_heartbeat()
-        except BlockingIOError:
-            pass
 
     def silent_at_s(self) -> float | None:
         """When the patience with a child that does not beat ends."""
@@ -134,6 +144,10 @@ class Child:
         """SIGKILL to its whole group."""
         if self._process is not None:
             process.signal_group(self._process.pid, signal.SIGKILL)
+
+    def has_ended(self) -> bool:
+        """Whether it has ended and can be reaped."""
+        return self._process is not None and self._process.poll() is not None
 
     def reap(self) -> int | None:
         """Exit status if it has ended (negative: a signal); what it left in its group is killed."""
@@ -160,3 +174,9 @@ class Child:
             partial = self.spec.pid_file.with_suffix(".new")
             partial.write_text(f"{self.pid}\n")
             partial.replace(self.spec.pid_file)
+
+
+def _message_pair() -> tuple[int, int]:
+    """Two descriptors: what is written to the second is read from the first, message by message."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return ours.detach(), theirs.detach()

@@ -19,6 +19,7 @@ from common.processes.child import Child
 from common.processes.children import READY_POLL_S, Children
 from common.processes.heartbeat import Heartbeat
 from common.processes.logs import Logs
+from common.processes.observer import Observer
 from common.processes.policy import Halt, judge
 from common.processes.signals import STOP_SIGNALS, SignalQueue
 from common.processes.spec import ChildSpec, State
@@ -54,6 +55,7 @@ class Supervisor:
         state_file: Path | None = None,
         heartbeat: Heartbeat | None = None,
         drain_together: bool = False,
+        observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._drain_timeout_s = drain_timeout_s
@@ -61,6 +63,7 @@ class Supervisor:
         self._heartbeat = heartbeat or Heartbeat(None)
         # Children that do not need each other are asked to stop at once: each has the whole time.
         self._drain_together = drain_together
+        self._observer = observer
         self._clock = clock
         self._children = Children()
         self._logs = Logs()
@@ -96,8 +99,13 @@ class Supervisor:
             log_file = spec.log_file
             child = Child(spec, self._logs.open(log_file) if log_file is not None else None)
             self._children.add(child)
-            child.spawn()
+            self._spawn(child)
         self._write_state()
+
+    def _spawn(self, child: Child) -> None:
+        child.spawn()
+        if self._observer is not None:
+            self._observer.began(child.spec.name)
 
     def await_ready(self, timeout_s: float, check: Callable[[], bool] = lambda: True) -> None:
         """Turn until all children are ready (or done, for `once`) and `check` says yes.
@@ -135,17 +143,28 @@ class Supervisor:
         now_s = self._clock()
         died = False
         for child in self._children:
-            child.read_beats()
-            status = child.reap()
+            # Asked first: what a child that has ended said before is all there to be read then.
+            ended = child.has_ended()
+            self._hear(child)
+            status = child.reap() if ended else None
             if status is not None:
                 died = True
+                if self._observer is not None:
+                    self._observer.ended(child.spec.name)
                 self._after_death(child, status, now_s)
+        if self._observer is not None:
+            self._observer.turn()
         if died or self._strays.left:
             self._sweep(now_s)
         self._logs.revive()
         for child in self._children:
             self._advance(child, now_s)
         self._write_state()
+
+    def _hear(self, child: Child) -> None:
+        for message in child.read_messages():
+            if self._observer is not None:
+                self._observer.heard(child.spec.name, message)
 
     def _wait(self, most_s: float) -> None:
         now_s = self._clock()
@@ -158,6 +177,8 @@ class Supervisor:
             for child in self._children:
                 if child.heartbeat_fd is not None:
                     selector.register(child.heartbeat_fd, selectors.EVENT_READ)
+            if self._observer is not None:
+                selector.register(self._observer, selectors.EVENT_READ)
             selector.select(wait_s)
 
     def _after_death(self, child: Child, status: int, now_s: float) -> None:
@@ -215,7 +236,7 @@ class Supervisor:
     def _respawn(self, child: Child, now_s: float) -> None:
         child.restarts += 1
         try:
-            child.spawn()
+            self._spawn(child)
         except ConfigError as e:
             _log.error("child.halted", child=child.spec.name, error=str(e))
             self._status = EXIT_CONFIG

@@ -31,9 +31,12 @@ class Patience:
         self.stopping = asyncio.Event()
         # Failures in a row, and how many of them said that the table refuses everything.
         self.attempt = self._refusals = 0
+        # How often was waited since the process began.
+        self.troubles = 0
 
     async def back_off(self, error: Exception) -> None:
         """Wait a while because of `error`; not when told to stop."""
+        self.troubles += 1
         if is_group_missing(error) and self.attempt == 0:
             # Made again at once, unless that was tried just now.
             self.attempt = 1

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from common.dead_letter import DeadLetter
 from common.log import get
@@ -19,6 +19,7 @@ from consumers.history.pages import HistoryPage
 from consumers.history.patience import TROUBLE, Patience
 from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
+from consumers.stage_watch import StageWatch
 from consumers.stream.counts import ENTRIES_LOST, REPEATS, Counts
 from consumers.stream.dead_letters import DeadLetterWriter
 from consumers.stream.entry import DecodedPage, Entry, decode_page, decode_part
@@ -28,8 +29,15 @@ from consumers.stream.trial import Trial
 T = TypeVar("T")
 
 
+class HistorySigns(NamedTuple):
+    """What is told: `advanced` at each answer, `watch` of events that are stored or put aside."""
+
+    advanced: Callable[[], None]
+    watch: StageWatch
+
+
 class Settler:
-    """Settles one page at a time. `advanced` is called at each answer."""
+    """Settles one page at a time."""
 
     def __init__(
         self,
@@ -41,7 +49,7 @@ class Settler:
         *,
         trials: HistoryTrials,
         retries: int,
-        advanced: Callable[[], None],
+        signs: HistorySigns,
     ) -> None:
         self._group = group
         self._table = table
@@ -50,7 +58,7 @@ class Settler:
         self._counts = counts
         self._patience = patience
         self._retries = retries
-        self._advanced = advanced
+        self._advanced, self._watch = signs
         # Says of what is suspected now that the process lives; None when nothing is.
         self._take_back: Callable[[], Awaitable[object]] | None = None
 
@@ -123,6 +131,7 @@ class Settler:
         )
         letters = await self._until_done(lambda: batch.store(self._table))
         self._counts.add(REPEATS, batch.repeats)
+        self._watch.done(decoded.events)
         return letters
 
     async def _finish(self, entries: Sequence[Entry], letters: list[DeadLetter]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from common.errors import SinkUnavailable
 from consumers.history.pages import HistoryPage, PageSource
 from consumers.history.patience import TROUBLE, Patience
-from consumers.history.settle import Settler
+from consumers.history.settle import HistorySigns, Settler
 from consumers.history.table import HistoryTable
 
 # The live stage's first page is waited for so long at the start, see `LiveStage.begun`.
@@ -29,14 +29,19 @@ class HistoryStage:
         patience: Patience,
         *,
         linger_s: float,
-        advanced: Callable[[], None],
+        signs: HistorySigns,
     ) -> None:
         self._source = source
         self._settler = settler
         self._table = table
         self._patience = patience
         self._linger_s = linger_s
-        self._advanced = advanced
+        self._advanced, self.watch = signs
+
+    @property
+    def troubles(self) -> int:
+        """How often the stage had to wait."""
+        return self._patience.troubles
 
     def stop(self) -> None:
         """Settle the page in hand, then return from `run`."""
@@ -58,7 +63,9 @@ class HistoryStage:
             self._advanced()
             read_at_s = time.monotonic()
             try:
-                await self._settler.settle(await self._next_page())
+                page = await self._next_page()
+                self.watch.read()
+                await self._settler.settle(page)
             except TROUBLE as e:
                 # A reply that was lost may have delivered entries, which are pending then.
                 self._source.take_pending_again()

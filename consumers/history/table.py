@@ -21,6 +21,7 @@ from common.event import COLUMNS, LocationEvent
 from common.log import get
 from consumers.history.failure import Kind, kind_of
 from consumers.history.row import TABLE, Row, row_of
+from consumers.history.table_times import TableTimes
 from consumers.insight.late import LateRows, Marks
 
 # A connection that cannot be made in this time is tried again by the caller.
@@ -55,6 +56,7 @@ class HistoryTable:
         self._connection: asyncpg.Connection | None = None
         self._days: set[date] = set()
         self._stage_next = 0
+        self.times = TableTimes()
 
     async def ensure(self) -> None:
         """Have a connection that answers. Raises `SinkUnavailable` or `ConfigError`."""
@@ -62,17 +64,21 @@ class HistoryTable:
             async with asyncio.timeout(self._timeout_s):
                 connection = await self._connected()
                 await connection.execute("SELECT 1")
+                self.times.up = True
 
     async def store(self, rows: Sequence[Row], *, possibly_stored: bool = False) -> int:
         """Store sorted, unique rows in one transaction; rows stored already are left alone.
 
         Returns how many were not there. Raises `RowsRefused`, `SinkUnavailable`, `ConfigError`.
         """
-        with self._unavailable_on_any_error():
+        with self._unavailable_on_any_error(), self.times.timed():
             async with asyncio.timeout(self._timeout_s):
                 connection = await self._connected()
                 await self._ensure_days(connection, rows)
-                return await self._store(connection, rows, possibly_stored=possibly_stored)
+                stored = await self._store(connection, rows, possibly_stored=possibly_stored)
+        self.times.up = True
+        self.times.rows += stored
+        return stored
 
     async def takes_a_row(self) -> bool:
         """Whether the table takes a row now of which nothing can be wrong. It is not kept.
@@ -115,6 +121,7 @@ class HistoryTable:
         except asyncpg.UniqueViolationError:
             self._stage_next = STAGED_AFTER_COLLISION
             return await self._store_staged(connection, rows, late)
+        self.times.batches["copy"] += 1
         return len(rows)
 
     async def _store_staged(
@@ -127,7 +134,9 @@ class HistoryTable:
             await self._copy(connection, "locations_stage", rows)
             with self._judged():
                 # Answers "INSERT 0 <rows>".
-                return int((await connection.execute(_STAGE_INSERT)).rpartition(" ")[2])
+                stored = int((await connection.execute(_STAGE_INSERT)).rpartition(" ")[2])
+        self.times.batches["staged"] += 1
+        return stored
 
     async def _copy(self, connection: asyncpg.Connection, table: str, rows: Sequence[Row]) -> None:
         with self._judged():
@@ -177,6 +186,7 @@ class HistoryTable:
         except (ConfigError, RowsRefused, SinkUnavailable):
             raise
         except Exception as e:
+            self.times.up = False
             self._drop()
             raise SinkUnavailable(f"{type(e).__name__}: {e}") from e
 

@@ -109,6 +109,7 @@ class Follower:
         self._log = get("insight")
         self.fixes = 0
         self.repaired = 0
+        self._told = 0, 0
 
     async def turn(self, shares: set[int], until: datetime | None = None) -> bool:
         """Repairs, then what is new. Returns whether there was more than one turn takes.
@@ -122,6 +123,12 @@ class Follower:
         more = await self.repair(shares, until)
         await self.sweep(shares, until)
         return more
+
+    def take_counts(self) -> tuple[int, int]:
+        """Fixes and repairs since the last call."""
+        counts = self.fixes - self._told[0], self.repaired - self._told[1]
+        self._told = self.fixes, self.repaired
+        return counts
 
     async def sweep(self, shares: set[int], until: datetime) -> None:
         """Fold everybody up to `until`, day by day."""

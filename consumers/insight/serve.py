@@ -13,11 +13,13 @@ import asyncpg
 from common.backoff import Backoff
 from common.geo import cells
 from common.log import Repeated, get
+from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
 from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.database import Database, connect
 from consumers.insight.follower import Follower
+from consumers.insight.numbers import FollowerNumbers
 from consumers.insight.rebuild import adopt
 from consumers.insight.rules import Rules
 from consumers.insight.shares import LOCK_CLASS, SHARES
@@ -74,7 +76,9 @@ async def _follow(settings: Settings) -> None:
     heartbeat = Heartbeat.from_env()
     if not cells.available():
         _log.warning("insight.no_cells", why="the package h3 is not installed: no heat maps")
-    work = asyncio.create_task(_work(settings, stopping))
+    numbers = FollowerNumbers()
+    metrics = asyncio.create_task(RoleMetrics("insight", settings, numbers.put).run())
+    work = asyncio.create_task(_work(settings, stopping, numbers))
     stop = asyncio.create_task(stopping.wait())
     beats = asyncio.create_task(_beat(heartbeat))
     await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
@@ -85,6 +89,7 @@ async def _follow(settings: Settings) -> None:
         work.cancel()
         await asyncio.wait((work,), timeout=STOP_STEP_S)
     beats.cancel()
+    metrics.cancel()
     if not work.cancelled():
         work.result()
 
@@ -96,7 +101,7 @@ async def _beat(heartbeat: Heartbeat) -> None:
         await asyncio.sleep(BEAT_EVERY_S)
 
 
-async def _work(settings: Settings, stopping: asyncio.Event) -> None:
+async def _work(settings: Settings, stopping: asyncio.Event, numbers: FollowerNumbers) -> None:
     trouble = Repeated(_log, "insight.waiting")
     attempt = 0
     while not stopping.is_set():
@@ -104,7 +109,7 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
             connection = await connect(settings.database_url)
             try:
                 attempt = 0
-                await _turns(connection, settings, trouble)
+                await _turns(connection, settings, trouble, numbers)
             finally:
                 connection.terminate()
         except DATABASE_TROUBLE as e:
@@ -113,7 +118,12 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
         attempt += 1
 
 
-async def _turns(connection: asyncpg.Connection, settings: Settings, trouble: Repeated) -> None:
+async def _turns(
+    connection: asyncpg.Connection,
+    settings: Settings,
+    trouble: Repeated,
+    numbers: FollowerNumbers,
+) -> None:
     rules = rules_of(settings)
     follower = follower_over(connection, settings)
     shares = Shares(connection, LOCK_CLASS, SHARES)
@@ -124,6 +134,8 @@ async def _turns(connection: asyncpg.Connection, settings: Settings, trouble: Re
         held = await shares.balance()
         more = await follower.turn(held) if held else False
         await tell_silent(connection, held, settings.gap_s)
+        if held:
+            numbers.turned(*follower.take_counts(), through_s=begin_s - INSIGHT_LAG_S)
         trouble.healed()
         if not more:
             await asyncio.sleep(max(0.0, begin_s + TURN_S - time.monotonic()))

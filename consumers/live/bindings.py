@@ -2,9 +2,9 @@
 
 A worker asks for an order when it meets it, and again when a change is announced. It looks for
 announcements when it takes a page, at most every `LOOK_EVERY_S`: what it wrote before, the keeper
-of the orders mends a second after the change. A look begins with the last announcement that was
-seen. If that is not there, some were missed (Redis lost them, or had no room for more), and
-everything is asked for again.
+of the orders mends within the second. A look begins with the last announcement that was seen. If
+that is not there, some were missed (Redis lost them, or had no room for more), and everything is
+asked for again.
 """
 
 import asyncio

@@ -18,6 +18,7 @@ from common.redis.wire import Command, Reply
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.write import send_all
+from consumers.stage_watch import StageWatch
 from consumers.stream.crash import Suspicion
 from consumers.stream.cursor import LiveCursor
 from consumers.stream.entry import Entry, PlacedEvent, decode_page, decode_part, entries_of
@@ -43,10 +44,14 @@ class LiveLimits:
 
 
 class LiveSigns(NamedTuple):
-    """What the stage calls: at each answer of Redis, and before it writes; see `Lease.confirm`."""
+    """What the stage calls: at each answer of Redis, and before it writes; see `Lease.confirm`.
+
+    `watch` is told of pages, and of events that are on the map or are not to be.
+    """
 
     advanced: Callable[[], None]
     confirm_lease: Callable[[], Awaitable[None]]
+    watch: StageWatch
 
 
 class LiveStage:
@@ -66,7 +71,7 @@ class LiveStage:
         self._limits = limits
         self._batch_limits = BatchLimits(limits.fixes)
         self._count = PageCount(self._batch_limits)
-        self._advanced, self._confirm_lease = signs
+        self._advanced, self._confirm_lease, self.watch = signs
         self._stopping = asyncio.Event()
         self._trouble = Repeated(get("live"), "live.redis_trouble")
         self._suspicion: Suspicion | None = None
@@ -76,6 +81,8 @@ class LiveStage:
         # Set once the first page is survived, or there was none: an entry that kills this stage
         # is then not blamed on the history's first page.
         self.begun = asyncio.Event()
+        # How often the stage had to wait for Redis.
+        self.troubles = 0
 
     def stop(self) -> None:
         """Work off what was read, then return from `run`."""
@@ -89,6 +96,7 @@ class LiveStage:
             try:
                 await self._step()
             except REDIS_TROUBLE as e:
+                self.troubles += 1
                 self._trouble.failed(error=str(e))
                 self._forget_reading()
                 await self._pause(REDIS_BACKOFF.delay_s(attempt))
@@ -108,12 +116,14 @@ class LiveStage:
         page = entries_of(await reading)
         read_at = time.monotonic()
         self._advanced()
+        self.watch.read()
         if page:
             await self._confirm_lease()
             await self._work_off_page(page, suspicion, asked)
         self.begun.set()
         if page and self._reading is None:
-            await self._pause(read_at + self._limits.pause_s - time.monotonic())
+            # Too short for a stop to be waited for, and thousands a second.
+            await asyncio.sleep(read_at + self._limits.pause_s - time.monotonic())
 
     async def _begin(self) -> Suspicion:
         begun = await self._cursor.load()
@@ -174,6 +184,7 @@ class LiveStage:
         writing = self._drivers.writing(drivers, *saving)
         await send_all([*([writing] if writing else []), *self._orders.writing(orders)])
         self._advanced()
+        self.watch.done(events)
         if restoring := self._orders.restoring():
             await send_all(restoring)
             self._advanced()
@@ -181,19 +192,20 @@ class LiveStage:
     async def _rewrite(self) -> None:
         """Write what Redis refused before, or what was lost with a connection, in pieces."""
         now_s = time.monotonic()
-        if not self._unwritten or now_s < self._rewrite_at_s:
+        if not self.unwritten or now_s < self._rewrite_at_s:
             return
         self._rewrite_at_s = now_s + REWRITE_EVERY_S
-        before = self._unwritten + 1
-        while 0 < self._unwritten < before:
-            before = self._unwritten
+        before = self.unwritten + 1
+        while 0 < self.unwritten < before:
+            before = self.unwritten
             drivers = self._drivers.rewriting(WRITE_AT_ONCE)
             orders = self._orders.rewriting(WRITE_AT_ONCE)
             await send_all([*([drivers] if drivers else []), *orders])
             self._advanced()
 
     @property
-    def _unwritten(self) -> int:
+    def unwritten(self) -> int:
+        """Moves that Redis has not taken."""
         return self._drivers.unwritten + self._orders.unwritten
 
     def _forget_reading(self) -> None:
@@ -203,8 +215,6 @@ class LiveStage:
             self._reading = None
 
     async def _pause(self, seconds: float) -> None:
-        if seconds <= 0:
-            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()

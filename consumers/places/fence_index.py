@@ -14,8 +14,11 @@ import shapely
 from common.fences.fence import Fence
 from common.geo.areas import polygons_of
 from common.geo.shape import LngLat
+from common.geo.sphere import distance_m
 from common.geo.strips import Strips, boxes_of, edge_of, pieces_of, vectors
 
+# Fences whose edges are kept for distances: one that spans a continent has megabytes of them.
+EDGES_MAX = 1000
 Inside = Sequence[Fence]
 _NOWHERE: Inside = ()
 
@@ -56,10 +59,17 @@ class FenceIndex:
 
     def distance_m(self, fence: Fence, latitude: float, longitude: float) -> float:
         """Metres from the fence to a point outside it."""
+        shape = fence.shape
+        if len(shape.line) == 1:
+            # A circle, as most are: arrays would cost ten times as much.
+            ((lng, lat),) = shape.line
+            return distance_m(lat, lng, latitude, longitude) - shape.reach_m
         edge = self._edges.get(fence.geofence_id)
         if edge is None:
-            edge = self._edges[fence.geofence_id] = edge_of(fence.shape)
-        return edge.distance_m(vectors(longitude, latitude)) - fence.shape.reach_m
+            if len(self._edges) >= EDGES_MAX:
+                self._edges.clear()
+            edge = self._edges[fence.geofence_id] = edge_of(shape)
+        return edge.distance_m(vectors(longitude, latitude)) - shape.reach_m
 
 
 class _AreaTree:

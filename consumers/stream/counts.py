@@ -28,10 +28,13 @@ class Counts:
         # Whether what predecessors counted is among the totals.
         self._loaded = False
         self.totals = dict.fromkeys(NAMES, 0)
+        # By this process alone, for metrics: those are added up elsewhere.
+        self.counted = dict.fromkeys(NAMES, 0)
 
     def add(self, name: str, count: int) -> None:
         """Count; Redis has it with the next `keep`."""
         self.totals[name] += count
+        self.counted[name] += count
 
     async def keep(self) -> None:
         """Make Redis and the memory agree. Raises `Overloaded` or `hiredis.ReplyError`.

@@ -5,6 +5,7 @@ so an entry is in the dead letters or pending, never in neither. Nor in both, or
 is still pending is written, so a transaction whose reply was lost can be tried again.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -12,7 +13,7 @@ from itertools import groupby
 import hiredis
 
 from common.backlog import SETTLED
-from common.dead_letter import DRIVER_CHARS_MAX, DeadLetter
+from common.dead_letter import DRIVER_CHARS_MAX, REASONS, DeadLetter
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Command, Wire, is_full
@@ -35,6 +36,8 @@ class DeadLetterWriter:
         self._group = group
         # Letters could not be written because Redis is full; their entries are pending.
         self.deferred = False
+        # Letters that were written, by reason.
+        self.written: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
 
     async def write_and_ack(
         self, letters: Sequence[DeadLetter], fixes: Mapping[bytes, int]
@@ -85,6 +88,7 @@ class DeadLetterWriter:
             raise errors[0]
         for letters in entries:
             for letter in letters:
+                self.written[letter.reason] += 1
                 _log.warning(
                     "dead_letter",
                     shard=self._shard,

@@ -57,6 +57,11 @@ class Lease:
         """Whether nobody else can have taken the shard since it was last confirmed."""
         return time.monotonic() - self._confirmed_at < FRESH_S
 
+    @property
+    def age_s(self) -> float | None:
+        """Since the lease was confirmed; None while this worker has not held it."""
+        return time.monotonic() - self._confirmed_at if self._confirmed_at else None
+
     async def acquire(self) -> str | None:
         """Take the lease if it is free, or prolong it. Returns None, or who holds it."""
         holder = await self._take()

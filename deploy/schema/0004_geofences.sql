@@ -7,6 +7,7 @@ CREATE TABLE geofences (
     geometry jsonb NOT NULL,
     radius_m double precision,
     width_m double precision,
+    -- What it weighs in an index: vertices, or the pieces of a corridor.
     vertices integer NOT NULL,
     -- Ids, and prefixes that end in *; NULL: every driver.
     drivers text[],

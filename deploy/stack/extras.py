@@ -2,13 +2,23 @@
 
 from common.log import get
 from common.settings import Settings
+from consumers.hooks import serve as hooks
 from consumers.places import extra as places
+
+# Role → the setting that switches it off.
+SWITCHES = {"insight": "insight", "places": "places", "hooks": "webhooks"}
 
 
 def roles_off(settings: Settings) -> set[str]:
     """Their names. What is only missing a package is said in one line."""
-    off = {name for name in ("insight", "places") if getattr(settings, name) == "off"}
-    if "places" not in off and not places.available():
-        get("up").warning("places.off", detail=places.MISSING)
-        off.add("places")
+    off = {role for role, switch in SWITCHES.items() if getattr(settings, switch) == "off"}
+    lacking = {}
+    if not places.available():
+        lacking["places"] = places.MISSING
+    if not hooks.available():
+        lacking["hooks"] = hooks.NOT_INSTALLED
+    for role, missing in lacking.items():
+        if role not in off:
+            get("up").warning("role.off", role=role, detail=missing)
+            off.add(role)
     return off

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.metrics.catalogue import PORT_FIRST, ROLES, metrics_port
 from common.settings import Settings, load_settings
 
 # --port P moves everything by these; without it the embedded servers keep ports of their own.
@@ -13,13 +14,16 @@ OFFSETS = {
     "fanout_port": 9,
     "redis_port": 10,
     "postgres_port": 11,
+    # The first of as many as there are roles.
+    "metrics_port": 20,
 }
-PORT_MAX = 65_535 - max(OFFSETS.values())
+PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 # Files that a role opens beside its sockets; more than any role asks for.
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
 STOP_SHARES = {
-    "ingest": 0.25, "fanout": 0.25, "consumers": 0.34, "places": 0.06, "insight": 0.1,
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.07, "hooks": 0.06,
+    "insight": 0.07,
 }  # fmt: skip
 
 
@@ -33,7 +37,7 @@ def up_settings(
     overrides: dict[str, object] = dict(more or {})
     if port is not None:
         if not 1 <= port <= PORT_MAX:
-            raise ConfigError(f"--port: must be 1-{PORT_MAX}, not {port}: eleven above it are used")
+            raise ConfigError(f"--port: must be 1-{PORT_MAX}, not {port}: some above it are used")
         overrides |= {name: port + offset for name, offset in OFFSETS.items()}
     if home is not None:
         overrides["fleetline_home"] = home
@@ -60,7 +64,7 @@ def database_url(settings: Settings, password: str = "") -> str:
 
 def local_host(settings: Settings) -> str:
     """The address at which this machine reaches what listens on BIND_HOST."""
-    return _reached_at(settings.bind_host)
+    return reached_at(settings.bind_host)
 
 
 def gateway_host(settings: Settings) -> str:
@@ -70,10 +74,11 @@ def gateway_host(settings: Settings) -> str:
 
 def local_gateway_host(settings: Settings) -> str:
     """The address at which this machine reaches the front door."""
-    return _reached_at(gateway_host(settings))
+    return reached_at(gateway_host(settings))
 
 
-def _reached_at(host: str) -> str:
+def reached_at(host: str) -> str:
+    """The address at which this machine reaches what listens on `host`."""
     everywhere = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound
     return everywhere.get(host, host)
 
@@ -87,6 +92,11 @@ def fitting_sockets(settings: Settings, files_max: int) -> int | None:
     if settings.given("fanout_connections_max") or settings.fanout_connections_max <= fits:
         return None
     return max(1, fits)
+
+
+def role_metrics_port(settings: Settings, role: str) -> int:
+    """Where a role of this stack serves its metrics: METRICS_PORT is that of the first."""
+    return metrics_port(role, settings.metrics_port or PORT_FIRST)
 
 
 def ports_needed(
@@ -104,4 +114,7 @@ def ports_needed(
         needed.append(("INGEST_PORT", settings.bind_host, settings.ingest_port))
     if "fanout" in roles:
         needed.append(("FANOUT_PORT", settings.bind_host, settings.fanout_port))
+    needed += [
+        ("METRICS_PORT", settings.metrics_host, role_metrics_port(settings, role)) for role in roles
+    ]
     return needed

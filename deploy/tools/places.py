@@ -19,5 +19,5 @@ def places() -> None:
     from consumers.places.serve import run
 
     settings = load_settings()
-    log.configure("places", settings.log_level)
+    log.configure("places", settings.log_level, settings.log_format)
     raise typer.Exit(run(settings, heartbeat))

@@ -108,9 +108,11 @@ def _fault(field: str, detail: str) -> InvalidUpdate:
     return InvalidUpdate(f"{field}: {detail}", faults=(Fault(field, detail),))
 
 
-def client_address(peer: str, headers: Mapping[str, str]) -> str:
+def client_address(
+    peer: str, headers: Mapping[str, str], doors: address.FrontDoors = address.THIS_MACHINE
+) -> str:
     """Whose connection counts."""
-    return address.client_address(peer, headers.get("x-real-ip", ""))
+    return address.client_address(peer, headers.get("x-real-ip", ""), doors)
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:

@@ -17,15 +17,17 @@ import hiredis
 from common.errors import Overloaded
 from common.redis.connection import Connection, Reply, open_greeted, pack
 from common.redis.url import Command, RedisUrl
+from fanout.orders.frame_counts import LOOK_MASK
 
 Routes = dict[bytes, Callable[[bytes], None]]
 
 
 class Bridge(Connection):
-    """A Pub/Sub connection, until it is lost."""
+    """A Pub/Sub connection, until it is lost. `look` is shown some messages once delivered."""
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, look: Callable[[bytes], None] = lambda _: None) -> None:
         super().__init__()
+        self._look = look
         self._routes = routes
         # (future, acknowledgements it still wants), in the order of the commands.
         self._waiting: deque[list[Any]] = deque()
@@ -35,7 +37,7 @@ class Bridge(Connection):
     def data_received(self, data: bytes) -> None:
         """Route messages. As `Connection` has it, without a call of ours for each message."""
         self.heard += 1
-        gets, routes = self._reader.gets, self._routes
+        gets, routes, routed = self._reader.gets, self._routes, None
         try:
             self._reader.feed(data)
             while (reply := gets()) is not False:
@@ -43,10 +45,13 @@ class Bridge(Connection):
                     route = routes.get(reply[1])
                     if route is not None:
                         route(reply[2])
+                        routed = reply
                 else:
                     self.received(reply)
         except hiredis.ProtocolError as e:
             self.fail(f"not a Redis reply: {e}")
+        if not self.heard & LOOK_MASK and routed is not None:
+            self._look(routed[2])
 
     def received(self, reply: Reply) -> None:
         """Count an acknowledgement."""
@@ -108,7 +113,14 @@ class Bridge(Connection):
 
 
 async def open_bridge(
-    url: RedisUrl, routes: Routes, *, name: str, reply_timeout_s: float
+    url: RedisUrl,
+    routes: Routes,
+    *,
+    name: str,
+    reply_timeout_s: float,
+    look: Callable[[bytes], None] = lambda _: None,
 ) -> Bridge:
     """Connect and greet. Raises `common.redis.connection.FAILURES`."""
-    return await open_greeted(url, lambda: Bridge(routes), name=name, timeout_s=reply_timeout_s)
+    return await open_greeted(
+        url, lambda: Bridge(routes, look), name=name, timeout_s=reply_timeout_s
+    )

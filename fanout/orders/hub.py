@@ -32,6 +32,8 @@ from common.frame import (
     update_frame,
 )
 from common.keys import order_ended_key, order_key
+from common.trace import Stage, Tracing
+from fanout.orders.frame_counts import FrameCounts
 from fanout.sockets.protocol import text_frame
 
 # No event begins with this.
@@ -63,11 +65,13 @@ class Channel:
         "live",
         "name",
         "order_id",
+        "shown",
         "waiting",
     )
 
-    def __init__(self, order_id: str) -> None:
+    def __init__(self, order_id: str, shown: FrameCounts | None = None) -> None:
         self.order_id = order_id
+        self.shown = shown or FrameCounts()
         self.key = order_key(order_id)
         self.ended_key = order_ended_key(order_id)
         self.name = self.key.encode()
@@ -101,6 +105,7 @@ class Channel:
             # A write never disconnects within itself, so the set does not change here.
             for session in self.live:
                 session.offer(frame)
+            self.shown.frames += len(self.live)
 
     def _obey(self, message: bytes) -> None:
         """Follow a message that is no event."""
@@ -141,6 +146,23 @@ class Channel:
             session.end(frame)
 
 
+class FollowedChannel(Channel):
+    """One whose fixes leave lines if they are followed; used only while any is."""
+
+    __slots__ = ("_tracing",)
+
+    def __init__(self, order_id: str, shown: FrameCounts, tracing: Tracing) -> None:
+        super().__init__(order_id, shown)
+        self._tracing = tracing
+
+    def deliver(self, payload: bytes) -> None:
+        """As `Channel`; then a line, if the event was shown and is followed."""
+        before = self.last
+        super().deliver(payload)
+        if self.last is payload is not before and self.live and self._tracing.picks(payload):
+            self._tracing.note(Stage.SENT, payload)
+
+
 def driver_prefix(event: bytes) -> bytes:
     """The bytes of an event up to the quote behind its driver's id, which holds no quotes."""
     return event[: event.index(b'"', len(DRIVER_PREFIX)) + 1]
@@ -168,8 +190,15 @@ def is_since(oldest: datetime, event: bytes) -> bool:
 class Hub:
     """Channel by order id. `routes` is what the bridge looks messages up in."""
 
-    def __init__(self, routes: dict[bytes, Callable[[bytes], None]]) -> None:
+    def __init__(
+        self,
+        routes: dict[bytes, Callable[[bytes], None]],
+        shown: FrameCounts | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._routes = routes
+        self._shown = shown or FrameCounts()
+        self._tracing = tracing
         self.channels: dict[str, Channel] = {}
         # Channels that nobody watches, with the time the last watcher left, oldest first.
         self._idle: dict[Channel, float] = {}
@@ -181,7 +210,7 @@ class Hub:
         """Add a session; it waits until the channel's next `refresh`."""
         channel = self.channels.get(order_id)
         if channel is None:
-            channel = self.channels[order_id] = Channel(order_id)
+            channel = self.channels[order_id] = self._new_channel(order_id)
             self._routes[channel.name] = channel.deliver
         self._idle.pop(channel, None)
         if not channel.waiting:
@@ -189,6 +218,11 @@ class Hub:
             self._unread[channel] = now
         channel.waiting.add(session)
         return channel
+
+    def _new_channel(self, order_id: str) -> Channel:
+        if self._tracing is not None and self._tracing.on:
+            return FollowedChannel(order_id, self._shown, self._tracing)
+        return Channel(order_id, self._shown)
 
     def watchers_of(self, order_id: str) -> int:
         """How many sessions watch an order."""

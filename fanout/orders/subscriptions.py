@@ -26,7 +26,9 @@ from aiorwlock import RWLock
 from common.backoff import Backoff
 from common.log import Repeated, get
 from common.redis.connection import FAILURES, SETTLED_AFTER_S, keep_connected
+from common.trace import Tracing
 from fanout.orders.bridge import Bridge, Routes
+from fanout.orders.frame_counts import FrameCounts
 from fanout.orders.hub import Channel, Hub, Watcher
 from fanout.sockets.counts import FanoutCounts
 
@@ -78,6 +80,8 @@ class Subscriptions:
         reply_timeout_s: float,
         linger_s: float,
         unread_max_s: float,
+        shown: FrameCounts | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect = connect
@@ -87,7 +91,8 @@ class Subscriptions:
         self._linger_s = linger_s
         self._unread_max_s = unread_max_s
         self._routes: Routes = {}
-        self.hub = Hub(self._routes)
+        self.shown = shown or FrameCounts()
+        self.hub = Hub(self._routes, self.shown, tracing)
         self._lock = RWLock(fast=True)
         # Channels to be subscribed and read, in order of arrival.
         self._wanted: dict[Channel, None] = {}

@@ -64,7 +64,7 @@ class Sessions:
 
     def closed(self, session: Session) -> None:
         """Count a session out, everywhere."""
-        self._counts.conflated += session.outbox.conflated
+        self._note_conflated(session)
         self.open.discard(session)
         self._places.give_back(session.holder)
         self._with_token.remove(session)
@@ -80,6 +80,7 @@ class Sessions:
 
     def drained(self, session: Session) -> None:
         """It took something."""
+        self._note_conflated(session)
         self.full.pop(session, None)
 
     def closing(self, session: Session, close: Close | None) -> None:
@@ -87,6 +88,15 @@ class Sessions:
         if close is not None:
             self._counts.closes[close.code] += 1
         self.ending[session] = self._loop.time() + CLOSE_WAIT_S
+
+    @property
+    def conflated_in_full(self) -> int:
+        """What is conflated in sockets that are full, and not counted yet."""
+        return sum(session.outbox.conflated for session in self.full)
+
+    def _note_conflated(self, session: Session) -> None:
+        self._counts.conflated += session.outbox.conflated
+        session.outbox.conflated = 0
 
     def tick(self) -> None:
         """Turn the wheel by a slot: ping those who are due, end those whose time is over."""
@@ -121,5 +131,6 @@ class Sessions:
                 self.full[session] = (now, waiting)
             elif now - since >= self._stall_max_s:
                 self._counts.stalled += 1
+                self._note_conflated(session)
                 del self.full[session]
                 session.abort()

@@ -29,6 +29,8 @@ class AppCounts:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._unwritten: Counter[str] = Counter()
+        # By app and reason, of this process since it began.
+        self.totals: Counter[tuple[str, str]] = Counter()
         self._said: dict[str, Repeated] = {}
 
     def add(self, app: str, counts: Mapping[Reason, int], driver_id: str | None) -> None:
@@ -36,6 +38,7 @@ class AppCounts:
         for reason, count in counts.items():
             field = f"{app}:{reason}"
             self._unwritten[field] += count
+            self.totals[app, reason.value] += count
             if reason is not Reason.NO_INTEREST:
                 said = self._said.get(field)
                 if said is None:

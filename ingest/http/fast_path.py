@@ -8,6 +8,7 @@ would cost more than those it is held back for.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
 from common.access.policy import Action, allowed
@@ -17,6 +18,8 @@ from ingest.http.access import Access
 from ingest.http.body import JSON, Body
 from ingest.http.edge import Edge
 from ingest.http.problem import COMMON_HEADERS, failure_of
+from ingest.http.request_id import HEADER, valid_request_id
+from ingest.http.request_watch import FastTimes
 
 PREFIX, SUFFIX = "/api/v1/drivers/", "/location"
 TEMPLATE = f"{PREFIX}{{driver_id}}{SUFFIX}"
@@ -33,6 +36,7 @@ def _encoded(headers: Sequence[tuple[str, str]]) -> Headers:
 
 
 _COMMON = _encoded(COMMON_HEADERS)
+_REQUEST_ID = HEADER.encode()
 
 
 def is_post_one(scope: Scope) -> bool:
@@ -48,17 +52,30 @@ class Taker(Protocol):
         """The body of the 202."""
 
 
+def _text(request_id: bytes | None) -> str:
+    return valid_request_id(request_id.decode("latin-1")) if request_id is not None else ""
+
+
+def _with_id(request_id: bytes) -> Headers:
+    return [*_COMMON, (_REQUEST_ID, request_id)] if _text(request_id) else _COMMON
+
+
 class FastPath:
     """Looks at a request, and answers it or leaves it as it was."""
 
-    def __init__(self, taker: Taker, access: Access, edge: Edge, bytes_max: int) -> None:
+    def __init__(
+        self, taker: Taker, access: Access, edge: Edge, bytes_max: int, times: FastTimes
+    ) -> None:
         self._taker = taker
         self._access = access
         self._edge = edge
         self._bytes_max = bytes_max
+        self._times = times
+        self._observe = times.times.observe
 
     async def answer(self, scope: Scope, body: Body, send: Send) -> bool:
         """Whether it has been answered. Where not, `body` keeps what was read."""
+        begun = perf_counter()
         path: str = scope["path"]
         driver_id = path[len(PREFIX) : -len(SUFFIX)]
         headers = dict(scope["headers"])
@@ -78,12 +95,17 @@ class FastPath:
         if len(data) != length or body.slow:
             return False
         status, media_type, more = 202, _JSON, _COMMON
+        request_id = headers.get(_REQUEST_ID)
+        if request_id is not None:
+            more = _with_id(request_id)
         try:
             answer = await self._taker.take(driver_id, data)
         except Exception as e:
-            failure = failure_of(e, "POST", TEMPLATE)
+            failure = failure_of(e, "POST", TEMPLATE, _text(request_id))
             status, media_type, answer = failure.status, _PROBLEM, failure.body
-            more = [*_COMMON, *_encoded(failure.headers)]
+            more = [*more, *_encoded(failure.headers)]
+            self._times.failed[status] += 1
+        self._observe(perf_counter() - begun)
         await send(
             {
                 "type": "http.response.start",

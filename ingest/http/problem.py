@@ -15,7 +15,7 @@ import falcon.asgi
 import hiredis
 
 from common.errors import InvalidUpdate, Overloaded, Refused
-from common.log import get
+from common.log import Repeated, get
 from common.problem import (
     INTERNAL_ERROR,
     MEDIA_TYPE,
@@ -26,6 +26,7 @@ from common.problem import (
     problem_of,
 )
 from ingest.http.access import Access
+from ingest.http.request_id import HEADER, valid_request_id
 
 # On every answer of ours: its media type is meant, and no cache may keep where somebody was.
 COMMON_HEADERS = (("x-content-type-options", "nosniff"), ("cache-control", "no-store"))
@@ -34,6 +35,7 @@ Params = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
 
 _log = get("ingest")
+_unavailable = Repeated(_log, "request.unavailable")
 
 
 class ApiResponse(falcon.asgi.Response):
@@ -64,10 +66,11 @@ class Failure:
     headers: Headers = ()
 
 
-def failure_of(error: Exception, method: str, path: str) -> Failure:
+def failure_of(error: Exception, method: str, path: str, request_id: str = "") -> Failure:
     """How `error` is answered. Logs what is trouble of ours; never raises.
 
     `path` is a template of the routes: what stood in its place may be a secret by mistake.
+    `request_id` is what the client calls the request, see `request_id.py`.
     """
     if isinstance(error, InvalidUpdate):
         body = encode_problem(problem_of(error.status), error.detail, faults_listed(error.faults))
@@ -80,12 +83,13 @@ def failure_of(error: Exception, method: str, path: str) -> Failure:
         return Failure(error.status, encode_problem(problem, error.detail), headers)
     if isinstance(error, hiredis.ReplyError):
         # Redis' own words may name keys and addresses: they go to the log, not to the sender.
-        _log.warning("redis.refused", error=str(error), path=path)
+        _log.warning("redis.refused", error=str(error), path=path, request_id=request_id)
         error = Overloaded("Redis refuses for now")
     if isinstance(error, Overloaded):
         headers = (("retry-after", str(error.retry_after_s)),)
+        _unavailable.failed(why=error.detail, path=path, request_id=request_id)
         return Failure(503, encode_problem(UNAVAILABLE, error.detail), headers)
-    _log.error("request.failed", method=method, path=path, exc_info=error)
+    _log.error("request.failed", method=method, path=path, request_id=request_id, exc_info=error)
     detail = "an error on our side; it has been logged"
     return Failure(500, encode_problem(INTERNAL_ERROR, detail))
 
@@ -139,7 +143,8 @@ async def _refuse(
 async def _fail(
     req: falcon.asgi.Request, resp: falcon.asgi.Response, error: Exception, params: Params
 ) -> None:
-    failure = failure_of(error, req.method, req.uri_template or "")
+    request_id = valid_request_id(req.get_header(HEADER))
+    failure = failure_of(error, req.method, req.uri_template or "", request_id)
     resp.status = failure.status
     resp.content_type = MEDIA_TYPE
     resp.data = failure.body

@@ -5,6 +5,7 @@ of `Capacity` exact for this worker's own fixes.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import hiredis
@@ -15,8 +16,9 @@ from common.keys import META
 from common.log import Repeated, get
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
-from common.shards import Shards
+from common.shards import Shard, Shards
 from ingest.intake.capacity import Capacity
+from ingest.intake.outlook import Outlook
 from ingest.intake.write_turns import Turns
 
 POLL_EVERY_S = 1.0
@@ -33,6 +35,9 @@ class Backlog:
 
     def __init__(self, nodes: Nodes, shards: Shards, turns: Turns, fixes_max: int) -> None:
         self.capacity = Capacity(len(shards), fixes_max)
+        # Fixes that wait in each shard, None where Redis has not said, and what follows from them.
+        self.waiting: list[int | None] = [None] * len(shards)
+        self.outlooks = [Outlook() for _ in shards]
         self._nodes = nodes
         self._turns = turns
         self._shards = shards
@@ -79,14 +84,17 @@ class Backlog:
         replies = await wire.pipeline_raw(questions)
         waiting: list[int | None] = [None] * len(self._shards)
         for place, shard in enumerate(shards):
-            waiting[shard.index] = _waiting(replies[2 * place : 2 * place + 2])
+            waiting[shard.index] = self._note(shard, replies[2 * place : 2 * place + 2])
         # While closed nothing is known of any shard: then all must answer before one opens.
         if not self.capacity.closed or all(waiting[shard.index] is not None for shard in shards):
             self.capacity.correct(snapshot, waiting)
 
-
-def _waiting(replies: Sequence[Reply]) -> int | None:
-    if any(isinstance(reply, hiredis.ReplyError) for reply in replies):
-        return None
-    totals, length = replies
-    return fixes_waiting(totals, length)
+    def _note(self, shard: Shard, replies: Sequence[Reply]) -> int | None:
+        """Fixes that wait in a shard by the replies; None where Redis does not say."""
+        if any(isinstance(reply, hiredis.ReplyError) for reply in replies):
+            return None
+        totals, length = replies
+        waiting = fixes_waiting(totals, length)
+        self.waiting[shard.index] = waiting
+        self.outlooks[shard.index].look(time.monotonic(), int(totals[0] or 0), waiting)
+        return waiting

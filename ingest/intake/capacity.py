@@ -44,6 +44,10 @@ class Capacity:
         for shard, count in enumerate(counts):
             self._room[shard] -= count
 
+    def rooms(self) -> list[int]:
+        """How many fixes each shard still takes; none where the number is below 1."""
+        return list(self._room)
+
     def full(self) -> list[int]:
         """The shards that take no further fix."""
         return [shard for shard, room in enumerate(self._room) if room <= 0]

@@ -24,6 +24,7 @@ class Intake:
 
     def __init__(self, producer: Producer, validator: Validator, fixes_max: int) -> None:
         self._producer = producer
+        self._counts = producer.counts
         self._validator = validator
         self.fixes_max = fixes_max
         # Raises `Refused` (429) for a driver that is known to be too fast: to be asked before
@@ -31,12 +32,15 @@ class Intake:
         self.require_pace = producer.require_pace
         # `Producer.add`: puts fixes, at least one and at most `fixes_max`, into their streams.
         self.add = producer.add
+        # `Producer.fixes`: what became of all fixes.
+        self.fixes = producer.fixes
 
     def validate_one(self, driver_id: str, data: bytes) -> tuple[datetime, bytes]:
         """`recorded_at` and the event of the only fix of a body. Raises `InvalidUpdate`."""
         try:
             return self._validator.validate_one(driver_id, decode_update(data))
         except InvalidUpdate:
+            self._counts.invalid += 1
             self._producer.charge(driver_id, 1)
             raise
 
@@ -51,6 +55,7 @@ class Intake:
         try:
             await in_pieces(work)
         except InvalidUpdate:
+            self._counts.invalid += 1
             if sender is not None:
                 self._producer.charge(sender, 1 + len(body) // BYTES_A_FIX)
             raise
@@ -75,6 +80,7 @@ class Intake:
         Never to a driver that another driver names: it could be kept from sending that way.
         """
         if verdicts.rejected:
+            self._counts.invalid += len(verdicts.rejected)
             for driver_id, count in Counter(
                 sender or rejection.driver_id for rejection in verdicts.rejected
             ).items():

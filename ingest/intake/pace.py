@@ -58,6 +58,9 @@ class Pace(Protocol):
     def charge(self, driver_id: str, count: int) -> None:
         """Charge `count` fixes that were refused for what they are."""
 
+    # How often `require` raised.
+    turned_away: int
+
     def require(self, driver_id: str) -> None:
         """Raise `Refused` (429) for a driver that is known to be too fast; asks nobody.
 
@@ -70,6 +73,8 @@ class Pace(Protocol):
 
 class Unlimited:
     """No rate: every fix is paid."""
+
+    turned_away = 0
 
     terms: tuple[str | int, ...] = ()
 

@@ -64,6 +64,7 @@ class PerDriver:
             f"{limit.burst * interval_us:.3f}",
         )
         self._now = now
+        self.turned_away = 0
         # Driver -> fixes charged and not spent.
         self._leases: OrderedDict[str, int] = OrderedDict()
         # Driver -> when its next fix is due.
@@ -137,6 +138,7 @@ class PerDriver:
         if driver_id in self._refused and not self._leases.get(driver_id):
             wait_s = self.wait_s(driver_id)
             if wait_s:
+                self.turned_away += 1
                 raise self.too_fast(wait_s)
 
     def take_locally(self, ask: Ask, *, whole: bool) -> tuple[int, float]:

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Sequence
 
 import hiredis
 
+from common.errors import Overloaded
+from ingest.intake.intake_counts import IntakeCounts
 from ingest.intake.pace import Pace, retry_after_s
 from ingest.intake.stream_writer import Receipt, StreamWriter
 from ingest.intake.validate import Fix
@@ -19,8 +21,20 @@ class Producer:
     def __init__(self, writer: StreamWriter, pace: Pace) -> None:
         self._writer = writer
         self._pace = pace
+        self.counts = IntakeCounts()
         self.require_pace = pace.require
         self.charge = pace.charge
+
+    def fixes(self) -> dict[str, int]:
+        """Fixes by what became of them, as metrics call it."""
+        counts = self.counts
+        return {
+            "accepted": counts.accepted,
+            "invalid": counts.invalid,
+            # A body of a driver that is too fast, refused unread, counts as one.
+            "too_fast": counts.too_fast + self._pace.turned_away,
+            "overloaded": counts.overloaded,
+        }
 
     def add(self, fixes: Sequence[Fix], *, whole: bool = False) -> Awaitable[Receipt]:
         """Add (driver id, event) pairs, each driver's in their order, as far as its rate allows.
@@ -32,8 +46,25 @@ class Producer:
         streams, and `Refused` (429) when none may; with `whole`, when one may not.
         """
         if len(fixes) == 1 and self._pace.spend(fixes[0][0]):
-            return self._writer.write_one(*fixes[0])
-        return self._add(fixes, whole=whole)
+            return self._add_one(*fixes[0])
+        return self._add_many(fixes, whole=whole)
+
+    async def _add_one(self, driver_id: str, event: bytes) -> Receipt:
+        try:
+            receipt = Receipt(await self._writer.write_one(driver_id, event))
+        except Overloaded:
+            self.counts.overloaded += 1
+            raise
+        self.counts.accepted += 1
+        return receipt
+
+    async def _add_many(self, fixes: Sequence[Fix], *, whole: bool) -> Receipt:
+        try:
+            return await self._add(fixes, whole=whole)
+        except Overloaded:
+            # Of some the outcome is unknown: all have to be sent again.
+            self.counts.overloaded += len(fixes)
+            raise
 
     async def _add(self, fixes: Sequence[Fix], *, whole: bool) -> Receipt:
         writer, pace = self._writer, self._pace
@@ -52,9 +83,11 @@ class Producer:
             limited += ask.indexes[added:]
             longest_s = max(longest_s, wait_s)
         if len(unscripted) == 1:
-            message_id = (await writer.write_one(*unscripted[0])).message_id
+            message_id = await writer.write_one(*unscripted[0])
         elif unscripted:
             await writer.write(unscripted)
+        self.counts.accepted += len(fixes) - len(limited)
+        self.counts.too_fast += len(limited)
         if limited and (whole or len(limited) == len(fixes)):
             raise pace.too_fast(longest_s)
         if limited:

@@ -78,11 +78,11 @@ class StreamWriter:
         """How an entry of one event, in the driver's shard, is named to its sender."""
         return b"%d-%b" % (self._shards.of(driver_id).index, entry_id)
 
-    async def write_one(self, driver_id: str, event: bytes) -> Receipt:
-        """Write one event. Raises `Overloaded`."""
+    def write_one(self, driver_id: str, event: bytes) -> asyncio.Future[bytes]:
+        """Write one event; its position. Raises `Overloaded` here or from the future."""
         index = self._shards.of(driver_id).index
         self._capacity.reserve(index)
-        return Receipt(await self._turns[index].add_one(index, event))
+        return self._turns[index].add_one(index, event)
 
     async def write(
         self, fixes: Sequence[Fix], asks: Sequence[Ask] = (), *, whole: bool = False

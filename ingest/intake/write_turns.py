@@ -11,17 +11,23 @@ bounded in bytes.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 
 import hiredis
 
 from common.errors import Overloaded
 from common.log import Repeated, get
+from common.metrics.histogram import Histogram
+from common.metrics.names.ingest import PACKS, REDIS_REFUSALS, WRITE_SECONDS
+from common.metrics.snapshot import Snapshot
 from common.redis.nodes import Nodes
 from common.redis.url import Command
 from common.redis.wire import Reply, Wire
 from common.shards import Shards
+from common.trace import Tracing
 from ingest.intake.gathering import Gathering, Question, Turn
 from ingest.intake.ticket import BodyTicket, Ticket
+from ingest.intake.turn_trace import note_turn
 
 # Least time between two looks for waiters that are overdue; what a deadline may overshoot.
 WATCH_EVERY_S = 0.05
@@ -58,9 +64,17 @@ class WriteTurns:
     """The turns of one server."""
 
     def __init__(
-        self, wire: Wire, shards: Shards, *, gap_s: float, timeout_s: float, bytes_max: int
+        self,
+        wire: Wire,
+        shards: Shards,
+        *,
+        gap_s: float,
+        timeout_s: float,
+        bytes_max: int,
+        tracing: Tracing,
     ) -> None:
         self._wire = wire
+        self._tracing = tracing
         self._shards = shards
         self._gap_s = gap_s
         self._timeout_s = timeout_s
@@ -70,6 +84,10 @@ class WriteTurns:
         self._out: Turn[Ticket] | None = None
         self._idle = True
         self._left_at = 0.0
+        # For metrics: packs that left, those that were refused, and how long answers took.
+        self.packs = self.refused = 0
+        self.times = Histogram(WRITE_SECONDS)
+        self._left_s = 0.0
         self._watching = False
         self._refusals = Repeated(get("ingest"), "redis.refused")
 
@@ -132,14 +150,19 @@ class WriteTurns:
             return
         self._out = turn
         self._left_at = loop.time()
+        self._left_s = perf_counter()
         if not self._watching:
             self._watching = True
             loop.call_later(self._timeout_s, self._fail_overdue)
 
     def answered(self, turn: Turn[Ticket], replies: Sequence[Reply]) -> None:
         """The turn that was out is answered: the next may leave."""
+        self.times.observe(perf_counter() - self._left_s)
+        self.packs += len(turn.packs)
         self._go_on()
         turn.settle(replies)
+        if self._tracing.on:
+            note_turn(self._tracing, turn, replies)
         self._note(replies[: 2 * len(turn.packs) : 2])
 
     def lost(self, turn: Turn[Ticket], reason: str) -> None:
@@ -155,11 +178,12 @@ class WriteTurns:
             self._idle = True
 
     def _note(self, entries: Sequence[Reply]) -> None:
-        for reply in entries:
-            if isinstance(reply, hiredis.ReplyError):
-                self._refusals.failed(error=str(reply))
-                return
-        self._refusals.healed()
+        refusals = [reply for reply in entries if isinstance(reply, hiredis.ReplyError)]
+        self.refused += len(refusals)
+        if refusals:
+            self._refusals.failed(error=str(refusals[0]))
+        else:
+            self._refusals.healed()
 
     def _fail_overdue(self) -> None:
         """Fail those who have waited too long; what they wait for is written all the same."""
@@ -187,18 +211,41 @@ class Turns:
     """The turns of all servers of a process.
 
     `gap_s`: least time between two of a server's turns. `timeout_s`: longest wait of a request
-    for its events. `bytes_max`: most bytes of events that gather for one server.
+    for its events. `bytes_max`: most bytes of events that gather for one server. `trace_sample`:
+    one of so many fixes leaves a line (`common.trace`).
     """
 
     def __init__(
-        self, nodes: Nodes, shards: Shards, *, gap_s: float, timeout_s: float, bytes_max: int
+        self,
+        nodes: Nodes,
+        shards: Shards,
+        *,
+        gap_s: float,
+        timeout_s: float,
+        bytes_max: int,
+        trace_sample: int = 0,
     ) -> None:
         by_wire = {
-            wire: WriteTurns(wire, shards, gap_s=gap_s, timeout_s=timeout_s, bytes_max=bytes_max)
+            wire: WriteTurns(
+                wire,
+                shards,
+                gap_s=gap_s,
+                timeout_s=timeout_s,
+                bytes_max=bytes_max,
+                tracing=Tracing(trace_sample),
+            )
             for wire in nodes.wires
         }
         # By a shard's index.
         self.of = tuple(by_wire[nodes.wire(shard)] for shard in shards)
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Give what all turns counted."""
+        turns = tuple(dict.fromkeys(self.of))
+        snapshot.put(PACKS, sum(each.packs for each in turns))
+        snapshot.put(REDIS_REFUSALS, sum(each.refused for each in turns))
+        for each in turns:
+            snapshot.add_histogram(WRITE_SECONDS, each.times)
 
     def gathered(self) -> list[int]:
         """Fixes of each shard that have not left yet."""

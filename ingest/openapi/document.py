@@ -25,12 +25,14 @@ from ingest.openapi import (
     shapes_events,
     shapes_insight,
     shapes_orders,
+    shapes_webhooks,
     table,
     table_events,
     table_fences,
     table_insight,
     table_more,
     table_orders,
+    table_webhooks,
 )
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
@@ -42,14 +44,16 @@ OPERATIONS = (
     *table_insight.OPERATIONS,
     *table_fences.OPERATIONS,
     *table_events.OPERATIONS,
+    *table_webhooks.OPERATIONS,
     *table_more.OPERATIONS,
 )
-SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders)
+SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
 # Bodies that are smaller than those of many fixes.
 BODIES_MAX = {
     table.SEND.path: BODY_BYTES_MAX,
     table_orders.PUT.path: ORDER_BODY_BYTES_MAX,
     table_orders.STATE.path: ORDER_BODY_BYTES_MAX,
+    table_webhooks.PUT.path: BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
@@ -57,6 +61,7 @@ TAGS = {
     "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
     "Events": "What happened: at geofences, to orders and drivers.",
+    "Webhooks": "Tell your server what happens.",
     "Live": "WebSockets.",
     "Apps": "Phone apps that people already have, as they are.",
     "Health": "Is it well?",

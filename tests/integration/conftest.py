@@ -10,6 +10,7 @@ import redis
 
 from tests.ingest_server import IngestServer, ingest
 from tests.orders import Orders, orders
+from tests.postgres import PostgresServer
 from tests.servers import RedisServer
 from tests.wait import wait_until
 
@@ -56,3 +57,21 @@ def within(redis_server: Any, database_url: str) -> Callable[..., None]:
         asyncio.run(begin())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def orders_database(postgres_session: PostgresServer) -> Iterator[str]:
+    name = postgres_session.create_database()
+    yield postgres_session.url(name)
+    postgres_session.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def orders_api(orders_database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
+    redis_session.command("FLUSHALL")
+    with (
+        ingest(REDIS_URL=redis_session.url, DATABASE_URL=orders_database) as server,
+        httpx.Client(base_url=f"{server.url}/api/v1/", timeout=15) as client,
+    ):
+        wait_until(lambda: client.get(f"{server.url}/health").status_code == 200)
+        yield client

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -146,6 +147,9 @@ def test_the_list_is_paged_and_comes_back_in(api: httpx.Client) -> None:
         assert api.get(f"?{query}").status_code == 422
 
 
+COLLECTION: dict[str, Any] = {"type": "FeatureCollection", "features": []}
+
+
 def feature(geofence_id: Any, **properties: Any) -> dict[str, Any]:
     return {
         "type": "Feature", "id": geofence_id, "geometry": POINT,
@@ -155,7 +159,7 @@ def feature(geofence_id: Any, **properties: Any) -> dict[str, Any]:
 
 def test_an_import_is_all_or_nothing_and_names_the_feature(api: httpx.Client) -> None:
     def send(*features: Any, kind: str = "application/geo+json") -> httpx.Response:
-        body = {"type": "FeatureCollection", "features": features}
+        body = dict(COLLECTION, features=features)
         return api.post("/import", json=body, headers={"content-type": kind})
 
     mixed = send(
@@ -204,6 +208,28 @@ def test_there_may_be_so_many(api: httpx.Client, database: str) -> None:
     assert tuple(sums) == (1, 1)
 
 
+def test_writers_at_the_same_time_do_not_wait_for_each_other(
+    api: httpx.Client, database: str
+) -> None:
+    """Two that held what the other wanted would be a deadlock, which one of them pays for."""
+    names = [f"f{n}" for n in range(4)]
+
+    def write(n: int) -> int:
+        name = names[n % 4]
+        if n % 3 == 0:
+            return api.delete(f"/{name}").status_code
+        if n % 3 == 1:
+            return put(api, name, dwell_s=n).status_code
+        features = [feature(name) for name in (names if n % 2 else names[::-1])]
+        return api.post("/import", json=dict(COLLECTION, features=features)).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(write, range(60))) <= {200, 201, 204, 404}
+    (sums,) = sql(database, "SELECT fences, vertices FROM geofence_changes")
+    left = api.get("").json()["count"]
+    assert tuple(sums) == (left, left)
+
+
 def test_who_is_inside(api: httpx.Client, database: str) -> None:
     put(api, "depot")
     assert api.get("/depot/drivers").json() == {
@@ -228,29 +254,6 @@ def test_who_is_inside(api: httpx.Client, database: str) -> None:
     assert "cursor=d1" in first.links["next"]["url"]
     # Of a fence that there is no more: its visits are about to end.
     assert api.get("/other/drivers").status_code == 404
-
-
-READS = ("GET", ""), ("GET", "/depot"), ("GET", "/depot/drivers")
-WRITES = ("PUT", "/depot"), ("POST", "/import"), ("DELETE", "/depot")
-
-
-@pytest.mark.parametrize(("method", "path"), [*READS, *WRITES])
-def test_who_may_do_what(api: httpx.Client, method: str, path: str) -> None:
-    put(api, "depot")
-    body: dict[str, Any] = {"PUT": CIRCLE, "POST": {"type": "FeatureCollection"}}.get(method, {})
-
-    def status(**headers: str) -> int:
-        found = api.build_request(method, path, json=body or None)
-        del found.headers["authorization"]
-        found.headers.update(headers)
-        return api.send(found).status_code
-
-    assert status() == 401
-    assert status(**bearer(token("driver", "d1"))) == 403
-    assert status(**bearer(token("tracker", "o1", order_id="o1"))) == 403
-    for role in ("gateway", "operator"):
-        put(api, "depot")
-        assert status(**bearer(token(role, "x"))) in (200, 204, 422)
 
 
 def test_answers_are_as_described(api: httpx.Client, database: str) -> None:

@@ -140,6 +140,29 @@ def test_one_keeper_works_at_a_time(within: Any) -> None:
     within(main)
 
 
+def test_without_the_database_orders_are_read_and_ended(
+    redis_server: RedisServer, database_url: str
+) -> None:
+    """One ingest that reaches the database, and one that does not."""
+    with (
+        ingest(REDIS_URL=redis_server.url, DATABASE_URL=database_url) as server,
+        ingest(REDIS_URL=redis_server.url) as cut_off,
+    ):
+        whole, cut = f"{server.url}/api/v1/orders", f"{cut_off.url}/api/v1/orders"
+        wait_until(lambda: httpx.get(f"{cut_off.url}/health").status_code == 200)
+        wait_until(lambda: httpx.put(f"{whole}/o", json={"driver_id": A}).is_success)
+        assert httpx.get(f"{cut}/o").json() == httpx.get(f"{whole}/o").json()
+        for answer in (
+            httpx.put(f"{cut}/o", json={"driver_id": B}),
+            httpx.post(f"{cut}/o/state", json={"state": "arriving"}),
+            httpx.get(cut),
+        ):
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"].isdigit()
+        assert httpx.post(f"{cut}/o/complete").status_code == 202
+        wait_until(lambda: httpx.get(f"{whole}/o").json()["state"] == "delivered")
+
+
 def test_a_backend_that_is_killed_between_database_and_redis(
     redis_server: RedisServer, database_url: str
 ) -> None:

@@ -251,3 +251,38 @@ asked = ctypes.c_int(-1); ctypes.CDLL(None).prctl(2, ctypes.byref(asked)); print
         capture_output=True, text=True, env=environment, check=True,
     )  # fmt: skip
     assert result.stdout == "0\n"
+
+
+def told(folder: Path) -> list[str]:
+    return (folder / "told").read_text().splitlines()
+
+
+def test_what_a_child_said_before_it_died_is_handed_on_before_its_end(
+    start: Start, tmp_path: Path
+) -> None:
+    start("reports")
+    wait_until((tmp_path / "said").exists)
+    pid = child_pid(tmp_path, "a")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "a ended" in told(tmp_path))
+    lines = told(tmp_path)
+    ended = lines.index("a ended")
+    said = [line for line in lines[:ended] if line.startswith(f"a {pid} says ")]
+    # What it wrote down it had reported; what is heard of another comes after its beginning.
+    assert [int(line.rpartition(" ")[2]) for line in said] == list(range(len(said)))
+    wait_until(lambda: told(tmp_path).count("a began") == 2)
+    assert not any(line.startswith(f"a {pid} ") for line in told(tmp_path)[ended:])
+
+
+def test_the_last_words_of_a_child_that_stops_are_heard(start: Start, tmp_path: Path) -> None:
+    supervisor = start("reports")
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(10) == 0
+    assert told(tmp_path)[-2:] == ["a last words", "a ended"]
+
+
+def test_a_report_is_no_beat(start: Start, tmp_path: Path) -> None:
+    """A child that reports and makes no progress is replaced."""
+    start("talks")
+    pid = child_pid(tmp_path, "a")
+    wait_until(lambda: pid_of(tmp_path, "a") not in {None, pid}, timeout_s=SILENT_S + 10)

@@ -30,7 +30,7 @@ def test_an_order_says_how_far_it_is_and_how_it_ended(browser: Browser, stack: S
         with Courier(stack, "page-order"):
             page.await_mode("live")
             assert stack.request("POST", f"{path}/state", {"state": "picked_up"})[0] == 200
-            # It asks a few times a minute, and when somebody looks again.
+            # It asks twice a minute, and when somebody looks again.
             page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
             page.await_text("#stage", "Picked up, on its way to you")
             page.shoot("track-order")

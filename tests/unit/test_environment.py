@@ -20,7 +20,11 @@ TOLD = {
     "consumers": {"REDIS_URL", "DATABASE_URL"},
     "insight": {"DATABASE_URL"},
     "places": {"REDIS_URL", "DATABASE_URL"},
-    "ingest": {"REDIS_URL", "DATABASE_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
+    "hooks": {"DATABASE_URL", "WEBHOOK_SECRET"},
+    "ingest": {
+        *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
+        *("AUTH", "AUTH_SECRET", "AUTH_JWKS"),
+    },
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "simulate": set(),
 }
@@ -41,7 +45,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", USED)
 def test_a_role_has_the_secrets_that_it_uses_and_no_others(role: str) -> None:
     # What broke: consumers and PostgreSQL had AUTH_SECRET, and whatever the shell held.
-    shown = told(role, auth="on", auth_secret=SECRET, auth_jwks="keys.json")
+    shown = told(role, auth="on", auth_secret=SECRET, auth_jwks="keys.json", webhook_secret=SECRET)
     assert {name for name in shown if name.lower() in GUARDED} == TOLD[role]
     assert not {"AWS_SECRET_ACCESS_KEY", "FLEETLINE_TOKEN", "PGPASSWORD", "SHARD"} & shown.keys()
     assert ("REDIS_URL", STORES["REDIS_URL"]) in shown.items() or "REDIS_URL" not in TOLD[role]

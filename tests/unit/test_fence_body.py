@@ -142,6 +142,13 @@ def test_what_is_well_formed_is_taken(kind, coordinates, more):
     assert of(kind, coordinates, **more) == {}
 
 
+def test_a_long_corridor_weighs_its_pieces():
+    line = {"type": "LineString", "coordinates": [[0, 50], [20, 50], [20, 51]]}
+    terms = read_terms("f", {"name": "a", "geometry": line, "width_m": 9})
+    assert 300 < terms.vertices < 3000
+    assert read_terms("f", GOOD).vertices == 1
+
+
 def test_many_faults_of_one_habit_are_not_all_named():
     found = of("Polygon", [[[13, 99]] * 2000])
     assert len(found) == 10

@@ -2,6 +2,7 @@ import falcon.asgi
 import falcon.testing
 import hiredis
 import pytest
+import structlog
 
 from common.access.address import AddressLimiter
 from common.errors import Fault, InvalidUpdate, Overloaded, Refused
@@ -62,3 +63,14 @@ def test_our_insides_stay_inside(error: Exception) -> None:
     text = fail(error).text
     assert "secret" not in text
     assert "Traceback" not in text
+
+
+def test_what_failed_is_logged_with_what_its_client_calls_it() -> None:
+    with structlog.testing.capture_logs() as lines:
+        problem.failure_of(RuntimeError("x"), "GET", "/x/{id}", "their-7")
+        problem.failure_of(hiredis.ReplyError("OOM"), "GET", "/x/{id}", "their-8")
+        problem.failure_of(InvalidUpdate("bad"), "POST", "/x/{id}", "their-9")
+    said = [(line["event"], line["request_id"]) for line in lines if line["event"] != "stopped"]
+    assert said[0] == ("request.failed", "their-7")
+    assert ("redis.refused", "their-8") in said
+    assert "their-9" not in {request_id for _, request_id in said}

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from deploy.cli import stack_url
 from deploy.servers.redis import redis_spec
 from deploy.stack.home import Home
 from deploy.stack.wiring import (
@@ -16,6 +15,7 @@ from deploy.stack.wiring import (
     redis_url,
     up_settings,
 )
+from deploy.tools.traffic.commands import stack_url
 
 ROLES = ("consumers", "fanout", "ingest")
 
@@ -29,13 +29,19 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_ports_without_options() -> None:
     needed = ports_needed(up_settings(None, None, None), ROLES, gateway=True)
-    assert [port for _, _, port in needed] == [6381, 5434, 8002, 8010, 8011]
+    assert [port for _, _, port in needed] == [
+        *(6381, 5434, 8002, 8010, 8011),
+        *(8022, 8021, 8020),
+    ]
 
 
 def test_port_moves_all_ports() -> None:
     settings = up_settings(9000, None, None)
     needed = ports_needed(settings, ROLES, gateway=True)
-    assert [port for _, _, port in needed] == [9010, 9011, 9000, 9008, 9009]
+    assert [port for _, _, port in needed] == [
+        *(9010, 9011, 9000, 9008, 9009),
+        *(9022, 9021, 9020),
+    ]
     assert redis_url(settings) == "redis://127.0.0.1:9010/0"
     assert redis_url(settings, "secret") == "redis://:secret@127.0.0.1:9010/0"
     assert database_url(settings, "secret").startswith("postgresql://fleetline:secret@127.0.0.1")

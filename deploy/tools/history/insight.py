@@ -20,11 +20,7 @@ from deploy.tools.dead.letter import parse_time
 app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
 # While another process works off what is left.
 LOOK_EVERY_S = 1.0
-_ESTIMATE = """
-SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class
-WHERE oid = 'locations'::regclass
-   OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'locations'::regclass)
-"""
+_ESTIMATE = "SELECT fleetline_history_estimate()"
 
 
 @app.callback(invoke_without_command=True)
@@ -36,7 +32,7 @@ def role(context: typer.Context) -> None:
     from consumers.insight.serve import run
 
     settings = load_settings()
-    log.configure("insight", settings.log_level)
+    log.configure("insight", settings.log_level, settings.log_format)
     raise typer.Exit(run(settings))
 
 

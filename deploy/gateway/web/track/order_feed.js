@@ -5,7 +5,7 @@ import { NO_ORDER } from "../core/problem.js";
 import { getJson } from "../core/request.js";
 import { readOrder } from "./order.js";
 
-const ASK_MS = 15_000;
+const ASK_MS = 30_000;
 // An order that nobody registered may be so later; and who is refused asks less.
 const ASK_SELDOM_MS = 120_000;
 // Watchers hear of an end a moment before it is written down.

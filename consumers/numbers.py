@@ -1,0 +1,59 @@
+"""What a worker says of itself: its lease, both stages, and what waits in its shard."""
+
+import socket
+
+from common.metrics.names import consumers as names
+from common.metrics.snapshot import Snapshot
+from consumers.assembly import Parts
+
+# Who holds a shard is told by the machine's name, which in a container is the container's.
+HOST = socket.gethostname()
+
+
+class ShardNumbers:
+    """Gives those of one shard; reads, and changes nothing."""
+
+    def __init__(self, shard: int, parts: Parts) -> None:
+        self._shard = shard
+        self._parts = parts
+
+    def put(self, snapshot: Snapshot) -> None:
+        """Give all of it."""
+        self._put_lease(snapshot)
+        self._put_live(snapshot)
+        self._put_history(snapshot)
+        self._put_stream(snapshot)
+
+    def _put_lease(self, snapshot: Snapshot) -> None:
+        age_s = self._parts.lease.age_s
+        if age_s is not None:
+            snapshot.put(names.LEASE_AGE, round(age_s, 3), self._shard)
+            snapshot.put(names.SHARD_OWNER, int(self._parts.lease.fresh), self._shard, HOST)
+
+    def _put_live(self, snapshot: Snapshot) -> None:
+        live, shard = self._parts.live, self._shard
+        snapshot.put(names.LIVE_FIXES, live.watch.fixes, shard)
+        snapshot.put_histogram(names.LIVE_AGE, live.watch.ages, shard)
+        snapshot.put(names.LIVE_TROUBLES, live.troubles, shard)
+        snapshot.put(names.LIVE_UNWRITTEN, live.unwritten, shard)
+
+    def _put_history(self, snapshot: Snapshot) -> None:
+        history, table, shard = self._parts.history, self._parts.table, self._shard
+        snapshot.put(names.STORED_ROWS, table.times.rows, shard)
+        snapshot.put_histogram(names.STORE_AGE, history.watch.ages, shard)
+        snapshot.put_histogram(names.STORE_SECONDS, table.times.seconds, shard)
+        snapshot.put_each(names.STORE_BATCHES, table.times.batches, shard)
+        snapshot.put(names.STORE_TROUBLES, history.troubles, shard)
+        if table.times.up is not None:
+            snapshot.put(names.DATABASE_UP, int(table.times.up), shard)
+
+    def _put_stream(self, snapshot: Snapshot) -> None:
+        counted, shard = self._parts.counts.counted, self._shard
+        snapshot.put(names.REPEATS, counted["repeats"], shard)
+        snapshot.put(names.GROUPS_LOST, counted["groups_lost"], shard)
+        snapshot.put(names.ENTRIES_LOST, counted["entries_lost"], shard)
+        snapshot.put_each(names.DEAD_LETTERS, self._parts.letters.written, shard)
+        population = self._parts.population
+        if population.seen:
+            snapshot.put(names.DRIVERS, population.drivers, shard)
+            snapshot.put(names.DEAD_LETTERS_WAITING, population.dead_letters, shard)

@@ -1,0 +1,78 @@
+"""How late a shard is, and how long its room lasts, from two totals that only grow. Pure.
+
+`added` and `settled` count the fixes of a shard since ever (`common.backlog`). The fix that is
+settled next was the `settled + 1`-th to be added, so its age is the time since `added` passed that
+number: remembered here, at no cost to Redis, and right also when nobody reads the stream.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from typing import NamedTuple
+
+# Looks that are remembered; older ones are thinned out, so ages are exact to a share of them.
+LOOKS_MAX = 2048
+# The pace is that of so many seconds: shorter, and a burst is an alarm.
+PACE_S = 60.0
+
+
+class _Look(NamedTuple):
+    at_s: float
+    added: int
+    waiting: int
+
+
+class Outlook:
+    """One shard. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._looks: deque[_Look] = deque()
+        # The same of the last PACE_S seconds, whatever is settled.
+        self._recent: deque[_Look] = deque()
+
+    def look(self, now_s: float, added: int, waiting: int) -> None:
+        """The totals as they are now: fixes that were added since ever, and those that wait."""
+        if self._looks and added < self._looks[-1].added:
+            # Redis has lost its data: it counts anew.
+            self._looks.clear()
+            self._recent.clear()
+        look = _Look(now_s, added, waiting)
+        self._looks.append(look)
+        self._recent.append(look)
+        settled = added - waiting
+        while len(self._looks) > 1 and self._looks[1].added <= settled:
+            self._looks.popleft()
+        while len(self._recent) > 2 and self._recent[1].at_s <= now_s - PACE_S:
+            self._recent.popleft()
+        if len(self._looks) > LOOKS_MAX:
+            self._looks = deque(_every_other(self._looks))
+
+    def lag_s(self, now_s: float) -> float:
+        """Age of the oldest fix that waits; at least that of the first look, where it is older."""
+        if not self._looks or self._looks[-1].waiting <= 0:
+            return 0.0
+        settled = self._looks[-1].added - self._looks[-1].waiting
+        for before, after in pairwise(self._looks):
+            if before.added <= settled < after.added:
+                share = (settled - before.added) / (after.added - before.added)
+                return now_s - before.at_s - share * (after.at_s - before.at_s)
+        return now_s - self._looks[0].at_s
+
+    def room_s(self, room: int) -> float:
+        """How long `room` fixes last at the pace of the last minute; infinite if none grows."""
+        if room <= 0:
+            return 0.0
+        if len(self._recent) < 2:
+            return math.inf
+        first, last = self._recent[0], self._recent[-1]
+        growth = last.waiting - first.waiting
+        seconds = last.at_s - first.at_s
+        return room * seconds / growth if growth > 0 and seconds > 0 else math.inf
+
+
+def _every_other(looks: deque[_Look]) -> Iterator[_Look]:
+    """Every second look, and the first and the last of all."""
+    last = looks[-1]
+    yield from islice(looks, 0, len(looks) - 1, 2)
+    yield last

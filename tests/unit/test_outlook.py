@@ -1,0 +1,104 @@
+"""How late a shard is and how long its room lasts, from two totals alone."""
+
+import math
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.intake.outlook import LOOKS_MAX, PACE_S, Outlook
+from ingest.redis_memory import read_memory
+from ingest.reports import WorkerNames
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.1, 3), st.integers(0, 50), st.floats(0, 1)), min_size=1, max_size=60
+    )
+)
+def test_the_lag_is_the_age_of_the_oldest_that_waits_to_a_look(steps):
+    """Model: a queue with the moment of each fix. The lag may be off by the time between looks."""
+    outlook, queue = Outlook(), deque()
+    now = added = 0
+    outlook.look(0.0, 0, 0)
+    longest = 0.0
+    for seconds, came, share in steps:
+        now += seconds
+        longest = max(longest, seconds)
+        queue += [now] * came
+        added += came
+        for _ in range(int(share * len(queue))):
+            queue.popleft()
+        outlook.look(now, added, len(queue))
+        truth = now - queue[0] if queue else 0.0
+        assert truth - 1e-6 <= outlook.lag_s(now) <= truth + longest + 1e-6
+
+
+def test_what_waited_before_the_first_look_is_at_least_as_old_as_it():
+    outlook = Outlook()
+    outlook.look(100.0, 1000, 10)
+    assert outlook.lag_s(107.0) == 7.0
+    outlook.look(107.0, 1000, 0)
+    assert outlook.lag_s(108.0) == 0.0
+
+
+def test_memory_is_bounded_and_a_long_outage_stays_known():
+    outlook = Outlook()
+    for second in range(4 * LOOKS_MAX):
+        outlook.look(float(second), second * 7, second * 7)
+    assert len(outlook._looks) <= LOOKS_MAX
+    now = 4.0 * LOOKS_MAX
+    assert outlook.lag_s(now) == pytest.approx(now, abs=10)
+
+
+def test_a_redis_that_forgot_begins_anew():
+    outlook = Outlook()
+    outlook.look(0.0, 500, 500)
+    outlook.look(10.0, 3, 3)
+    assert outlook.lag_s(11.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("waiting", "room", "seconds"),
+    [
+        ([0, 0, 0], 100, math.inf),
+        ([50, 40, 30], 100, math.inf),
+        ([0, 10, 20], 100, 10.0),
+        ([0, 10, 20], 0, 0.0),
+        ([0], 100, math.inf),
+    ],
+)
+def test_room_lasts_as_long_as_what_waits_grows(waiting, room, seconds):
+    outlook = Outlook()
+    for second, fixes in enumerate(waiting):
+        outlook.look(float(second), 1000 + fixes, fixes)
+    assert outlook.room_s(room) == seconds
+
+
+def test_the_pace_is_that_of_the_last_minute():
+    outlook = Outlook()
+    for second in range(200):
+        # It grew fast before, and by one a second now.
+        fixes = 100 * min(second, 100) + max(0, second - 100)
+        outlook.look(float(second), fixes, fixes)
+    assert PACE_S < 99
+    assert outlook.room_s(600) == 600.0
+
+
+def test_redis_says_how_full_it_is():
+    info = b"# Memory\r\nused_memory:1048576\r\nused_memory_human:1M\r\nmaxmemory:0\r\n"
+    assert read_memory(info) == (1_048_576, 0)
+    assert read_memory(b"") == (0, 0)
+
+
+def test_workers_are_called_by_the_lowest_number_that_is_free():
+    names = WorkerNames()
+    assert [names.name(pid) for pid in (70, 71, 70)] == [
+        ("ingest-0", True),
+        ("ingest-1", True),
+        ("ingest-0", False),
+    ]
+    assert names.forget(70) == "ingest-0"
+    assert names.name(72) == ("ingest-0", True)
+    assert names.pids == [71, 72]
