@@ -29,7 +29,7 @@ from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
 from consumers.places.order_follower import OrderFollower
-from consumers.places.publisher import PAGE, EventPublisher
+from consumers.places.publisher import PAGE, PAGE_GAP_S, EventPublisher
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
 from consumers.places.turns import TURN_S, PlacesTurns
@@ -93,6 +93,8 @@ class PlacesRole:
         while True:
             if await publisher.publish() < PAGE:
                 await publisher.wait()
+            else:
+                await asyncio.sleep(PAGE_GAP_S)
             well()
 
     async def _turns(
