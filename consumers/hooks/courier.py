@@ -12,6 +12,7 @@ from common.log import Repeated, get
 from common.webhooks.secret import SecretKeys, UnknownKey, signature
 from common.webhooks.trouble import Trouble
 from consumers.hooks.http import WebhookClient
+from consumers.hooks.numbers import SenderNumbers
 from consumers.hooks.outbox import Delivery, Settlement, Webhook, WebhookOutbox
 from consumers.hooks.outcome import OURS, Attempt
 from consumers.hooks.pace import SendingPace
@@ -31,13 +32,19 @@ class Courier:
     """One webhook's deliveries."""
 
     def __init__(
-        self, webhook: Webhook, outbox: WebhookOutbox, keys: SecretKeys, client: WebhookClient
+        self,
+        webhook: Webhook,
+        outbox: WebhookOutbox,
+        keys: SecretKeys,
+        client: WebhookClient,
+        numbers: SenderNumbers,
     ) -> None:
         self.webhook = webhook
         self.pace = SendingPace()
         self._outbox = outbox
         self._keys = keys
         self._client = client
+        self._numbers = numbers
         self._woken = asyncio.Event()
         self._stopping = False
         self._failing = webhook.failing
@@ -103,17 +110,21 @@ class Courier:
         return look_s if next_due_s is None else min(next_due_s, look_s)
 
     async def _send(self, delivery: Delivery) -> None:
-        begin_s = time.monotonic()
+        taken_s = time.monotonic()
         attempt = await self._attempt(delivery)
         now_s = time.monotonic()
         delay_s = None
         if attempt.trouble is not None:
-            left_s = delivery.left_s - (now_s - begin_s)
+            left_s = delivery.left_s - (now_s - taken_s)
             delay_s = retry_delay_s(delivery.attempts + 1, left_s, attempt.retry_after_s)
         if delivery.body is not None:
             taken = attempt.trouble is None
             self._is_back |= self.pace.note(now_s, taken=taken, retry_after_s=attempt.retry_after_s)
-        self._settled.append(Settlement(delivery.delivery_id, attempt, delay_s))
+        settlement = Settlement(delivery.delivery_id, attempt, delay_s)
+        is_first = settlement.state == "delivered" and not delivery.attempts
+        age_s = delivery.age_s + now_s - taken_s if is_first else None
+        self._numbers.tried(settlement.state, age_s)
+        self._settled.append(settlement)
         self._under_way.discard(delivery.delivery_id)
         self._woken.set()
 

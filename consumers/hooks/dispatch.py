@@ -16,10 +16,12 @@ from common.webhooks.wake import CHANNEL
 from consumers.hooks.chores import Chores
 from consumers.hooks.courier import Courier
 from consumers.hooks.http import WebhookClient
+from consumers.hooks.numbers import SenderNumbers
 from consumers.hooks.outbox import Webhook, WebhookOutbox
-from consumers.insight.shares import SHARES
 from consumers.shares import Shares
 
+# Many more than there are senders, so that each has about as many webhooks.
+SHARES = 16
 # First key of the advisory locks: "hook" as bytes.
 LOCK_CLASS = 0x686F6F6B
 # The list is looked at so often; a change of it is notified as well.
@@ -39,12 +41,14 @@ class Dispatch:
         connection: asyncpg.Connection,
         outbox: WebhookOutbox,
         keys: SecretKeys,
+        numbers: SenderNumbers,
         *,
         private: bool,
     ) -> None:
         self._connection = connection
         self._outbox = outbox
         self._keys = keys
+        self._numbers = numbers
         self._private = private
         self._shares = Shares(connection, LOCK_CLASS, SHARES)
         self._couriers: dict[int, tuple[Courier, asyncio.Task[None]]] = {}
@@ -84,7 +88,9 @@ class Dispatch:
     async def _fit(self, group: asyncio.TaskGroup) -> None:
         """Have a courier for each webhook that is ours and switched on, and no others."""
         held = await self._shares.balance()
-        self._ours = [w for w in await self._outbox.webhooks() if w.hook % SHARES in held]
+        webhooks = await self._outbox.webhooks()
+        self._numbers.listed(w.state for w in webhooks if not w.removed)
+        self._ours = [w for w in webhooks if w.hook % SHARES in held]
         wanted = {webhook.hook: webhook for webhook in self._ours if webhook.active}
         self._forget(hook for hook, (_, task) in self._couriers.items() if task.done())
         ours = {webhook.hook for webhook in self._ours}
@@ -110,7 +116,7 @@ class Dispatch:
 
     def _start(self, group: asyncio.TaskGroup, webhook: Webhook) -> None:
         client = WebhookClient(private=self._private)
-        courier = Courier(webhook, self._outbox, self._keys, client)
+        courier = Courier(webhook, self._outbox, self._keys, client, self._numbers)
 
         async def run() -> None:
             async with client:

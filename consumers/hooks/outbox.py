@@ -40,14 +40,22 @@ class Webhook:
     failing: bool
     removed: bool
 
+    @property
+    def state(self) -> str:
+        """On, failing or off."""
+        return ("failing" if self.failing else "on") if self.active else "off"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What waits to be sent. `left_s`: how long it is tried yet. No body: `trouble` says why."""
+    """What waits to be sent. `age_s`: since it was put into the outbox; `left_s`: how long it is
+    tried yet. No body: `trouble` says why.
+    """
 
     delivery_id: int
     event_id: str
     attempts: int
+    age_s: float
     left_s: float
     body: bytes | None
     trouble: Trouble | None = None
@@ -197,4 +205,6 @@ def _delivery_of(row: asyncpg.Record) -> Delivery:
             except ValueError:
                 trouble = Trouble.UNREADABLE
     left_s = 0.0 if trouble is Trouble.NO_EVENT else row["left_s"]
-    return Delivery(row["delivery_id"], row["event_id"], row["attempts"], left_s, body, trouble)
+    return Delivery(
+        row["delivery_id"], row["event_id"], row["attempts"], row["age_s"], left_s, body, trouble
+    )

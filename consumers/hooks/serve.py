@@ -11,10 +11,12 @@ import asyncpg
 from common.backoff import Backoff
 from common.errors import ConfigError
 from common.log import Repeated, get
+from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 from common.settings import Settings
 from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.secret import SecretKeys
+from consumers.hooks.numbers import SenderNumbers
 from consumers.hooks.outbox import WebhookOutbox, connect
 
 RETRY = Backoff(first_s=0.5, most_s=5.0)
@@ -48,7 +50,9 @@ async def _send(settings: Settings, heartbeat: Heartbeat) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     use_lookup_threads()
-    work = asyncio.create_task(_work(settings, stopping))
+    numbers = SenderNumbers()
+    metrics = asyncio.create_task(RoleMetrics("hooks", settings, numbers.put).run())
+    work = asyncio.create_task(_work(settings, stopping, numbers))
     stop = asyncio.create_task(stopping.wait())
     beats = asyncio.create_task(_beat(heartbeat))
     await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
@@ -59,6 +63,7 @@ async def _send(settings: Settings, heartbeat: Heartbeat) -> None:
         work.cancel()
         await asyncio.wait((work,), timeout=STOP_STEP_S)
     beats.cancel()
+    metrics.cancel()
     if not work.cancelled():
         work.result()
 
@@ -80,13 +85,13 @@ async def _beat(heartbeat: Heartbeat) -> None:
         await asyncio.sleep(BEAT_EVERY_S)
 
 
-async def _work(settings: Settings, stopping: asyncio.Event) -> None:
+async def _work(settings: Settings, stopping: asyncio.Event, numbers: SenderNumbers) -> None:
     trouble = Repeated(_log, "hooks.waiting")
     attempt = 0
     while not stopping.is_set():
         begin_s = time.monotonic()
         try:
-            await _send_while_connected(settings, stopping, trouble)
+            await _send_while_connected(settings, stopping, trouble, numbers)
         except* DATABASE_TROUBLE as group:
             first = _first(group)
             trouble.failed(error=str(first) or type(first).__name__)
@@ -96,7 +101,7 @@ async def _work(settings: Settings, stopping: asyncio.Event) -> None:
 
 
 async def _send_while_connected(
-    settings: Settings, stopping: asyncio.Event, trouble: Repeated
+    settings: Settings, stopping: asyncio.Event, trouble: Repeated, numbers: SenderNumbers
 ) -> None:
     # Here, because it needs the client's package.
     from consumers.hooks.dispatch import Dispatch  # noqa: PLC0415
@@ -110,6 +115,7 @@ async def _send_while_connected(
                 connection,
                 outbox,
                 SecretKeys(settings.webhook_keys()),
+                numbers,
                 private=settings.webhook_private == "on",
             )
             await dispatch.run(stopping)

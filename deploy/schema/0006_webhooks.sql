@@ -88,7 +88,7 @@ BEGIN
             INSERT INTO webhook_deliveries (hook, event_id, type, driver_id)
             SELECT w.hook, e.event_id, e.type, e.driver_id
             FROM webhooks AS w
-            CROSS JOIN unnest(w.events) AS asked (type)
+            CROSS JOIN LATERAL (SELECT DISTINCT unnest(w.events) AS type) AS asked
             JOIN added AS e USING (type)
             WHERE
                 w.active

@@ -109,6 +109,9 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
+        "webhooks": {
+            "event": {"post": table_webhooks.RECEIVED.describe(schema_of, auth=auth)},
+        },
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "responses": {str(status): error_response(status) for status in ERRORS},

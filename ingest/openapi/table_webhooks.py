@@ -9,6 +9,7 @@ from common.event import Id
 from common.webhooks.limits import DELIVERIES, DELIVERIES_MAX, WEBHOOKS_MAX
 from common.webhooks.request import WebhookUpdate
 from ingest.openapi.operation import JSON, Media, Operation, Param, answer
+from ingest.openapi.shapes_events import Event
 from ingest.openapi.shapes_webhooks import (
     DeliveryPage,
     NewSecret,
@@ -18,6 +19,7 @@ from ingest.openapi.shapes_webhooks import (
     WebhookState,
 )
 from ingest.openapi.table import AT, LATER
+from ingest.openapi.table_events import EVENT
 
 PATH = "/api/v1/webhooks"
 ONE = f"{PATH}/{{webhook_id}}"
@@ -115,6 +117,24 @@ ROTATE = Operation(
     errors=(404, 422, 503),
     params=(WEBHOOK,),
     action=Action.MANAGE_WEBHOOKS,
+)  # fmt: skip
+
+# What we ask of others: the `webhooks` of the document.
+RECEIVED = Operation(
+    "post", "event", "receiveEvent", "Webhooks", "An event, posted to your URL",
+    "Answer with any 2xx within 15 seconds. 410 switches the webhook off; everything else is "
+    "tried again for 24 hours, before later events of the same driver. The same event may come "
+    "more than once: it has the same id each time. A test is of the type `webhook.test`.",
+    answers={204: answer("Taken. Any 2xx says so."), 410: answer("No more, please.")},
+    params=(
+        Param("webhook-id", str, "The `event_id`.", EVENT["event_id"], "header", required=True),
+        Param("webhook-timestamp", Annotated[int, Meta(ge=0)],
+              "When it was sent, in epoch seconds.", 1772323200, "header", required=True),
+        Param("webhook-signature", str,
+              "One or two signatures, divided by a blank: `v1,` and HMAC-SHA256 in base64.",
+              "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=", "header", required=True),
+    ),
+    body={JSON: Media(Event, EVENT)},
 )  # fmt: skip
 
 OPERATIONS = (PUT, READ, DELETE, LIST, DELIVERED, TEST, ROTATE)

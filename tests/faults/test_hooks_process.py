@@ -13,6 +13,7 @@ from common.webhooks.secret import SecretKeys
 from consumers.hooks.pace import CONCURRENCY
 from tests.integration.hook_sending import add_webhook, happen, happenings, settled, states
 from tests.receiver import OK, Receiver
+from tests.servers import free_port
 from tests.stack import environment, fleetline
 from tests.test_tidy import ROOT
 from tests.wait import pace, until
@@ -27,6 +28,7 @@ def options(url):
         "WEBHOOK_PRIVATE": "on",
         "WEBHOOK_SECRET": KEY,
         "LOG_LEVEL": "error",
+        "METRICS_PORT": str(free_port()),
     }
 
 

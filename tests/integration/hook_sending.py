@@ -12,6 +12,7 @@ from common.events.happening import Happening, HappeningType
 from common.events.record import record
 from common.webhooks.secret import SecretKeys, shown
 from consumers.hooks.dispatch import Dispatch
+from consumers.hooks.numbers import SenderNumbers
 from consumers.hooks.outbox import WebhookOutbox, connect
 from consumers.hooks.serve import use_lookup_threads
 from tests.wait import until
@@ -67,6 +68,19 @@ async def states(connection: asyncpg.Connection, hook: int) -> dict[str, int]:
     return {row["state"]: row["count"] for row in rows}
 
 
+async def tried(connection: asyncpg.Connection, hook: int) -> bool:
+    """Whether something of a webhook was tried."""
+    sql = "SELECT max(attempts) > 0 FROM webhook_deliveries WHERE hook = $1"
+    return bool(await connection.fetchval(sql, hook))
+
+
+async def why(connection: asyncpg.Connection, hook: int) -> str | None:
+    """What went wrong with what was tried most often."""
+    sql = "SELECT error FROM webhook_deliveries WHERE hook = $1 ORDER BY attempts DESC LIMIT 1"
+    error: str | None = await connection.fetchval(sql, hook)
+    return error
+
+
 async def settled(connection: asyncpg.Connection, hook: int, timeout_s: float = 20.0) -> None:
     """Wait until nothing of a webhook waits."""
 
@@ -95,7 +109,7 @@ async def sender(url: str, *, private: bool = True) -> AsyncIterator[Dispatch]:
     connection = await connect(url)
     outbox = await WebhookOutbox.open(url)
     stopping = asyncio.Event()
-    dispatch = Dispatch(connection, outbox, KEYS, private=private)
+    dispatch = Dispatch(connection, outbox, KEYS, SenderNumbers(), private=private)
     task = asyncio.create_task(dispatch.run(stopping))
     try:
         yield dispatch

@@ -1,6 +1,7 @@
 """Webhooks over HTTP: made, changed, shown, deleted; what is bounded; what is secret."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,10 +133,10 @@ def test_what_is_wrong_is_named(api):
     bad = {**HOOK, "url": "http://169.254.169.254/latest"}
     assert api.put("webhooks/shop", json=bad).json()["errors"][0]["field"] == "url"
     assert api.put("webhooks/shop", content=b"{").status_code == 415
-    json = {"content-type": "application/json"}
-    assert api.put("webhooks/shop", content=b"{", headers=json).status_code == 400
+    typed = {"content-type": "application/json"}
+    assert api.put("webhooks/shop", content=b"{", headers=typed).status_code == 400
     large = b'{"url": "' + b"x" * 20_000
-    assert api.put("webhooks/shop", content=large, headers=json).status_code == 413
+    assert api.put("webhooks/shop", content=large, headers=typed).status_code == 413
     assert api.put("webhooks/a%20b", json=HOOK).status_code == 422
     assert api.get("webhooks").json()["count"] == 0
 
@@ -206,6 +207,10 @@ def test_answers_are_as_described(api, database):
         schema = described["content"][media_type]["schema"]
         jsonschema_rs.Draft202012Validator({**schema, **document}).validate(answer.json())
 
+    posted = document["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"]
+    (event,) = happenings("d", 1)
+    schema = {**posted["schema"], **document}
+    jsonschema_rs.Draft202012Validator(schema).validate(json.loads(event.encode()))
     one = "webhooks/{webhook_id}"
     check("PUT", one, 201, json={**HOOK, "filter": {"driver_id": "van-*"}})
     check("PUT", one, 200, json={**HOOK, "events": ["geofence.enter"]})

@@ -75,6 +75,7 @@ SELECT
     d.attempts,
     d.body,
     extract(epoch FROM d.expires_at - statement_timestamp())::float8 AS left_s,
+    extract(epoch FROM statement_timestamp() - d.created_at)::float8 AS age_s,
     d.type,
     e.driver_id,
     e.order_id,
