@@ -14,7 +14,6 @@ from common.access.local_rule import LocalRule
 from common.metrics.catalogue import CATALOGUE, PORT_FIRST, metrics_port
 from common.metrics.collection import Collection
 from common.metrics.door import MetricsDoor
-from common.metrics.exposition import Page
 from common.metrics.names import process
 from common.metrics.own import own_numbers
 from common.metrics.processes import ProcessTable
@@ -97,6 +96,9 @@ class RoleMetrics:
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """All numbers as they are now, and their media type, for a header Accept."""
+        # Costs 20 ms and some memory, and most processes are never asked.
+        from common.metrics.exposition import Page  # noqa: PLC0415
+
         self._collection.report(self._role, values_of(self._sources))
         return Page(CATALOGUE, self._collection.merged()).encoded(accept)
 
