@@ -24,6 +24,7 @@ from bench.scenarios import (
     drain,
     end_to_end,
     fanout,
+    geofences,
     history,
     ingest_many,
     ingest_one,
@@ -44,7 +45,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        access, insight, locust_users, timescale,
+        access, insight, geofences, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.

@@ -138,6 +138,8 @@ AIMS = (
     Aim("insight: results behind at most", "s", 30, True, _value("insight.behind")),
     Aim("insight: drain with ÷ without it", "times", 0.97, False,
         _ratio("insight.drain_on", "insight.drain_off")),
+    Aim("10,200 geofences, pages of 50", "µs CPU a fix", 10, True, _value("geofences.50")),
+    Aim("10,200 geofences, pages of 500", "µs CPU a fix", 10, True, _value("geofences.500")),
     Aim("flooding driver: off its limit", "of it", 0.05, True, _off_limit),
     Aim("flooding driver: 429s of others", "answers", 0, True, _refused_others),
     Aim("others' p50 beside a flood ÷ beside as many others", "times", 1.05, True,

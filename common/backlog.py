@@ -27,13 +27,15 @@ def fixes_waiting(totals: Sequence[Total], entries: int) -> int:
     """Fixes that are neither stored nor dead-lettered. `entries`: how many wait, or more.
 
     What waits in no entry does not wait, and no entry has more than a pack of fixes: so totals
-    that are wrong do no harm beyond that. Without totals, all entries are an older release's,
-    which have one fix each.
+    that are wrong do no harm beyond that. Without a total, entries are an older release's, which
+    have one fix each: its ingest counts nothing, nor do its consumers.
     """
     added, settled = totals
     if added is None:
         return entries
-    return max(0, min(int(added) - int(settled or 0), entries * EVENTS_MAX))
+    if settled is None:
+        return max(entries, min(int(added), entries * EVENTS_MAX))
+    return max(0, min(int(added) - int(settled), entries * EVENTS_MAX))
 
 
 def unread_and_pending(fixes: int, unread: int, pending: int) -> tuple[int, int]:

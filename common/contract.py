@@ -11,6 +11,8 @@ BODY_BYTES_MAX: Final = 16_384
 # Largest body of many fixes, and most fixes in it: together about 1 KiB a fix.
 BATCH_BODY_BYTES_MAX: Final = 1_048_576
 BATCH_FIXES_MAX: Final = 1_000
+# Largest body that registers an order or brings it into a state: some 300 bytes, and room for more.
+ORDER_BODY_BYTES_MAX: Final = 16_384
 # 503 comes at the latest 2 s after the request: a reply of Redis that takes longer than this is
 # given up, and the rest is for the answer.
 REDIS_REPLY_TIMEOUT_S: Final = 1.5

@@ -1,7 +1,8 @@
 """The frames a customer gets: the event's bytes inside a constant prefix and suffix.
 
-On an order's channel travel either an event's bytes or a whole frame. A whole frame starts with
-its type, an event with its driver, so one look at the first bytes tells them apart.
+On an order's channel travel an event's bytes, a whole frame, or a message for the fan-out alone.
+The latter two start with their type, an event with its driver, so one look at the first bytes
+tells them apart.
 """
 
 import orjson
@@ -12,6 +13,7 @@ UPDATE_SUFFIX = b"}"
 DRIVER_PREFIX = b'{"driver_id":"'
 CONTROL_PREFIX = b'{"type":'
 ENDED_PREFIX = b'{"type":"tracking_ended"'
+DRIVER_SET_PREFIX = b'{"type":"driver_set"'
 
 
 def update_frame(event: bytes) -> bytes:
@@ -22,3 +24,22 @@ def update_frame(event: bytes) -> bytes:
 def ended_frame(order_id: str) -> bytes:
     """The `tracking_ended` frame, which is also what is published on the order's channel."""
     return orjson.dumps({"type": "tracking_ended", "data": {"order_id": order_id}})
+
+
+def order_message(order_id: str, driver_id: str | None) -> bytes:
+    """What the fan-out is told when an order changes: whose positions may be shown from now on."""
+    data = {"order_id": order_id, "driver_id": driver_id}
+    return orjson.dumps({"type": "driver_set", "data": data})
+
+
+def driver_set_in(message: bytes) -> str | None:
+    """The driver in an `order_message`; None where it names none, or somebody made it by hand."""
+    try:
+        return str(orjson.loads(message)["data"]["driver_id"] or "") or None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def is_of_driver(event: bytes, driver_id: str) -> bool:
+    """Whether an event's bytes are of this driver."""
+    return event.startswith(DRIVER_PREFIX + driver_id.encode() + b'"')

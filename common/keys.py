@@ -29,6 +29,14 @@ ACCESS_REVOKED = "fleetline:{access}:revoked"
 ACCESS_VERSION = "fleetline:{access}:version"
 # What became of phone apps' items that were not stored as they were sent: `<app>:<reason>` -> n.
 APP_COUNTS = "fleetline:{apps}:counts"
+# Pub/Sub channel of what happened (`common.events`), each as the feed has it.
+EVENTS_CHANNEL = "fleetline:events"
+
+# A stream of the ids of orders that have changed, for workers that remember them. An entry without
+# an id means all of them.
+ORDER_CHANGES = "fleetline:{orders}:changes"
+# The field of a book that Redis loses with it; it is no id.
+BOOK_KEPT = "."
 
 
 def shard_of(driver_id: str, shards: int) -> int:
@@ -51,6 +59,8 @@ class ShardKeys:
     counts: str
     # What stands before a driver's id in the key of its rate.
     rate: str
+    # Entry id up to which the places engine has read; expires when that does not live.
+    places: str
 
 
 def shard_keys(stream_name: str, shard: int) -> ShardKeys:
@@ -66,6 +76,7 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
         consumer=f"consumer:{tag}",
         counts=f"counts:{tag}",
         rate=f"rate:{tag}:",
+        places=f"places:{tag}",
     )
 
 
@@ -103,6 +114,16 @@ def order_key(order_id: str) -> str:
 def order_ended_key(order_id: str) -> str:
     """Marker that an order is complete: it is read before the order is shown to anybody."""
     return f"order-ended:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
+
+
+def order_book_key(bucket: int) -> str:
+    """Active orders of a bucket: order id -> the order's JSON. `BOOK_KEPT` says it is complete."""
+    return f"order-book:{_ORDER_TAGS[bucket]}"
+
+
+def order_due_key(bucket: int) -> str:
+    """Orders of a bucket that have ended in Redis, and not yet in the database: id -> when."""
+    return f"order-due:{_ORDER_TAGS[bucket]}"
 
 
 def fleet_channel(shard: int) -> str:

@@ -11,14 +11,15 @@ each of its events is stored or dead-lettered.
 
 from collections.abc import Iterator, Sequence
 
-# Most events of a pack. A consumer takes whole packs, so this is what a page may overshoot by, and
-# what one entry that kills a process takes along until it has been halved: eight halvings. More
-# saves nothing: what Redis does for an entry is already spread over so many.
-EVENTS_MAX = 256
-# Most bytes of a pack: twice EVENTS_MAX events of the usual length (220), so that long ones cut
-# packs first. Redis reads and logs one entry of this size in well under a millisecond. An event
-# alone is a pack whatever its length, which its body bounds.
-BYTES_MAX = 131_072
+# Most bytes of a pack, so that an entry fits the 4,096 that Redis and Valkey set aside for a new
+# node of a stream. A larger one makes the node's memory move while it is filled, and then the
+# server may go on with memory that it has freed (valkey-io/valkey issue 4705): it ends with
+# `listpack.c 'p + 1 == lp + bytes'`. The rest is for the entry's own fields. An event alone is a
+# pack whatever its length; its fields are bounded well below this.
+BYTES_MAX = 4_000
+# Most events of a pack: as many of the shortest as fit. This is what one entry that kills a process
+# takes along until it has been halved.
+EVENTS_MAX = 32
 
 _BREAK = b"\n"
 

@@ -17,6 +17,7 @@ from consumers.history.settle import HistorySigns, Settler
 from consumers.history.stage import HistoryStage
 from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
+from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
@@ -30,6 +31,7 @@ from consumers.stream.gauge import StreamGauge
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.places_hold import PlacesHold
 from consumers.stream.population import Population
 from consumers.stream.settled import SettledFixes
 from consumers.stream.trim import Trim
@@ -109,7 +111,8 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     maker = GroupMaker(reader, gauge, counts)
     table = _history_table(settings)
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
-    trim = Trim(bulk, keys, group=group, live_through=cursor.checked)
+    places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
+    trim = Trim(bulk, keys, group=group, live_through=cursor.checked, places=places)
     drivers = DriverState(
         quick, shard, names_max=pace.names_max, location_ttl_s=settings.location_ttl
     )
@@ -188,7 +191,9 @@ def _live_stage(
     *,
     pace: WorkerPace,
 ) -> LiveStage:
-    orders = OrderState(Nodes(quick), names_max=pace.names_max, ttl_s=settings.order_ttl_s)
+    nodes = Nodes(quick)
+    bindings = OrderBindings(nodes, registered_only=settings.orders == "registered")
+    orders = OrderState(nodes, bindings, names_max=pace.names_max, ttl_s=settings.order_ttl_s)
     limits = LiveLimits(
         fixes=pace.page_fixes,
         block_ms=int(pace.read_block_s * 1000),

@@ -15,10 +15,14 @@ import typer
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
+from deploy.container import commands as container
 from deploy.observe import commands as observe
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
+from deploy.tools.places import places
+from deploy.tools.traffic import commands as traffic
+from deploy.tools.webhooks import commands as webhooks
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -33,18 +37,12 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
-app.command()(observe.top)
-app.command()(observe.trace)
 
-Token = Annotated[
-    str,
-    typer.Option(envvar="FLEETLINE_TOKEN", show_envvar=True, help="Token or key of a gateway."),
-]
-Url = Annotated[
-    str | None, typer.Option(help="Base address of the HTTP API (the stack in FLEETLINE_HOME).")
-]
+# What `up` runs beside the servers.
+ALL_ROLES = "insight,places,hooks,consumers,fanout,ingest"
 
 
 def _show_version(wanted: bool) -> None:
@@ -75,16 +73,17 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
-    roles: Annotated[str, typer.Option(hidden=True)] = "insight,consumers,fanout,ingest",
+    roles: Annotated[str, typer.Option(hidden=True)] = ALL_ROLES,
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
+    from deploy.stack.extras import roles_off
     from deploy.stack.wiring import up_settings
     from deploy.tools.access.tokens import auth_overrides
 
     settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
     _configure("up", settings)
-    off = {"insight"} if settings.insight == "off" else set()
+    off = roles_off(settings)
     chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
     raise typer.Exit(local.up(settings, options))
@@ -95,8 +94,10 @@ def ingest() -> None:
     """Run ingest: HTTP in, stream out."""
     process.die_with_parent()
     from common.settings import load_settings
+    from deploy.stack.limits import raise_file_limit
     from ingest.serve import run
 
+    raise_file_limit()
     raise typer.Exit(run(load_settings()))
 
 
@@ -125,6 +126,21 @@ def fanout() -> None:
     raise typer.Exit(run(load_settings()))
 
 
+app.command()(places)
+
+
+@app.command()
+def hooks() -> None:
+    """Run the sender of webhooks: events out to other servers."""
+    process.die_with_parent()
+    from common.settings import load_settings
+    from consumers.hooks.serve import run
+
+    settings = load_settings()
+    _configure("hooks", settings)
+    raise typer.Exit(run(settings))
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to date, and look over both servers."""
@@ -137,66 +153,8 @@ def migrate() -> None:
     asyncio.run(preflight(settings))
 
 
-@app.command()
-def replay(
-    file: Annotated[Path, typer.Argument(help="A recorded trace: CSV, GPX, or a route's export.")],
-    *,
-    speed: Annotated[
-        float, typer.Option(min=0, help="Times its own pace; 0: as fast as accepted.")
-    ] = 1.0,
-    url: Url = None,
-    token: Token = "",
-    columns: Annotated[
-        str, typer.Option(help="Column map, as in driver_id=tracker,latitude=Y,longitude=X.")
-    ] = "",
-    driver: Annotated[
-        str, typer.Option(help="Whose it is (as the file says, or else its name).")
-    ] = "",
-    speed_unit: Annotated[
-        str, typer.Option(help="Unit of its speeds: kmh, mps, knots or mph [GPX: mps, else kmh].")
-    ] = "",
-) -> None:
-    """Send a recorded trace through the HTTP API, as if it were driven now."""
-    from deploy.tools.trace.read import ReadOptions
-    from deploy.tools.traffic.replay import run
-
-    options = ReadOptions(columns, driver, speed_unit)
-    raise typer.Exit(run(file, options, speed=speed, url=url or stack_url(), token=token))
-
-
-@app.command()
-def simulate(
-    *,
-    drivers: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many drivers.")],
-    rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Fixes a second, all together [one a driver].")
-    ] = None,
-    day: Annotated[
-        bool, typer.Option("--day", help="Send a working day until now, with trips and stops.")
-    ] = False,
-    url: Url = None,
-    token: Token = "",
-    seconds: Annotated[float | None, typer.Option(min=0, help="How long (until Ctrl-C).")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed moves the same drivers.")] = 1,
-) -> None:
-    """Let drivers with orders move and send."""
-    process.die_with_parent()
-    from deploy.tools.traffic import simulate_day
-    from deploy.tools.traffic.simulate import run
-
-    if day:
-        sent = simulate_day.run(drivers=drivers, url=url or stack_url(), seed=seed, token=token)
-        raise typer.Exit(sent)
-    raise typer.Exit(
-        run(
-            drivers=drivers,
-            rate=rate if rate is not None else float(drivers),
-            url=url or stack_url(),
-            seconds=seconds,
-            seed=seed,
-            token=token,
-        )
-    )
+app.command()(traffic.replay)
+app.command()(traffic.simulate)
 
 
 @app.command()
@@ -226,6 +184,34 @@ def archive(
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder for it, closed to others.")],
+    *,
+    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+) -> None:
+    """Copy the stream and the history of a running stack, as they belong together."""
+    from common.settings import load_settings
+    from deploy.backup.making import run
+
+    overrides = {"fleetline_home": home} if home is not None else {}
+    raise typer.Exit(run(load_settings(**overrides), folder))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `fleetline backup` made.")],
+    *,
+    home: Annotated[Path | None, typer.Option(help="The empty home to fill [.fleetline].")] = None,
+) -> None:
+    """Make a home of a backup; `fleetline up` then starts it."""
+    from common.settings import load_settings
+    from deploy.backup.restoring import run
+
+    overrides = {"fleetline_home": home} if home is not None else {}
+    raise typer.Exit(run(load_settings(**overrides), folder))
+
+
+@app.command()
 def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -239,13 +225,9 @@ def status(
     raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
 
 
-def stack_url() -> str:
-    """The stack that was last started in this home, or where one would be."""
-    from common.settings import load_settings
-    from deploy.stack.home import Home
-
-    settings = load_settings()
-    return Home(settings.fleetline_home).noted().get("url") or settings.front_door_url()
+app.command()(observe.top)
+app.command()(observe.trace)
+container.add_to(app)
 
 
 def _configure(role: str, settings: "Settings") -> None:

@@ -31,6 +31,7 @@ from deploy.servers.postgres_making import POSTGRES_PASSWORD
 from deploy.servers.privileges import Descent
 from deploy.servers.redis import REDIS_PASSWORD, redis_spec
 from deploy.stack.home import Home
+from deploy.stack.limits import raise_file_limit
 from deploy.stack.wiring import (
     database_url,
     fitting_sockets,
@@ -43,7 +44,7 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("insight", "consumers", "fanout", "ingest")
+ROLES = ("insight", "places", "hooks", "consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
@@ -78,7 +79,7 @@ def up(settings: Settings, options: UpOptions) -> int:
     try:
         await_ports(home, settings, options.roles, gateway=options.gateway)
         home.close_to_others()
-        _raise_file_limit()
+        raise_file_limit()
         # The terminal is for a person's lines; the supervisor's stand with the other logs.
         own = OwnLog(home.log("up"))
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(cast("TextIO", own)))
@@ -210,13 +211,6 @@ def _require_packages(settings: Settings, options: UpOptions) -> None:
         packages.require("postgres")
     if options.gateway:
         packages.require("gateway")
-
-
-def _raise_file_limit() -> None:
-    """A socket is a file: children get as many as the machine allows without asking anybody."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _compile() -> None:

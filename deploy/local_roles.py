@@ -14,7 +14,7 @@ from deploy.servers.checks import fetch_json, http_answers
 from deploy.servers.privileges import Descent, descent, python_paths
 from deploy.stack import folders
 from deploy.stack.accounts import account_of
-from deploy.stack.environment import role_environment
+from deploy.stack.environment import USED, role_environment
 from deploy.stack.home import Home
 from deploy.stack.wiring import (
     STOP_SHARES,
@@ -24,6 +24,8 @@ from deploy.stack.wiring import (
 )
 from deploy.tools.access.tokens import new_token
 
+# File of the home with what the secrets of webhooks are computed with.
+WEBHOOK_SECRET = "webhook.secret"  # noqa: S105 - a name
 # The demo ends with its stack; this is only longer.
 DEMO_TOKEN_S = 30 * 86_400
 
@@ -56,7 +58,9 @@ class Roles:
     def demo(self, drivers: int) -> ChildSpec:
         """Drivers that move, straight to ingest: the door's certificate may be ours alone."""
         url = f"http://{local_host(self.settings)}:{self.settings.ingest_port}"
-        arguments = ("--drivers", str(drivers), "--rate", str(drivers), "--url", url)
+        arguments = ["--drivers", str(drivers), "--rate", str(drivers), "--url", url]
+        if self.settings.orders == "registered":
+            arguments.append("--register-orders")
         more = {}
         if self.settings.auth == "on":
             token, _ = new_token(self.settings, Role.GATEWAY, "up-demo", DEMO_TOKEN_S)
@@ -76,13 +80,15 @@ class Roles:
         share_s = self.settings.drain_timeout_s * STOP_SHARES[name]
         # A role gives up a little before it is killed, so that it ends its own way.
         more["DRAIN_TIMEOUT_S"] = f"{share_s * 0.85:g}"
+        if "webhook_secret" in USED[name] and not self.settings.webhook_secret:
+            more["WEBHOOK_SECRET"] = self.home.secret(WEBHOOK_SECRET)
         return replace(
             self._spec(name, **more),
             # A follower that only just runs is behind, and nobody waits for it.
             ready=checks.get(name),
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
-            beats_from_start=name in {"consumers", "insight"},
+            beats_from_start=name in {"consumers", "hooks", "insight", "places"},
             stop_timeout_s=share_s,
         )
 

@@ -3,8 +3,11 @@
 from redis.exceptions import RedisError
 
 from common.errors import FleetlineError
+from common.redis.carry_over import carry_over
+from common.redis.client import new_async_client
 from common.redis.meta import check_meta, durability_warning
 from common.settings import Settings
+from deploy.schema.columnstore import settle_columnstore
 from deploy.schema.migrate import migrate
 
 
@@ -12,13 +15,21 @@ async def preflight(settings: Settings) -> None:
     """Migrate, and compare Redis with the settings. Raises `FleetlineError`."""
     try:
         await check_meta(settings.redis_url, settings.shards)
+        await _carry_over(settings.redis_url)
         warning = await durability_warning(settings.redis_url)
     except (RedisError, OSError) as e:
         raise FleetlineError(f"REDIS_URL: Redis does not answer: {e or type(e).__name__}") from e
     if warning is not None:
         print(f"warning: {warning}", flush=True)
     applied = await migrate(settings.database_url)
+    await settle_columnstore(settings.database_url, settings.event_age_max_s)
     for name in applied:
         print(f"migrate: applied {name}", flush=True)
     if not applied:
         print("migrate: up to date", flush=True)
+
+
+async def _carry_over(redis_url: str) -> None:
+    """What roles of an older release wrote since the first of this one started."""
+    async with new_async_client(redis_url) as redis:
+        await carry_over(redis)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from functools import partial
 
+from common.access.address import FrontDoors
 from common.access.gate import Gate, open_gate
 from common.access.local_rule import LocalRule
 from common.access.watch import AccessWatch
@@ -12,7 +13,7 @@ from common.redis.nodes import Nodes
 from common.redis.url import parse_redis_url
 from common.redis.wire import Wire
 from common.settings import Settings
-from common.settings.lists import parse_hosts, parse_origins
+from common.settings.lists import parse_hosts, parse_networks, parse_origins
 from common.shards import Shards
 from common.trace import Tracing
 from fanout.door.access import AccessPolicy
@@ -22,6 +23,7 @@ from fanout.door.handshake import Handshake
 from fanout.door.health import HealthPage
 from fanout.door.policy import Policy
 from fanout.door.watches import SessionFactory
+from fanout.events.feed import EventFeed
 from fanout.fleet.feed import FleetFeed
 from fanout.listening import sessions_max
 from fanout.orders.bridge import open_bridge
@@ -82,9 +84,11 @@ class Fanout:
             ttl_s=settings.location_ttl,
             unread_max_s=tuning.unread_max_s,
         )
+        self.events = EventFeed(self.subscriptions)
         self.connections = Connections(
             self._handshake(policy or access_policy(settings, gate), tuning).decide,
             self.counts,
+            doors=front_doors(settings),
             timeout_s=tuning.handshake_timeout_s,
             message_bytes_max=tuning.inbound_bytes_max,
         )
@@ -113,6 +117,7 @@ class Fanout:
                 self.sessions,
                 self.subscriptions,
                 self.feed,
+                self.events,
                 inbound_bytes_max=tuning.inbound_bytes_max,
             ),
             health=HealthPage(
@@ -120,6 +125,7 @@ class Fanout:
                 # What is going on here is for operators; strangers reach this port too.
                 self.shown_gauges if self.settings.auth == "off" else None,
             ),
+            doors=front_doors(self.settings),
         )
 
     async def keep_ticking(self) -> None:
@@ -134,6 +140,7 @@ class Fanout:
         return {
             "sessions": len(self.sessions.open),
             "operators": len(self.feed.operators),
+            "event_readers": len(self.events.readers),
             "channels": len(self.subscriptions.hub.channels),
             "full": len(self.sessions.full),
         }
@@ -148,8 +155,14 @@ class Fanout:
             "ending": len(self.sessions.ending),
             "handshakes": len(self.connections.open) + len(self.connections.by_peer),
             "operators": len(self.feed.operators),
+            "event_readers": len(self.events.readers),
             "watched": sum(c.watched for c in self.subscriptions.hub.channels.values()),
         }
+
+
+def front_doors(settings: Settings) -> FrontDoors:
+    """Who says whose connection it is."""
+    return FrontDoors(parse_networks("FRONT_DOORS", settings.front_doors))
 
 
 def browser_rule(settings: Settings) -> BrowserRule:

@@ -20,7 +20,7 @@ def supervise(settings: Settings) -> int:
     state = state_file(home, "fanout") if home is not None else None
     if state is not None:
         state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    env = {name.upper(): str(value) for name, value in settings.model_dump(mode="json").items()}
+    env = settings.environment()
     with Supervisor(
         "fanout",
         drain_timeout_s=settings.drain_timeout_s,

@@ -7,7 +7,7 @@ from typing import Any
 import falcon.asgi
 
 from common.access.local_rule import LocalRule
-from common.contract import BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX, ORDER_ENDED_TTL_S
+from common.contract import BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX
 from common.settings import Settings
 from common.settings.lists import parse_hosts, parse_origins
 from ingest.apps.resource import AppRules, resources
@@ -19,14 +19,18 @@ from ingest.http.fast_path import TEMPLATE, FastPath, is_post_one
 from ingest.http.read_limiter import ReadLimiter
 from ingest.http.request_watch import BEGUN, FastTimes, RequestWatch
 from ingest.openapi.pages import pages
+from ingest.resources.events import EventList
+from ingest.resources.fences.routes import add_fence_routes
 from ingest.resources.health import AliveResource, HealthResource
 from ingest.resources.insight.routes import add_insight_routes
 from ingest.resources.location import Location
 from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
-from ingest.resources.order import OrderComplete, OrderLocation
+from ingest.resources.order import OrderLocation
+from ingest.resources.orders.routes import add_order_routes
 from ingest.resources.route import Route
 from ingest.resources.tracking import TrackingLink
+from ingest.resources.webhooks.routes import add_webhook_routes
 from ingest.worker import IngestWorker
 
 App = falcon.asgi.App[Any, Any]
@@ -98,7 +102,10 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     app.add_route("/api/v1/drivers/{driver_id}/location", location)
     _add_driver_routes(app, worker, settings)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
+    app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
+    add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
+    add_webhook_routes(app, worker.history, worker.access, settings)
     _add_other_routes(app, worker, settings)
     fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX, times)
     return Ingest(app, fast_path, settings.body_timeout_s)
@@ -117,8 +124,7 @@ def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> No
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     nodes, access, order = worker.nodes, worker.access, "/api/v1/orders/{order_id}"
     app.add_route(f"{order}/location", OrderLocation(nodes, worker.live, access))
-    complete = OrderComplete(nodes, ORDER_ENDED_TTL_S, access)
-    app.add_route(f"{order}/complete", complete)
+    add_order_routes(app, worker.orders, access, gap_s=settings.gap_s)
     link = TrackingLink(
         nodes,
         worker.gate,

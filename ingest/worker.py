@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from common.access.address import AddressLimiter
+from common.access.address import AddressLimiter, FrontDoors
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
@@ -12,10 +12,14 @@ from common.event import Clock, TimeLimits
 from common.log import get
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
 from common.metrics.snapshot import Source
+from common.orders.book import OrderBook
+from common.orders.book_check import BookCheck
+from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
+from common.settings.lists import parse_networks
 from common.shards import Shards
 from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
@@ -32,6 +36,7 @@ from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
 from ingest.resources.live_positions import LivePositions
+from ingest.resources.orders.desk import OrderDesk
 
 # Bytes of commands that may wait for replies of Redis in one worker, then 503: what a Redis that
 # stands still for `REDIS_REPLY_TIMEOUT_S` may cost in memory.
@@ -41,6 +46,10 @@ INFLIGHT_BYTES_MAX = 64 * 1_048_576
 GATHERED_BYTES_MAX = INFLIGHT_BYTES_MAX // 2
 # Connections for reads of the history. `ReadLimiter` lets two routes run; two are spare.
 DATABASE_CONNECTIONS_MAX = 4
+# Connections for orders, and how long a question may take: a lock of a row or of the events is
+# held for milliseconds.
+ORDER_CONNECTIONS_MAX = 2
+ORDER_TIMEOUT_S = 5.0
 # Objects that may have been made, and not freed, before cycles are looked for (Python: 700).
 # Requests in flight are some tens of objects each, so this is past a few hundred of them; cycles
 # (errors with tracebacks) may pile up to a few MB until then.
@@ -86,12 +95,27 @@ class IngestWorker:
             connections_max=DATABASE_CONNECTIONS_MAX,
             timeout_s=settings.route_timeout_s,
         )
+        # Connections of their own: a backend that registers an order waits for no route.
+        book = OrderBook(self.nodes, position_ttl_s=settings.order_ttl_s)
+        order_database = History(
+            settings.database_url,
+            connections_max=ORDER_CONNECTIONS_MAX,
+            timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
+        )
+        self.orders = OrderDesk(order_database, book, self.live)
+        self.keeper = OrderKeeper(
+            settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s
+        )
         # A connection of its own: slow routes that hold all others do not mean "down".
         self.pulse = History(
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
         self.gate = open_gate(settings)
-        self.access = Access(self.gate, AddressLimiter(settings.refusals_per_address_max))
+        self.access = Access(
+            self.gate,
+            AddressLimiter(settings.refusals_per_address_max),
+            FrontDoors(parse_networks("FRONT_DOORS", settings.front_doors)),
+        )
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.wire)
@@ -118,6 +142,7 @@ class IngestWorker:
         await self.backlog.poll()
         self._background.run(self.backlog.run(), name="backlog")
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
+        self._background.every(ROUND_S, self.keeper.round, name="orders")
         self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
         if self._reporter is not None:
             self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")
@@ -128,7 +153,9 @@ class IngestWorker:
         """Stop and close, in reverse order; requests have been answered by now."""
         await self.history.close()
         await self.pulse.close()
+        await self.orders.database.close()
         await self._background.close()
+        await self.keeper.close()
         await self.app_counts.close()
         if self._watch is not None:
             await self._watch.stop()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import PostgresServer, postgres
+from tests.postgres import Databases, PostgresServer, postgres
 from tests.servers import RedisServer, valkey
+from tests.timescale import NAMED, timescale
 
 # Long files first, so that no process works on one alone while the others are done.
 ORDER: Sequence[str] = ("faults", "system", "integration", "odd", "unit")
@@ -44,9 +45,24 @@ def postgres_session() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def timescale_session() -> Iterator[Databases]:
+    """The TimescaleDB that is named."""
+    with timescale() as server:
+        yield server
+
+
+# Where none is named, the tests that are TimescaleDB's own are reported as skipped, not all of it.
+@pytest.fixture(scope="module", params=["postgres", "timescale"] if NAMED else ["postgres"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Where a test's history is: each such test runs on both kinds of database."""
+    server: Databases = request.getfixturevalue(f"{request.param}_session")
+    return server
+
+
 @pytest.fixture
-def database_url(postgres_session: PostgresServer) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A fresh database with the schema in it."""
-    name = postgres_session.create_database()
-    yield postgres_session.url(name)
-    postgres_session.drop_database(name)
+    name = databases.create_database()
+    yield databases.url(name)
+    databases.drop_database(name)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,20 +21,69 @@ from deploy.stack.accounts import named_account
 from tests.servers import free_port
 from tests.wait import wait_until
 
-TEMPLATE = "template_fleetline"
+
+class Databases(ABC):
+    """Databases of their own with the schema in them, on a server that runs.
+
+    `label` is part of their names: several processes may use one server at once.
+    """
+
+    def __init__(self, label: str = "") -> None:
+        self._label = label
+        self._made = 0
+
+    @property
+    def template(self) -> str:
+        """The database that the others are copies of."""
+        return f"template_fleetline{self._label}"
+
+    @abstractmethod
+    def url(self, database: str) -> str:
+        """Where `database` is."""
+
+    async def admin(self, sql: str) -> None:
+        """Run a statement outside of them."""
+        connection = await asyncpg.connect(self.url("postgres"), timeout=5)
+        try:
+            await connection.execute(sql)
+        finally:
+            connection.terminate()
+
+    async def make_template(self) -> None:
+        """Once, before the first of them."""
+        await self.admin(f"CREATE DATABASE {self.template}")
+        await migrate(self.url(self.template))
+
+    def create_database(self) -> str:
+        """Make one; its name."""
+        return self._create(self.template)
+
+    def create_empty(self) -> str:
+        """Make one with nothing in it; its name."""
+        return self._create("template0")
+
+    def _create(self, template: str) -> str:
+        self._made += 1
+        name = f"test{self._label}_{self._made}"
+        asyncio.run(self.admin(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove it, whoever is connected."""
+        asyncio.run(self.admin(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-class PostgresServer:
+class PostgresServer(Databases):
     """A PostgreSQL process. It keeps its port and its data over `stop` and `start`."""
 
     def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__()
         self.port = free_port()
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._options = options
         self._account = named_account()
         self._process: subprocess.Popen[bytes] | None = None
-        self._databases = 0
 
     @property
     def pid(self) -> int:
@@ -55,11 +105,7 @@ class PostgresServer:
             "--no-sync", "--auth=trust",
         ).wait()  # fmt: skip
         self.start()
-        asyncio.run(self._make_template())
-
-    async def _make_template(self) -> None:
-        await self._admin(f"CREATE DATABASE {TEMPLATE}")
-        await migrate(self.url(TEMPLATE))
+        asyncio.run(self.make_template())
 
     def start(self) -> None:
         """Start it and wait until it answers. Only on the main thread: the kernel ends the
@@ -98,24 +144,6 @@ class PostgresServer:
         asked = [str(packages.postgres_binary("pg_isready")), "-h", "127.0.0.1", "-p"]
         quiet = subprocess.run([*asked, str(self.port)], capture_output=True, check=False)
         return quiet.returncode == 0
-
-    async def _admin(self, sql: str) -> None:
-        connection = await asyncpg.connect(self.url("postgres"), timeout=5)
-        try:
-            await connection.execute(sql)
-        finally:
-            connection.terminate()
-
-    def create_database(self) -> str:
-        """A database of its own with the schema in it; returns its name."""
-        self._databases += 1
-        name = f"test_{self._databases}"
-        asyncio.run(self._admin(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
-        return name
-
-    def drop_database(self, name: str) -> None:
-        """Remove it, whoever is connected."""
-        asyncio.run(self._admin(f"DROP DATABASE {name} WITH (FORCE)"))
 
     def stop(self) -> None:
         """Stop at once, as in a crash of the machine; the data stays."""

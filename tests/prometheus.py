@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from common.metrics.catalogue import BY_ROLE, metrics_port
 from tests.servers import free_port

@@ -32,7 +32,7 @@ class RedisServer:
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
+        self.folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -48,10 +48,10 @@ class RedisServer:
             str(get_binary_path()),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
             *("--appendonly", "yes", "--appendfsync", "always"),
-            *("--dir", str(self._folder), "--loglevel", "warning", "--daemonize", "no"),
+            *("--dir", str(self.folder), "--loglevel", "warning", "--daemonize", "no"),
             *self._options,
         ]
-        with (self._folder / "valkey.log").open("ab") as output:
+        with (self.folder / "valkey.log").open("ab") as output:
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
-            raise RuntimeError((self._folder / "valkey.log").read_text())
+            raise RuntimeError((self.folder / "valkey.log").read_text())
         with contextlib.suppress(OSError):
             return self.command("PING").startswith(b"+PONG")
         return False

@@ -5,19 +5,34 @@ Counts are each process' own and bounded; what is forgotten only starts anew.
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from common.access.attempts import AttemptLimiter
 
 
-def client_address(peer: str, real_ip: str) -> str:
+class FrontDoors:
+    """Where the front door may be: this machine, and `networks` (the setting FRONT_DOORS)."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks = tuple(ipaddress.ip_network(network) for network in networks)
+
+    def __contains__(self, peer: str) -> bool:
+        if is_loopback(peer):
+            return True
+        return bool(self._networks) and any(_parsed(peer) in one for one in self._networks)
+
+
+THIS_MACHINE = FrontDoors()
+
+
+def client_address(peer: str, real_ip: str, doors: FrontDoors = THIS_MACHINE) -> str:
     """Whose connection counts: `peer`, or the address in `real_ip` (the header X-Real-IP).
 
-    The header is believed from this machine alone, where the front door is: it overwrites what a
-    client says there. No other header names an address to any part of the service.
+    The header is believed from the front door alone: it overwrites what a client says there. No
+    other header names an address to any part of the service.
     """
-    if not is_loopback(peer):
+    if peer not in doors:
         return peer
     try:
         return str(_parsed(real_ip))

@@ -16,7 +16,7 @@ class Role(StrEnum):
 
     # A phone: sends fixes of its own driver, and reads them.
     DRIVER = "driver"
-    # A backend: sends for any driver, starts and ends orders.
+    # A backend: sends for any driver, registers, starts and ends orders.
     GATEWAY = "gateway"
     # A dispatcher: reads everything.
     OPERATOR = "operator"
@@ -30,11 +30,17 @@ class Action(StrEnum):
     SEND_FIX = "send fixes of this driver"
     READ_DRIVER = "read this driver's positions"
     FIND_DRIVERS = "search drivers"
-    READ_ORDER = "read or watch this order's position"
+    READ_ORDER = "read or watch this order"
+    LIST_ORDERS = "list orders"
+    WRITE_ORDER = "register or change this order"
     START_ORDER = "make tracking links of this order"
     END_ORDER = "complete this order"
     WATCH_FLEET = "watch the fleet"
     READ_FLEET = "read the statistics of the fleet"
+    MANAGE_WEBHOOKS = "make, change and read webhooks"
+    READ_EVENTS = "read or watch what happened"
+    READ_FENCES = "read geofences and who is in them"
+    WRITE_FENCES = "make, change or delete geofences"
     READ_HEALTH = "read the state of the system"
 
 
@@ -58,10 +64,16 @@ ALLOWED: Final[Table] = MappingProxyType(
             Role.OPERATOR: Scope.ANY,
             Role.TRACKER: Scope.OWN_ORDER,
         },
+        Action.LIST_ORDERS: {Role.OPERATOR: Scope.ANY},
+        Action.WRITE_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.START_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.MANAGE_WEBHOOKS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.READ_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.WRITE_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_HEALTH: {Role.OPERATOR: Scope.ANY},
     }
 )

@@ -10,6 +10,8 @@ import os
 import time
 from typing import Self
 
+from common.processes.beat_file import BeatFile
+
 HEARTBEAT_FD_ENV = "FLEETLINE_HEARTBEAT_FD"
 # The timeouts are many seconds; one byte a second keeps the pipe and the supervisor quiet.
 BEAT_EVERY_S = 1.0
@@ -19,18 +21,20 @@ REPORT_BYTES_MAX = 65_536
 
 
 class Heartbeat:
-    """Child side. Without a supervisor it does nothing."""
+    """Child side. Without a supervisor it touches a file, if it is told one."""
 
-    def __init__(self, fd: int | None) -> None:
+    def __init__(self, fd: int | None, file: BeatFile | None = None) -> None:
         self._fd = fd
+        self._file = file
         self._next_s = 0.0
 
     @classmethod
     def from_env(cls) -> Self:
         """The pipe that the supervisor left; taken out of the environment of our own children."""
         text = os.environ.pop(HEARTBEAT_FD_ENV, "")
+        file = BeatFile.from_env(BEAT_EVERY_S)
         if not text.isdigit():
-            return cls(None)
+            return cls(None, file)
         fd = int(text)
         try:
             os.set_blocking(fd, False)
@@ -42,6 +46,8 @@ class Heartbeat:
     def beat(self) -> None:
         """Say that work goes on. Costs a clock reading; writes at most once a second."""
         if self._fd is None:
+            if self._file is not None:
+                self._file.touch()
             return
         now_s = time.monotonic()
         if now_s >= self._next_s:

@@ -24,6 +24,14 @@ class Nodes:
         """The connection to the server that holds the keys of an order."""
         return self._wire
 
+    def bucket_wire(self, bucket: int) -> Wire:
+        """The connection to the server that holds the keys of a bucket of orders."""
+        return self._wire
+
+    def single_wire(self) -> Wire:
+        """The connection to the server that holds the keys that there is one of."""
+        return self._wire
+
     @property
     def wires(self) -> Sequence[Wire]:
         """A connection to each server."""

@@ -32,8 +32,8 @@ from common.redis.url import Argument, Command, parse_redis_url
 
 __all__ = ["Argument", "Command", "Link", "Reply", "Wire", "is_full"]
 
-# How often overdue replies are looked for; what a deadline may overshoot.
-WATCH_EVERY_S = 0.1
+# Least time between two looks for an overdue reply; what its deadline may overshoot.
+WATCH_LEAST_S = 0.01
 # A connection that was idle this long is asked whether it lives, before a caller finds out.
 PING_AFTER_IDLE_S = 3.0
 
@@ -134,16 +134,21 @@ class Link(Connection):
         else:
             future.set_result(reply)
 
-    def watch(self) -> None:
-        """Fail the connection when its oldest reply is overdue; ask when it is quiet."""
-        if self.lost.done():
-            return
+    def watch(self) -> float:
+        """Fail the connection when its oldest reply is overdue; ask when it is quiet.
+
+        Returns for how many seconds nothing can become overdue.
+        """
         now = self._loop.time()
-        if self._waiting:
-            if now >= self._waiting[0][3]:
-                self.fail(f"no reply within {self._reply_timeout_s:g} s")
-        elif now - self.heard_at >= PING_AFTER_IDLE_S:
+        if not self._waiting and now - self.heard_at >= PING_AFTER_IDLE_S:
             self.add(("PING",)).add_done_callback(_drop)
+        if not self._waiting:
+            # What is sent from now on is due after `reply_timeout_s` at the earliest.
+            return min(self._reply_timeout_s, self.heard_at + PING_AFTER_IDLE_S - now)
+        left_s = self._waiting[0][3] - now
+        if left_s <= 0:
+            self.fail(f"no reply within {self._reply_timeout_s:g} s")
+        return left_s
 
     def abandon(self, reason: str) -> None:
         """Fail all callers: what became of their commands is unknown."""
@@ -243,15 +248,6 @@ class Wire:
         """`pipeline_raw`, where the first error reply is raised: the others were carried out."""
         return without_errors(await self.pipeline_raw(commands))
 
-    async def transaction(self, commands: Iterable[Command]) -> list[Reply]:
-        """Send commands that Redis carries out together or not at all (MULTI); their replies.
-
-        A command that Redis does not even queue (wrong, or no memory for it) means that none was
-        carried out. Raises as `pipeline` does.
-        """
-        replies = without_errors(await self.pipeline_raw([("MULTI",), *commands, ("EXEC",)]))
-        return without_errors(replies[-1])
-
     async def _connect(self) -> Link:
         try:
             return await open_greeted(
@@ -265,17 +261,16 @@ class Wire:
             raise
 
     async def _serve(self, link: Link) -> None:
-        loop = asyncio.get_running_loop()
-        connected_at = loop.time()
         self._link = link
         self._tried.set()
+        settled = asyncio.get_running_loop().call_later(self._settled_after_s, self._trouble.healed)
         try:
             while not link.lost.done():
-                await asyncio.wait((link.lost,), timeout=WATCH_EVERY_S)
-                link.watch()
-                if not link.lost.done() and loop.time() - connected_at >= self._settled_after_s:
-                    self._trouble.healed()
+                # A look is a wake-up, and a process has several connections: no more than needed.
+                wait_s = max(WATCH_LEAST_S, link.watch())
+                await asyncio.wait((link.lost,), timeout=wait_s)
         finally:
+            settled.cancel()
             self._link = None
 
 

@@ -5,22 +5,22 @@ stand last. Whatever is bounded has its limit here. `.env.example` lists the sam
 test keeps the two together.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
 from common.settings.closed import require_auth_when_public
+from common.settings.files import IN_FILES, FromFiles, file_variable, given_values, require_one
 from common.settings.insight import require_insight
-from common.settings.lists import parse_networks
+from common.settings.lists import parse_hosts, parse_networks
 from common.settings.names import RETIRED, misspelt
 from common.settings.observing import ObservingSettings
+from common.settings.webhooks import WebhookSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -34,7 +34,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ObservingSettings, BaseSettings):
+class Settings(ObservingSettings, WebhookSettings, FromFiles):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(
@@ -63,6 +63,13 @@ class Settings(ObservingSettings, BaseSettings):
     # Load balancers before the front door, whose X-Forwarded-For it believes: addresses and
     # networks, separated by commas.
     trusted_proxies: str = ""
+    # Where the front door is when it is not on this machine: addresses and networks, separated
+    # by commas. Ingest and fan-out believe its X-Real-IP.
+    front_doors: str = ""
+    # Host where `fleetline gateway` finds ingest; empty: this machine.
+    ingest_host: str = ""
+    # Host where it finds the fan-out; empty: this machine.
+    fanout_host: str = ""
     # Port of the front door (nginx: HTTP and WebSocket).
     gateway_port: Port = 8002
     # Port of ingest.
@@ -128,6 +135,10 @@ class Settings(ObservingSettings, BaseSettings):
     location_ttl: Annotated[int, Field(ge=1)] = 300
     # How long an order's newest position is kept for a customer who connects later, in seconds.
     order_ttl_s: Count = 86_400
+    # open: orders that nobody registered are shown too. registered: they are shown to nobody.
+    orders: Literal["open", "registered"] = "open"
+    # A driver is at an order's pick-up or drop-off within this distance, in metres.
+    order_radius_m: Annotated[float, Field(ge=10, le=5000)] = 60.0
 
     # Record failures of an entry before it becomes a dead letter.
     max_retries: Annotated[int, Field(ge=1, le=100)] = 3
@@ -144,6 +155,10 @@ class Settings(ObservingSettings, BaseSettings):
 
     # on: trips, stops and statistics are computed from the history. off: they are not.
     insight: Literal["on", "off"] = "on"
+    # on: events of geofences, orders and drivers. off: nothing happens by itself.
+    places: Literal["on", "off"] = "on"
+    # Events older than this many days are dropped.
+    events_retention_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     # A driver that stays within this of its first fix may be at a stop, in metres.
     stop_radius_m: Annotated[float, Field(ge=10, le=10_000)] = 50.0
     # It must stay for at least this long, in seconds.
@@ -191,11 +206,16 @@ class Settings(ObservingSettings, BaseSettings):
         if self.tile_url and not _TILE_URL.fullmatch(self.tile_url):
             raise ValueError("TILE_URL must be a path or an http(s) URL with {z}, {x} and {y}")
         parse_networks("TRUSTED_PROXIES", self.trusted_proxies)
+        parse_networks("FRONT_DOORS", self.front_doors)
+        for name in ("ingest_host", "fanout_host"):
+            if len(parse_hosts(name.upper(), getattr(self, name))) > 1:
+                raise ValueError(f"{name.upper()} must be one host")
         for name in ("stream_name", "consumer_group"):
             value = getattr(self, name)
             if not value or any(c in value for c in "{}\r\n "):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
         require_auth_when_public(self)
+        self.webhook_keys()
         return self
 
     def front_door_url(self) -> str:
@@ -207,30 +227,31 @@ class Settings(ObservingSettings, BaseSettings):
         """Whether `name` (a field) was set by the environment or by `.env`, not by default."""
         return name in self.model_fields_set
 
+    def environment(self) -> dict[str, str]:
+        """What a child of this process is told: all but what it reads from a file itself."""
+        given = given_values()
+        in_files = {name for name in IN_FILES if given.get(file_variable(name))}
+        values = self.model_dump(mode="json", exclude=in_files)
+        return {name.upper(): str(value) for name, value in values.items()}
+
 
 def load_settings(**overrides: object) -> Settings:
     """Build the settings; `overrides` win over the environment.
 
     Raises `ConfigError` with one line that names the variable at fault.
     """
-    names = {name.upper() for name in (*os.environ, *_names_in_file())}
+    values = given_values()
+    names = set(values)
     if retired := sorted(names & RETIRED):
         raise ConfigError(f"{retired[0]}: it is no setting any more; remove it")
     slip = misspelt(names, Settings.model_fields)
     if slip is not None:
         raise ConfigError(f"{slip[0]}: there is no such setting; {slip[1]} is one")
+    require_one(values)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as e:
         raise ConfigError(_one_line(e)) from e
-
-
-def _names_in_file() -> set[str]:
-    file = Path(str(Settings.model_config["env_file"]))
-    try:
-        return set(dotenv_values(file)) if file.is_file() else set()
-    except (OSError, UnicodeError) as e:
-        raise ConfigError(f"{file}: cannot be read") from e
 
 
 def _one_line(error: ValidationError) -> str:

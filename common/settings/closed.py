@@ -52,9 +52,9 @@ def listens_on_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def parse_secrets(setting: str) -> list[str]:
-    """The setting AUTH_SECRET: several, separated by commas, newest first. Raises `ValueError`."""
+def parse_secrets(setting: str, name: str = "AUTH_SECRET") -> list[str]:
+    """The setting `name`: several, separated by commas, newest first. Raises `ValueError`."""
     secrets = [part.strip() for part in setting.split(",") if part.strip()]
     if any(len(secret.encode()) < SECRET_BYTES_MIN for secret in secrets):
-        raise ValueError(f"AUTH_SECRET must have {SECRET_BYTES_MIN} bytes or more each")
+        raise ValueError(f"{name} must have {SECRET_BYTES_MIN} bytes or more each")
     return secrets

@@ -96,7 +96,7 @@ class Fold:
         along, across = sin((phi - anchor[3]) * 0.5), sin((lam - anchor[4]) * 0.5)
         if along * along + anchor[5] * cosine * across * across >= self._radius:
             if self.stopped or at_us - anchor[0] >= self._stop_us:
-                self._depart(here, accuracy)
+                self._depart(here, speed, accuracy)
             else:
                 self._go_on(here, speed, accuracy)
         else:
@@ -114,9 +114,7 @@ class Fold:
         if here[0] >= self.sums.edge_us:
             self.sums.turn(before[0], here[0], here[0])
         self.sums.quarter.fixes += 1
-        if speed <= JUMP_KMH:
-            self.top = speed
-        self._set_off(before, here, accuracy)
+        self._set_off(before, here, speed, accuracy)
         self.sums.cell.fixes += 1
         self.previous = here
 
@@ -157,17 +155,21 @@ class Fold:
         self.sums.stop_at(anchor[0], cell)
         self.sums.enter(here[0], cell)
 
-    def _depart(self, here: Spot, accuracy: float) -> None:
+    def _depart(self, here: Spot, speed: float, accuracy: float) -> None:
         """The first fix beyond the radius ends the stop, and begins the next trip."""
         if not self.stopped:
             self._end_trip(self.anchor)
             self.sums.stop_at(self.anchor[0], self._cell(self.anchor))
         self.results.stops.append(self._stop(here[0], "move"))
-        self._set_off(self.previous, here, accuracy)
+        self._set_off(self.previous, here, speed, accuracy)
 
-    def _set_off(self, before: Spot, here: Spot, accuracy: float) -> None:
-        """The step out of a stop is the trip's: its way, though its time was the stop's."""
+    def _set_off(self, before: Spot, here: Spot, speed: float, accuracy: float) -> None:
+        """The step out of a stop is the trip's: its way, though its time was the stop's.
+
+        A speed that was named while the driver stood is nobody's.
+        """
         self.stopped = False
+        self.top = speed if speed <= JUMP_KMH else -1.0
         self._anchor_at(here)
         self.reference = here
         self.journey = Journey(here)

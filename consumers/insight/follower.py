@@ -20,6 +20,7 @@ from consumers.insight.results import HOUR_US, Results
 from consumers.insight.rules import Rules
 from consumers.insight.shares import share_of
 from consumers.insight.state import CellOf, dump, load, new_fold
+from consumers.insight.trip_news import EndedTrip, ended_trips, tell
 
 # Drivers listed, and folded in one transaction. More would hold their results in memory longer.
 NAMES_MAX = 2000
@@ -184,7 +185,9 @@ class Follower:
             await self._read(batch, span, limit)
             changed = [place for place, count in enumerate(batch.counts) if count]
             if changed:
-                await database.write(*batch.outcome(changed))
+                outcome = batch.outcome(changed)
+                await database.write(*outcome)
+                await tell(database.connection, ended_trips(outcome[1]))
         return [batch.names[place] for place in changed if batch.counts[place] == limit]
 
     async def _read(self, batch: FoldBatch, span: tuple[datetime, datetime], limit: int) -> None:
@@ -224,7 +227,8 @@ class Follower:
                 fold, after = load(known[1], self._rules, self._cell_of), known[0]
             else:
                 fold, after = new_fold(self._rules, self._cell_of), EPOCH
-            await self._catch_up(driver_id, fold, after, until)
+            # Last: whoever makes something happen waits until this transaction ends.
+            await tell(run, await self._catch_up(driver_id, fold, after, until))
         self.repaired += 1
 
     async def _restart(
@@ -265,16 +269,23 @@ class Follower:
         )
         return fold, begin
 
-    async def _catch_up(self, driver_id: str, fold: Fold, after: datetime, until: datetime) -> None:
-        """Fold on to where the driver was, writing page by page in the caller's transaction."""
-        limit = COMPANY * COMPANY_FIXES_MAX
+    async def _catch_up(
+        self, driver_id: str, fold: Fold, after: datetime, until: datetime
+    ) -> list[EndedTrip]:
+        """Fold on to where the driver was, writing page by page in the caller's transaction.
+
+        Returns the trips that ended.
+        """
+        limit, ended = COMPANY * COMPANY_FIXES_MAX, []
         while True:
             self._advanced()
             batch = FoldBatch(self._rules, self._cell_of)
             batch.enter(driver_id, after, fold)
             await self._read(batch, (after, until), limit)
             if fold.previous is not NOWHERE:
-                await self._database.write(*batch.outcome([0]))
+                outcome = batch.outcome([0])
+                await self._database.write(*outcome)
+                ended += ended_trips(outcome[1])
                 after = time_of(fold.previous[0])
             if batch.counts[0] < limit:
-                return
+                return ended

@@ -22,7 +22,9 @@ from consumers.insight.follower import Follower
 from consumers.insight.numbers import FollowerNumbers
 from consumers.insight.rebuild import adopt
 from consumers.insight.rules import Rules
-from consumers.insight.shares import Shares
+from consumers.insight.shares import LOCK_CLASS, SHARES
+from consumers.insight.trip_news import tell_silent
+from consumers.shares import Shares
 
 # From the beginning of a turn to the next one's. Together with INSIGHT_LAG_S and two turns' work
 # on a busy machine, results are at most 30 s behind.
@@ -124,13 +126,14 @@ async def _turns(
 ) -> None:
     rules = rules_of(settings)
     follower = follower_over(connection, settings)
-    shares = Shares(connection)
+    shares = Shares(connection, LOCK_CLASS, SHARES)
     while True:
         begin_s = time.monotonic()
         if await adopt(connection, rules):
             await asyncio.sleep(INSIGHT_LAG_S)
         held = await shares.balance()
         more = await follower.turn(held) if held else False
+        await tell_silent(connection, held, settings.gap_s)
         if held:
             numbers.turned(*follower.take_counts(), through_s=begin_s - INSIGHT_LAG_S)
         trouble.healed()

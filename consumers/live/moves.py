@@ -5,6 +5,7 @@ A move is the newest event of a driver; an order's move is the newest event that
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from common.errors import PoisonEntry
 from common.event import EPOCH, effective_time, moment_of
@@ -42,15 +43,24 @@ def driver_moves(events: Iterable[PlacedEvent], newest: Newest, oldest: datetime
 
 
 def order_moves(
-    events: Iterable[PlacedEvent], newest: Newest, refused: Collection[str] = ()
+    events: Iterable[PlacedEvent],
+    newest: Newest,
+    refused: Collection[str] = (),
+    only: Mapping[str, str] = MappingProxyType({}),
 ) -> Moves:
-    """Order → the event that its customers get next; none for `refused` orders."""
+    """Order → the event that its customers get next; none for `refused` orders.
+
+    `only`: order → the driver whose events alone are shown, for orders that have one.
+    """
     moves: Moves = {}
     for placed in events:
-        order_id = placed.event.order_id
+        event = placed.event
+        order_id = event.order_id
         if order_id is None or (refused and order_id in refused):
             continue
-        if newest.advance(order_id, effective_time(placed.event)):
+        if only and only.get(order_id, event.driver_id) != event.driver_id:
+            continue
+        if newest.advance(order_id, effective_time(event)):
             moves[order_id] = placed
     return moves
 

@@ -20,7 +20,7 @@ class Newest:
     def __len__(self) -> int:
         return len(self._times)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._times
 
     def unknown(self, names: Iterable[str]) -> list[str]:
@@ -41,6 +41,14 @@ class Newest:
             return False
         self._times[name] = time
         return True
+
+    def forget(self, names: Iterable[str] | None) -> None:
+        """These names, or all of them, are looked up again."""
+        if names is None:
+            self._times.clear()
+            return
+        for name in names:
+            self._times.pop(name, None)
 
     def trim(self) -> None:
         """Forget the names known longest, down to nine tenths, when there are too many."""

@@ -3,10 +3,12 @@
 An order usually has one driver, whose shard's worker alone writes it. When drivers of two shards
 carry the same order, each worker sees only its own. The value that a SET replaces gives the other
 away; if that was the newer one it is put back, and from then on Redis decides (`order.lua`).
+
+An order that was registered with a driver shows that driver alone (`OrderBindings`).
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from importlib.resources import files
 from itertools import islice
@@ -18,6 +20,7 @@ from common.keys import order_key
 from common.log import Repeated, get
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
+from consumers.live.bindings import OrderBindings
 from consumers.live.moves import (
     Moves,
     drop_oldest,
@@ -40,8 +43,11 @@ _ORDER = files(__package__).joinpath("order.lua").read_text()
 class OrderState:
     """The orders that drivers of one shard carry. Methods that ask Redis raise `Overloaded`."""
 
-    def __init__(self, nodes: Nodes, *, names_max: int, ttl_s: int) -> None:
+    def __init__(
+        self, nodes: Nodes, bindings: OrderBindings, *, names_max: int, ttl_s: int
+    ) -> None:
         self._nodes = nodes
+        self._bindings = bindings
         self._names_max = names_max
         self._ttl_s = ttl_s
         self._newest = Newest(names_max)
@@ -63,10 +69,11 @@ class OrderState:
     async def learn(self, events: Sequence[PlacedEvent]) -> set[str]:
         """Look up the orders that are not known yet. Returns those that must not be shown."""
         now_s = time.monotonic()
+        again = self._forget(await self._bindings.changes(now_s))
         carriers = self._unknown(events)
         refused = {o for o, driver in carriers.items() if self._quota.is_full(driver, now_s)}
         # An order that went to another driver may have a newer fix in another shard.
-        wanted = dict.fromkeys([*carriers, *late_orders(events)])
+        wanted = dict.fromkeys([*carriers, *late_orders(events), *again])
         names = [name for name in wanted if name not in refused]
         for name, value in zip(names, await self._values(names), strict=True):
             driver_id = carriers.get(name)
@@ -76,9 +83,30 @@ class OrderState:
                     continue
                 self._quota.add(driver_id)
             self._newest.learn(name, time_of(value))
+        for name in again:
+            self._drop_foreign(name)
         if refused:
             self._over_quota.failed(fixes=self._quota.refused, driver=carriers[min(refused)])
         return refused
+
+    def _forget(self, changed: Collection[str] | None) -> list[str]:
+        """Ask again for orders that have changed (None: all); those of which something waits."""
+        self._newest.forget(changed)
+        self._bindings.forget(changed)
+        waiting = {**self._unwritten, **self._unpublished}
+        if changed is None:
+            self._shared.clear()
+            return list(waiting)
+        for order_id in changed:
+            self._shared.pop(order_id, None)
+        return [order_id for order_id in changed if order_id in waiting]
+
+    def _drop_foreign(self, order_id: str) -> None:
+        """What waits to be written for an order is not, if it is another driver's now."""
+        for waiting in (self._unwritten, self._unpublished):
+            placed = waiting.get(order_id)
+            if placed is not None and not self._bindings.may_show(order_id, placed.payload):
+                del waiting[order_id]
 
     def _unknown(self, events: Sequence[PlacedEvent]) -> dict[str, str]:
         """Order → the driver that carries it, for orders that are not known yet."""
@@ -90,21 +118,32 @@ class OrderState:
         }
 
     async def _values(self, names: Sequence[str]) -> list[bytes | None]:
+        """The newest event of each order, of the driver that it shows; who that is is learnt."""
+        bindings = self._bindings
         by_wire: dict[Wire, list[str]] = {}
         for name in names:
             by_wire.setdefault(self._nodes.order_wire(name), []).append(name)
         values: dict[str, bytes | None] = {}
         for wire, part in by_wire.items():
-            replies = await wire.pipeline_raw([("GET", order_key(name)) for name in part])
-            values |= zip(part, map(_value, replies), strict=True)
+            asked: list[Command] = []
+            for name in part:
+                asked += (("GET", order_key(name)), bindings.asking(name))
+            replies = await wire.pipeline_raw(asked)
+            for name, event, order in zip(part, replies[::2], replies[1::2], strict=True):
+                bindings.learn(name, order)
+                value = _value(event)
+                shown = value is not None and bindings.may_show(name, value)
+                values[name] = value if shown else None
         return [values[name] for name in names]
 
     def decide(self, events: Sequence[PlacedEvent], refused: set[str]) -> Moves:
         """Order → the event that its customers get next. Kept here until Redis has taken it."""
-        moves = order_moves(events, self._newest, refused)
+        moves = order_moves(events, self._newest, refused, self._bindings.only)
         self._unwritten |= moves
         self._unpublished |= moves
         self._newest.trim()
+        if len(self._bindings.only) > self._names_max:
+            self._bindings.keep(self._newest)
         drop_oldest(self._unwritten, self._names_max)
         drop_oldest(self._unpublished, self._names_max)
         return moves
@@ -160,7 +199,11 @@ class OrderState:
                 continue
             if self._unwritten.get(order_id) is placed:
                 del self._unwritten[order_id]
-            if isinstance(answer, bytes) and not is_same_driver(answer, placed.payload):
+            if (
+                isinstance(answer, bytes)
+                and not is_same_driver(answer, placed.payload)
+                and order_id not in self._bindings.only
+            ):
                 self._note_other_driver(order_id, answer, placed)
         if error is not None:
             self._refused.failed(error=str(error), orders=len(self._unwritten))

@@ -122,7 +122,8 @@ class LiveStage:
             await self._work_off_page(page, suspicion, asked)
         self.begun.set()
         if page and self._reading is None:
-            await self._pause(read_at + self._limits.pause_s - time.monotonic())
+            # Too short for a stop to be waited for, and thousands a second.
+            await asyncio.sleep(read_at + self._limits.pause_s - time.monotonic())
 
     async def _begin(self) -> Suspicion:
         begun = await self._cursor.load()
@@ -214,8 +215,6 @@ class LiveStage:
             self._reading = None
 
     async def _pause(self, seconds: float) -> None:
-        if seconds <= 0:
-            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()

@@ -4,7 +4,8 @@
 -- were changed.
 --
 -- Without a total of settled fixes nobody has counted here yet: an older release wrote the entries
--- that wait, one fix each.
+-- that wait, one fix each. With fewer added than settled one writes beside us that counts nothing:
+-- what was settled was added, and so was what waits.
 local counts = redis.call('HMGET', KEYS[2], 'added', 'settled')
 if counts[1] and counts[1] == counts[2] then
     return 0
@@ -32,10 +33,11 @@ for _, reply in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
             redis.call('HSET', KEYS[2], 'added', added, 'settled', added)
             return 1
         end
-        if not counts[2] then
+        local settled = tonumber(counts[2] or 0)
+        if not counts[2] or (counts[1] and added < settled) then
             local lag = group['lag'] or (stream['length'] - group['pending'])
-            local waiting = math.max(added, lag + group['pending'])
-            redis.call('HSET', KEYS[2], 'added', waiting, 'settled', 0)
+            local known = math.max(added, settled + lag + group['pending'])
+            redis.call('HSET', KEYS[2], 'added', known, 'settled', settled)
             return 1
         end
     end

@@ -9,11 +9,9 @@ after packs of one, and finds full packs, holds more fixes than wanted by that f
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from common.pack import BYTES_MAX
 from consumers.stream.entry import Entry
 
-# Most entries of a page. With full packs that is 128 MiB, which only happens where a long row of
-# packs of one is followed by nothing but the largest packs there can be.
+# Most entries of a page. With full packs that is 4 MB.
 ENTRIES_MAX = 1024
 # Entries of the first page: with packs as large as they get it is one that is easily held.
 ENTRIES_FIRST = 64
@@ -23,7 +21,7 @@ class BatchLimits(NamedTuple):
     """Most fixes, and most bytes, that are worked off together."""
 
     fixes: int
-    bytes: int = 64 * BYTES_MAX
+    bytes: int = 8 * 1_048_576
 
 
 class PageCount:

@@ -9,12 +9,14 @@ from common.log import get
 from common.redis.wire import Wire
 from consumers.stream.groups import (
     GroupPlace,
+    find_group,
     groups_of,
     horizon,
     is_key_missing,
     named_groups,
     needed_from,
 )
+from consumers.stream.places_hold import PlacesHold
 
 GROUPS_FIELD = "groups"
 # Names of other groups that are remembered as said; past it they are not said at all.
@@ -24,7 +26,9 @@ _log = get("trim")
 
 
 class Trim:
-    """Cuts one stream. `live_through` asks for the id through which the live stage has read it."""
+    """Cuts one stream. `live_through` asks for the id through which the live stage has read it;
+    `places` knows how long the places engine is waited for.
+    """
 
     def __init__(
         self,
@@ -33,11 +37,13 @@ class Trim:
         *,
         group: str,
         live_through: Callable[[], Awaitable[bytes]],
+        places: PlacesHold,
     ) -> None:
         self._wire = wire
         self._stream = keys.stream
         self._group = group.encode()
         self._live_through = live_through
+        self._places = places
         self._said: set[bytes] = set()
 
     async def trim(self) -> int:
@@ -54,19 +60,19 @@ class Trim:
             return 0
         counting = {self._group} | named_groups(await self._wire.send("HGET", META, GROUPS_FIELD))
         self._say_ignored(group for group in groups if group.name not in counting)
-        needed = [await self._needed_from(group) for group in groups if group.name in counting]
-        if self._group not in {group.name for group in groups}:
+        needed = [
+            await _needed_from(self._wire, self._stream, group)
+            for group in groups
+            if group.name in counting
+        ]
+        history = find_group(groups, self._group.decode())
+        if history is None:
             return 0
         # Asked last: if the stream began anew since the other questions, nothing is cut.
         cut = horizon(needed, await self._live_through())
+        cut = await self._places.cut(cut, history.pending + (history.lag or 0))
         trimmed: int = await self._wire.send("XTRIM", self._stream, "MINID", "=", cut)
         return trimmed
-
-    async def _needed_from(self, group: GroupPlace) -> bytes:
-        oldest = None
-        if group.pending:
-            oldest = (await self._wire.send("XPENDING", self._stream, group.name))[1]
-        return needed_from(group, oldest)
 
     def _say_ignored(self, groups: Iterable[GroupPlace]) -> None:
         for group in groups:
@@ -83,12 +89,13 @@ class Trim:
 async def oldest_needed(wire: Wire, stream: str, group: str) -> bytes | None:
     """The first id that a group has not acknowledged; None when it is not there."""
     try:
-        groups = groups_of(await wire.send("XINFO", "GROUPS", stream))
-        for place in groups:
-            if place.name == group.encode():
-                oldest = (await wire.send("XPENDING", stream, group))[1] if place.pending else None
-                return needed_from(place, oldest)
+        place = find_group(groups_of(await wire.send("XINFO", "GROUPS", stream)), group)
+        return None if place is None else await _needed_from(wire, stream, place)
     except hiredis.ReplyError:
         # No stream yet.
         return None
-    return None
+
+
+async def _needed_from(wire: Wire, stream: str, group: GroupPlace) -> bytes:
+    oldest = (await wire.send("XPENDING", stream, group.name))[1] if group.pending else None
+    return needed_from(group, oldest)

@@ -1,5 +1,6 @@
 """The front door's configuration as text: pure, from the template and a few values."""
 
+import ipaddress
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ BODY_SLACK_S: Final = 5
 FIX_ANSWER_MS: Final = 1_900
 # The same for /health, promised within 1 s.
 HEALTH_ANSWER_MS: Final = 950
+# What is behind a name is asked again after this: a container has another address after a restart,
+# and name servers of containers say that theirs are good for minutes.
+NAME_VALID_S: Final = 5
 # An idle connection to ingest is closed from here, sooner than ingest would.
 UPSTREAM_IDLE_S: Final = 5
 # Headers of a request; ingest takes 100, and the front door adds a few.
@@ -82,7 +86,7 @@ class _Template(string.Template):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the configuration depends on. Addresses are host:port."""
+    """What the configuration depends on. Addresses are host:port, those behind may be names."""
 
     listen: str
     ingest: str
@@ -98,6 +102,8 @@ class Door:
     tls: bool = False
     # Proxies before this one whose X-Forwarded-For is believed: addresses and networks.
     trusted_proxies: tuple[str, ...] = ()
+    # Name servers that know the hosts behind it, where these are names.
+    resolvers: tuple[str, ...] = ()
     # Location blocks of pages, if there are any.
     pages: str = ""
 
@@ -112,8 +118,9 @@ def render(door: Door) -> str:
     return _Template(TEMPLATE.read_text()).substitute(
         listen=f"{door.listen} ssl" if door.tls else door.listen,
         tls=TLS if door.tls else "",
-        ingest=door.ingest,
-        fanout=door.fanout,
+        ingest=_upstream("ingest", door.ingest),
+        fanout=_upstream("fanout", door.fanout),
+        resolver=_resolver(door.resolvers),
         body_bytes=str(door.body_bytes + BODY_SLACK_BYTES),
         batch_body_bytes=str(door.batch_body_bytes + BODY_SLACK_BYTES),
         body_timeout_s=str(door.body_timeout_s + BODY_SLACK_S),
@@ -131,6 +138,28 @@ def render(door: Door) -> str:
         connections=str(door.connections),
         pages=door.pages,
     )
+
+
+def is_name(host: str) -> bool:
+    """Whether a host must be looked up."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return True
+    return False
+
+
+def _upstream(name: str, server: str) -> str:
+    """The servers of an upstream. Those behind a name are looked up again while nginx runs."""
+    lines = [f"server {server} max_fails=0;"]
+    if is_name(server.rpartition(":")[0]):
+        # `resolve` wants the state that all workers share.
+        lines = [f"zone {name} 64k;", f"server {server} resolve max_fails=0;"]
+    return "\n".join(f"        {line}" for line in lines)
+
+
+def _resolver(servers: tuple[str, ...]) -> str:
+    return f"    resolver {' '.join(servers)} valid={NAME_VALID_S}s;" if servers else ""
 
 
 def _believe(proxies: tuple[str, ...]) -> str:

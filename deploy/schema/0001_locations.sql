@@ -35,6 +35,10 @@ DECLARE
 BEGIN
     IF has_timescale THEN
         CREATE EXTENSION IF NOT EXISTS timescaledb;
+        -- Its Apache edition has no columnstore: plain partitions are better then.
+        has_timescale := current_setting('timescaledb.license') = 'timescale';
+    END IF;
+    IF has_timescale THEN
         EXECUTE format('CREATE TABLE locations (%s)', columns);
         PERFORM create_hypertable('locations', by_range('recorded_at', INTERVAL '1 day'));
         ALTER TABLE locations SET (
@@ -42,7 +46,7 @@ BEGIN
             timescaledb.segmentby = 'driver_id',
             timescaledb.orderby = 'recorded_at'
         );
-        -- Later than EVENT_AGE_MAX_S (30 days): no fix may arrive for a compressed chunk.
+        -- Until `fleetline migrate` says when the last fix may arrive (EVENT_AGE_MAX_S).
         CALL add_columnstore_policy('locations', after => INTERVAL '32 days');
         CREATE FUNCTION fleetline_ensure_partitions(days date[]) RETURNS void
         LANGUAGE sql AS $body$ SELECT $body$;

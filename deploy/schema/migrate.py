@@ -76,7 +76,7 @@ def outstanding(known: list[Migration], applied: dict[int, str]) -> list[Migrati
 async def migrate(database_url: str, migrations: list[Migration] | None = None) -> list[str]:
     """Bring the database up to date; names of what was applied. Raises `ConfigError`."""
     known = read_migrations() if migrations is None else migrations
-    connection = await _connect(database_url)
+    connection = await connect(database_url)
     try:
         await _refuse_weak_commits(connection)
         # Released with the connection, however this process ends.
@@ -101,7 +101,8 @@ async def migrate(database_url: str, migrations: list[Migration] | None = None) 
             await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
-async def _connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection for the schema. Raises `ConfigError`, or `FleetlineError`: no answer."""
     try:
         return await asyncpg.connect(
             database_url,

@@ -22,7 +22,7 @@ from common.processes.spec import ChildSpec
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from deploy.gateway.pages import Pages, find_pages, locations, write_pages
-from deploy.gateway.render import Door, address, render
+from deploy.gateway.render import Door, address, is_name, render
 from deploy.servers import packages
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
@@ -42,6 +42,7 @@ SPARE_FILES = 64
 WRITTEN = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi", "run")
 # Under root, where the home or the packages are closed to the front door's account.
 OPEN_FOLDER = Path("/run/fleetline")
+RESOLV_CONF = Path("/etc/resolv.conf")
 # File in each folder there that names its home.
 HOME_NOTE = "home"
 
@@ -165,10 +166,11 @@ def _copied(source: Path, target: Path) -> Path:
 def _door(settings: Settings, pages: str) -> Door:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     behind = local_host(settings)
+    ingest, fanout = settings.ingest_host or behind, settings.fanout_host or behind
     return Door(
         listen=address(gateway_host(settings), settings.gateway_port),
-        ingest=address(behind, settings.ingest_port),
-        fanout=address(behind, settings.fanout_port),
+        ingest=address(ingest, settings.ingest_port),
+        fanout=address(fanout, settings.fanout_port),
         batch_body_bytes=BATCH_BODY_BYTES_MAX,
         body_bytes=BODY_BYTES_MAX,
         body_timeout_s=math.ceil(settings.body_timeout_s),
@@ -178,5 +180,22 @@ def _door(settings: Settings, pages: str) -> Door:
         connections=min(CONNECTIONS_MAX, max(256, files - SPARE_FILES)),
         tls=bool(settings.tls_cert),
         trusted_proxies=parse_networks("TRUSTED_PROXIES", settings.trusted_proxies),
+        resolvers=name_servers() if is_name(ingest) or is_name(fanout) else (),
         pages=pages,
     )
+
+
+def name_servers(file: Path = RESOLV_CONF) -> tuple[str, ...]:
+    """The name servers of this machine as nginx takes them. Raises `ConfigError`: none."""
+    try:
+        lines = [line.split() for line in file.read_text().splitlines()]
+    except (OSError, UnicodeError) as e:
+        raise ConfigError(f"cannot read the name servers in {file}") from e
+    named = [line[1] for line in lines if len(line) > 1 and line[0] == "nameserver"]
+    # A scope, as in fe80::1%eth0, is nothing to nginx.
+    found = tuple(
+        f"[{server}]" if ":" in server else server for server in named if "%" not in server
+    )
+    if not found:
+        raise ConfigError(f"INGEST_HOST and FANOUT_HOST: {file} names no name server")
+    return found

@@ -15,7 +15,10 @@ from deploy.stack.wiring import OFFSETS
 # Settings that open something, and what belongs to who may come in: a role has those named here.
 # All others are limits and names, which every role may know.
 GUARDED = frozenset(
-    {"redis_url", "database_url", "auth", "auth_secret", "auth_jwks", "bind_host", "gateway_host"}
+    {
+        *("redis_url", "database_url", "webhook_secret"),
+        *("auth", "auth_secret", "auth_jwks", "bind_host", "gateway_host"),
+    }
 )
 _STORES = frozenset({"redis_url", "database_url"})
 _DOOR = frozenset({"auth", "auth_secret", "auth_jwks", "bind_host"})
@@ -23,7 +26,9 @@ USED: Mapping[str, frozenset[str]] = {
     "migrate": _STORES,
     "consumers": _STORES,
     "insight": frozenset({"database_url"}),
-    "ingest": _STORES | _DOOR,
+    "places": _STORES,
+    "hooks": frozenset({"database_url", "webhook_secret"}),
+    "ingest": _STORES | _DOOR | {"webhook_secret"},
     "fanout": _DOOR | {"redis_url"},
     # Talks HTTP, as anybody would.
     "simulate": frozenset(),

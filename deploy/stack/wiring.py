@@ -21,7 +21,10 @@ PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 # Files that a role opens beside its sockets; more than any role asks for.
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
-STOP_SHARES = {"ingest": 0.25, "fanout": 0.25, "consumers": 0.4, "insight": 0.1}
+STOP_SHARES = {
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.07, "hooks": 0.06,
+    "insight": 0.07,
+}  # fmt: skip
 
 
 def up_settings(

@@ -15,7 +15,7 @@ from common.access.address import AddressLimiter
 from common.access.attempts import AttemptLimiter
 from common.access.claims import unknown
 from common.access.gate import Gate, credential_of
-from common.access.policy import Action, Principal, Role, allowed
+from common.access.policy import Principal, Role, allowed
 from common.errors import Overloaded, Refused
 from common.problem import TOO_FAST, TOO_MANY_REFUSED, UNAVAILABLE, Problem, problem_of
 from fanout.door.policy import WatchRequest
@@ -44,7 +44,7 @@ class AccessPolicy:
             return None
         try:
             principal = self._gate.verify(offered(request.headers, request.query))
-            require_watch(principal, request.order_id)
+            require_watch(principal, request)
         except Overloaded as e:
             raise Rejected(UNAVAILABLE, e.detail, headers={"Retry-After": "1"}) from e
         except Refused as e:
@@ -59,11 +59,10 @@ class AccessPolicy:
         return principal
 
 
-def require_watch(principal: Principal, order_id: str | None) -> None:
-    """Raise `Refused` unless `principal` may watch the order, or the fleet for None."""
-    action = Action.WATCH_FLEET if order_id is None else Action.READ_ORDER
-    if not allowed(principal, action, order_id=order_id):
-        raise Refused(403, f"a {principal.role} may not {action.value}")
+def require_watch(principal: Principal, request: WatchRequest) -> None:
+    """Raise `Refused` unless `principal` may watch what it asks for."""
+    if not allowed(principal, request.action, order_id=request.order_id):
+        raise Refused(403, f"a {principal.role} may not {request.action.value}")
 
 
 def offered(headers: Mapping[str, str], query: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from common.access.address import household, is_loopback
+from common.access.address import THIS_MACHINE, FrontDoors, household
 from common.problem import HEAD_LATE
 from fanout.door.handshake import NewSocket
 from fanout.door.head import END, HEAD_BYTES_MAX, Head, read_head, too_large
@@ -21,8 +21,8 @@ from fanout.sockets.counts import FanoutCounts
 # Connections that are no sockets; past it new ones are dropped unanswered. The limit on sessions
 # does not hold them back.
 CONNECTIONS_MAX: Final = 4_096
-# Of them, those of one address: strangers that only connect must not take all. Connections from
-# this machine are the front door's, or a developer's.
+# Of them, those of one address: strangers that only connect must not take all. The front door
+# connects for everybody, and is not counted.
 CONNECTIONS_PER_ADDRESS_MAX: Final = 128
 # Where all connections' bytes are read: they are looked at before the next are read, and what is
 # kept is no larger than what came.
@@ -37,14 +37,21 @@ class Connections:
     """All connections that are no sockets, yet or at all. `decide` judges a head and its sender."""
 
     def __init__(
-        self, decide: Decide, counts: FanoutCounts, *, timeout_s: float, message_bytes_max: int
+        self,
+        decide: Decide,
+        counts: FanoutCounts,
+        *,
+        doors: FrontDoors = THIS_MACHINE,
+        timeout_s: float,
+        message_bytes_max: int,
     ) -> None:
         self.decide = decide
         self.counts = counts
+        self._doors = doors
         self.timeout_s = timeout_s
         self.message_bytes_max = message_bytes_max
         self.open: set[HandshakeConnection] = set()
-        # Connections by address, but for those of this machine.
+        # Connections by address, but for those of a front door.
         self.by_peer: Counter[str] = Counter()
 
     def accept(self) -> asyncio.BaseProtocol:
@@ -55,7 +62,7 @@ class Connections:
         """Count one in, if there is room for it."""
         if len(self.open) >= CONNECTIONS_MAX:
             return False
-        if not is_loopback(connection.peer):
+        if connection.peer not in self._doors:
             peer = household(connection.peer)
             if self.by_peer[peer] >= CONNECTIONS_PER_ADDRESS_MAX:
                 return False
@@ -68,7 +75,7 @@ class Connections:
         if connection not in self.open:
             return
         self.open.discard(connection)
-        if not is_loopback(connection.peer):
+        if connection.peer not in self._doors:
             peer = household(connection.peer)
             self.by_peer[peer] -= 1
             if self.by_peer[peer] <= 0:

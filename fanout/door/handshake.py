@@ -10,6 +10,7 @@ from typing import Final
 
 from picows import WSListener
 
+from common.access.address import FrontDoors
 from common.errors import InvalidUpdate
 from common.problem import NOT_FOUND, UPGRADE_REQUIRED, problem_of
 from fanout.door.browser_rule import BrowserRule
@@ -21,6 +22,7 @@ from fanout.door.request import (
     WEBSOCKET_VERSION,
     OrderTarget,
     PageTarget,
+    action_of,
     chosen_subprotocol,
     client_address,
     read_key,
@@ -60,12 +62,14 @@ class Handshake:
         places: Places,
         sessions: SessionFactory,
         health: HealthPage,
+        doors: FrontDoors,
     ) -> None:
         self._browsers = browsers
         self._policy = policy
         self._places = places
         self._sessions = sessions
         self._health = health
+        self._doors = doors
 
     def decide(self, head: Head, peer: str) -> PlainAnswer | NewSocket:
         """Let the client of `head` in, or answer it. Raises `Rejected`."""
@@ -83,9 +87,10 @@ class Handshake:
         except InvalidUpdate as e:
             raise Rejected(problem_of(e.status), e.detail, faults=e.faults) from e
         headers = head.headers
-        address = client_address(peer, headers)
+        address = client_address(peer, headers, self._doors)
         order_id = target.order_id if isinstance(target, OrderTarget) else None
-        principal = self._policy.authorize(WatchRequest(order_id, address, headers, query))
+        request = WatchRequest(action_of(target), order_id, address, headers, query)
+        principal = self._policy.authorize(request)
         holder = holder_of(principal, address)
         self._places.require_place(holder, principal, order_id)
         session = self._sessions.create(target, holder, principal)

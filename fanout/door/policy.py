@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from common.access.policy import Principal
+from common.access.policy import Action, Principal
 
 
 @dataclass(frozen=True, slots=True)
 class WatchRequest:
-    """What a client asks to watch: an order, or the operators' stream when `order_id` is None."""
+    """What a client asks to watch: an order, or what `action` says when `order_id` is None."""
 
+    action: Action
     order_id: str | None
     address: str
     headers: Mapping[str, str]

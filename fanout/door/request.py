@@ -11,12 +11,14 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.access import address
+from common.access.policy import Action
 from common.errors import Fault, InvalidUpdate
 from common.ids import ID_DETAIL, is_id
 from fanout.fleet.box import BoxSubscription, parse_subscription
 
 ORDER_PREFIX: Final = "/api/v1/drivers/orders/"
 ORDER_SUFFIX: Final = "/driver-location"
+EVENTS_PATH: Final = "/api/v1/events/live"
 FLEET_PATH: Final = "/api/v1/fleet/live"
 LIVE_PATH: Final = "/health/live"
 READY_PATH: Final = "/health/ready"
@@ -45,13 +47,24 @@ class FleetTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class EventsTarget:
+    """A socket that is told what happens."""
+
+
+@dataclass(frozen=True, slots=True)
 class PageTarget:
     """A plain HTTP answer: one of the health paths."""
 
     path: str
 
 
-Target = OrderTarget | FleetTarget | PageTarget | None
+SocketTarget = OrderTarget | FleetTarget | EventsTarget
+_ACTIONS: Final[Mapping[type[SocketTarget], Action]] = {
+    OrderTarget: Action.READ_ORDER,
+    FleetTarget: Action.WATCH_FLEET,
+    EventsTarget: Action.READ_EVENTS,
+}
+Target = SocketTarget | PageTarget | None
 
 
 def split_target(target: str) -> tuple[str, dict[str, str]]:
@@ -79,18 +92,27 @@ def read_target(path: str, query: Mapping[str, str]) -> Target:
         return OrderTarget(order_id)
     if path == FLEET_PATH:
         return FleetTarget(parse_subscription(query.get("bbox"), query.get("n")))
+    if path == EVENTS_PATH:
+        return EventsTarget()
     if path in (LIVE_PATH, READY_PATH):
         return PageTarget(path)
     return None
+
+
+def action_of(target: SocketTarget) -> Action:
+    """What whoever asks for it must be allowed to do."""
+    return _ACTIONS[type(target)]
 
 
 def _fault(field: str, detail: str) -> InvalidUpdate:
     return InvalidUpdate(f"{field}: {detail}", faults=(Fault(field, detail),))
 
 
-def client_address(peer: str, headers: Mapping[str, str]) -> str:
+def client_address(
+    peer: str, headers: Mapping[str, str], doors: address.FrontDoors = address.THIS_MACHINE
+) -> str:
     """Whose connection counts."""
-    return address.client_address(peer, headers.get("x-real-ip", ""))
+    return address.client_address(peer, headers.get("x-real-ip", ""), doors)
 
 
 def wants_upgrade(headers: Mapping[str, str]) -> bool:

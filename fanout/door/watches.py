@@ -1,8 +1,9 @@
-"""What a session watches: a customer one order, an operator a box of the map."""
+"""What a session watches: a customer one order, an operator a box of the map or the events."""
 
 from common.access.policy import Principal
 from common.problem import TOO_MANY_SOCKETS
-from fanout.door.request import FleetTarget, OrderTarget
+from fanout.door.request import FleetTarget, OrderTarget, SocketTarget
+from fanout.events.feed import EventFeed
 from fanout.fleet.box import BoxSubscription
 from fanout.fleet.feed import FleetFeed
 from fanout.orders.hub import Channel
@@ -48,26 +49,54 @@ class BoxWatch:
         self.feed.remove(session)
 
 
+class EventWatch:
+    """All that happens, while a session lasts."""
+
+    __slots__ = ("feed",)
+
+    def __init__(self, feed: EventFeed) -> None:
+        self.feed = feed
+
+    def begin(self, session: Session) -> None:
+        """Read from now on."""
+        self.feed.add(session)
+
+    def end(self, session: Session) -> None:
+        """Leave."""
+        self.feed.remove(session)
+
+
 class SessionFactory:
     """Makes the session of an accepted handshake."""
 
     def __init__(
-        self, owner: Owner, subscriptions: Subscriptions, feed: FleetFeed, *, inbound_bytes_max: int
+        self,
+        owner: Owner,
+        subscriptions: Subscriptions,
+        feed: FleetFeed,
+        events: EventFeed,
+        *,
+        inbound_bytes_max: int,
     ) -> None:
         self._owner = owner
         self._subscriptions = subscriptions
         self._feed = feed
+        self._events = events
         self._inbound_bytes_max = inbound_bytes_max
 
     def create(
-        self, target: OrderTarget | FleetTarget, holder: str | None, principal: Principal | None
+        self, target: SocketTarget, holder: str | None, principal: Principal | None
     ) -> Session:
         """A session that is not connected yet. Raises `Rejected` where there is no room for it."""
         watch: Watch
         if isinstance(target, OrderTarget):
             watch = OrderWatch(target.order_id, self._subscriptions)
-        elif self._feed.has_room(target.subscription.box):
+        elif isinstance(target, FleetTarget):
+            if not self._feed.has_room(target.subscription.box):
+                raise Rejected(TOO_MANY_SOCKETS, "too many different boxes are watched")
             watch = BoxWatch(target.subscription, self._feed)
         else:
-            raise Rejected(TOO_MANY_SOCKETS, "too many different boxes are watched")
+            if not self._events.has_room():
+                raise Rejected(TOO_MANY_SOCKETS, "too many read the events here")
+            watch = EventWatch(self._events)
         return Session(self._owner, watch, self._inbound_bytes_max, holder, principal)

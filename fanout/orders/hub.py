@@ -21,7 +21,16 @@ from typing import Final, Protocol
 
 from common.errors import PoisonEntry
 from common.event import moment_of
-from common.frame import CONTROL_PREFIX, DRIVER_PREFIX, ENDED_PREFIX, ended_frame, update_frame
+from common.frame import (
+    CONTROL_PREFIX,
+    DRIVER_PREFIX,
+    DRIVER_SET_PREFIX,
+    ENDED_PREFIX,
+    driver_set_in,
+    ended_frame,
+    is_of_driver,
+    update_frame,
+)
 from common.keys import order_ended_key, order_key
 from common.trace import Stage, Tracing
 from fanout.orders.frame_counts import FrameCounts
@@ -85,8 +94,7 @@ class Channel:
             return
         if not payload.startswith(self.driver):
             if payload.startswith(CONTROL_PREFIX):
-                if payload.startswith(ENDED_PREFIX):
-                    self.end()
+                self._obey(payload)
                 return
             if not newer(payload, self.last):
                 return
@@ -98,6 +106,17 @@ class Channel:
             for session in self.live:
                 session.offer(frame)
             self.shown.frames += len(self.live)
+
+    def _obey(self, message: bytes) -> None:
+        """Follow a message that is no event."""
+        if message.startswith(ENDED_PREFIX):
+            self.end()
+        elif message.startswith(DRIVER_SET_PREFIX):
+            driver_id = driver_set_in(message)
+            if driver_id and self.last is not None and not is_of_driver(self.last, driver_id):
+                # Another driver has the order now: its first event is shown, however old, and
+                # who comes meanwhile is not shown the one before.
+                self.last, self.driver = None, _NOBODY
 
     def refresh(self, snapshot: bytes | None, *, ended: bool, oldest: datetime) -> None:
         """Merge a snapshot that was read after the subscription was confirmed.

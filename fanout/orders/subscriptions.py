@@ -99,6 +99,8 @@ class Subscriptions:
         self._wake = asyncio.Event()
         # Channels that are no order: the probe's, the operators'.
         self._extra: dict[bytes, Callable[[bytes], None]] = {}
+        # Who wants to know that a connection was lost, and messages with it.
+        self._lost: list[Callable[[], None]] = []
         self.bridge: Bridge | None = None
         # Orders' channels whose last command on the present connection was SUBSCRIBE.
         self._subscribed: set[bytes] = set()
@@ -116,8 +118,19 @@ class Subscriptions:
         """Remove a session. The channel stays subscribed for a while."""
         self.hub.leave(channel, session, self._loop.time())
 
-    def watch(self, name: bytes, route: Callable[[bytes], None]) -> None:
-        """Subscribe to a channel that is no order, also after every reconnect."""
+    def watch(
+        self,
+        name: bytes,
+        route: Callable[[bytes], None],
+        *,
+        lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Subscribe to a channel that is no order, also after every reconnect.
+
+        `lost` is called when messages may have been missed.
+        """
+        if lost is not None:
+            self._lost.append(lost)
         self._extra[name] = self._routes[name] = route
         self._tell("SUBSCRIBE", name)
 
@@ -159,6 +172,8 @@ class Subscriptions:
         finally:
             self.synced = False
             self.bridge = None
+            for lost in self._lost:
+                lost()
         self._counts.reconnects += 1
 
     async def _rebuild_until_done(self, bridge: Bridge) -> None:

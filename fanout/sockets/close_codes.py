@@ -31,6 +31,11 @@ NOT_ALLOWED: Final = Close(1008, "not allowed", reconnect=False)
 TOO_BIG: Final = Close(1009, "message too big", reconnect=False)
 # Redis is away, so nothing can be read or promised: try later.
 TRY_LATER: Final = Close(1013, "try again later", reconnect=True)
+# A reader of events did not take them fast enough, and misses what came then: what it has not seen
+# is in the feed.
+BEHIND: Final = Close(1013, "too slow: read /api/v1/events, then come back", reconnect=True)
+# Redis was away, and events may have been published meanwhile: likewise.
+MISSED: Final = Close(1013, "events were missed: read /api/v1/events", reconnect=True)
 # The order is done. Nothing will ever come again.
 TRACKING_ENDED: Final = Close(4000, "tracking ended", reconnect=False)
 # The token that opened this socket expired or was revoked; a new one may open another.
@@ -44,6 +49,8 @@ CLOSES: Final = (
     NOT_ALLOWED,
     TOO_BIG,
     TRY_LATER,
+    BEHIND,
+    MISSED,
     TRACKING_ENDED,
     TOKEN_EXPIRED,
 )

@@ -16,7 +16,7 @@ from time import time
 
 import falcon.asgi
 
-from common.access.address import AddressLimiter, client_address
+from common.access.address import THIS_MACHINE, AddressLimiter, FrontDoors, client_address
 from common.access.claims import unknown
 from common.access.gate import Gate
 from common.access.policy import ALLOWED, Action, Principal, Role, allowed
@@ -33,10 +33,13 @@ ANYBODY = Principal(role=Role.GATEWAY, subject="anybody")
 class Access:
     """Asks the gate on behalf of the resources of one worker."""
 
-    def __init__(self, gate: Gate | None, refusals: AddressLimiter) -> None:
+    def __init__(
+        self, gate: Gate | None, refusals: AddressLimiter, doors: FrontDoors = THIS_MACHINE
+    ) -> None:
         self.on = gate is not None
         self._gate = gate
         self._refusals = refusals
+        self._doors = doors
 
     def principal(self, req: falcon.asgi.Request) -> Principal:
         """Who sends `req`, by `Authorization: Bearer` (or Basic, whose password is a token or key).
@@ -111,7 +114,8 @@ class Access:
         if error.status == 429:
             return error
         client = req.scope.get("client")
-        address = client_address(client[0] if client else "", req.get_header("x-real-ip") or "")
+        peer, real_ip = client[0] if client else "", req.get_header("x-real-ip") or ""
+        address = client_address(peer, real_ip, self._doors)
         wait_s = self._refusals.note(address)
         if not wait_s:
             return error

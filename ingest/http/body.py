@@ -18,6 +18,7 @@ Receive = Callable[[], Awaited]
 
 SCOPE_KEY = "fleetline.body"
 JSON = "application/json"
+GEOJSON = "application/geo+json"
 # A body that took longer to come is one whose sender may have been shut out meanwhile.
 SLOW_AFTER_S = 1.0
 # An answer that leaves a body unread ends its connection, and what shares that connection behind a
@@ -169,8 +170,8 @@ def too_large(bytes_max: int) -> falcon.HTTPContentTooLarge:
     return falcon.HTTPContentTooLarge(description=f"the body may have {bytes_max} bytes at most")
 
 
-def require_json(content_type: str | None) -> None:
-    """Raise 415 unless `content_type` says that a body is JSON."""
+def require_json(content_type: str | None, *others: str) -> None:
+    """Raise 415 unless `content_type` says that a body is JSON, or one of `others`."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type != JSON:
+    if media_type != JSON and media_type not in others:
         raise falcon.HTTPUnsupportedMediaType(description=f"the body must be {JSON}")

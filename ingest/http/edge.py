@@ -11,7 +11,7 @@ import falcon.asgi
 
 from common.access.local_rule import LocalRule
 from common.problem import CROSS_SITE, HOST_NOT_ALLOWED
-from ingest.http.body import JSON, has_body, require_json
+from ingest.http.body import GEOJSON, JSON, has_body, require_json
 from ingest.http.problem import HTTPProblem
 
 # The API's own paths; the phone apps' are outside, and each has media types of its own.
@@ -70,7 +70,8 @@ class Edge:
             self._hosts.add(host.encode("latin-1"))
         changes = req.method not in _SAFE_METHODS and req.path.startswith(API_PREFIX)
         if changes and has_body(req):
-            require_json(req.content_type)
+            # No page can say GeoJSON without asking either; few resources take it.
+            require_json(req.content_type, GEOJSON)
 
 
 class Cors(falcon.CORSMiddleware[falcon.asgi.Request, falcon.asgi.Response]):

@@ -71,7 +71,7 @@ class HeatQuery:
 def read_items_query(params: Params, now: datetime) -> ItemsQuery:
     """The trips or stops that are asked for. Raises `InvalidUpdate`."""
     reader = ParamReader(params)
-    start, end = _span(reader, now)
+    start, end = read_span(reader, now)
     form = reader.choice("format", ("json", "geojson", "csv"), "json")
     limit = reader.integer("limit", ITEMS, 1, ITEMS_MAX)
     cursor, after = reader.text("cursor"), None
@@ -107,7 +107,7 @@ def read_fleet_query(params: Params, now: datetime) -> SummaryQuery:
 
 
 def _summary(reader: ParamReader, now: datetime) -> SummaryQuery:
-    start, end = _span(reader, now)
+    start, end = read_span(reader, now)
     by = reader.choice("by", ("hour", "day"), "")
     tz = reader.text("tz") or "UTC"
     if len(tz) > 64 or not _ZONE.fullmatch(tz):
@@ -124,7 +124,7 @@ def _summary(reader: ParamReader, now: datetime) -> SummaryQuery:
 def read_heat_query(params: Params, now: datetime) -> HeatQuery:
     """The heat map that is asked for. Raises `InvalidUpdate`."""
     reader = ParamReader(params)
-    start, end = _span(reader, now, timedelta(hours=1))
+    start, end = read_span(reader, now, timedelta(hours=1))
     resolution = reader.integer("resolution", FINEST, COARSEST, FINEST)
     of = reader.choice("of", HEAT_OF, "drivers")
     form = reader.choice("format", ("json", "geojson"), "json")
@@ -150,9 +150,10 @@ def _box(reader: ParamReader) -> Box | None:
     return None
 
 
-def _span(
+def read_span(
     reader: ParamReader, now: datetime, default: timedelta = SPAN
 ) -> tuple[datetime, datetime]:
+    """`start_time` and `end_time`; by default `default` up to now."""
     end = reader.time("end_time") or now
     start = reader.time("start_time")
     if start is None:

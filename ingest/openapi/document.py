@@ -11,20 +11,57 @@ from typing import Any
 
 import msgspec
 
-from common.contract import BATCH_BODY_BYTES_MAX, BATCH_FIXES_MAX, BODY_BYTES_MAX
+from common.contract import (
+    BATCH_BODY_BYTES_MAX,
+    BATCH_FIXES_MAX,
+    BODY_BYTES_MAX,
+    ORDER_BODY_BYTES_MAX,
+)
 from common.event import DriverUpdate
 from common.problem import PROBLEMS
 from common.settings import Settings
-from ingest.openapi import shapes, shapes_insight, table, table_insight, table_more
+from ingest.openapi import (
+    shapes,
+    shapes_events,
+    shapes_insight,
+    shapes_orders,
+    shapes_webhooks,
+    table,
+    table_events,
+    table_fences,
+    table_insight,
+    table_more,
+    table_orders,
+    table_webhooks,
+)
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
 
 REF = "#/components/schemas/{name}"
-OPERATIONS = (*table.OPERATIONS, *table_insight.OPERATIONS, *table_more.OPERATIONS)
+OPERATIONS = (
+    *table.OPERATIONS,
+    *table_orders.OPERATIONS,
+    *table_insight.OPERATIONS,
+    *table_fences.OPERATIONS,
+    *table_events.OPERATIONS,
+    *table_webhooks.OPERATIONS,
+    *table_more.OPERATIONS,
+)
+SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
+# Bodies that are smaller than those of many fixes.
+BODIES_MAX = {
+    table.SEND.path: BODY_BYTES_MAX,
+    table_orders.PUT.path: ORDER_BODY_BYTES_MAX,
+    table_orders.STATE.path: ORDER_BODY_BYTES_MAX,
+    table_webhooks.PUT.path: BODY_BYTES_MAX,
+}
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
-    "Orders": "What a customer may see, and for how long.",
+    "Orders": "What a driver delivers, how far it is, and what its customer may see.",
+    "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Events": "What happened: at geofences, to orders and drivers.",
+    "Webhooks": "Tell your server what happens.",
     "Live": "WebSockets.",
     "Apps": "Phone apps that people already have, as they are.",
     "Health": "Is it well?",
@@ -89,17 +126,16 @@ def _problem_table() -> str:
 
 def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
     """Bodies' sizes are settings, so the tables cannot say them."""
-    one = table.SEND.path
     for path, methods in paths.items():
-        body = methods.get("post", {}).get("requestBody")
-        if body:
-            most = BODY_BYTES_MAX if path == one else BATCH_BODY_BYTES_MAX
-            body["description"] = f"{most:,} bytes at most."
+        for described in methods.values():
+            if "requestBody" in described:
+                most = BODIES_MAX.get(path, BATCH_BODY_BYTES_MAX)
+                described["requestBody"]["description"] = f"{most:,} bytes at most."
 
 
 def _schemas() -> dict[str, Schema]:
     """Every named type that the tables use, with `$` where Python's `\\Z` ends a pattern."""
-    named = (*vars(shapes).values(), *vars(shapes_insight).values())
+    named = [n for module in SHAPES for n in vars(module).values()]
     kinds = [kind for kind in named if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)

@@ -149,6 +149,7 @@ ERRORS: Mapping[int, str] = {
     403: "The role may not do this, or not to this driver or order.",
     404: "There is nothing to show: unknown, too old, or ended.",
     408: "The body did not arrive in time.",
+    409: "It does not fit what is there, or it is too late for that.",
     413: "The body is too large.",
     415: "The body must be JSON.",
     422: "A value is out of range. All fields at fault are named.",

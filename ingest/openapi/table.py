@@ -166,7 +166,8 @@ ORDER_READ = Operation(
 ORDER_END = Operation(
     "post", f"{ORDERS}/{{order_id}}/complete", "completeOrder", "Orders", "End tracking",
     "Its watchers are told and their sockets closed; nobody can watch the order any more. Later "
-    "fixes that still name it are stored and not shown as this order's.",
+    "fixes that still name it are stored and not shown as this order's. A registered order is "
+    "`delivered`. Works without the database, which is told when it is back.",
     answers={
         202: answer("Tracking has ended.", OrderEnded, {
             "status": "accepted", "order_id": "order_123",

@@ -5,9 +5,9 @@ connection on which a question failed is dropped, not given back, because its st
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -22,6 +22,8 @@ ROUTE_SQL = (
     .read_text(encoding="utf-8")
     .format(columns=", ".join(COLUMNS))
 )
+T = TypeVar("T")
+
 # Rows of one question: they are decoded in one go, and a worker does nothing else meanwhile (about
 # 0.8 ms). Fewer cost more questions; an ordinary page of 1,000 is two.
 FETCH_ROWS = 501
@@ -80,19 +82,31 @@ class History:
             self._pool.terminate()
             self._pool = None
 
+    async def run(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """What `work` makes of a connection. Raises `Overloaded` as `route` does."""
+        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
+        return await self._run(deadline_s, work)
+
     async def _fetch(self, deadline_s: float, sql: str, *args: object) -> list[Row]:
+        async def fetch(connection: Any) -> list[Row]:
+            rows: list[Row] = await connection.fetch(sql, *args)
+            return rows
+
+        return await self._run(deadline_s, fetch)
+
+    async def _run(self, deadline_s: float, work: Callable[[Any], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout_at(deadline_s):
-                rows = await self._fetch_patiently(sql, *args)
+                done = await self._run_patiently(work)
         except asyncpg.InvalidParameterValueError as e:
             raise InvalidUpdate(str(e)) from e
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
             self._trouble.failed(error=str(e) or type(e).__name__)
-            raise Overloaded("the history cannot be read now", retry_after_s=2) from e
+            raise Overloaded("the database does not answer now", retry_after_s=2) from e
         self._trouble.healed()
-        return rows
+        return done
 
-    async def _fetch_patiently(self, sql: str, *args: object) -> list[Row]:
+    async def _run_patiently(self, work: Callable[[Any], Awaitable[T]]) -> T:
         if self._pool is None:
             # With no connection to begin with this neither connects nor waits.
             self._pool = await asyncpg.create_pool(
@@ -107,11 +121,11 @@ class History:
             )
         connection = await self._pool.acquire()
         try:
-            rows: list[Row] = await connection.fetch(sql, *args)
+            done = await work(connection)
         except BaseException:
             # Asking a dead server to cancel, or waiting for it to close, may take for ever.
             connection.terminate()
             raise
         finally:
             await self._pool.release(connection)
-        return rows
+        return done

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 
-import asyncpg
 import pytest
 
 from common.errors import ConfigError
@@ -222,13 +221,8 @@ def test_entries_nobody_remembers_are_found_again(servers):
     asyncio.run(main())
 
 
-def test_commits_that_are_not_on_disk_are_refused(redis_server, postgres_session, database_url):
+def test_commits_that_are_not_on_disk_are_refused(redis_server, databases, database_url):
     name = database_url.rsplit("/", 1)[1]
-
-    async def weaken():
-        connection = await asyncpg.connect(postgres_session.url("postgres"))
-        await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
-        await connection.close()
 
     async def main():
         settings = worker_settings(redis_server.url, database_url)
@@ -236,7 +230,7 @@ def test_commits_that_are_not_on_disk_are_refused(redis_server, postgres_session
             with pytest.raises(ConfigError, match="synchronous_commit"):
                 await new_worker(settings).run()
 
-    asyncio.run(weaken())
+    asyncio.run(databases.admin(f"ALTER DATABASE {name} SET synchronous_commit = off"))
     asyncio.run(main())
 
 

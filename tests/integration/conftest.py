@@ -1,6 +1,7 @@
 """Fixtures that the tests of ingest share."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -8,6 +9,8 @@ import pytest
 import redis
 
 from tests.ingest_server import IngestServer, ingest
+from tests.orders import Orders, orders
+from tests.postgres import PostgresServer
 from tests.servers import RedisServer
 from tests.wait import wait_until
 
@@ -39,4 +42,36 @@ def api(session_api: httpx.Client, redis_server: RedisServer) -> httpx.Client:
 def store(redis_server: RedisServer) -> Iterator[Any]:
     """A client of the empty Valkey."""
     with redis.Redis(port=redis_server.port) as client:
+        yield client
+
+
+@pytest.fixture
+def within(redis_server: Any, database_url: str) -> Callable[..., None]:
+    """Runs a test's coroutine over workers of two shards."""
+
+    def run(main: Callable[[Orders], Awaitable[None]], **settings: object) -> None:
+        async def begin() -> None:
+            async with orders(redis_server.url, database_url, **settings) as made:
+                await main(made)
+
+        asyncio.run(begin())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def orders_database(postgres_session: PostgresServer) -> Iterator[str]:
+    name = postgres_session.create_database()
+    yield postgres_session.url(name)
+    postgres_session.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def orders_api(orders_database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
+    redis_session.command("FLUSHALL")
+    with (
+        ingest(REDIS_URL=redis_session.url, DATABASE_URL=orders_database) as server,
+        httpx.Client(base_url=f"{server.url}/api/v1/", timeout=15) as client,
+    ):
+        wait_until(lambda: client.get(f"{server.url}/health").status_code == 200)
         yield client

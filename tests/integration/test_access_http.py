@@ -19,8 +19,18 @@ from tests.servers import RedisServer, valkey
 from tests.wait import wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}
+WEBHOOK = {"url": "https://shop.example/hook", "events": ["order.delivered"]}
 EVERYBODY = {"driver", "gateway", "operator", "tracker", "nobody"}
 MINE, THEIRS = "own", "others"
+FENCE = {"name": "f", "geometry": {"type": "Point", "coordinates": [1, 2]}, "radius_m": 9}
+FEATURE = {
+    "type": "Feature",
+    "id": "f",
+    "properties": {"radius_m": 9},
+    "geometry": FENCE["geometry"],
+}
+FEATURES = {"type": "FeatureCollection", "features": [FEATURE]}
+BACKENDS = {"gateway", "operator"}
 # (method, path, body, who may on their own, who may on others'). Own: driver d1, order o1.
 ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
     ("POST", "/api/v1/drivers/{d}/location", FIX, {"driver", "gateway"}, {"gateway"}),
@@ -34,8 +44,42 @@ ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
         "GET", "/api/v1/orders/{o}/location", None,
         {"gateway", "operator", "tracker"}, {"gateway", "operator"},
     ),
+    ("GET", "/api/v1/orders", None, {"operator"}, {"operator"}),
+    ("PUT", "/api/v1/orders/{o}", {}, {"gateway"}, {"gateway"}),
+    (
+        "GET", "/api/v1/orders/{o}", None,
+        {"gateway", "operator", "tracker"}, {"gateway", "operator"},
+    ),
+    (
+        "GET", "/api/v1/orders/{o}/journey", None,
+        {"gateway", "operator", "tracker"}, {"gateway", "operator"},
+    ),
+    ("POST", "/api/v1/orders/{o}/state", {"state": "arriving"}, {"gateway"}, {"gateway"}),
+    ("GET", "/api/v1/fleet/deliveries", None, {"operator"}, {"operator"}),
+    ("GET", "/api/v1/events", None, {"gateway", "operator"}, {"gateway", "operator"}),
     ("POST", "/api/v1/orders/{o}/tracking-token", None, {"gateway"}, {"gateway"}),
     ("POST", "/api/v1/orders/{o}/complete", None, {"gateway"}, {"gateway"}),
+    *(
+        (method, f"/api/v1/webhooks{path}", body, {"gateway", "operator"}, {"gateway", "operator"})
+        for method, path, body in (
+            ("GET", "", None),
+            ("HEAD", "", None),
+            ("PUT", "/shop", WEBHOOK),
+            ("GET", "/shop", None),
+            ("HEAD", "/shop", None),
+            ("DELETE", "/shop", None),
+            ("GET", "/shop/deliveries", None),
+            ("HEAD", "/shop/deliveries", None),
+            ("POST", "/shop/test", None),
+            ("POST", "/shop/rotate-secret", None),
+        )
+    ),
+    ("GET", "/api/v1/geofences", None, BACKENDS, BACKENDS),
+    ("POST", "/api/v1/geofences/import", FEATURES, BACKENDS, BACKENDS),
+    ("PUT", "/api/v1/geofences/f", FENCE, BACKENDS, BACKENDS),
+    ("GET", "/api/v1/geofences/f", None, BACKENDS, BACKENDS),
+    ("DELETE", "/api/v1/geofences/f", None, BACKENDS, BACKENDS),
+    ("GET", "/api/v1/geofences/f/drivers", None, BACKENDS, BACKENDS),
     ("GET", "/health", None, EVERYBODY, EVERYBODY),
     ("GET", "/health/live", None, EVERYBODY, EVERYBODY),
 ]  # fmt: skip

@@ -29,6 +29,7 @@ ALLOWED = {
     MINE: {"gateway", "operator", "tracker"},
     THEIRS: {"gateway", "operator"},
     FLEET: {"operator"},
+    "/api/v1/events/live": {"gateway", "operator"},
 }
 
 

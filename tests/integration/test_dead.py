@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.keys import META, order_key, shard_of
+from common.pack import encode_pack
 from deploy import cli
 from deploy.tools.dead.letter import parse_name, parse_time
 from tests.shard import KEYS, NOW, identities, payload, shard, worker_settings, working
@@ -97,6 +98,23 @@ def test_filters_limit_and_order(servers, run):
     assert listed("--limit", "2") == names[1:]
     assert "1 older ones are not shown" in run("list", "--limit", "2")[1]
     assert run("list", "--reason", "killed_the_worker")[1] == "no dead letters\n"
+
+
+def test_a_pack_that_an_older_release_could_not_read_is_replayed_as_a_whole(servers, run):
+    """It was left: "undecodable". Accepted fixes lay there for good."""
+    good = [payload(n) for n in range(5)]
+    letters(*servers, encode_pack([*good, b"never"]), reason="undecodable")
+    assert run("replay", "--all")[:2] == (0, "replayed 1, left 0 (undecodable)\n")
+
+    async def main() -> None:
+        async with shard(*servers) as it:
+            assert await it.waiting() == 6
+            async with working(worker_settings(*servers, shards=1)):
+                await it.stored(5)
+                assert await it.rows() == identities([("d1", n) for n in range(5)])
+                assert [letter[b"payload"] for letter in await it.dead()] == [b"never"]
+
+    asyncio.run(main())
 
 
 def test_replay_stores_once_however_often_and_leaves_what_nobody_can_read(servers, run):

@@ -16,23 +16,27 @@ import pytest
 from common.event import COLUMNS
 from ingest.http.read_limiter import WAIT_MAX_S
 from tests.ingest_server import ingest
-from tests.postgres import PostgresServer, postgres
+from tests.postgres import Databases, postgres
 from tests.servers import RedisServer
+from tests.timescale import compress
 from tests.wait import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
-def database(postgres_session: PostgresServer) -> Iterator[str]:
-    """A database with 2,500 fixes of one driver, a second apart, and one old fix of another."""
-    name = postgres_session.create_database()
+def database(databases: Databases) -> Iterator[str]:
+    """A database with 2,500 fixes of one driver, a second apart, and one old fix of another.
+
+    On TimescaleDB all of them are in the columnstore.
+    """
+    name = databases.create_database()
     rows = [row("d", NOW - timedelta(seconds=i), latitude=i / 1000) for i in range(1, 2501)]
     rows.append(row("old", NOW - timedelta(days=3)))
     rows.append(row("once", NOW - timedelta(hours=1), altitude=12.5, order_id="o1"))
-    asyncio.run(fill(postgres_session.url(name), rows))
-    yield postgres_session.url(name)
-    postgres_session.drop_database(name)
+    asyncio.run(fill(databases.url(name), rows))
+    yield databases.url(name)
+    databases.drop_database(name)
 
 
 def row(driver_id: str, when: datetime, **values: Any) -> tuple[Any, ...]:
@@ -46,6 +50,7 @@ async def fill(url: str, rows: list[tuple[Any, ...]]) -> None:
     days = sorted({r[COLUMNS.index("recorded_at")].date() for r in rows})
     await connection.execute("SELECT fleetline_ensure_partitions($1::date[])", days)
     await connection.copy_records_to_table("locations", records=rows, columns=COLUMNS)
+    await compress(connection)
     await connection.close()
 
 

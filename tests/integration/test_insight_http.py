@@ -16,8 +16,9 @@ from common.geo.sphere import distance_m
 from consumers.insight.rules import Rules
 from tests.ingest_server import ingest
 from tests.integration.insight_history import follow_to, row, store
-from tests.postgres import PostgresServer
+from tests.postgres import Databases
 from tests.servers import RedisServer
+from tests.timescale import compress
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 CELLS = cells.cell_function() if cells.available() else None
@@ -38,9 +39,9 @@ def shift(driver_id: str, start: datetime, hours: int = 3, lat: float = 53.4) ->
 
 
 @pytest.fixture(scope="module")
-def database(postgres_session: PostgresServer) -> Iterator[str]:
-    name = postgres_session.create_database()
-    url = postgres_session.url(name)
+def database(databases: Databases) -> Iterator[str]:
+    name = databases.create_database()
+    url = databases.url(name)
 
     async def fill() -> None:
         connection = await asyncpg.connect(url)
@@ -49,12 +50,13 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
         now = datetime.now(UTC).replace(microsecond=0)
         rows += shift("now", now - timedelta(minutes=38), 1)[: 38 * 6 - 2]
         await store(connection, rows, marked=False)
+        await compress(connection)
         await connection.close()
         await follow_to(url, Rules(speed_limit_kmh=50, cells=True), now, CELLS)
 
     asyncio.run(fill())
     yield url
-    postgres_session.drop_database(name)
+    databases.drop_database(name)
 
 
 @pytest.fixture(scope="module")

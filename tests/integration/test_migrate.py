@@ -1,7 +1,6 @@
-"""The schema on a real PostgreSQL, and on TimescaleDB where TEST_TIMESCALE_URL names one."""
+"""The schema on a real PostgreSQL; `test_timescale` has what TimescaleDB makes of it."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -35,7 +34,7 @@ def database(server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def empty(server: PostgresServer) -> Iterator[str]:
     """A database with nothing in it."""
-    asyncio.run(server._admin("CREATE DATABASE nothing"))
+    asyncio.run(server.admin("CREATE DATABASE nothing"))
     yield server.url("nothing")
     server.drop_database("nothing")
 
@@ -84,7 +83,7 @@ def test_many_at_once_apply_once(empty: str) -> None:
 
 
 def test_commits_that_are_not_on_disk_are_refused(server: PostgresServer, empty: str) -> None:
-    asyncio.run(server._admin("ALTER DATABASE nothing SET synchronous_commit = off"))
+    asyncio.run(server.admin("ALTER DATABASE nothing SET synchronous_commit = off"))
     with pytest.raises(ConfigError, match="synchronous_commit"):
         asyncio.run(migrate(empty))
 
@@ -166,28 +165,3 @@ def test_a_fix_is_stored_once(database: str) -> None:
             await connection.execute(insert)
 
     ask(database, twice)
-
-
-@pytest.mark.skipif(
-    "TEST_TIMESCALE_URL" not in os.environ, reason="TEST_TIMESCALE_URL names no TimescaleDB"
-)
-def test_with_timescale_it_is_a_hypertable_and_asks_for_no_partitions() -> None:
-    url = os.environ["TEST_TIMESCALE_URL"]
-    asyncio.run(migrate(url))
-
-    async def look(connection: Any) -> int:
-        await connection.execute(
-            "SELECT fleetline_ensure_partitions($1::date[])", [date(2026, 1, 2)]
-        )
-        await connection.execute(
-            "INSERT INTO locations (driver_id, recorded_at, received_at, latitude, longitude)"
-            " VALUES ('a', '2026-01-02T10:00:00Z', now(), 1, 2) ON CONFLICT DO NOTHING"
-        )
-        return int(
-            await connection.fetchval(
-                "SELECT count(*) FROM timescaledb_information.hypertables"
-                " WHERE hypertable_name = 'locations'"
-            )
-        )
-
-    assert ask(url, look) == 1

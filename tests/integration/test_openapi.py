@@ -36,7 +36,7 @@ SECRET = "a-secret-of-the-tests-that-is-long-enough"
 # send is never refused for its form: the phone would send it for ever.
 CONFIG = """
 [checks]
-positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "422", "503"]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "503"]
 
 [[operations]]
 include-tag = "Apps"

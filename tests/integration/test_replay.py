@@ -15,6 +15,8 @@ import pytest
 from common.keys import shard_keys
 from ingest.resources.route_format import FORMATS
 from ingest.resources.route_page import PageFacts
+from tests.ingest_server import ingest
+from tests.servers import RedisServer
 from tests.wait import wait_until
 
 REPORT = re.compile(r"sent (\d+), accepted (\d+), refused (\d+), skipped (\d+)")
@@ -133,3 +135,33 @@ def test_what_a_route_writes_comes_back_through_the_api(
         assert event["driver_id"] == "d.7"
         for name in row.keys() - {"recorded_at", "received_at"}:
             assert event.get(name) == row[name], name
+
+
+def test_orders_of_a_trace_are_registered_first(
+    redis_server: RedisServer, database_url: str, tmp_path: Path
+) -> None:
+    """Each with its driver and the two ends of its way; one that is over stays so."""
+    file = tmp_path / "orders.csv"
+    rows = [f"d1,2024-02-28T14:13:5{n}Z,1.{n},2,{order}" for n, order in enumerate("aaab")]
+    file.write_text("driver_id,recorded_at,latitude,longitude,order_id\n" + "\n".join(rows))
+    with (
+        ingest(REDIS_URL=redis_server.url, DATABASE_URL=database_url) as server,
+        httpx.Client(base_url=server.url) as api,
+    ):
+        wait_until(lambda: api.get("/health").status_code == 200)
+        assert api.put("/api/v1/orders/b", json={}).status_code == 201
+        api.post("/api/v1/orders/b/complete")
+        (sent, *_), ended = replay(api, file, "--speed", "0", "--register-orders")
+        assert sent == 4
+        assert "registered 1 orders; 1 are over, and stay so" in ended.stdout
+        order = api.get("/api/v1/orders/a").json()
+        assert (order["driver_id"], order["state"]) == ("d1", "assigned")
+        assert order["pickup"] == {"latitude": 1.0, "longitude": 2.0}
+        assert order["dropoff"] == {"latitude": 1.2, "longitude": 2.0}
+        command = [sys.executable, "-m", "deploy.cli", "simulate", "--drivers", "2", "--seconds"]
+        done = subprocess.run(
+            [*command, "0", "--register-orders", "--url", server.url],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert "registered 2 orders" in done.stdout
+        assert api.get("/api/v1/orders/demo-order-0002").json()["dropoff"] is not None

@@ -79,6 +79,27 @@ def test_what_is_not_computed_yet_is_not_dropped(database_url):
     assert asyncio.run(look(database_url))[1] == [TODAY - timedelta(days=50)]
 
 
+def test_a_day_that_is_being_read_stays(database_url):
+    """As by a backup, which reads for hours."""
+    day = TODAY - timedelta(days=50)
+    asyncio.run(fill(database_url, [day]))
+    extra = {"DATABASE_URL": database_url, "HISTORY_RETENTION_DAYS": "40"}
+
+    async def beside_a_reader():
+        reader = await asyncpg.connect(database_url)
+        await reader.execute("ALTER FUNCTION fleetline_drop_day SET lock_timeout = '50ms'")
+        async with reader.transaction():
+            await reader.fetchval("SELECT count(*) FROM locations")
+            done = await asyncio.to_thread(fleetline, "retention", extra=extra)
+        await reader.close()
+        return done
+
+    done = asyncio.run(beside_a_reader())
+    assert (done.returncode, "it is being read" in done.stdout) == (1, True), done.stderr
+    assert fleetline("retention", extra=extra).returncode == 0
+    assert asyncio.run(look(database_url))[1] == []
+
+
 def test_retention_that_is_not_set_drops_nothing(database_url):
     done = fleetline("retention", extra={"DATABASE_URL": database_url})
     assert (done.returncode, done.stderr.startswith("fleetline: HISTORY_RETENTION")) == (2, True)

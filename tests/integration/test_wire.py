@@ -225,20 +225,13 @@ def test_a_url_never_shows_its_password():
     assert "secret" not in repr(parse_redis_url("rediss://u:secret@h:1/2"))
 
 
-def test_an_error_reply_is_raised_by_a_pipeline_and_by_a_transaction(redis_server):
+def test_an_error_reply_is_raised_by_a_pipeline(redis_server):
     async def main():
         wire = await wire_to(redis_server.url)
         await wire.send("SET", "text", "no number")
         with pytest.raises(hiredis.ReplyError, match="not an integer"):
             await wire.pipeline([("INCR", "text"), ("INCR", "piped")])
         assert await wire.send("GET", "piped") == b"1"
-        assert await wire.transaction([("INCR", "piped"), ("GET", "text")]) == [2, b"no number"]
-        with pytest.raises(hiredis.ReplyError, match="not an integer"):
-            await wire.transaction([("INCR", "text"), ("INCR", "piped")])
-        with pytest.raises(hiredis.ReplyError, match="unknown command"):
-            await wire.transaction([("INCR", "piped"), ("NONSENSE",)])
-        # Redis carries out what it queued, and nothing of what it could not queue.
-        assert await wire.send("GET", "piped") == b"3"
         await wire.close()
 
     asyncio.run(main())

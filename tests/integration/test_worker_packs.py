@@ -102,6 +102,27 @@ def test_an_upgrade_under_way_stores_old_entries_and_new_ones(servers):
     asyncio.run(main())
 
 
+def test_an_ingest_that_counts_nothing_beside_one_that_does_hides_no_backlog(servers):
+    """Settled fixes of the old one's were taken off what the new one had added: nothing waited."""
+
+    async def main():
+        async with shard(*servers) as it:
+            async with working(worker_settings(*servers)):
+                await it.add(*[payload(n) for n in range(30)])
+                await it.stored(30)
+            # The totals were last even before those 30.
+            await it.redis.hset(KEYS.counts, mapping={ADDED: 0, SETTLED: 30})
+            await it.add(*[payload(n) for n in range(30, 50)])
+            await it.add_pack(payload(50))
+            async with working(worker_settings(servers[0], AWAY)):
+                await until(lambda: _waits(it, 21))
+            async with working(worker_settings(*servers)):
+                await it.stored(51)
+                await until(lambda: _waits(it, 0))
+
+    asyncio.run(main())
+
+
 async def _waits(it, fixes):
     return await it.waiting() == fixes
 
@@ -151,11 +172,11 @@ def test_packs_as_large_as_they_get_come_in_pages_of_a_bounded_size(servers):
     async def main():
         async with shard(*servers) as it:
             await it.add(*[payload(n, driver="one") for n in range(300)])
-            for start in range(0, 40 * 256, 256):
-                await it.add_pack(*[payload(n) for n in range(start, start + 256)])
+            for start in range(0, 300 * 32, 32):
+                await it.add_pack(*[payload(n) for n in range(start, start + 32)])
             await it.add(*[payload(n, driver="two") for n in range(300)])
             async with working(worker_settings(*servers, history_rows=500)):
-                await it.stored(600 + 40 * 256)
+                await it.stored(600 + 300 * 32)
             assert await it.live_is("two", payload(299, driver="two"))
 
     asyncio.run(main())

@@ -10,6 +10,8 @@ from tests.wait import wait_until
 
 # Sooner than by default, so that tests are short: a hanging child is noticed, a position is old.
 QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3", "STALE_AGE_S": "5"}
+# The receivers of webhooks are here too.
+QUICK |= {"WEBHOOK_PRIVATE": "on"}
 
 
 @pytest.fixture(scope="package")

@@ -110,7 +110,8 @@ def test_a_shops_cookies_stay_at_the_door(stack: Stack, target: str) -> None:
 SLASHES = [
     "/health", "/health/live", "/health/gateway", "/map", "/track/o", "/track/an%20order",
     "/api/v1/drivers/d/route", "/api/v1/drivers/d/location", "/api/v1/orders/o/location",
-    "/osmand", "/owntracks", SOCKET, "/api/v1/fleet/live?bbox=0,0,1,1",
+    "/osmand", "/owntracks", SOCKET, "/api/v1/fleet/live?bbox=0,0,1,1", "/api/v1/events/live",
+    "/api/v1/events",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ ORDER = "one-slot"
 # Of fixes that come, move drivers, are stored, trimmed, expired, watched and asked for.
 EXPECTED = {
     *(b"EVAL", b"EVALSHA", b"XREAD", b"XREADGROUP", b"XTRIM", b"SET", b"PUBLISH", b"GET"),
-    *(b"GEOADD", b"HSET", b"ZADD", b"HMGET", b"GEOSEARCH", b"MULTI", b"XINFO"),
+    *(b"GEOADD", b"HSET", b"ZADD", b"HMGET", b"GEOSEARCH", b"HGETALL", b"XINFO", b"XRANGE"),
 }
 # `time [db address] "NAME" "argument" …`, with escapes as in C.
 LINE = re.compile(r"^\S+ \[\d+ (\S+)\] (.*)$", re.DOTALL)
@@ -103,9 +103,12 @@ def use_everything(stack: Stack, round_: int) -> None:
     for driver in drivers:
         path = f"/api/v1/drivers/{driver}/location"
         order_id = f"{ORDER}-{round_}-{driver}"
+        order = {"driver_id": driver}
+        assert stack.request("PUT", f"/api/v1/orders/{order_id}", order)[0] in {200, 201}
         assert stack.request("POST", path, {**FIX, "order_id": order_id})[0] == 202
         wait_until(partial(_shows, stack, f"/api/v1/orders/{order_id}/location"))
         assert stack.request("GET", path)[0] == 200
+        assert stack.request("GET", f"/api/v1/orders/{order_id}")[0] == 200
         assert stack.request("POST", f"/api/v1/orders/{order_id}/complete")[0] == 202
     assert stack.request("GET", "/api/v1/drivers/nearby?lat=53.4&lng=-2.9&radius=100")[0] == 200
     assert stack.request("GET", "/health")[0] in {200, 503}

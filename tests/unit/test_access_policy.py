@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.access.address import AddressLimiter, client_address
+from common.access.address import AddressLimiter, FrontDoors, client_address
 from common.access.api_key import new_key, read_key, read_records
 from common.access.claims import new_claims, read_claims
 from common.access.gate import Lists
@@ -29,14 +29,24 @@ def test_own_and_others(principal, action):
         (Role.DRIVER, Action.READ_DRIVER): (True, False),
         (Role.GATEWAY, Action.SEND_FIX): (True, True),
         (Role.GATEWAY, Action.READ_ORDER): (True, True),
+        (Role.GATEWAY, Action.WRITE_ORDER): (True, True),
         (Role.GATEWAY, Action.START_ORDER): (True, True),
         (Role.GATEWAY, Action.END_ORDER): (True, True),
+        (Role.GATEWAY, Action.READ_FENCES): (True, True),
+        (Role.GATEWAY, Action.WRITE_FENCES): (True, True),
+        (Role.OPERATOR, Action.READ_FENCES): (True, True),
+        (Role.OPERATOR, Action.WRITE_FENCES): (True, True),
         (Role.OPERATOR, Action.READ_DRIVER): (True, True),
         (Role.OPERATOR, Action.FIND_DRIVERS): (True, True),
         (Role.OPERATOR, Action.READ_ORDER): (True, True),
+        (Role.OPERATOR, Action.LIST_ORDERS): (True, True),
         (Role.OPERATOR, Action.WATCH_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_HEALTH): (True, True),
+        (Role.OPERATOR, Action.READ_EVENTS): (True, True),
+        (Role.OPERATOR, Action.MANAGE_WEBHOOKS): (True, True),
+        (Role.GATEWAY, Action.MANAGE_WEBHOOKS): (True, True),
+        (Role.GATEWAY, Action.READ_EVENTS): (True, True),
         (Role.TRACKER, Action.READ_ORDER): (True, False),
     }.get((principal.role, action), (False, False))
     assert (allowed(principal, action, **mine), allowed(principal, action, **theirs)) == expected
@@ -110,6 +120,18 @@ def test_only_a_proxy_here_speaks_for_others():
     assert client_address("::ffff:127.0.0.1", "::ffff:203.0.113.8") == "203.0.113.8"
     assert client_address("127.0.0.1", "1.1.1.1, 203.0.113.9") == "127.0.0.1"
     assert client_address("127.0.0.1", "<script>") == "127.0.0.1"
+
+
+def test_a_front_door_on_another_machine_speaks_for_others_too() -> None:
+    doors = FrontDoors(("10.1.0.0/16", "fd00::/8"))
+    for peer in ("10.1.2.3", "::ffff:10.1.2.3", "fd00::1", "127.0.0.1", ""):
+        assert peer in doors
+        assert client_address(peer, "203.0.113.9", doors) == "203.0.113.9"
+    for peer in ("10.2.0.1", "203.0.113.1", "2001:db8::1"):
+        assert peer not in doors
+        assert client_address(peer, "198.51.100.9", doors) == peer
+    with pytest.raises(ConfigError, match="FRONT_DOORS"):
+        load_settings(front_doors="10.1.0.1/16")
 
 
 def test_failures_are_counted_by_address_and_window():

@@ -28,6 +28,14 @@ def test_what_an_older_release_wrote_is_one_fix_an_entry(entries):
     assert fixes_waiting((None, None), entries) == entries
 
 
+@given(COUNT, COUNT)
+def test_while_consumers_of_an_older_release_count_nothing_an_entry_is_a_fix_at_least(
+    added, entries
+):
+    """Entries of its ingest were forgotten as soon as the first of ours was counted."""
+    assert entries <= fixes_waiting((added, None), entries) <= entries * EVENTS_MAX
+
+
 @given(PACKS, PACKS)
 def test_unread_and_pending_are_all_that_waits_each_within_the_pending_packs(unread, pending):
     fixes = sum(unread) + sum(pending)

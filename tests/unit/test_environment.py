@@ -19,7 +19,12 @@ TOLD = {
     "migrate": {"REDIS_URL", "DATABASE_URL"},
     "consumers": {"REDIS_URL", "DATABASE_URL"},
     "insight": {"DATABASE_URL"},
-    "ingest": {"REDIS_URL", "DATABASE_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
+    "places": {"REDIS_URL", "DATABASE_URL"},
+    "hooks": {"DATABASE_URL", "WEBHOOK_SECRET"},
+    "ingest": {
+        *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
+        *("AUTH", "AUTH_SECRET", "AUTH_JWKS"),
+    },
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "simulate": set(),
 }
@@ -40,7 +45,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", USED)
 def test_a_role_has_the_secrets_that_it_uses_and_no_others(role: str) -> None:
     # What broke: consumers and PostgreSQL had AUTH_SECRET, and whatever the shell held.
-    shown = told(role, auth="on", auth_secret=SECRET, auth_jwks="keys.json")
+    shown = told(role, auth="on", auth_secret=SECRET, auth_jwks="keys.json", webhook_secret=SECRET)
     assert {name for name in shown if name.lower() in GUARDED} == TOLD[role]
     assert not {"AWS_SECRET_ACCESS_KEY", "FLEETLINE_TOKEN", "PGPASSWORD", "SHARD"} & shown.keys()
     assert ("REDIS_URL", STORES["REDIS_URL"]) in shown.items() or "REDIS_URL" not in TOLD[role]

@@ -110,6 +110,36 @@ RULES = st.sampled_from(
 )
 
 
+def test_a_speed_that_was_named_while_it_stood_is_not_the_trips():
+    """It was, unless a late fix had the fold begin again at the end of the stop."""
+    parked = [(START + n * 20 * SECOND_US, 53.4, -2.9, 87.0 - n, 5.0) for n in range(20)]
+    begin = parked[-1][0]
+    driven = [
+        (begin + n * 20 * SECOND_US, 53.4 + n * 0.002, -2.9, 30.0 + n, 5.0) for n in range(1, 9)
+    ]
+    after, rules = [(begin + 7200 * SECOND_US, 53.5, -2.9, nan, nan)], Rules()
+    for page in (1, 1000):
+        tables = Tables(rules)
+        tables.store(parked + driven + after)
+        tables.follow(after[0][0], page)
+        (trip,) = (row for key, row in tables.rows.items() if key[0] == "trip")
+        assert trip.speed_max == 38.0
+        tables.repair(after[0][0])
+        assert tables.rows == at_once(parked + driven + after, rules)
+
+
+@settings(max_examples=40, deadline=None)
+@given(journeys(), RULES)
+def test_each_boundary_is_a_place_to_begin_again(fixes, rules):
+    expected = at_once(fixes, rules, CELL_OF)
+    tables = Tables(rules, CELL_OF)
+    tables.store(fixes)
+    tables.follow(fixes[-1][0], 1000)
+    for fix in fixes:
+        tables.repair(fix[0])
+        assert tables.rows == expected
+
+
 @settings(max_examples=150, deadline=None)
 @given(journeys(), RULES, st.randoms(use_true_random=False), st.sampled_from([1, 7, 37, 1000]))
 def test_any_order_of_arrival_any_pages_one_answer(fixes, rules, rng, page):

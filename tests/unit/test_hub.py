@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.event import EPOCH
-from common.frame import ended_frame
+from common.frame import ended_frame, order_message
 from common.keys import order_key
 from fanout.orders.hub import Channel, Hub, newer
 from fanout.sockets.protocol import text_frame
@@ -61,6 +61,22 @@ def test_first_and_last_watcher() -> None:
     assert hub.leave(channel, a, 3.0)
     assert hub.forget(hub.idle_since(3.0)) == [order_key("o1").encode()]
     assert (routes, hub.channels) == ({}, {})
+
+
+def test_another_driver_s_events_are_forgotten_when_the_order_moves() -> None:
+    """Who came after the move was shown the driver from before it."""
+    channel = Channel("o1")
+    early = joined(channel)
+    channel.deliver(event(5, driver_id="a"))
+    channel.deliver(order_message("o1", "a"))
+    channel.deliver(order_message("o1", None))
+    channel.deliver(b'{"type":"driver_set"')
+    assert channel.last == event(5, driver_id="a")
+    channel.deliver(order_message("o1", "b"))
+    late = joined(channel)
+    assert late.shown == []
+    channel.deliver(event(4, driver_id="b"))
+    assert (early.shown, late.shown) == ([5, 4], [4])
 
 
 def test_one_who_waits_is_shown_the_newer_of_snapshot_and_message() -> None:

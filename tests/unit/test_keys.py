@@ -33,6 +33,7 @@ def test_names():
         consumer="consumer:{3}",
         counts="counts:{3}",
         rate="rate:{3}:",
+        places="places:{3}",
     )
     assert keys.order_key("o1") == "order:{o45.40}:o1"
     assert keys.fleet_channel(3) == "fleet:3"

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from rich.console import Console
 
 from common.metrics.catalogue import BY_ROLE, CATALOGUE

@@ -1,16 +1,35 @@
 """The format of an entry: what goes in comes out, whatever the bytes, within bounds."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contract import BODY_BYTES_MAX
+from common.event import LocationUpdate, encode_event
 from common.pack import BYTES_MAX, EVENTS_MAX, count_events, encode_pack, packs_of, split_pack
 from consumers.assembly import WorkerPace
 
 LINE = st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b" "))
 LINES = st.lists(LINE, min_size=1, max_size=40)
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+SHORTEST = encode_event("d", LocationUpdate(latitude=1.0, longitude=2.0), THEN, THEN)
+# Numbers as long as they get, ids too.
+LONGEST = encode_event(
+    "d" * 128,
+    LocationUpdate(
+        latitude=-1.2345678901234567e-300,
+        longitude=-1.2345678901234567e-300,
+        speed=1.2345678901234567e-300,
+        heading=1.2345678901234567e-300,
+        accuracy=1.2345678901234567e-300,
+        order_id="o" * 128,
+        altitude=-1.2345678901234567e-300,
+        battery=1.2345678901234567e-300,
+    ),
+    THEN.replace(microsecond=123_456),
+    THEN.replace(microsecond=123_456),
+)
 
 
 @given(LINES)
@@ -51,9 +70,9 @@ def test_no_events_are_no_pack():
 def test_the_bounds_fit_each_other():
     # Halving by place ends after whole steps.
     assert EVENTS_MAX & (EVENTS_MAX - 1) == 0
-    # A full pack of usual events, of 220 bytes and a line break, is half of the bytes.
-    assert 2 * EVENTS_MAX * 221 <= BYTES_MAX
+    # Bytes cut packs first, also of the shortest events.
+    assert EVENTS_MAX * (len(SHORTEST) + 1) > BYTES_MAX
     # Several packs make a page, so that a page is not overshot by much.
     assert WorkerPace().page_fixes >= 4 * EVENTS_MAX
-    # The largest fix that ingest takes by default leaves room for others.
-    assert 4 * BODY_BYTES_MAX <= BYTES_MAX
+    # The longest event is a pack within the bound.
+    assert len(LONGEST) <= BYTES_MAX

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
-from deploy.cli import stack_url
 from deploy.servers.redis import redis_spec
 from deploy.stack.home import Home
 from deploy.stack.wiring import (
@@ -16,6 +15,7 @@ from deploy.stack.wiring import (
     redis_url,
     up_settings,
 )
+from deploy.tools.traffic.commands import stack_url
 
 ROLES = ("consumers", "fanout", "ingest")
 

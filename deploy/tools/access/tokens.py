@@ -10,20 +10,19 @@ import sys
 import time
 from pathlib import Path
 
-from pydantic_settings import BaseSettings
-
 from common.access.claims import new_claims
 from common.access.policy import Role
 from common.access.signing import new_signing
 from common.errors import ConfigError
 from common.settings import Settings
+from common.settings.files import FromFiles
 
 FILE = "auth.secret"
 # What `up --auth` prints is for a first look: it ends by itself.
 FIRST_TTL_S = 86_400
 
 
-class _Given(BaseSettings):
+class _Given(FromFiles):
     """What the environment says before a secret is made up."""
 
     model_config = Settings.model_config

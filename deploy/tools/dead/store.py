@@ -18,6 +18,7 @@ from common.dead_letter import read_dead_letter
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
 from common.keys import ENTRY_FIELD, META
+from common.pack import encode_pack, split_pack
 from common.settings import Settings
 from common.shards import Shard, Shards
 from deploy.tools.dead.letter import StoredLetter, stream_moment
@@ -43,6 +44,15 @@ class Replayed:
     replayed: int = 0
     # Payloads that no version of ours can read: they stay.
     undecodable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Events of a letter, and the shard that they go back to."""
+
+    letter: StoredLetter
+    shard: Shard
+    pack: list[bytes]
 
 
 class DeadLetterStore:
@@ -87,40 +97,62 @@ class DeadLetterStore:
         """
         done = Replayed()
         for page in self._pages(choice):
-            targets: list[tuple[StoredLetter, Shard]] = []
-            for item in page:
-                try:
-                    driver_id = decode_event(item.letter.payload).driver_id
-                except PoisonEntry:
-                    done.undecodable += 1
-                else:
-                    targets.append((item, self._shards.of(driver_id)))
+            entries = [(item, self._entries(item.letter.payload)) for item in page]
+            targets = [
+                Target(item, shard, pack)
+                for item, found in entries
+                for shard, pack in found.items()
+            ]
             if targets and not dry_run:
                 self._put_back(targets)
-            done.replayed += len(targets)
+            readable = sum(1 for _, found in entries if found)
+            done.replayed += readable
+            done.undecodable += len(entries) - readable
         return done
 
-    def _put_back(self, targets: list[tuple[StoredLetter, Shard]]) -> None:
-        for shard in {shard for _, shard in targets}:
+    def _entries(self, payload: bytes) -> dict[Shard, list[bytes]]:
+        """The events of a payload by their shard; none where it holds no event.
+
+        It is a whole pack where a consumer of a release before packs could not read it. A line of
+        that which is no event goes along, and becomes a letter of its own.
+        """
+        found: dict[Shard, list[bytes]] = {}
+        unreadable: list[bytes] = []
+        for line in split_pack(payload):
+            try:
+                shard = self._shards.of(decode_event(line).driver_id)
+            except PoisonEntry:
+                unreadable.append(line)
+            else:
+                found.setdefault(shard, []).append(line)
+        if found:
+            next(iter(found.values())).extend(unreadable)
+        return found
+
+    def _put_back(self, targets: list[Target]) -> None:
+        for shard in {target.shard for target in targets}:
             totals = self._client.hmget(shard.keys.counts, ADDED, SETTLED)
             waiting = fixes_waiting(totals, self._client.xlen(shard.keys.stream))
-            if waiting + len(targets) > self._backlog_max:
+            if waiting + sum(len(target.pack) for target in targets) > self._backlog_max:
                 raise FleetlineError(
                     f"shard {shard.index} has too many fixes waiting, try again later"
                 )
         with self._client.pipeline(transaction=False) as pipe:
-            for item, shard in targets:
-                # A pack of one, and its count.
-                pipe.xadd(shard.keys.stream, {ENTRY_FIELD: item.letter.payload})
-                pipe.hincrby(shard.keys.counts, ADDED, 1)
+            for target in targets:
+                pipe.xadd(target.shard.keys.stream, {ENTRY_FIELD: encode_pack(target.pack)})
+                pipe.hincrby(target.shard.keys.counts, ADDED, len(target.pack))
             replies = pipe.execute(raise_on_error=False)[::2]
-            errors = [reply for reply in replies if isinstance(reply, Exception)]
-            for (item, _), reply in zip(targets, replies, strict=True):
-                if not isinstance(reply, Exception):
-                    pipe.xdel(self._shards[item.shard].keys.dead, item.stream_id)
+            refused = {
+                target.letter.name: reply
+                for target, reply in zip(targets, replies, strict=True)
+                if isinstance(reply, Exception)
+            }
+            for target in targets:
+                if target.letter.name not in refused:
+                    pipe.xdel(self._shards[target.letter.shard].keys.dead, target.letter.stream_id)
             pipe.execute()
-        if errors:
-            raise errors[0]
+        for error in refused.values():
+            raise error
 
     def purge(self, shard: int | None, before: datetime) -> int:
         """Remove letters written before that moment, for ever. Returns how many."""

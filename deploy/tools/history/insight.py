@@ -20,11 +20,7 @@ from deploy.tools.dead.letter import parse_time
 app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
 # While another process works off what is left.
 LOOK_EVERY_S = 1.0
-_ESTIMATE = """
-SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class
-WHERE oid = 'locations'::regclass
-   OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'locations'::regclass)
-"""
+_ESTIMATE = "SELECT fleetline_history_estimate()"
 
 
 @app.callback(invoke_without_command=True)
@@ -58,7 +54,8 @@ def rebuild(
 async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> None:
     from consumers.insight.rebuild import adopt, left_since, mark, rules_used, waiting
     from consumers.insight.serve import follower_over, rules_of
-    from consumers.insight.shares import Shares
+    from consumers.insight.shares import LOCK_CLASS, SHARES
+    from consumers.shares import Shares
     from deploy.tools.stack_database import stack_database
 
     console = Console(highlight=False)
@@ -78,7 +75,7 @@ async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> N
         else:
             await mark(connection, since, driver)
         total = await connection.fetchval(_ESTIMATE) if driver is None and since == EPOCH else None
-        begin_s, shares = time.monotonic(), Shares(connection)
+        begin_s, shares = time.monotonic(), Shares(connection, LOCK_CLASS, SHARES)
         with _bar(console) as progress:
             task = progress.add_task("fixes", total=total or None)
             follower = follower_over(

@@ -58,10 +58,15 @@ async def _run(settings: Settings, *, dry_run: bool) -> int:
         folded = await folded_before(connection) if settings.insight == "on" else today
         kept = [day for day in old if day >= folded]
         for day in [day for day in old if day < folded]:
-            if not dry_run:
-                await drop_day(connection, day)
-            console.print(f"{day}: {'would be dropped' if dry_run else 'dropped'}")
-        for day in kept:
+            try:
+                if not dry_run:
+                    await drop_day(connection, day)
+            except asyncpg.LockNotAvailableError:
+                kept.append(day)
+                console.print(f"{day}: stays, it is being read (by a backup, perhaps)")
+            else:
+                console.print(f"{day}: {'would be dropped' if dry_run else 'dropped'}")
+        for day in [day for day in kept if day >= folded]:
             console.print(f"{day}: stays until trips and sums are computed from it")
         if not old:
             console.print(f"nothing is older than {settings.history_retention_days} days")

@@ -15,6 +15,7 @@ from deploy.tools.trace.fix import RecordedFix
 from deploy.tools.trace.read import ReadOptions, read_trace
 from deploy.tools.trace.times import span
 from deploy.tools.trace.trace import Trace
+from deploy.tools.traffic.register import recorded_orders, register
 from deploy.tools.traffic.sender import Sender, Totals, Unreachable
 
 # Fixes a body at full speed: large enough to be quick, small enough for a bar that moves.
@@ -53,7 +54,15 @@ def bodies(trace: Trace, speed: float) -> Iterator[tuple[float, list[RecordedFix
     yield due_s, waiting
 
 
-def run(file: Path, options: ReadOptions, *, speed: float, url: str, token: str = "") -> int:
+def run(
+    file: Path,
+    options: ReadOptions,
+    *,
+    speed: float,
+    url: str,
+    token: str = "",
+    register_orders: bool = False,
+) -> int:
     """Replay `file`. Returns the exit status: 0 when every row was accepted."""
     trace = read_trace(file, options)
     console = Console(highlight=False, soft_wrap=True)
@@ -65,6 +74,8 @@ def run(file: Path, options: ReadOptions, *, speed: float, url: str, token: str 
     status = 0
     try:
         with stop_as_interrupt():
+            if register_orders:
+                console.print(register(recorded_orders(trace.fixes), url, token))
             if trace.fixes:
                 _send(trace, speed, sender, console)
     except Unreachable as e:

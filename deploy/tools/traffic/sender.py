@@ -65,6 +65,25 @@ class Totals:
         self.reasons += reasons[: max(0, REASONS_MAX - len(self.reasons))]
 
 
+def connect_to(url: str, token: str = "") -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+    """A connection to the API at `url`, what its paths begin with, and headers of a JSON body.
+
+    Raises `ConfigError`; connects with the first request.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as e:
+        raise ConfigError(f"--url: {e}") from e
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError(f"--url: {url!r} is not an http:// or https:// address")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return kind(host, port, timeout=TIMEOUT_S), parts.path.rstrip("/"), headers
+
+
 class Sender:
     """One keep-alive connection to the API at `url`."""
 
@@ -76,24 +95,11 @@ class Sender:
         sleep: Callable[[float], None] = time.sleep,
         say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as e:
-            raise ConfigError(f"--url: {e}") from e
-        if parts.scheme not in {"http", "https"} or not host:
-            raise ConfigError(f"--url: {url!r} is not an http:// or https:// address")
-        kind = (
-            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        )
-        self._connection = kind(host, port, timeout=TIMEOUT_S)
-        self._path = parts.path.rstrip("/") + PATH
-        self._headers = {"Content-Type": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._connection, base, self._headers = connect_to(url, token)
+        self._path = base + PATH
         self._sleep = sleep
         self._say = say
-        self._host = parts.netloc.rpartition("@")[2]
+        self._host = f"{self._connection.host}:{self._connection.port}"
         self._backoff = Backoff(0.1, 2.0)
         self.totals = Totals()
 

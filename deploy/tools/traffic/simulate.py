@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from common.processes.signals import stop_as_interrupt
 from deploy.tools.traffic.drivers import SimulatedDriver, make_drivers
+from deploy.tools.traffic.register import register, simulated_orders
 from deploy.tools.traffic.sender import BODY_FIXES_MAX, Sender, Totals, Unreachable
 
 # What is due within this time goes as one body: steps that no eye sees on a map.
@@ -15,7 +16,14 @@ REPORT_EVERY_S = 5.0
 
 
 def run(
-    *, drivers: int, rate: float, url: str, seconds: float | None, seed: int, token: str = ""
+    *,
+    drivers: int,
+    rate: float,
+    url: str,
+    seconds: float | None,
+    seed: int,
+    token: str = "",
+    register_orders: bool = False,
 ) -> int:
     """Send until `seconds` are over or a stop signal comes. Returns the exit status."""
     rng = random.Random(seed)  # noqa: S311 - nothing secret is drawn
@@ -27,6 +35,8 @@ def run(
     status = 0
     try:
         with stop_as_interrupt():
+            if register_orders:
+                print(register(simulated_orders(fleet, datetime.now(UTC)), url, token), flush=True)
             _send(fleet, rate, sender, rng, None if seconds is None else begin_s + seconds)
     except KeyboardInterrupt:
         pass

@@ -17,6 +17,11 @@ export function waitText(waitMs) {
   return seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
+/** The time of day as the reader's clock shows it: "14:05". */
+export function clockText(atMs) {
+  return new Date(atMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
 /** "32 km/h"; null where the speed is unknown. */
 export function speedText(speed) {
   return speed === null ? null : `${Math.round(speed)} km/h`;

@@ -21,6 +21,33 @@ export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {
   }
 }
 
+/** Change something: {status, body}, as `getJson`. */
+export async function sendJson(path, { method, body = null, token = null }) {
+  const headers = { ...(token && { Authorization: `Bearer ${token}` }) };
+  if (body !== null) headers["Content-Type"] = "application/json";
+  try {
+    const answer = await fetch(path, {
+      method,
+      headers,
+      body: body === null ? null : JSON.stringify(body),
+      credentials: "omit",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    return { status: answer.status, body: await answer.json().catch(() => null) };
+  } catch {
+    return { status: 0, body: null };
+  }
+}
+
+/** Why a change was refused, for people. */
+export function faultText({ status, body }) {
+  if (status === 401 || status === 403) return "This link may not change that.";
+  if (status !== 422) return "It could not be stored now; please try again.";
+  const faults = body?.errors ?? [];
+  if (faults.length === 0) return body?.detail ?? "A value is out of range.";
+  return faults.map(({ field, detail }) => `${field}: ${detail}`).join("; ");
+}
+
 /** {status, text, next}: `next` is the address of the next page, or null. */
 export async function getText(path, { token = null, timeoutMs = TIMEOUT_MS } = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};

@@ -21,7 +21,7 @@ const SWEEP_MS = 60_000;
 const FOUND_ZOOM = 15;
 
 class Page {
-  constructor(config, token, { newMap, DriverLayer, Details, Day }) {
+  constructor(config, token, { newMap, DriverLayer, Details, Day, Fences }) {
     this.config = config;
     this.token = token;
     this.drivers = new Drivers();
@@ -37,7 +37,10 @@ class Page {
       token,
       nowMs: config.nowMs,
       onFix: (fix) => this.take([fix]),
-      onOpen: (driverId, day) => this.day.show(driverId, day),
+      onOpen: (driverId, day) => {
+        this.fences.close();
+        this.day.show(driverId, day);
+      },
       onClose: () => { this.mark(null); this.day.show(null); },
     });
     this.day = new Day({
@@ -49,6 +52,14 @@ class Page {
       onShown: () => this.details.dropRoute(),
     });
     this.layer.addTo(this.map);
+    this.fences = new Fences({
+      map: this.map,
+      token,
+      calm,
+      paddings: () => this.paddings(),
+      onOpen: () => { if (this.details.driverId !== null) this.details.close(); },
+      onDriver: (id) => this.search(id),
+    });
     this.overview = new Overview({
       token,
       announcer: new Announcer(byId("announce")),
@@ -67,7 +78,7 @@ class Page {
       clearTimeout(this.lookTimer);
       this.lookTimer = setTimeout(() => this.look(), LOOK_AFTER_MS);
     });
-    this.map.on("click", (event) => this.choose(this.layer.at(event.containerPoint)));
+    this.map.on("click", (event) => this.click(event));
     this.map.on("mousemove", (event) => this.hover(this.layer.at(event.containerPoint)));
     byId("search").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -93,6 +104,7 @@ class Page {
     if (this.details.fix !== null) this.details.close();
     this.drivers.byId.clear();
     this.layer.refresh();
+    this.fences.end();
     this.overview.end(link);
   }
 
@@ -141,13 +153,20 @@ class Page {
     this.layer.refresh();
   }
 
+  // Drivers come first; a fence may be as large as the city they drive in.
+  click({ containerPoint, latlng }) {
+    const id = this.fences.fence?.row === null ? null : this.layer.at(containerPoint);
+    if (id === null) this.fences.click(latlng);
+    else this.choose(id);
+  }
+
   choose(id) {
     if (this.open(id)) this.uncover(this.drivers.byId.get(id).fix);
   }
 
   open(id) {
     const driver = id === null ? undefined : this.drivers.byId.get(id);
-    if (driver === undefined) return false;
+    if (driver === undefined || this.fences.keeps()) return false;
     this.mark(id);
     this.details.open(driver.fix);
     return true;
@@ -163,7 +182,8 @@ class Page {
   // What the cards cover, as Leaflet takes it.
   paddings() {
     const side = byId("overview").getBoundingClientRect();
-    const driver = byId("driver").getBoundingClientRect();
+    const open = byId("driver").hidden ? "fence" : "driver";
+    const driver = byId(open).getBoundingClientRect();
     const gap = 40;
     const wide = side.right < innerWidth * 0.6;
     const covered = wide ? innerWidth - driver.left : innerHeight - driver.top;
@@ -180,6 +200,7 @@ class Page {
 
   async search(id) {
     const answer = byId("search-answer");
+    if (this.fences.keeps()) return undefined;
     setShown(answer, true);
     if (!isId(id)) return setText(answer, "An id is 1 to 64 of A–Z a–z 0–9 . _ : -");
     setText(answer, "Looking…");
@@ -222,11 +243,13 @@ async function start() {
   const token = tokenOf(location.hash);
   const config = await loadConfig();
   if (!window.L) return setText(byId("link"), "The map library did not load");
-  const [{ newMap }, { DriverLayer }, { Details }, { Day }] = await Promise.all([
+  const [{ newMap }, { DriverLayer }, { Details }, { Day }, { Fences }] = await Promise.all([
     import("../core/ground.js"), import("./layer.js"), import("./details.js"), import("./day.js"),
+    import("./fences.js"),
   ]);
-  const page = new Page(config, token, { newMap, DriverLayer, Details, Day });
+  const page = new Page(config, token, { newMap, DriverLayer, Details, Day, Fences });
   if (token === "") return page.stream.end("incomplete");
+  page.fences.start();
   keepToken(byId("fleet-link"), token);
   const { driver, day } = askedOf(location.hash);
   if (driver !== null) {

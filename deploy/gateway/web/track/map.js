@@ -2,6 +2,7 @@
 
 import { newMap } from "../core/ground.js";
 import { setShown } from "../core/dom.js";
+import { Ends } from "./ends.js";
 import { DriverMarker } from "./marker.js";
 
 const L = window.L;
@@ -22,6 +23,7 @@ export class TrackMap {
       calm: this.calm,
       onMove: (place) => { if (this.following) this.keepInSight(place); },
     });
+    this.ends = new Ends(this.map);
     // A customer who drags the map or moves it by key looks elsewhere; zooming does not mean that.
     this.map.on("dragstart", () => this.follow(false));
     element.addEventListener("keydown", (event) => {
@@ -36,6 +38,15 @@ export class TrackMap {
     if (!this.placed) {
       this.placed = true;
       this.map.setView(this.shifted(this.driver.place, ZOOM), ZOOM, { animate: false });
+    }
+  }
+
+  /** Where the order comes from and goes; the map begins there while no driver is shown. */
+  showEnds(order) {
+    this.ends.show(order);
+    const place = order?.dropoff ?? order?.pickup ?? null;
+    if (place !== null && this.driver.place === null && !this.placed) {
+      this.map.setView(this.shifted(place, ZOOM), ZOOM, { animate: false });
     }
   }
 

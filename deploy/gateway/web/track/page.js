@@ -4,6 +4,7 @@ import { Announcer, byId, setFacts, setShown, setText } from "../core/dom.js";
 import { loadConfig } from "../core/config.js";
 import { orderOf, refusalOf, tokenOf } from "../core/link.js";
 import { Connection } from "./connection.js";
+import { OrderFeed } from "./order_feed.js";
 import { INITIAL, reduce } from "./state.js";
 import { viewOf } from "./view.js";
 
@@ -16,6 +17,7 @@ class Page {
     this.orderText = orderText;
     this.state = INITIAL;
     this.shown = null;
+    this.onOver = () => {};
     this.announcer = new Announcer(byId("announce"));
     setText(byId("order"), orderText);
     setInterval(() => this.draw(), TICK_MS);
@@ -34,6 +36,8 @@ class Page {
       if (this.state.fix === null) this.map?.clear();
       else this.map?.show(this.state.fix);
     }
+    if (this.state.order !== before.order) this.map?.showEnds(this.state.order);
+    if (this.state.final !== before.final) this.onOver();
     this.draw();
     return this.state;
   }
@@ -44,18 +48,30 @@ class Page {
     document.body.classList.toggle("over", view.over);
     setText(byId("title"), view.title);
     setText(byId("detail"), view.detail);
+    setText(byId("stage"), view.stage);
+    setShown(byId("stage"), view.stage !== "");
+    drawWay(byId("way"), view.way);
     setText(byId("note"), view.note);
     setShown(byId("note"), view.note !== "");
     setFacts(byId("facts"), view.facts);
     setShown(byId("facts"), view.facts.length > 0);
     setShown(byId("retry"), view.canRetry);
-    const said = [view.title, view.over ? view.detail : "", view.note].filter(Boolean).join(". ");
+    const said = [view.title, view.over ? view.detail : view.stage, view.note].filter(Boolean).join(". ");
     if (said !== this.shown) {
       this.shown = said;
       this.announcer.say(said);
       document.title = this.orderText ? `${view.title} · ${this.orderText}` : view.title;
     }
   }
+}
+
+// A bar of as many parts as there are steps, those that are done filled.
+function drawWay(bar, way) {
+  setShown(bar, way !== null);
+  if (way === null) return;
+  const [done, all] = way;
+  while (bar.children.length < all) bar.append(document.createElement("i"));
+  [...bar.children].forEach((part, i) => part.classList.toggle("done", i < done));
 }
 
 async function start() {
@@ -75,7 +91,14 @@ async function start() {
     nowMs: config.nowMs,
   });
   byId("retry").addEventListener("click", () => connection.retryNow());
-  return connection.run();
+  const feed = new OrderFeed({
+    orderId: id,
+    token,
+    dispatch: (event) => page.dispatch(event),
+    getState: () => page.state,
+  });
+  page.onOver = () => feed.askNow();
+  return Promise.all([connection.run(), feed.run()]);
 }
 
 // Without the map library the card alone still tells how things are.

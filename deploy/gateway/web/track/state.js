@@ -31,6 +31,8 @@ export const INITIAL = Object.freeze({
   blocked: 0,
   retryAtMs: 0,
   fix: null,
+  // What the order says of itself, once somebody registered it.
+  order: null,
 });
 
 /** Why a close is final, or null if the page should come back. Codes from 4000 on say stop. */
@@ -40,6 +42,8 @@ export function finalOf(code) {
 
 /** The state after an event. */
 export function reduce(state, event) {
+  // How it ended is told also when it is over, to who was shown it.
+  if (event.type === "order") return withOrder(state, event.order);
   if (state.final !== null) return state;
   switch (event.type) {
     case "invalid":
@@ -62,9 +66,14 @@ export function reduce(state, event) {
   }
 }
 
+function withOrder(state, order) {
+  return state.final === null || state.final === "ended" ? { ...state, order } : state;
+}
+
 function over(state, reason) {
   // A token that may not watch any more is shown nothing any more.
-  return { ...state, final: reason, fix: null, busy: false };
+  const order = reason === "ended" ? state.order : null;
+  return { ...state, final: reason, fix: null, order, busy: false };
 }
 
 function closed(state, { code, livedMs, refusal }) {

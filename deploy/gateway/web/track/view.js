@@ -1,7 +1,8 @@
 // The words of each state. Pure: state in, texts out.
 
-import { accuracyText, ageText, speedText, waitText } from "../core/age.js";
+import { accuracyText, ageText, clockText, speedText, waitText } from "../core/age.js";
 import { direction } from "../core/geo.js";
+import { STEPS, endText, stageText, stepOf } from "./order.js";
 import { modeOf } from "./state.js";
 
 const TITLES = {
@@ -39,13 +40,19 @@ const CAUSES = {
     + " few seconds.",
 };
 
-/** Everything the card shows: {mode, title, detail, note, facts, over, canRetry}. */
+/** Everything the card shows: {mode, title, detail, stage, way, note, facts, over, canRetry}. */
 export function viewOf(state, nowMs, { staleAgeS }) {
   const mode = modeOf(state, nowMs, staleAgeS);
+  const { order = null } = state;
+  const end = mode === "ended" ? endText(order, clockText) : null;
+  const stage = state.final === null ? stageText(order, clockText) : "";
   return {
     mode,
-    title: TITLES[mode],
-    detail: DETAILS[mode] ?? detailOf(mode, state, nowMs),
+    title: end?.[0] ?? TITLES[mode],
+    detail: end?.[1] ?? DETAILS[mode] ?? detailOf(mode, state, nowMs),
+    stage,
+    // Steps done and steps in all; null where there is nothing to show.
+    way: stage === "" ? null : [stepOf(order), STEPS],
     note: noteOf(state),
     facts: mode === "live" ? factsOf(state.fix) : [],
     over: state.final !== null,

@@ -1,0 +1,1 @@
+"""What happened: one kind of record for everything that the system tells others."""

@@ -1,0 +1,1 @@
+"""Geofences as ingest takes them and the places engine follows them. Pure."""

@@ -1,0 +1,1 @@
+"""What ingest and the sender of webhooks must agree on: addresses, secrets, limits."""

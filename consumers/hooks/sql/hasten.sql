@@ -1,0 +1,3 @@
+UPDATE webhook_deliveries
+SET due_at = clock_timestamp()
+WHERE hook = $1 AND state = 'waiting' AND due_at > clock_timestamp()

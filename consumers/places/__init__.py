@@ -1,0 +1,1 @@
+"""Follows the live positions: geofences, states of orders, online and offline."""

@@ -1,0 +1,212 @@
+"""`fleetline places`: follows the live positions until a stop signal.
+
+It reads the streams as the consumers do, but nothing waits for it: a thousand fences delay nobody.
+Any trouble with the database ends the turns; they begin again from what is stored there.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import asyncpg
+import uvloop
+from redis.exceptions import RedisError
+
+from common.backoff import Backoff
+from common.log import Repeated, get
+from common.orders.book import OrderBook
+from common.processes.background import EXPECTED, Background
+from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
+from common.processes.signals import set_on_stop
+from common.redis.meta import check_meta
+from common.redis.nodes import Nodes
+from common.redis.wire import Wire
+from common.settings import Settings
+from common.shards import Shards
+from consumers.places.fence_book import FenceBook
+from consumers.places.holding import StreamHold
+from consumers.places.order_follower import OrderFollower
+from consumers.places.publisher import PAGE as PUBLISH_PAGE
+from consumers.places.publisher import EventPublisher
+from consumers.places.reader import StreamReader
+from consumers.places.retention import EVERY_S as DROP_EVERY_S
+from consumers.places.retention import PAGE as DROP_PAGE
+from consumers.places.retention import drop_old
+from consumers.places.store import PlacesStore
+from consumers.places.turns import TURN_S, PlacesTurns
+from consumers.shares import Shares
+
+# First key of the advisory locks on shards: "plac" as bytes.
+LOCK_CLASS = 0x706C6163
+# How often it is seen whether other processes want shards, or have left some.
+BALANCE_EVERY_S = 2.0
+# Live and history go first where cores are short.
+NICENESS = 5
+# As in a worker: a page makes ten thousands of objects, none in a cycle.
+GC_OBJECTS = 50_000
+CONNECT_TIMEOUT_S = 5.0
+# A turn writes some rows; loading reads a snapshot. More says that the database does not answer.
+STATEMENT_TIMEOUT_S = 15.0
+REDIS_REPLY_TIMEOUT_S = 5.0
+RETRY = Backoff(first_s=0.1, most_s=2.0)
+# What a database that is away or restarts answers with; what is in hand is loaded again then.
+TROUBLE = (*EXPECTED, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+_log = get("places")
+
+Work = Callable[[asyncpg.Connection], Awaitable[None]]
+
+
+class PlacesRole:
+    """The parts of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shards = Shards(settings.stream_name, settings.shards)
+        self.wire = Wire(
+            settings.redis_url, reply_timeout_s=REDIS_REPLY_TIMEOUT_S, name="fleetline-places"
+        )
+        self._nodes = Nodes(self.wire)
+        self._book = OrderBook(self._nodes, position_ttl_s=settings.order_ttl_s)
+        self.hold = StreamHold(self._nodes, self._shards)
+
+    async def follow(self, connection: asyncpg.Connection) -> None:
+        """Take turns for the shards that this process gets. Raises `TROUBLE`."""
+        shares = Shares(connection, LOCK_CLASS, self._settings.shards)
+        fences, orders = FenceBook(), OrderFollower(connection)
+        await orders.start()
+        # Until it is known again how far they are stored, streams are kept as they were.
+        self.hold.stored = {}
+        while True:
+            held = set(await shares.balance())
+            turns = await self._turns(connection, held, fences, orders)
+            self.hold.stored = turns.stored
+            _log.info("places.follows", shards=sorted(held))
+            while set(await shares.balance()) == held:
+                await _take_turns(turns, time.monotonic() + BALANCE_EVERY_S)
+
+    async def publish(self, connection: asyncpg.Connection) -> None:
+        """Publish what happened, if no other process does, and drop what is old. Raises `TROUBLE`.
+
+        One process does both at a time.
+        """
+        publisher = EventPublisher(connection, self._nodes)
+        await publisher.begin()
+        drop_at_s = 0.0
+        while True:
+            published = await publisher.publish()
+            now_s = time.monotonic()
+            if now_s >= drop_at_s:
+                dropped = await drop_old(connection, self._settings.events_retention_days)
+                drop_at_s = now_s + (0.0 if dropped == DROP_PAGE else DROP_EVERY_S)
+            if published < PUBLISH_PAGE and now_s < drop_at_s:
+                await publisher.wait()
+
+    async def _turns(
+        self,
+        connection: asyncpg.Connection,
+        held: set[int],
+        fences: FenceBook,
+        orders: OrderFollower,
+    ) -> PlacesTurns:
+        """Turns that go on where these shards were stored."""
+        store = PlacesStore(connection, self._shards)
+        ttl = timedelta(seconds=self._settings.location_ttl)
+        engine, places = await store.load(held, ttl, self._settings.order_radius_m)
+        return PlacesTurns(
+            engine=engine,
+            store=store,
+            reader=StreamReader(self._nodes, self._shards, places),
+            fences=fences,
+            orders=orders,
+            moved=self._book.write,
+        )
+
+
+async def _take_turns(turns: PlacesTurns, until_s: float) -> None:
+    while (now_s := time.monotonic()) < until_s:
+        if not await turns.turn():
+            await asyncio.sleep(max(0.0, now_s + TURN_S - time.monotonic()))
+
+
+def run(settings: Settings, heartbeat: Heartbeat) -> int:
+    """Follow until SIGTERM or SIGINT. Returns the exit status; raises `ConfigError`."""
+    os.nice(NICENESS)
+    gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
+    uvloop.run(_serve(settings, heartbeat))
+    return 0
+
+
+async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
+    stopping = asyncio.Event()
+    set_on_stop(asyncio.get_running_loop(), stopping)
+    role, tasks = PlacesRole(settings), Background(_log)
+    await role.wire.start()
+    try:
+        tasks.run(_beat(heartbeat), name="heartbeat")
+        await _check(settings, stopping)
+        tasks.every(1.0, role.hold.tell, name="hold")
+        for name, work in (("places", role.follow), ("events", role.publish)):
+            tasks.run(_over_connections(settings.database_url, name, work, stopping), name=name)
+        await stopping.wait()
+    finally:
+        # A turn that is under way is rolled back, and done again by the next process.
+        stopping.set()
+        await tasks.close()
+        await role.wire.close()
+
+
+async def _check(settings: Settings, stopping: asyncio.Event) -> None:
+    """See that the data are of this layout. A Redis that is away is asked again."""
+    trouble = Repeated(_log, "places.waiting")
+    attempt = 0
+    while not stopping.is_set():
+        try:
+            await check_meta(settings.redis_url, settings.shards)
+        except (RedisError, OSError) as e:
+            trouble.failed(error=str(e))
+            await asyncio.sleep(RETRY.delay_s(attempt))
+            attempt += 1
+        else:
+            trouble.healed()
+            return
+
+
+async def _beat(heartbeat: Heartbeat) -> None:
+    """A statement may take STATEMENT_TIMEOUT_S and no longer; until then this process is well."""
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(BEAT_EVERY_S)
+
+
+async def _over_connections(url: str, name: str, work: Work, stopping: asyncio.Event) -> None:
+    """Do `work` over a connection, and over another one after each trouble, until `stopping`."""
+    trouble = Repeated(_log, f"{name}.waiting")
+    attempt = 0
+    while not stopping.is_set():
+        began_s = time.monotonic()
+        try:
+            connection = await _connect(url, name)
+            try:
+                await work(connection)
+            finally:
+                connection.terminate()
+        except TROUBLE as e:
+            trouble.failed(error=str(e) or type(e).__name__)
+        if time.monotonic() - began_s > STATEMENT_TIMEOUT_S:
+            trouble.healed()
+            attempt = 0
+        await asyncio.sleep(RETRY.delay_s(attempt))
+        attempt += 1
+
+
+async def _connect(url: str, name: str) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        url,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=STATEMENT_TIMEOUT_S,
+        server_settings={"application_name": f"fleetline-{name}", "jit": "off"},
+    )

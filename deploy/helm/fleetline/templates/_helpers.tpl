@@ -1,0 +1,67 @@
+{{- define "fleetline.name" -}}
+{{- if contains "fleetline" .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-fleetline" .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "fleetline.selector" -}}
+app.kubernetes.io/name: fleetline
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .role }}
+{{- with .part }}
+fleetline/part: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "fleetline.labels" -}}
+{{ include "fleetline.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{- define "fleetline.image" -}}
+{{- with .Values.image.digest -}}
+{{ $.Values.image.repository }}@{{ . }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{- /* The host of a role behind its Service. In full: nginx knows no search list. */ -}}
+{{- define "fleetline.host" -}}
+{{ include "fleetline.name" .root }}-{{ .role }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
+{{- end }}
+
+{{- /* Shards of part `part`, as --only takes them: shares differ by one at most. */ -}}
+{{- define "fleetline.shards" -}}
+{{- $n := int .root.Values.shards -}}
+{{- $parts := int .root.Values.consumers.pods -}}
+{{- if gt $parts $n }}{{ fail (printf "consumers.pods (%d) is more than shards (%d)" $parts $n) }}{{ end -}}
+{{- $first := div (mul .part $n) $parts -}}
+{{- $last := sub (div (mul (add .part 1) $n) $parts) 1 -}}
+{{- if eq (int $first) (int $last) -}}{{ $first }}{{- else -}}{{ $first }}-{{ $last }}{{- end -}}
+{{- end }}
+
+{{- /* Settings of a role: those that all have, its own, then what the values say. */ -}}
+{{- define "fleetline.env" -}}
+{{- $env := dict "SHARDS" (toString .root.Values.shards) "DRAIN_TIMEOUT_S" (toString .root.Values.drainTimeoutS) -}}
+{{- if not .root.Values.insight.enabled }}{{ $_ := set $env "INSIGHT" "off" }}{{ end -}}
+{{- if .root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" .root.Values.publicUrl }}{{ end -}}
+{{- $env = mergeOverwrite $env (deepCopy .root.Values.settings) (.env | default dict) -}}
+{{- /* All numbers of values are floats, and a million of those is written 1e+06. */}}
+{{- range $name, $value := $env }}
+- name: {{ $name }}
+  {{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+  value: {{ int64 $value | quote }}
+  {{- else }}
+  value: {{ toString $value | quote }}
+  {{- end }}
+{{- end }}
+{{- range .secrets }}
+- name: {{ . | replace "-" "_" | upper }}_FILE
+  value: /run/secrets/fleetline/{{ . | replace "-" "_" }}
+{{- end }}
+{{- end }}

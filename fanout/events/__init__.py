@@ -1,0 +1,1 @@
+"""The events' socket: what happened, as it happens."""

@@ -1,0 +1,1 @@
+"""Geofences: made, changed, listed, imported, and who is inside."""

@@ -1,0 +1,1 @@
+SELECT {columns} FROM geofences WHERE geofence_id > $1 ORDER BY geofence_id LIMIT $2

@@ -1,0 +1,1 @@
+SELECT {columns} FROM geofences WHERE geofence_id = $1

@@ -1,0 +1,1 @@
+"""Orders over HTTP: registered, changed, listed, ended; their journeys and statistics."""
