@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from common.backoff import Backoff
 from common.log import Repeated, get
+from common.metrics.role import RoleMetrics
 from common.orders.book import OrderBook
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
@@ -28,6 +29,7 @@ from common.settings import Settings
 from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
+from consumers.places.numbers import PlacesNumbers
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import PAGE, PAGE_GAP_S, EventPublisher
 from consumers.places.reader import StreamReader
@@ -69,6 +71,7 @@ class PlacesRole:
         self._nodes = Nodes(self.wire)
         self._book = OrderBook(self._nodes, position_ttl_s=settings.order_ttl_s)
         self.hold = StreamHold(self._nodes, self._shards)
+        self.numbers = PlacesNumbers()
 
     async def follow(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
         """Take turns for the shards that this process gets. Raises `TROUBLE`."""
@@ -81,9 +84,10 @@ class PlacesRole:
             held = set(await shares.balance())
             turns = await self._turns(connection, held, fences, orders)
             self.hold.stored = turns.stored
+            self.numbers.follow(turns)
             _log.info("places.follows", shards=sorted(held))
             while set(await shares.balance()) == held:
-                await _take_turns(turns, time.monotonic() + BALANCE_EVERY_S)
+                await _take_turns(turns, self.numbers, time.monotonic() + BALANCE_EVERY_S)
                 well()
 
     async def publish(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
@@ -118,9 +122,11 @@ class PlacesRole:
         )
 
 
-async def _take_turns(turns: PlacesTurns, until_s: float) -> None:
+async def _take_turns(turns: PlacesTurns, numbers: PlacesNumbers, until_s: float) -> None:
     while (now_s := time.monotonic()) < until_s:
-        if not await turns.turn():
+        more = await turns.turn()
+        numbers.turned()
+        if not more:
             await asyncio.sleep(max(0.0, now_s + TURN_S - time.monotonic()))
 
 
@@ -139,6 +145,7 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
     await role.wire.start()
     try:
         tasks.run(_beat(heartbeat), name="heartbeat")
+        tasks.run(RoleMetrics("places", settings, role.numbers.put).run(), name="metrics")
         await _check(settings, stopping)
         tasks.every(1.0, role.hold.tell, name="hold")
         for name, work in (("places", role.follow), ("events", role.publish)):
