@@ -39,10 +39,14 @@ EVERYTHING: dict[str, Any] = {
     "extraVolumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
     "publicUrl": "https://track.example.org",
     "image": {"repository": "registry.example.org/fleetline", "digest": f"sha256:{'0' * 64}"},
-    "networkPolicy": {"gatewayFrom": [{"podSelector": {"matchLabels": {"app": "ingress"}}}]},
+    "networkPolicy": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
     "imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "fleetline",
     "priorityClassName": "high", "nodeSelector": {"disk": "fast"},
     "podAnnotations": {"a": "b"}, "tolerations": [{"key": "spot", "operator": "Exists"}],
+    "monitoring": {
+        name: {"enabled": True, "labels": {"release": "prometheus"}}
+        for name in ("podMonitor", "rules", "dashboards")
+    },
 }  # fmt: skip
 SETS: dict[str, dict[str, Any]] = {
     "as it comes": {},
@@ -50,7 +54,7 @@ SETS: dict[str, dict[str, Any]] = {
     "least": {
         "shards": 1, "consumers": {"pods": 1}, "networkPolicy": {"enabled": False},
         **{role: {"replicas": 1} for role in ("gateway", "ingest", "fanout")},
-        **{role: {"enabled": False} for role in ("insight",)},
+        **{role: {"enabled": False} for role in ("insight", "places", "hooks")},
     },
 }  # fmt: skip
 
@@ -89,7 +93,7 @@ def test_every_object_is_one_of_kubernetes(version):
         kubernetes_validate.validate(one, version, strict=True)
         seen.add(one["kind"])
     assert seen >= {
-        "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
+        "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
         "PodDisruptionBudget", "Service",
     }  # fmt: skip
 
@@ -165,7 +169,9 @@ def test_pods_know_settings_that_exist_and_secrets_that_they_use(name):
         mounted = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
         keys = {item["path"] for secret in mounted for item in secret["items"]}
         assert {env[name].rpartition("/")[2] for name in files} == keys
-        opens = {"redis_url", "database_url", "auth_secret"}
+        opens = {"redis_url", "database_url", "auth_secret", "webhook_secret"}
+        if not SETS[name].get("hooks", {}).get("enabled", True):
+            opens -= {"webhook_secret"}
         assert keys == (USED.get(role, frozenset()) & opens) or role == "gateway", role
         assert role != "gateway" or not keys
 
@@ -202,10 +208,11 @@ def test_nobody_but_the_front_door_gets_to_ingest_and_fan_out():
     policies = {one["metadata"]["name"]: one["spec"] for one in rendered("as it comes")
                 if one["kind"] == "NetworkPolicy"}  # fmt: skip
     for role in ("ingest", "fanout"):
-        (door,) = policies[f"fleet-fleetline-{role}"]["ingress"]
+        door, metrics = policies[f"fleet-fleetline-{role}"]["ingress"]
         assert door["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == (
             "gateway"
         )
+        assert [port["port"] for port in metrics["ports"]] == ["metrics"]
     assert policies["fleet-fleetline-gateway"]["policyTypes"] == ["Ingress", "Egress"]
 
 
