@@ -195,6 +195,12 @@ def test_pods_run_commands_that_exist_and_are_asked_how_they_are(name):
         assert role in CHECKS
 
 
+def test_what_has_no_pod_is_off_for_all():
+    for role, pod in pods("least"):
+        env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+        assert {env[name] for name in ("INSIGHT", "PLACES", "WEBHOOKS")} == {"off"}, role
+
+
 def test_settings_are_written_as_they_are_read():
     # What broke: a million was 1e+06, which is no number of fixes.
     for role, pod in pods("everything"):

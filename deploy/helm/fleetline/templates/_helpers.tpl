@@ -49,6 +49,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "fleetline.env" -}}
 {{- $env := dict "SHARDS" (toString .root.Values.shards) "DRAIN_TIMEOUT_S" (toString .root.Values.drainTimeoutS) -}}
 {{- if not .root.Values.insight.enabled }}{{ $_ := set $env "INSIGHT" "off" }}{{ end -}}
+{{- if not .root.Values.places.enabled }}{{ $_ := set $env "PLACES" "off" }}{{ end -}}
 {{- if not .root.Values.hooks.enabled }}{{ $_ := set $env "WEBHOOKS" "off" }}{{ end -}}
 {{- if .root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" .root.Values.publicUrl }}{{ end -}}
 {{- $env = mergeOverwrite $env (deepCopy .root.Values.settings) (.env | default dict) -}}
