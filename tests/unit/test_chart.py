@@ -195,6 +195,15 @@ def test_pods_run_commands_that_exist_and_are_asked_how_they_are(name):
         assert role in CHECKS
 
 
+def test_an_ingest_of_before_stays_while_the_others_are_new():
+    with helm_python.Chart.load(CHART) as chart:
+        values = {"image": {"tag": "2"}, "ingest": {"tag": "1"}}
+        text = "".join(chart.render(values, name="fleet").values())
+    images = re.findall(r"image: fleetline:(.)\n", text)
+    assert sorted(set(images)) == ["1", "2"]
+    assert images.count("1") == 1
+
+
 def test_what_has_no_pod_is_off_for_all():
     for role, pod in pods("least"):
         env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}

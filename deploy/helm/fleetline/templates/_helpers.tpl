@@ -22,11 +22,16 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
+{{- /* The image of a role: its own tag, where it is kept at a release of before. */ -}}
 {{- define "fleetline.image" -}}
-{{- with .Values.image.digest -}}
-{{ $.Values.image.repository }}@{{ . }}
+{{- $image := .root.Values.image -}}
+{{- $own := (index .root.Values .role).tag -}}
+{{- if $own -}}
+{{ $image.repository }}:{{ $own }}
+{{- else if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 {{- end }}
 
