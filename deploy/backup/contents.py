@@ -19,7 +19,7 @@ DATABASE_FILE = "database.dump"
 # embedded servers (`*.password`) belong to a home, which makes its own.
 SECRET_FILES = "*.secret"  # noqa: S105 - names
 LIST_FILE = "backup.json"
-_SECRET = re.compile(r"[a-z]+\.secret\Z")
+_SECRET = re.compile(r"[a-z][a-z_-]*\.secret\Z")
 FORMAT = 1
 BLOCK = 1 << 20
 
