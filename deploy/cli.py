@@ -133,12 +133,17 @@ app.command()(places)
 def hooks() -> None:
     """Run the sender of webhooks: events out to other servers."""
     process.die_with_parent()
+    from common.processes.heartbeat import Heartbeat
+
+    # What follows is half a second of imports, and many on a busy machine.
+    heartbeat = Heartbeat.from_env()
+    heartbeat.beat()
     from common.settings import load_settings
     from consumers.hooks.serve import run
 
     settings = load_settings()
     _configure("hooks", settings)
-    raise typer.Exit(run(settings))
+    raise typer.Exit(run(settings, heartbeat))
 
 
 @app.command()

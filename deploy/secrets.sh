@@ -16,7 +16,7 @@ random() {
   od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'
 }
 
-for name in auth_secret redis_password postgres_password postgres_superuser; do
+for name in auth_secret webhook_secret redis_password postgres_password postgres_superuser grafana_password; do
   random | make "$name"
 done
 redis=$(cat "$folder/redis_password")

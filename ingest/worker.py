@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from common.access.address import AddressLimiter, FrontDoors
@@ -33,6 +34,7 @@ from ingest.intake.validate import Validator
 from ingest.intake.write_turns import Turns
 from ingest.numbers import WorkerNumbers
 from ingest.redis_memory import ASK_EVERY_S, RedisMemory
+from ingest.resources.events import DROP_EVERY_S, drop_old
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.history import History
 from ingest.resources.live_positions import LivePositions
@@ -110,6 +112,7 @@ class IngestWorker:
         self.pulse = History(
             settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
+        self._drop_old_events = partial(drop_old, order_database, settings.events_retention_days)
         self.gate = open_gate(settings)
         self.access = Access(
             self.gate,
@@ -143,6 +146,7 @@ class IngestWorker:
         self._background.run(self.backlog.run(), name="backlog")
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         self._background.every(ROUND_S, self.keeper.round, name="orders")
+        self._background.every(DROP_EVERY_S, self._drop_old_events, name="events")
         self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
         if self._reporter is not None:
             self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")

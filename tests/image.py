@@ -19,7 +19,7 @@ import yaml
 
 FOLDER = Path(__file__).parents[1] / "deploy"
 # Services of `compose.yaml` that are no roles of ours.
-SERVERS = {"redis", "postgres"}
+SERVERS = {"redis", "postgres", "prometheus", "grafana"}
 STOP_TIMEOUT_S = 20.0
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import yaml
 
-from common.metrics.catalogue import BY_ROLE, metrics_port
+from common.metrics.catalogue import ROLES, metrics_port
 from tests.servers import free_port
 from tests.wait import wait_until
 
@@ -36,7 +36,7 @@ def hurried(rules: str) -> str:
 def scrape_config(first_port: int) -> str:
     """The project's configuration, for a stack whose ports of metrics begin there."""
     text = re.sub(r"_interval: \w+", f"_interval: {EVERY}", (FOLDER / "prometheus.yml").read_text())
-    for role in BY_ROLE:
+    for role in ROLES:
         port = metrics_port(role)
         assert f"127.0.0.1:{port}" in text, role
         text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{metrics_port(role, first_port)}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from common.metrics.metric import Metric
-from common.metrics.names import consumers, fanout, hooks, ingest, insight, process
+from common.metrics.names import consumers, fanout, hooks, ingest, insight, places, process
 
 # A role that is added puts its tuple of metrics here, and its name at the end of ROLES.
 BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
@@ -11,6 +11,7 @@ BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
     "fanout": fanout.METRICS,
     "consumers": consumers.METRICS,
     "insight": insight.METRICS,
+    "places": places.METRICS,
     "hooks": hooks.METRICS,
 }
 # The order is a promise: a role's port is that of the first plus its place.

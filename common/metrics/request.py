@@ -52,3 +52,7 @@ def _answer(
         f"Cache-Control: no-store\r\nConnection: close\r\n{more}\r\n"
     )
     return head.encode("latin-1") + (body if with_body else b"")
+
+
+# For a page that cannot be made.
+FAILED = _plain(HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -14,12 +14,11 @@ from common.access.local_rule import LocalRule
 from common.metrics.catalogue import CATALOGUE, PORT_FIRST, metrics_port
 from common.metrics.collection import Collection
 from common.metrics.door import MetricsDoor
-from common.metrics.exposition import Page
 from common.metrics.names import process
 from common.metrics.own import own_numbers
 from common.metrics.processes import ProcessTable
 from common.metrics.reporter import values_of
-from common.metrics.request import HEAD_BYTES_MAX, answer
+from common.metrics.request import FAILED, HEAD_BYTES_MAX, answer
 from common.metrics.snapshot import Snapshot, Source, decode_report
 from common.settings.closed import listens_on_loopback
 
@@ -51,7 +50,8 @@ class RoleMetrics:
         self._rule = LocalRule() if listens_on_loopback(self._host) else None
         self._door = MetricsDoor(self._answer, HEAD_BYTES_MAX)
         self._open_at_s = 0.0
-        self._closed_port = log.Repeated(log.get("metrics"), "metrics.port_taken", every_s=600.0)
+        self._log = log.get("metrics")
+        self._closed_port = log.Repeated(self._log, "metrics.port_taken", every_s=600.0)
 
     def began(self, child: str) -> None:
         """A child of this name runs now."""
@@ -97,6 +97,9 @@ class RoleMetrics:
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """All numbers as they are now, and their media type, for a header Accept."""
+        # Costs 20 ms and some memory, and most processes are never asked.
+        from common.metrics.exposition import Page  # noqa: PLC0415
+
         self._collection.report(self._role, values_of(self._sources))
         return Page(CATALOGUE, self._collection.merged()).encoded(accept)
 
@@ -111,7 +114,11 @@ class RoleMetrics:
             self._closed_port.healed()
 
     def _answer(self, head: bytes) -> bytes:
-        return answer(head, self.page, self._rule)
+        try:
+            return answer(head, self.page, self._rule)
+        except Exception as e:  # a fault in counting must not end who keeps the role alive
+            self._log.error("metrics.failed", exc_info=e)
+            return FAILED
 
     def _put_role(self, snapshot: Snapshot) -> None:
         snapshot.put(process.BUILD, 1, __version__)

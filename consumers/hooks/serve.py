@@ -40,21 +40,20 @@ def available() -> bool:
     return find_spec("aiohttp") is not None
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Send until SIGTERM or SIGINT. Returns the exit status. Raises `ConfigError`."""
     if not available():
         raise ConfigError(NOT_INSTALLED)
-    asyncio.run(_send(settings))
+    asyncio.run(_send(settings, heartbeat))
     return 0
 
 
-async def _send(settings: Settings) -> None:
+async def _send(settings: Settings, heartbeat: Heartbeat) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     use_lookup_threads()
-    heartbeat = Heartbeat.from_env()
     numbers = SenderNumbers()
     metrics = asyncio.create_task(RoleMetrics("hooks", settings, numbers.put).run())
     work = asyncio.create_task(_work(settings, stopping, numbers))

@@ -61,19 +61,18 @@ def follower_over(
     return Follower(Database(connection), rules, cell_of, advanced)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status."""
     os.nice(NICENESS)
-    asyncio.run(_follow(settings))
+    asyncio.run(_follow(settings, heartbeat))
     return 0
 
 
-async def _follow(settings: Settings) -> None:
+async def _follow(settings: Settings, heartbeat: Heartbeat) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    heartbeat = Heartbeat.from_env()
     if not cells.available():
         _log.warning("insight.no_cells", why="the package h3 is not installed: no heat maps")
     numbers = FollowerNumbers()

@@ -20,6 +20,9 @@ from consumers.places.fence_index import FenceIndex
 from consumers.places.membership import NO_VISITS, Visit, Visits, end_closed, follow
 from consumers.places.presence import Presence, SeenAt
 
+# Orders of one driver that are followed, those it got first; the others come in as these are over.
+# A courier carries a few, and each is looked at for every fix of its.
+ORDERS_MAX = 100
 # Visits to the ends of a driver's orders, by order.
 EndVisits = dict[str, EndVisit]
 # A driver's orders that are not over.
@@ -173,7 +176,8 @@ class Engine:
         end_fix = EndFix(at, fix.latitude, fix.longitude, fix.accuracy or 0.0)
         after: EndVisits = {}
         left = []
-        for order in orders.get(driver_id, ()):
+        mine = orders.get(driver_id, ())
+        for order in mine[:ORDERS_MAX]:
             visit, state = step(order, before.get(order.order_id), end_fix, self._radius_m)
             if visit is not None:
                 after[order.order_id] = visit
@@ -182,7 +186,7 @@ class Engine:
                 order = moved(order, state, at) or order  # noqa: PLW2901
             left.append(order)
         if driver_id in orders:
-            orders[driver_id] = tuple(left)
+            orders[driver_id] = (*left, *mine[ORDERS_MAX:])
         if after != before:
             shard.changed_ends[driver_id] = after or None
             if after:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from common.backoff import Backoff
 from common.log import Repeated, get
+from common.metrics.role import RoleMetrics
 from common.orders.book import OrderBook
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
@@ -28,13 +29,10 @@ from common.settings import Settings
 from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
+from consumers.places.numbers import PlacesNumbers
 from consumers.places.order_follower import OrderFollower
-from consumers.places.publisher import PAGE as PUBLISH_PAGE
-from consumers.places.publisher import EventPublisher
+from consumers.places.publisher import PAGE, PAGE_GAP_S, EventPublisher
 from consumers.places.reader import StreamReader
-from consumers.places.retention import EVERY_S as DROP_EVERY_S
-from consumers.places.retention import PAGE as DROP_PAGE
-from consumers.places.retention import drop_old
 from consumers.places.store import PlacesStore
 from consumers.places.turns import TURN_S, PlacesTurns
 from consumers.shares import Shares
@@ -57,7 +55,8 @@ TROUBLE = (*EXPECTED, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = get("places")
 
-Work = Callable[[asyncpg.Connection], Awaitable[None]]
+# What is done over a connection; it says when all is well.
+Work = Callable[[asyncpg.Connection, Callable[[], None]], Awaitable[None]]
 
 
 class PlacesRole:
@@ -72,8 +71,9 @@ class PlacesRole:
         self._nodes = Nodes(self.wire)
         self._book = OrderBook(self._nodes, position_ttl_s=settings.order_ttl_s)
         self.hold = StreamHold(self._nodes, self._shards)
+        self.numbers = PlacesNumbers()
 
-    async def follow(self, connection: asyncpg.Connection) -> None:
+    async def follow(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
         """Take turns for the shards that this process gets. Raises `TROUBLE`."""
         shares = Shares(connection, LOCK_CLASS, self._settings.shards)
         fences, orders = FenceBook(), OrderFollower(connection)
@@ -84,26 +84,22 @@ class PlacesRole:
             held = set(await shares.balance())
             turns = await self._turns(connection, held, fences, orders)
             self.hold.stored = turns.stored
+            self.numbers.follow(turns)
             _log.info("places.follows", shards=sorted(held))
             while set(await shares.balance()) == held:
-                await _take_turns(turns, time.monotonic() + BALANCE_EVERY_S)
+                await _take_turns(turns, self.numbers, time.monotonic() + BALANCE_EVERY_S)
+                well()
 
-    async def publish(self, connection: asyncpg.Connection) -> None:
-        """Publish what happened, if no other process does, and drop what is old. Raises `TROUBLE`.
-
-        One process does both at a time.
-        """
+    async def publish(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
+        """Publish what happened, if no other process does. Raises `TROUBLE`."""
         publisher = EventPublisher(connection, self._nodes)
         await publisher.begin()
-        drop_at_s = 0.0
         while True:
-            published = await publisher.publish()
-            now_s = time.monotonic()
-            if now_s >= drop_at_s:
-                dropped = await drop_old(connection, self._settings.events_retention_days)
-                drop_at_s = now_s + (0.0 if dropped == DROP_PAGE else DROP_EVERY_S)
-            if published < PUBLISH_PAGE and now_s < drop_at_s:
+            if await publisher.publish() < PAGE:
                 await publisher.wait()
+            else:
+                await asyncio.sleep(PAGE_GAP_S)
+            well()
 
     async def _turns(
         self,
@@ -126,9 +122,11 @@ class PlacesRole:
         )
 
 
-async def _take_turns(turns: PlacesTurns, until_s: float) -> None:
+async def _take_turns(turns: PlacesTurns, numbers: PlacesNumbers, until_s: float) -> None:
     while (now_s := time.monotonic()) < until_s:
-        if not await turns.turn():
+        more = await turns.turn()
+        numbers.turned()
+        if not more:
             await asyncio.sleep(max(0.0, now_s + TURN_S - time.monotonic()))
 
 
@@ -147,6 +145,7 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
     await role.wire.start()
     try:
         tasks.run(_beat(heartbeat), name="heartbeat")
+        tasks.run(RoleMetrics("places", settings, role.numbers.put).run(), name="metrics")
         await _check(settings, stopping)
         tasks.every(1.0, role.hold.tell, name="hold")
         for name, work in (("places", role.follow), ("events", role.publish)):
@@ -186,19 +185,21 @@ async def _over_connections(url: str, name: str, work: Work, stopping: asyncio.E
     """Do `work` over a connection, and over another one after each trouble, until `stopping`."""
     trouble = Repeated(_log, f"{name}.waiting")
     attempt = 0
+
+    def well() -> None:
+        nonlocal attempt
+        attempt = 0
+        trouble.healed()
+
     while not stopping.is_set():
-        began_s = time.monotonic()
         try:
             connection = await _connect(url, name)
             try:
-                await work(connection)
+                await work(connection, well)
             finally:
                 connection.terminate()
         except TROUBLE as e:
             trouble.failed(error=str(e) or type(e).__name__)
-        if time.monotonic() - began_s > STATEMENT_TIMEOUT_S:
-            trouble.healed()
-            attempt = 0
         await asyncio.sleep(RETRY.delay_s(attempt))
         attempt += 1
 

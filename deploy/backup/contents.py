@@ -6,6 +6,7 @@ with. Nobody but its owner may enter the folder.
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -14,8 +15,11 @@ from common.errors import ConfigError, FleetlineError
 
 REDIS_FILE = "redis.rdb"
 DATABASE_FILE = "database.dump"
-SECRET_FILE = "auth.secret"  # noqa: S105 - a file's name
+# Secrets that stored data is signed or sealed with lie in the home by such names. Passwords of the
+# embedded servers (`*.password`) belong to a home, which makes its own.
+SECRET_FILES = "*.secret"  # noqa: S105 - names
 LIST_FILE = "backup.json"
+_SECRET = re.compile(r"[a-z][a-z_-]*\.secret\Z")
 FORMAT = 1
 BLOCK = 1 << 20
 
@@ -32,6 +36,10 @@ class Contents(msgspec.Struct, forbid_unknown_fields=True):
     # File -> SHA-256.
     files: dict[str, str]
     format: int = FORMAT
+
+    def secrets(self) -> list[str]:
+        """Files that a restored home needs under the same names."""
+        return [name for name in self.files if _SECRET.match(name)]
 
 
 def sha256_of(file: Path) -> str:
@@ -62,7 +70,7 @@ def read_contents(folder: Path) -> Contents:
     if contents.format != FORMAT:
         raise ConfigError(f"{file}: format {contents.format}; this Fleetline reads {FORMAT}")
     for name, known in contents.files.items():
-        if name not in {REDIS_FILE, DATABASE_FILE, SECRET_FILE}:
+        if name not in {REDIS_FILE, DATABASE_FILE} and not _SECRET.match(name):
             raise ConfigError(f"{file}: {name!r} is no part of a backup")
         try:
             changed = sha256_of(folder / name) != known

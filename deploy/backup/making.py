@@ -18,7 +18,7 @@ from common.settings import Settings
 from deploy.backup.contents import (
     DATABASE_FILE,
     REDIS_FILE,
-    SECRET_FILE,
+    SECRET_FILES,
     Contents,
     partial_folder,
     publish,
@@ -61,10 +61,9 @@ def _copy(settings: Settings, partial: Path, steps: Steps) -> Contents:
         dumped = dump_database(stack_database_url(settings), partial / DATABASE_FILE, said)
         fixes = asyncio.run(dumped)
     names = [REDIS_FILE, DATABASE_FILE]
-    secret = settings.fleetline_home / SECRET_FILE
-    if secret.exists():
-        folders.write_file(partial / SECRET_FILE, folders.read_own(secret))
-        names.append(SECRET_FILE)
+    for secret in settings.fleetline_home.glob(SECRET_FILES):
+        folders.write_file(partial / secret.name, folders.read_own(secret))
+        names.append(secret.name)
     with steps.words("hashing"):
         files = {name: sha256_of(partial / name) for name in names}
     return Contents(version("fleetline"), began_at, _now(), shards, fixes, files)

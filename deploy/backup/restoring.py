@@ -17,7 +17,7 @@ from common.settings import Settings
 from deploy.backup.contents import (
     DATABASE_FILE,
     REDIS_FILE,
-    SECRET_FILE,
+    Contents,
     partial_folder,
     publish,
     read_contents,
@@ -55,7 +55,7 @@ def run(settings: Settings, folder: Path) -> int:
         target = settings.fleetline_home.resolve()
         partial = partial_folder(target)
         try:
-            _fill(Home(partial), folder, contents.fixes, steps)
+            _fill(Home(partial), folder, contents, steps)
             publish(partial, target)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -65,16 +65,17 @@ def run(settings: Settings, folder: Path) -> int:
     return 0
 
 
-def _fill(home: Home, folder: Path, fixes: int, steps: Steps) -> None:
+def _fill(home: Home, folder: Path, contents: Contents, steps: Steps) -> None:
     home.lock()
     try:
         lay_out(folder / REDIS_FILE, folders.make_folder(home.folder("data") / "redis"))
-        secret = folder / SECRET_FILE
-        if secret.exists():
-            folders.write_file(home.path / SECRET_FILE, secret.read_bytes())
+        for secret in contents.secrets():
+            folders.write_file(home.path / secret, (folder / secret).read_bytes())
         stored = _restore(home, folder, steps)
-        if stored != fixes:
-            raise FleetlineError(f"{fixes} fixes were in the backup, {stored} are in the database")
+        if stored != contents.fixes:
+            raise FleetlineError(
+                f"{contents.fixes} fixes were in the backup, {stored} are in the database"
+            )
     finally:
         home.forget_run()
         home.unlock()

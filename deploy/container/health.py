@@ -112,6 +112,8 @@ CHECKS: dict[str, Callable[[Probed, bool], str]] = {
     "gateway": _gateway,
     "consumers": _consumers,
     "insight": _beats,
+    "places": _beats,
+    "hooks": _beats,
 }
 # Roles whose main process beats while it makes progress. Ingest's is Granian, which does not.
 BEATING = CHECKS.keys() - {"ingest"}

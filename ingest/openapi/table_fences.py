@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from common.access.policy import Action
-from common.contract import BATCH_BODY_BYTES_MAX
 from common.event import Id
 from common.fences import limits
 from common.fences.terms import FenceBody
@@ -54,8 +53,8 @@ PUT = Operation(
     "put", f"{PATH}/{{geofence_id}}", "putGeofence", "Geofences", "Make or change a geofence",
     "What the body leaves out is unset. Every process knows the change within a second. Geometry "
     "that is not well-formed is refused with what is wrong and where: a ring that is not closed, "
-    f"or crosses itself (at which place), swapped coordinates. {LIMITS_TEXT} The body may have "
-    f"{BATCH_BODY_BYTES_MAX:,} bytes. 503 where the package shapely is not installed.",
+    f"or crosses itself (at which place), swapped coordinates. {LIMITS_TEXT} 503 where the "
+    "package shapely is not installed.",
     answers={
         200: answer("Changed.", Geofence, STORED),
         201: answer("Made.", Geofence, STORED),

@@ -29,6 +29,17 @@ seq >= (
 )
 """
 
+# How often old events are looked for, and how many go at once: some seven millions a day.
+DROP_EVERY_S = 60.0
+DROP_MAX = 5_000
+_DROP = """
+WITH old AS (
+    SELECT event_id FROM events WHERE at < now() - make_interval(days => $1)
+    ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+DELETE FROM events USING old WHERE events.event_id = old.event_id
+"""
+
 
 class EventList:
     """The feed."""
@@ -61,6 +72,11 @@ class EventList:
             resp.append_link(f"{req.path}?{link}", "next")
 
     on_head = on_get
+
+
+async def drop_old(history: History, days: int) -> None:
+    """Drop the oldest events beyond EVENTS_RETENTION_DAYS. Raises `Overloaded`."""
+    await history.read(_DROP, days, DROP_MAX)
 
 
 def statement_of(query: EventsQuery) -> tuple[str, list[object]]:

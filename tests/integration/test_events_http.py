@@ -15,6 +15,7 @@ from tests.access import AUTH, bearer, token
 from tests.ingest_server import ingest
 from tests.postgres import PostgresServer
 from tests.servers import RedisServer
+from tests.wait import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DESK = bearer(token("operator", "desk"))
@@ -30,6 +31,7 @@ EVENTS = [
     )
     for n in range(240)
 ]
+ANCIENT = Happening(type=HappeningType.DRIVER_ONLINE, driver_id="d0", at=NOW - timedelta(days=31))
 OLD = Happening(type=HappeningType.DRIVER_ONLINE, driver_id="d0", at=NOW - timedelta(days=3))
 
 
@@ -50,7 +52,7 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
     url = postgres_session.url(name)
 
     async def fill(connection: Any) -> None:
-        for some in ([OLD], EVENTS[:100], EVENTS[100:]):
+        for some in ([ANCIENT, OLD], EVENTS[:100], EVENTS[100:]):
             async with connection.transaction():
                 assert await record(connection, some) == len(some)
         # The same again is nothing new.
@@ -158,6 +160,14 @@ def test_whoever_follows_misses_nothing_that_is_recorded_meanwhile(
     rest = api.get("events", params={"cursor": shown["next_cursor"], "limit": 2}).json()
     found = [event["event_id"] for event in (*shown["events"], *rest["events"])]
     assert found == [happening.event_id for happening in late]
+
+
+def test_what_is_older_than_events_are_kept_is_dropped(api: httpx.Client) -> None:
+    def oldest() -> Any:
+        since = (NOW - timedelta(days=40)).isoformat()
+        return api.get("events", params={"since": since, "limit": 1}).json()["events"][0]
+
+    wait_until(lambda: oldest()["event_id"] == OLD.event_id, what="it is dropped")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ from tests.places import START, Fix, by_driver, circles, oracle, put_fences, tol
 
 SHARDS = Shards("driver-locations", 2)
 TTL = timedelta(days=1)
+# A turn has fewer statements than that: a process dies of each of them.
+DEATHS = 22
 
 
 class Severed(Exception):
@@ -111,18 +113,18 @@ def test_the_table_says_what_the_oracle_says(redis_server, database_url, seed):
     """Late, repeated and future fixes; a process that dies at every statement of a turn."""
     rng = random.Random(seed)
     servers = redis_server.url, database_url
-    fences, fixes = circles(30, seed), walks(12, 150, seed)
+    fences, fixes = circles(30, seed), walks(12, 100, seed)
 
     async def main():
         client = redis.asyncio.from_url(redis_server.url)
         connection = await asyncpg.connect(database_url)
         await put_fences(connection, fences)
         left = list(fixes)
-        for statements in range(40):
-            some, left = left[: len(fixes) // 40], left[len(fixes) // 40 :]
+        for statements in range(DEATHS):
+            some, left = left[: len(fixes) // DEATHS], left[len(fixes) // DEATHS :]
             await add(client, some, rng)
             with contextlib.suppress(Severed):
-                async with turning(*servers, statements=statements % 20) as turns:
+                async with turning(*servers, statements=statements) as turns:
                     await turns.turn()
                     await turns.turn()
         await add(client, left, rng)
@@ -161,7 +163,7 @@ def test_an_order_comes_into_its_states_once_by_its_drivers_fixes(redis_server, 
         update = OrderUpdate(driver_id="courier", **ends)
         await put(connection, "o", update, START - timedelta(minutes=1))
         await add(client, fixes, random.Random(1))
-        for statements in range(30):
+        for statements in range(DEATHS):
             with contextlib.suppress(Severed):
                 async with turning(*servers, statements=statements) as turns:
                     await turns.turn()

@@ -56,6 +56,11 @@ def rows_of(stack: Stack) -> list[tuple[str, datetime]]:
     return asyncio.run(read())
 
 
+def secrets_of(home: Path) -> dict[str, bytes]:
+    """What stored data is signed or sealed with."""
+    return {file.name: file.read_bytes() for file in home.glob("*.secret")}
+
+
 def nothing_waits(stack: Stack) -> bool:
     return all(shard["backlog"] == 0 for shard in stack.request("GET", "/health")[1]["shards"])
 
@@ -93,6 +98,7 @@ def test_what_was_accepted_before_a_backup_is_in_it_once(stack: Stack, tmp_path:
     with new_home() as home:
         done = fleetline("restore", str(folder), "--home", str(home))
         assert done.returncode == 0, done.stdout + done.stderr
+        assert secrets_of(home) == secrets_of(stack.home) != {}
         again = fleetline("restore", str(folder), "--home", str(home))
         assert (again.returncode, "not empty" in again.stderr) == (2, True)
         with Stack(home, extra=QUICK) as restored:

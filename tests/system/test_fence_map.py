@@ -102,6 +102,7 @@ def test_fences_are_seen_and_opened(browser: Browser, stack: Stack) -> None:
         at_town(page)
         page.await_text("#fences-count", "3")
         assert page.page.locator("#fence-list .is-off").inner_text() == "Old yard"
+        wait_until(lambda: page.page.locator(".fence-name").count() > 0, what="a name on the map")
         choose(page, "Lake district")
         page.await_text("#fence-inside-count", "Nobody is inside")
         # The places engine knows the fence by now, or does within a second.

@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from common.keys import ENTRY_FIELD, shard_keys
-from common.metrics.catalogue import CATALOGUE, ROLES
+from common.metrics.catalogue import BY_ROLE, CATALOGUE, ROLES, metrics_port
 from common.metrics.metric import MetricKind
 from common.processes.policy import RestartPolicy
 from tests import ws
@@ -32,6 +32,7 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 GRAFANA = Path(__file__).parents[2] / "deploy/grafana"
+SERVING = [role for role in ROLES if role in BY_ROLE]
 ORDER = "watched-by-prometheus"
 # One more short run and its supervisor would give it half a minute.
 KILLS_MAX = RestartPolicy().short_runs_max - 2
@@ -89,7 +90,7 @@ class Traffic:
 
 def ports(stack):
     first = stack.port + METRICS_OFFSETS[0]
-    return {role: first + ROLES.index(role) for role in ROLES[:4]}
+    return {role: metrics_port(role, first) for role in SERVING}
 
 
 def page(port):
@@ -264,6 +265,6 @@ async def top_agrees(stack):
     arguments = ("top", "--json", "--every", "0.5", "--home", str(stack.home))
     done = await asyncio.to_thread(fleetline, *arguments)
     overview = json.loads(done.stdout)
-    assert overview["roles"] == list(ROLES[:4])
+    assert overview["roles"] == SERVING
     assert [shard["shard"] for shard in overview["shards"]] == [0, 1, 2, 3]
     assert all(process["up"] for process in overview["processes"])

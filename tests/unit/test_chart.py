@@ -39,10 +39,14 @@ EVERYTHING: dict[str, Any] = {
     "extraVolumeMounts": [{"name": "keys", "mountPath": "/keys", "readOnly": True}],
     "publicUrl": "https://track.example.org",
     "image": {"repository": "registry.example.org/fleetline", "digest": f"sha256:{'0' * 64}"},
-    "networkPolicy": {"gatewayFrom": [{"podSelector": {"matchLabels": {"app": "ingress"}}}]},
+    "networkPolicy": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
     "imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "fleetline",
     "priorityClassName": "high", "nodeSelector": {"disk": "fast"},
     "podAnnotations": {"a": "b"}, "tolerations": [{"key": "spot", "operator": "Exists"}],
+    "monitoring": {
+        name: {"enabled": True, "labels": {"release": "prometheus"}}
+        for name in ("podMonitor", "rules", "dashboards")
+    },
 }  # fmt: skip
 SETS: dict[str, dict[str, Any]] = {
     "as it comes": {},
@@ -50,7 +54,7 @@ SETS: dict[str, dict[str, Any]] = {
     "least": {
         "shards": 1, "consumers": {"pods": 1}, "networkPolicy": {"enabled": False},
         **{role: {"replicas": 1} for role in ("gateway", "ingest", "fanout")},
-        **{role: {"enabled": False} for role in ("insight",)},
+        **{role: {"enabled": False} for role in ("insight", "places", "hooks")},
     },
 }  # fmt: skip
 
@@ -89,7 +93,7 @@ def test_every_object_is_one_of_kubernetes(version):
         kubernetes_validate.validate(one, version, strict=True)
         seen.add(one["kind"])
     assert seen >= {
-        "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
+        "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
         "PodDisruptionBudget", "Service",
     }  # fmt: skip
 
@@ -165,7 +169,9 @@ def test_pods_know_settings_that_exist_and_secrets_that_they_use(name):
         mounted = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
         keys = {item["path"] for secret in mounted for item in secret["items"]}
         assert {env[name].rpartition("/")[2] for name in files} == keys
-        opens = {"redis_url", "database_url", "auth_secret"}
+        opens = {"redis_url", "database_url", "auth_secret", "webhook_secret"}
+        if not SETS[name].get("hooks", {}).get("enabled", True):
+            opens -= {"webhook_secret"}
         assert keys == (USED.get(role, frozenset()) & opens) or role == "gateway", role
         assert role != "gateway" or not keys
 
@@ -189,6 +195,21 @@ def test_pods_run_commands_that_exist_and_are_asked_how_they_are(name):
         assert role in CHECKS
 
 
+def test_an_ingest_of_before_stays_while_the_others_are_new():
+    with helm_python.Chart.load(CHART) as chart:
+        values = {"image": {"tag": "2"}, "ingest": {"tag": "1"}}
+        text = "".join(chart.render(values, name="fleet").values())
+    images = re.findall(r"image: fleetline:(.)\n", text)
+    assert sorted(set(images)) == ["1", "2"]
+    assert images.count("1") == 1
+
+
+def test_what_has_no_pod_is_off_for_all():
+    for role, pod in pods("least"):
+        env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+        assert {env[name] for name in ("INSIGHT", "PLACES", "WEBHOOKS")} == {"off"}, role
+
+
 def test_settings_are_written_as_they_are_read():
     # What broke: a million was 1e+06, which is no number of fixes.
     for role, pod in pods("everything"):
@@ -202,10 +223,11 @@ def test_nobody_but_the_front_door_gets_to_ingest_and_fan_out():
     policies = {one["metadata"]["name"]: one["spec"] for one in rendered("as it comes")
                 if one["kind"] == "NetworkPolicy"}  # fmt: skip
     for role in ("ingest", "fanout"):
-        (door,) = policies[f"fleet-fleetline-{role}"]["ingress"]
+        door, metrics = policies[f"fleet-fleetline-{role}"]["ingress"]
         assert door["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == (
             "gateway"
         )
+        assert [port["port"] for port in metrics["ports"]] == ["metrics"]
     assert policies["fleet-fleetline-gateway"]["policyTypes"] == ["Ingress", "Egress"]
 
 

@@ -6,6 +6,7 @@ No Docker engine has run them here; `tests/system/test_image.py` runs the image 
 import ipaddress
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -27,7 +28,7 @@ from tests.image import FOLDER, compose_file, compose_roles
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "tests/compose_spec.json").read_text())
-SECRETS = {"redis_url", "database_url", "auth_secret"}
+SECRETS = {"redis_url", "database_url", "auth_secret", "webhook_secret"}
 
 
 @cache
@@ -106,6 +107,20 @@ def test_every_role_of_a_stack_is_one_here():
     assert {*ROLES, "migrate", "gateway"} <= compose_roles().keys()
 
 
+def test_prometheus_takes_its_file(tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    text = (FOLDER / "compose/prometheus.yml").read_text()
+    rules = str(FOLDER / "prometheus")
+    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/fleetline", rules))
+    done = subprocess.run(
+        (promtool, "check", "config", tmp_path / "prometheus.yml"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_settings_of_the_front_door_and_behind_it_fit(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for role in ("ingest", "fanout", "gateway"):
@@ -128,7 +143,7 @@ def test_secrets_are_made_once_and_are_closed_to_others(tmp_path):
     assert made == first
     assert folder.stat().st_mode & 0o777 == 0o700
     assert made.keys() == {Path(one["file"]).name for one in compose()["secrets"].values()}
-    assert len({made[name] for name in made if name.endswith(("secret", "password"))}) == 3
+    assert len({made[name] for name in made if name.endswith(("secret", "password"))}) == 5
     for name in SECRETS:
         (tmp_path / name).write_text(made[name])
     assert f":{made['redis_password']}@redis:6379/0" in made["redis_url"]

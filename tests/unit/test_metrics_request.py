@@ -1,14 +1,20 @@
 """What the port of metrics answers, and that a slow caller holds up nobody."""
 
+import asyncio
 import contextlib
 import selectors
 import socket
 
 import pytest
+import structlog
+import uvloop
 
 from common.access.local_rule import LocalRule
+from common.metrics import role
 from common.metrics.door import CONNECTIONS_MAX, MetricsDoor
+from common.metrics.names.insight import INSIGHT_FIXES
 from common.metrics.request import answer
+from common.metrics.role import RoleMetrics
 from tests.servers import free_port
 from tests.wait import wait_until
 
@@ -112,3 +118,67 @@ def test_a_head_without_end_and_a_caller_that_goes_are_dropped():
         with call() as sock:
             sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
             assert read_all(door, sock) == b"ok"
+
+
+class LoopbackSettings:
+    metrics_host = "127.0.0.1"
+
+    def __init__(self):
+        self.metrics_port = free_port()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_role_with_an_event_loop_answers_at_once(run, monkeypatch):
+    """Not with the next of its turns, which would come in an hour."""
+    monkeypatch.setattr(role, "TURN_EVERY_S", 3600.0)
+    settings = LoopbackSettings()
+    metrics = RoleMetrics("insight", settings, lambda snapshot: snapshot.put(INSIGHT_FIXES, 7))
+
+    async def main():
+        serving = asyncio.create_task(metrics.run())
+        await asyncio.wait((serving,), timeout=0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.metrics_port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with asyncio.timeout(10):
+            text = await reader.read()
+        writer.close()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        return text.decode()
+
+    text = run(main())
+    assert "fleetline_insight_fixes_total 7.0" in text
+    assert 'fleetline_process_up{process="insight"} 1.0' in text
+
+
+def test_a_port_that_is_taken_costs_the_numbers_alone_and_only_for_a_while(monkeypatch):
+    settings = LoopbackSettings()
+    with socket.create_server(("127.0.0.1", settings.metrics_port)):
+        metrics = RoleMetrics("insight", settings)
+        with structlog.testing.capture_logs() as lines:
+            metrics.turn()
+            metrics.turn()
+    assert [line["event"] for line in lines] == ["metrics.port_taken"]
+    monkeypatch.setattr(metrics, "_open_at_s", 0.0)
+    metrics.turn()
+    with socket.create_connection(("127.0.0.1", settings.metrics_port)):
+        metrics.close()
+
+
+def test_a_fault_in_counting_is_an_answer_and_a_line():
+    def fail(snapshot):
+        raise RuntimeError("a bug")
+
+    settings = LoopbackSettings()
+    metrics = RoleMetrics("insight", settings, fail)
+    metrics.turn()
+    try:
+        with (
+            structlog.testing.capture_logs() as lines,
+            socket.create_connection(("127.0.0.1", settings.metrics_port), timeout=5) as sock,
+        ):
+            sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            assert read_all(metrics, sock).startswith(b"HTTP/1.1 500 ")
+        assert [line["event"] for line in lines] == ["metrics.failed"]
+    finally:
+        metrics.close()

@@ -20,7 +20,7 @@ def test_what_is_not_installed_is_left_out_and_said(monkeypatch):
     monkeypatch.setattr(extra, "PACKAGES", ("no_such_package",))
     with structlog.testing.capture_logs() as said:
         assert roles_off(load_settings()) == {"places"}
-    assert [line["event"] for line in said] == ["places.off"]
+    assert [line["event"] for line in said] == ["role.off"]
     assert "shapely" in said[0]["detail"]
     with pytest.raises(ConfigError, match="shapely"):
         extra.require()

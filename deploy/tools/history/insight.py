@@ -13,6 +13,7 @@ from common import log
 from common.errors import ConfigError
 from common.event import EPOCH
 from common.processes import process
+from common.processes.heartbeat import Heartbeat
 from common.settings import Settings, load_settings
 from common.settings.insight import INSIGHT_LAG_S
 from deploy.tools.dead.letter import parse_time
@@ -29,11 +30,14 @@ def role(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     process.die_with_parent()
+    # What follows is half a second of imports, and many on a busy machine.
+    heartbeat = Heartbeat.from_env()
+    heartbeat.beat()
     from consumers.insight.serve import run
 
     settings = load_settings()
     log.configure("insight", settings.log_level, settings.log_format)
-    raise typer.Exit(run(settings))
+    raise typer.Exit(run(settings, heartbeat))
 
 
 @app.command()

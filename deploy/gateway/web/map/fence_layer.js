@@ -1,5 +1,6 @@
 // Fences on the map, below the drivers: all of them on one canvas, the open one above it.
 
+import { FenceNames } from "./fence_names.js";
 import { holds, middleOf, sizeOf } from "./fence_shapes.js";
 
 const L = window.L;
@@ -19,6 +20,7 @@ export class FenceLayer {
     pane.style.pointerEvents = "none";
     this.renderer = L.canvas({ pane: "fences", padding: 0.2 });
     this.group = L.layerGroup().addTo(map);
+    this.names = new FenceNames(map);
     this.openId = null;
     map.on("zoomend", () => this.widen());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -48,6 +50,7 @@ export class FenceLayer {
   draw() {
     const colour = getComputedStyle(document.documentElement).getPropertyValue("--fence").trim();
     this.group.clearLayers();
+    this.names.set(this.fences.filter(({ id }) => id !== this.openId));
     this.corridors = [];
     for (const { id, active, shape } of this.fences) {
       if (id === this.openId) continue;

@@ -22,11 +22,16 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
+{{- /* The image of a role: its own tag, where it is kept at a release of before. */ -}}
 {{- define "fleetline.image" -}}
-{{- with .Values.image.digest -}}
-{{ $.Values.image.repository }}@{{ . }}
+{{- $image := .root.Values.image -}}
+{{- $own := (index .root.Values .role).tag -}}
+{{- if $own -}}
+{{ $image.repository }}:{{ $own }}
+{{- else if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 {{- end }}
 
@@ -49,6 +54,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "fleetline.env" -}}
 {{- $env := dict "SHARDS" (toString .root.Values.shards) "DRAIN_TIMEOUT_S" (toString .root.Values.drainTimeoutS) -}}
 {{- if not .root.Values.insight.enabled }}{{ $_ := set $env "INSIGHT" "off" }}{{ end -}}
+{{- if not .root.Values.places.enabled }}{{ $_ := set $env "PLACES" "off" }}{{ end -}}
+{{- if not .root.Values.hooks.enabled }}{{ $_ := set $env "WEBHOOKS" "off" }}{{ end -}}
 {{- if .root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" .root.Values.publicUrl }}{{ end -}}
 {{- $env = mergeOverwrite $env (deepCopy .root.Values.settings) (.env | default dict) -}}
 {{- /* All numbers of values are floats, and a million of those is written 1e+06. */}}

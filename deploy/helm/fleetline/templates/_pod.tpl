@@ -54,7 +54,7 @@ spec:
     seccompProfile: { type: RuntimeDefault }
   containers:
     - name: {{ .role }}
-      image: {{ include "fleetline.image" .root }}
+      image: {{ include "fleetline.image" . }}
       imagePullPolicy: {{ $v.image.pullPolicy }}
       args:
         {{- toYaml .args | nindent 8 }}
