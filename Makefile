@@ -2,7 +2,8 @@
 # PYTHON names the interpreter the virtual environment is made from (3.11 or newer).
 PYTHON ?= python3
 ARGS ?=
-# Tests mostly wait for processes, so two at a time fit two cores.
+# Tests mostly wait for processes, so two at a time fit two cores. Some ask for answers in time;
+# what fails beside another test must pass alone.
 JOBS ?= 2
 BIN := .venv/bin
 
@@ -13,7 +14,10 @@ up: .venv/run.stamp
 	@exec $(BIN)/fleetline up $(ARGS)
 
 test: .venv/dev.stamp
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS) || { \
+	  status=$$?; [ $$status = 1 ] || exit $$status; \
+	  echo "what failed beside other tests is tried once more, alone"; \
+	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

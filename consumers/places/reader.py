@@ -12,6 +12,7 @@ from typing import NamedTuple
 import hiredis
 
 from common.event import EPOCH, LocationEvent
+from common.ids import is_id
 from common.keys import ShardKeys
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
@@ -86,8 +87,10 @@ class StreamReader:
         last_id = entries[-1].id
         clock = EPOCH + timedelta(milliseconds=id_order(last_id)[0]) if is_full else now
         self.places[shard] = ReadTo(last_id, self.places[shard].entries + len(entries))
-        # What cannot be decoded is passed over: the history dead-letters it.
-        fixes = [placed.event for placed in decode_page(entries).events]
+        # What cannot be decoded, or is no driver's that ingest would take, is passed over: the
+        # database might refuse it (a NUL in a name), and the history dead-letters it.
+        decoded = (placed.event for placed in decode_page(entries).events)
+        fixes = [fix for fix in decoded if is_id(fix.driver_id)]
         return ShardPage(shard, fixes, len(entries), clock, is_full)
 
     async def check(self) -> dict[int, int]:

@@ -144,7 +144,10 @@ def test_a_database_that_never_answers_is_no_standstill(redis_server, database_u
     asyncio.run(main())
 
 
-NAMES = ("lease", "trim", "gauge", "counts", "settled", "expire", "watched", "live", "history")
+NAMES = (
+    *("lease", "trim", "gauge", "counts", "settled", "expire", "watched", "population"),
+    *("live", "history"),
+)
 
 
 def test_the_names_are_those_of_all_tasks(servers):

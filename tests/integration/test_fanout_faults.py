@@ -139,7 +139,7 @@ def test_dead_publish_path_alone_is_found(redis_server: RedisServer) -> None:
             assert number_of(await client.json()) == 1
             bridge = server.subscriptions.bridge
             assert bridge is not None
-            await bridge.command("UNSUBSCRIBE", replies=2)
+            await bridge.command("UNSUBSCRIBE", replies=3)
             await publisher.show(2)
             assert number_of(await client.json()) == 2
             assert server.counts.probes_missed == 1

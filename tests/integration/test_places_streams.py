@@ -187,3 +187,17 @@ def test_the_publisher_goes_on_where_it_was_and_only_one_publishes(redis_server,
             assert await second.publish() == 0
 
     asyncio.run(main())
+
+
+def test_what_no_database_takes_is_passed_over(redis_server, database_url):
+    """A NUL in a driver's id failed each turn, and no event was ever found out again."""
+
+    async def main():
+        async with shard(redis_server.url, database_url) as it, wired(redis_server.url) as nodes:
+            await it.add(payload(1), payload(2, driver="poison\x00"), b"{", payload(3))
+            reader = StreamReader(nodes, ONE, {0: ReadTo()})
+            [page] = await reader.read()
+            assert [fix.driver_id for fix in page.fixes] == ["d1", "d1"]
+            assert (page.entries, reader.places[0].entries) == (4, 4)
+
+    asyncio.run(main())

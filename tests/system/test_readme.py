@@ -91,7 +91,7 @@ def test_within_100_ms_the_position_is_everywhere(stack):
 
 
 def test_replay_and_simulate_as_shown(stack):
-    _, _, replay, simulate = blocks("sh")
+    _, _, replay, simulate, *_ = blocks("sh")
     fast = replay.replace("--speed 40", f"--speed 0 --url {stack.url}")
     assert "accepted 1533" in run(stack, fast)
     short = simulate.replace("--rate 100", f"--rate 100 --seconds 2 --url {stack.url}")
