@@ -77,8 +77,8 @@ def test_what_decodes_but_cannot_be_is_dead_lettered_and_others_move_on(servers,
 
 POISON_EVERY = 100
 COUNT = 20_000
-# As ingest packs a body of 100 fixes for four shards.
-PACK = 25
+# As many fixes of the usual length as ingest puts into a pack.
+PACK = 17
 ROUNDS_MAX = 4
 
 

@@ -128,7 +128,8 @@ def test_a_flushed_redis_is_worked_with_again_at_once(stack: Stack) -> None:
     # An alarm for each of them, with what was seen waiting.
     found = alarms(stack)[len(said) :]
     assert len(found) == 20 * 4
-    assert all(0 <= alarm["waited"] <= 1 for alarm in found)
+    # One fix, which may be handed out between the two questions of a look.
+    assert all(0 <= alarm["waited"] <= 2 for alarm in found)
     # It looks once a second, and the machine may be busy.
     assert max(alarm["seen_before_s"] for alarm in found) < 10
     wait_until(lambda: shard_counts(stack)["groups_lost"] - counted["groups_lost"] == 20 * 4)

@@ -66,7 +66,7 @@ def test_a_driver_that_falls_silent_has_ended_its_trip(database_url):
         await follow_to(database_url, RULES, NOW)
         assert await connection.fetchval("SELECT open FROM trips")
         assert await connection.fetchval(count) == 0
-        await tell_silent(connection, ALL, gap_s=3601)
+        await tell_silent(connection, ALL, gap_s=86_400)
         assert await connection.fetchval(count) == 0
         for _ in range(2):
             await tell_silent(connection, ALL, gap_s=900)
