@@ -50,10 +50,12 @@ REFUSALS = (
     ),
 )
 
+# nginx measures a request's body again where it is sent on to, and these places take none.
 _BLOCK = """\
         error_page {statuses} ={status} {path};
         location = {path} {{
             internal;
+            client_max_body_size 0;
             default_type {media_type};
             {headers}
             return {status} '{body}';
