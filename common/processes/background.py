@@ -15,6 +15,7 @@ import hiredis
 
 from common.errors import Overloaded
 from common.log import Log, Repeated, get
+from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
 
 # Exit status of a process one of whose tasks failed: the supervisor starts another.
 EXIT_TASK_DIED = 70
@@ -28,6 +29,13 @@ def end_process(name: str, error: BaseException) -> None:
     """End this process at once: the task `name` failed with `error`."""
     get("background").critical("task.died", task=name, exc_info=error)
     os._exit(EXIT_TASK_DIED)
+
+
+async def keep_beating(heartbeat: Heartbeat) -> None:
+    """Beat while the event loop runs: for a process each of whose waits is bounded."""
+    while True:
+        heartbeat.beat()
+        await asyncio.sleep(BEAT_EVERY_S)
 
 
 def spawn(

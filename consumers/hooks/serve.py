@@ -12,7 +12,8 @@ from common.backoff import Backoff
 from common.errors import ConfigError
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
-from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
+from common.processes.background import keep_beating
+from common.processes.heartbeat import Heartbeat
 from common.settings import Settings
 from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.secret import SecretKeys
@@ -58,7 +59,7 @@ async def _send(settings: Settings, heartbeat: Heartbeat) -> None:
     metrics = asyncio.create_task(RoleMetrics("hooks", settings, numbers.put).run())
     work = asyncio.create_task(_work(settings, stopping, numbers))
     stop = asyncio.create_task(stopping.wait())
-    beats = asyncio.create_task(_beat(heartbeat))
+    beats = asyncio.create_task(keep_beating(heartbeat))
     await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
     # What is on its way comes to its end, if it does so in time; else it is sent again.
@@ -80,13 +81,6 @@ def use_lookup_threads() -> None:
     """
     threads = ThreadPoolExecutor(WEBHOOKS_MAX, thread_name_prefix="lookup")
     asyncio.get_running_loop().set_default_executor(threads)
-
-
-async def _beat(heartbeat: Heartbeat) -> None:
-    """Every wait of this process is bounded; it is well while its event loop runs."""
-    while True:
-        heartbeat.beat()
-        await asyncio.sleep(BEAT_EVERY_S)
 
 
 async def _work(settings: Settings, stopping: asyncio.Event, numbers: SenderNumbers) -> None:

@@ -14,7 +14,8 @@ from common.backoff import Backoff
 from common.geo import cells
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
-from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
+from common.processes.background import keep_beating
+from common.processes.heartbeat import Heartbeat
 from common.settings import Settings
 from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.database import Database, connect
@@ -79,7 +80,7 @@ async def _follow(settings: Settings, heartbeat: Heartbeat) -> None:
     metrics = asyncio.create_task(RoleMetrics("insight", settings, numbers.put).run())
     work = asyncio.create_task(_work(settings, stopping, numbers))
     stop = asyncio.create_task(stopping.wait())
-    beats = asyncio.create_task(_beat(heartbeat))
+    beats = asyncio.create_task(keep_beating(heartbeat))
     await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
     # What is under way is rolled back, and done again by the next process.
     stopping.set()
@@ -91,13 +92,6 @@ async def _follow(settings: Settings, heartbeat: Heartbeat) -> None:
     metrics.cancel()
     if not work.cancelled():
         work.result()
-
-
-async def _beat(heartbeat: Heartbeat) -> None:
-    """A statement may take a minute and no longer; until then this process is well."""
-    while True:
-        heartbeat.beat()
-        await asyncio.sleep(BEAT_EVERY_S)
 
 
 async def _work(settings: Settings, stopping: asyncio.Event, numbers: FollowerNumbers) -> None:

@@ -19,8 +19,8 @@ from common.backoff import Backoff
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
 from common.orders.book import OrderBook
-from common.processes.background import EXPECTED, Background
-from common.processes.heartbeat import BEAT_EVERY_S, Heartbeat
+from common.processes.background import EXPECTED, Background, keep_beating
+from common.processes.heartbeat import Heartbeat
 from common.processes.signals import set_on_stop
 from common.redis.meta import check_meta
 from common.redis.nodes import Nodes
@@ -144,7 +144,7 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
     role, tasks = PlacesRole(settings), Background(_log)
     await role.wire.start()
     try:
-        tasks.run(_beat(heartbeat), name="heartbeat")
+        tasks.run(keep_beating(heartbeat), name="heartbeat")
         tasks.run(RoleMetrics("places", settings, role.numbers.put).run(), name="metrics")
         await _check(settings, stopping)
         tasks.every(1.0, role.hold.tell, name="hold")
@@ -172,13 +172,6 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
         else:
             trouble.healed()
             return
-
-
-async def _beat(heartbeat: Heartbeat) -> None:
-    """A statement may take STATEMENT_TIMEOUT_S and no longer; until then this process is well."""
-    while True:
-        heartbeat.beat()
-        await asyncio.sleep(BEAT_EVERY_S)
 
 
 async def _over_connections(url: str, name: str, work: Work, stopping: asyncio.Event) -> None:
