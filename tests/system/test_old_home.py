@@ -99,8 +99,8 @@ def test_it_is_closed_and_nothing_is_lost(old_home: Path) -> None:
         before = (old_home / "postgres.password").read_text()
         assert stack.stop() == 0
 
-        # Once: the next start finds it closed.
-        stack.start()
+    # Once: the next start finds it closed.
+    with Stack(old_home, "--roles", "") as stack:
         assert (old_home / "postgres.password").read_text() == before
         assert count_rows(stack) == 1
 
