@@ -143,7 +143,7 @@ def test_a_start_that_fails_is_still_said(tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("no certificate")
     bad = {"TLS_CERT": str(tmp_path / "bad.pem"), "TLS_KEY": str(tmp_path / "bad.pem")}
     with new_home() as home, pytest.raises(RuntimeError, match="cannot load certificate"):
-        Stack(home, extra=bad).start()
+        Stack(home, "--roles", "", extra=bad).start()
 
 
 def _is_replaced(stack: Stack, role: str, pid: int) -> bool:
