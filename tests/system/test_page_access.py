@@ -12,7 +12,7 @@ from common.access.policy import Role
 from tests.browser import TIMEOUT_MS, Visit, any_browser
 from tests.courier import Courier
 from tests.crowd import Crowd
-from tests.stack import Stack, fleetline, new_home
+from tests.stack import LIVE, Stack, fleetline, new_home
 from tests.system.conftest import QUICK
 
 # Few, so that few fill it; enough for a page of each kind, and a map that looks elsewhere.
@@ -33,7 +33,7 @@ def stack() -> Iterator[Stack]:
             # All tests are one address, and most of them are refused.
             "REFUSALS_PER_ADDRESS_MAX": "0",
         }
-        with Stack(home, "--auth", extra=extra) as running:
+        with Stack(home, "--auth", *LIVE, extra=extra) as running:
             running.token = new_token(running, Role.GATEWAY, "shop")
             yield running
 
