@@ -122,8 +122,7 @@ async def _turns(
     shares = Shares(connection, LOCK_CLASS, SHARES)
     while True:
         begin_s = time.monotonic()
-        if await adopt(connection, rules):
-            await asyncio.sleep(INSIGHT_LAG_S)
+        await adopt(connection, rules)
         held = await shares.balance()
         more = await follower.turn(held) if held else False
         await tell_silent(connection, held, settings.gap_s)
