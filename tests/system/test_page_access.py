@@ -223,7 +223,7 @@ def test_webhooks_want_an_operators_link(browser: Browser, stack: Stack) -> None
         # The token goes along with a click, and stands nowhere in the page.
         assert desk not in page.page.content()
     for token, words in (
-        (new_token(stack, "tracker", "page-hooks", "--order", "page-hooks"), "not made for"),
+        (new_token(stack, "driver", "page-hooks"), "not made for"),
         ("flk_nothing", "no longer works"),
     ):
         with Visit(browser, f"{stack.url}/webhooks#token={token}", outage=True) as page:
