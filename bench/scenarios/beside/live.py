@@ -54,9 +54,11 @@ def _with_and_without(bench: Bench, role: str) -> Iterable[Figure]:
         add_fences(stack, bench.seed)
     stack.start("consumers", "fanout", "ingest", insight="on")
     bench.warm(stack.settings.ingest_port, DRIVERS)
+    pairs, seconds = bench.pick(8, 2), bench.pick(6.0, 3.0)
     plan = Plan(
-        stack.settings.ingest_port, CONNECTIONS, bench.pick(6.0, 3.0), rate=RATE,
-        drivers=DRIVERS, seed=bench.seed, requests=bench.pick(50_000, 12_000), rounds=True,
+        stack.settings.ingest_port, CONNECTIONS, seconds, rate=RATE, drivers=DRIVERS,
+        # Enough for all slices: who begins again is somewhere else, and fences are a storm.
+        seed=bench.seed, requests=int(RATE * seconds * (2 * pairs + 1)), rounds=True,
     )  # fmt: skip
     talker = bench.start_generator(plan)
     try:
@@ -67,7 +69,7 @@ def _with_and_without(bench: Bench, role: str) -> Iterable[Figure]:
             time.sleep(INSIGHT_LAG_S)
         is_on = True
         found: dict[bool, list[_Slice]] = {side: [] for side in SIDES}
-        for wanted in turns(bench.pick(8, 2)):
+        for wanted in turns(pairs):
             if wanted and not is_on:
                 stack.start(role)
             elif is_on and not wanted:

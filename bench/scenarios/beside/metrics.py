@@ -33,7 +33,7 @@ NAME = "metrics"
 TITLE = "Metrics: CPU of ingest, consumers and fan-out with them and without, in turns"
 BOUND_S = 900.0
 SOCKETS = 1000
-SCRAPES = 20
+SCRAPES = 100
 UNIT = "% more CPU"
 # Name to its label, and the role whose CPU is compared.
 MEASURED = {
