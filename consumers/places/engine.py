@@ -116,10 +116,10 @@ class Engine:
                 self._steps += said
             driver_id = fix.driver_id
             before = visits.get(driver_id, NO_VISITS)
-            if (fences or before) and fences is not None:
+            if fences is not None and (fences or before):
                 try:
                     after, happenings = follow(before, fix, fences, around.fences, found_at)
-                except Exception as e:  # likewise
+                except Exception as e:  # of one fix: the others go on
                     self._leave_out(Rule.GEOFENCES, driver_id, e, fix)
                 else:
                     self._steps += happenings
@@ -128,7 +128,7 @@ class Engine:
             if driver_id in orders or driver_id in shard.ends:
                 try:
                     self._follow_orders(shard, fix, orders)
-                except Exception as e:  # likewise
+                except Exception as e:  # of one fix: the others go on
                     self._leave_out(Rule.ORDERS, driver_id, e, fix)
         return len(counted)
 

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import psutil
@@ -103,11 +104,11 @@ def frozen(*pids: int | None, children: bool = False) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def repeated(work: AsyncIterator[None]) -> AsyncIterator[None]:
+async def repeated(work: AsyncGenerator[None, None]) -> AsyncIterator[None]:
     """What is done again and again for the block."""
 
     async def go_on() -> None:
-        async with contextlib.aclosing(work):  # type: ignore[type-var]
+        async with contextlib.aclosing(work):
             async for _ in work:
                 pass
 
@@ -120,9 +121,13 @@ async def repeated(work: AsyncIterator[None]) -> AsyncIterator[None]:
             await task
 
 
-async def stalls(redis_url: str) -> AsyncIterator[None]:
+def _client(redis_url: str) -> Any:
+    return redis.asyncio.Redis.from_url(redis_url)
+
+
+async def stalls(redis_url: str) -> AsyncGenerator[None, None]:
     """Redis answers nobody for a while, again and again, as on a disk that is too slow."""
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
+    async with _client(redis_url) as client:
         try:
             while True:
                 await client.client_pause(STALL_MS, all=True)
@@ -132,9 +137,9 @@ async def stalls(redis_url: str) -> AsyncIterator[None]:
             await client.client_unpause()
 
 
-async def nearly_full(redis_url: str) -> AsyncIterator[None]:
+async def nearly_full(redis_url: str) -> AsyncGenerator[None, None]:
     """The limit of Redis stays a little above what it uses."""
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
+    async with _client(redis_url) as client:
         limit = (await client.config_get("maxmemory"))["maxmemory"]
         try:
             while True:
@@ -170,7 +175,7 @@ async def locked(database_url: str, *tables: str) -> AsyncIterator[None]:
         connection.terminate()
 
 
-async def slow_history(database_url: str) -> AsyncIterator[None]:
+async def slow_history(database_url: str) -> AsyncGenerator[None, None]:
     """Whoever stores rows waits for somebody's lock, again and again."""
     while True:
         async with locked(database_url, "locations"):
@@ -179,12 +184,12 @@ async def slow_history(database_url: str) -> AsyncIterator[None]:
         yield
 
 
-async def clock_behind(stack: Stack, shards: Shards) -> AsyncIterator[None]:
+async def clock_behind(stack: Stack, shards: Shards) -> AsyncGenerator[None, None]:
     """Another host's ingest, whose clock is two seconds behind; its fixes are watched."""
     driver, order = "behind", "behind-order"
     keys = shards.of(driver).keys
     async with (
-        redis.asyncio.Redis.from_url(stack.redis_url) as client,
+        _client(stack.redis_url) as client,
         ws.watching(stack.fanout_port, order),
     ):
         for number in itertools.count():
