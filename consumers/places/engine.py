@@ -132,6 +132,24 @@ class Engine:
                     self._leave_out(Rule.ORDERS, driver_id, e, fix)
         return len(counted)
 
+    def _arrived(
+        self, pages: Mapping[int, Sequence[LocationEvent]], found_at: datetime
+    ) -> list[Arrived]:
+        """The fixes that count."""
+        counted: list[Arrived] = []
+        for number, fixes in pages.items():
+            shard = self.shards[number]
+            arrive = shard.presence.arrive
+            for fix in fixes:
+                try:
+                    said = arrive(fix, found_at)
+                except Exception as e:  # of one fix: the others go on
+                    self._leave_out(Rule.PRESENCE, fix.driver_id, e, fix)
+                    continue
+                if said is not None:
+                    counted.append((fix, said, shard))
+        return counted
+
     def _inside(self, index: FenceIndex, fixes: Sequence[LocationEvent]) -> Sequence[Inside | None]:
         """For each fix the fences that hold it; None where that cannot be said."""
         try:
