@@ -137,7 +137,7 @@ AIMS = (
         _value("insight.follow")),
     Aim("insight: results behind at most", "s", 30, True, _value("insight.behind")),
     Aim("insight: CPU of a drain, with ÷ without it", "times", 1.03, True,
-        _value("beside_drain.in_time.consumers")),
+        _value("beside_drain.in_time")),
     Aim("insight: POST → frame p99, with it", "ms more", 2, True,
         _value("beside_live.insight.p99")),
     Aim("places: POST → frame p99, with them", "ms more", 2, True,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench import uncounted
 from bench.hook_taker import HookTaker
-from bench.scenarios.beside.pairs import added, ratio, turns
+from bench.scenarios.beside.pairs import added, median_of, ratio, turns
 from bench.uncounted.edits import EDITS, edited
 
 
@@ -30,9 +30,13 @@ def test_turns_are_balanced_and_hit_both_alike(pairs):
 
 def test_pairs_are_compared_each_by_itself():
     # The machine was twice as slow in the second half.
-    assert ratio([1.0, 1.0, 2.0, 2.0], [1.1, 1.1, 2.2, 2.2]).median == pytest.approx(1.1)
-    assert added([1.0, 5.0, 3.0], [2.0, 6.0, 9.0]) == (1.0, 1.0, 3.5)
-    assert ratio([2.0], [3.0]) == (1.5, 1.5, 1.5)
+    slow = [{False: a, True: a * 1.1} for a in (1.0, 1.0, 2.0, 2.0)]
+    assert ratio(slow).median == pytest.approx(1.1)
+    assert added([{False: 1.0, True: 2.0}, {False: 5.0, True: 6.0}, {False: 3.0, True: 9.0}]) == (
+        *(1.0, 1.0, 3.5),
+    )
+    assert ratio([{False: 2.0, True: 3.0}]) == (1.5, 1.5, 1.5)
+    assert median_of(slow, True) == 1.65
 
 
 @pytest.mark.parametrize("name", EDITS)

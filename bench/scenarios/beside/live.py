@@ -15,7 +15,7 @@ from bench.generator import Plan, Report
 from bench.processes import Talker
 from bench.result import Figure
 from bench.scenarios.beside.fences import add_fences
-from bench.scenarios.beside.pairs import SIDES, Difference, added, turns
+from bench.scenarios.beside.pairs import SIDES, Difference, added, median_of, turns
 from bench.scenarios.end_to_end import CONNECTIONS, DRIVERS, RATE
 from bench.scenarios.fanout import PATH
 from bench.watcher import Plan as WatchPlan
@@ -104,16 +104,18 @@ def _slice(bench: Bench, talker: Talker, plan: Plan) -> _Slice:
 
 
 def _figures(role: str, found: dict[bool, list[_Slice]]) -> Iterable[Figure]:
-    pairs = len(found[True])
     for name in ("p50", "p99"):
-        values = {side: [getattr(part, name) for part in found[side]] for side in SIDES}
-        more = added(values[False], values[True])
-        without, having = (round(statistics.median(values[side]), 2) for side in SIDES)
+        pairs = [
+            {side: getattr(part, name) for side, part in zip(SIDES, parts, strict=True)}
+            for parts in zip(*(found[side] for side in SIDES), strict=True)
+        ]
+        more = added(pairs)
+        without, having = (median_of(pairs, side) for side in SIDES)
         yield Figure(
             f"beside_live.{role}.{name}", f"POST → frame {name}, more with {role}",
             round(more.median, 2), "ms", cpu_us=_cost(found[True]),
             totals={"without_ms": without, "with_ms": having, **more.totals()},
-            notes=[_note(pairs, more, without, having)],
+            notes=[_note(len(pairs), more, without, having)],
         )  # fmt: skip
 
 

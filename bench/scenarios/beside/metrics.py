@@ -1,38 +1,39 @@
 """What metrics cost: roles as they are beside the same roles without the lines that count.
 
-POST one, POST many and frames: two servers side by side, loaded in turns. Drain: one after the
-other. Compared is CPU, of the role alone. What a scrape costs stands for itself.
+Both sides run at the same time, under the same load; compared is CPU, of the role alone. Each side
+has either port, or shard, as often. What a scrape costs stands for itself.
 """
 
 import contextlib
-import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
 from urllib.request import urlopen
 
-from bench import uncounted
+from bench import accounting, uncounted
 from bench.context import REPORT_SLACK_S, Bench, LostFixes
-from bench.fill import Event, add_entries, events
 from bench.generator import Plan
+from bench.generator import Report as SentReport
 from bench.processes import Failed, Talker, wait_until
 from bench.result import Figure
-from bench.scenarios.beside.pairs import SIDES, ratio, turns
-from bench.scenarios.drain import drained
+from bench.scenarios.beside.duel import ALIKE, NAMES, dated, drains
+from bench.scenarios.beside.pairs import SIDES, Pair, median_of, ratio
 from bench.scenarios.fanout import PATH, two_events
 from bench.stack import ROLE_TIMEOUT_S
 from bench.watcher import Plan as WatchPlan
 from bench.watcher import Report as WatchReport
-from bench.workload import first_order
+from bench.workload import first_order, streets
 from common.frame import update_frame
 from common.keys import order_key, shard_keys
 from deploy.servers.checks import http_answers
 from fanout.sockets.protocol import text_frame
 
 NAME = "metrics"
-TITLE = "Metrics: CPU of ingest, consumers and fan-out with them and without, in turns"
+TITLE = "Metrics: CPU of ingest, consumers and fan-out with them and without, side by side"
 BOUND_S = 900.0
-SOCKETS = 1000
+SOCKETS = 500
+DRIVERS = 10_000
 SCRAPES = 100
 UNIT = "% more CPU"
 # Name to its label, and the role whose CPU is compared.
@@ -42,97 +43,133 @@ MEASURED = {
     "drain": ("drain", "consumers"),
     "frames": ("frames", "fanout"),
 }
+ENVS = {False: uncounted.environment(), True: {}}
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """One of two that stand side by side, by what it is called in the accounts."""
+    """One of two that stand side by side."""
 
-    name: str
+    pid: int
     port: int
     metrics_port: int
-    env: Mapping[str, str]
+
+
+Servers = Mapping[bool, _Server]
 
 
 def run(bench: Bench) -> Iterable[Figure]:
     """Ingest, then drain, then the fan-out."""
-    yield from _ingest(bench)
-    yield _drain(bench)
-    yield from _frames(bench)
+    scrapes: list[Figure] = []
+    for name, work in (("one", _one), ("many", _many), ("frames", _frames)):
+        yield _figure(bench, name, list(_generations(bench, name, work, scrapes)))
+    yield _figure(bench, "drain", list(_drain(bench)))
+    yield from scrapes
     bench.stack.stop_roles()
 
 
-def _servers(bench: Bench) -> dict[bool, _Server]:
+def _figure(bench: Bench, name: str, pairs: Sequence[Pair]) -> Figure:
+    label, role = MEASURED[name]
+    times = ratio(pairs)
+    low, high = (round((value - 1) * 100, 2) for value in (times.low, times.high))
+    without, having = (median_of(pairs, side) for side in SIDES)
+    note = f"{len(pairs)} pairs, the middle half {low:+.2f} to {high:+.2f} %"
+    bench.say(f"{label}: {without} µs without, {having} with; {note}")
+    return Figure(
+        f"metrics.{name}", f"metrics of {role}, {label}", round((times.median - 1) * 100, 2), UNIT,
+        cpu_us={role: having}, totals={"without": without, **times.totals()}, notes=[note],
+    )  # fmt: skip
+
+
+def _drain(bench: Bench) -> Iterator[Pair]:
+    fixes = list(islice(streets(bench.seed, DRIVERS), bench.pick(120_000, 60_000)))
+    return drains(bench, ENVS, lambda: dated(fixes))
+
+
+# Works on two servers, and gives pairs.
+Work = Callable[[Bench, Servers], Iterator[Pair]]
+
+
+def _generations(bench: Bench, name: str, work: Work, scrapes: list[Figure]) -> Iterator[Pair]:
+    """Both are started several times: where a process happens to lie in memory costs as well."""
+    role = MEASURED[name][1]
+    for generation in range(bench.pick(4, 2)):
+        bench.stack.reset()
+        servers = _start(bench, role, swapped=bool(generation % 2))
+        yield from work(bench, servers)
+        if not generation and name != "many":
+            scrapes.append(_scrape(servers[True], role))
+        bench.stack.stop_roles()
+
+
+def _start(bench: Bench, role: str, *, swapped: bool) -> Servers:
     """Ports of roles that are not running are taken."""
-    settings = bench.stack.settings
-    first = settings.metrics_port
-    return {
-        False: _Server("uncounted", settings.fanout_port, first, uncounted.environment()),
-        True: _Server("counted", settings.ingest_port, first + 1, {}),
-    }
+    stack, settings, servers = bench.stack, bench.stack.settings, {}
+    ports = (settings.fanout_port, settings.ingest_port)
+    check = "/health/live" if role == "ingest" else "/health/ready"
+    for side in SIDES:
+        place = int(side is not swapped)
+        environment = {
+            **stack.environment(role),
+            **ALIKE,
+            f"{role.upper()}_PORT": str(ports[place]),
+            "METRICS_PORT": str(settings.metrics_port + place),
+            "BACKLOG_MAX": "100000000",
+            **ENVS[side],
+        }
+        process = stack.start_other(NAMES[side], "-m", "deploy.cli", role, **environment)
+        wait_until(
+            lambda port=ports[place]: http_answers("127.0.0.1", port, check),
+            ROLE_TIMEOUT_S,
+            f"{role}, {NAMES[side]} metrics: not ready",
+        )
+        servers[side] = _Server(process.pid, ports[place], settings.metrics_port + place)
+    return servers
 
 
-def _serve(bench: Bench, role: str, server: _Server, check: str, **env: str) -> None:
-    stack = bench.stack
-    environment = {
-        **stack.environment(role),
-        f"{role.upper()}_PORT": str(server.port),
-        "METRICS_PORT": str(server.metrics_port),
-        **env,
-        **server.env,
-    }
-    stack.start_other(server.name, "-m", "deploy.cli", role, **environment)
-    wait_until(
-        lambda: http_answers("127.0.0.1", server.port, check),
-        ROLE_TIMEOUT_S,
-        f"{role}, {server.name}: not ready",
-    )
+def _one(bench: Bench, servers: Servers) -> Iterator[Pair]:
+    return _posted(bench, servers, 1, connections=32, requests=10_000)
 
 
-def _ingest(bench: Bench) -> Iterator[Figure]:
-    stack, servers = bench.stack, _servers(bench)
-    stack.reset()
+def _many(bench: Bench, servers: Servers) -> Iterator[Pair]:
+    return _posted(bench, servers, 100, connections=8, requests=400)
+
+
+def _posted(
+    bench: Bench, servers: Servers, size: int, *, connections: int, requests: int
+) -> Iterator[Pair]:
+    seconds = bench.pick(2.5, 1.0)
     for server in servers.values():
-        _serve(bench, "ingest", server, "/health/live", BACKLOG_MAX="100000000")
         bench.warm(server.port)
-    for name, size, connections, requests in (("one", 1, 64, 10_000), ("many", 100, 16, 400)):
-        plan = Plan(
-            0, connections, bench.pick(2.5, 1.0), fixes_a_body=size, requests=requests,
-            seed=bench.seed, rounds=True,
-        )  # fmt: skip
-        with contextlib.ExitStack() as held:
-            talkers = {
-                side: _talk(bench, held, replace(plan, port=server.port))
-                for side, server in servers.items()
-            }
+    with contextlib.ExitStack() as held:
+        talkers: dict[bool, Talker] = {}
+        for side, server in servers.items():
+            plan = Plan(
+                server.port, connections, seconds, fixes_a_body=size, requests=requests,
+                seed=bench.seed, rounds=True,
+            )  # fmt: skip
+            talkers[side] = bench.start_generator(plan)
+            held.callback(talkers[side].close)
+        for number in range(bench.pick(5, 2) + 1):
+            pair = _slice(talkers, servers, seconds)
+            _empty_streams(bench)
             # Both have met this kind of request before it counts.
-            for side in SIDES:
-                _posted(bench, talkers[side], plan, servers[side])
-
-            def cost(
-                side: bool,
-                talkers: Mapping[bool, Talker] = talkers,
-                plan: Plan = plan,
-            ) -> float:
-                return _posted(bench, talkers[side], plan, servers[side])
-
-            yield _compared(bench, name, cost, bench.pick(12, 3))
-    yield _scrape(bench, servers[True], "ingest")
-    stack.stop_roles()
+            if number:
+                yield pair
 
 
-def _talk(bench: Bench, held: contextlib.ExitStack, plan: Plan) -> Talker:
-    talker = bench.start_generator(plan)
-    held.callback(talker.close)
-    return talker
-
-
-def _posted(bench: Bench, talker: Talker, plan: Plan, server: _Server) -> float:
-    load = bench.measure(talker, plan)
-    _empty_streams(bench)
-    if set(load.report.statuses) != {"202"}:
-        raise Failed(f"{server.name}: answers {load.report.statuses}")
-    return load.cpu_us[server.name]
+def _slice(talkers: Mapping[bool, Talker], servers: Servers, seconds: float) -> Pair:
+    before = {side: accounting.run_s(server.pid) for side, server in servers.items()}
+    for talker in talkers.values():
+        talker.go()
+    cost = {}
+    for side, talker in talkers.items():
+        report = SentReport(**talker.report(seconds + REPORT_SLACK_S, rounds=True))
+        if set(report.statuses) != {"202"}:
+            raise Failed(f"{NAMES[side]} metrics: answers {report.statuses}")
+        used_s = accounting.run_s(servers[side].pid) - before[side]
+        cost[side] = used_s / report.fixes_sent * 1e6
+    return cost
 
 
 def _empty_streams(bench: Bench) -> None:
@@ -143,105 +180,53 @@ def _empty_streams(bench: Bench) -> None:
             client.xtrim(shard_keys(stack.settings.stream_name, shard).stream, maxlen=0)
 
 
-def _compared(bench: Bench, name: str, cost: Callable[[bool], float], pairs: int) -> Figure:
-    """Costs of both sides in turns; how much more the one with metrics takes."""
-    found: dict[bool, list[float]] = {side: [] for side in SIDES}
-    for side in turns(pairs):
-        found[side].append(cost(side))
-    return _figure(bench, name, found)
-
-
-def _figure(bench: Bench, name: str, found: Mapping[bool, Sequence[float]]) -> Figure:
-    label, role = MEASURED[name]
-    times = ratio(found[False], found[True])
-    low, high = (round((value - 1) * 100, 2) for value in (times.low, times.high))
-    without, having = (round(statistics.median(found[side]), 3) for side in SIDES)
-    note = f"{len(found[True])} pairs, the middle half {low:+.1f} to {high:+.1f} %"
-    bench.say(f"{label}: {without} µs without, {having} with; {note}")
-    return Figure(
-        f"metrics.{name}", f"metrics of {role}, {label}", round((times.median - 1) * 100, 2), UNIT,
-        cpu_us={role: having}, totals={"without": without, **times.totals()}, notes=[note],
-    )  # fmt: skip
-
-
-def _scrape(bench: Bench, server: _Server, role: str) -> Figure:
-    """CPU of one answer of the metrics' door: Prometheus asks each five seconds."""
-    url = f"http://127.0.0.1:{server.metrics_port}/metrics"
-    before = bench.stack.cpu()[server.name]
-    for _ in range(SCRAPES):
-        with urlopen(url, timeout=5) as answer:
-            size = len(answer.read())
-    cost_ms = (bench.stack.cpu()[server.name] - before) / SCRAPES * 1000
-    return Figure(f"metrics.scrape_{role}", f"one scrape of {role}", round(cost_ms, 2), "ms CPU",
-                  totals={"bytes": size})  # fmt: skip
-
-
-def _drain(bench: Bench) -> Figure:
-    made = events(bench.seed, bench.pick(200_000, 60_000))
-
-    def cost(counted: bool) -> float:
-        return _drained(bench, made, {} if counted else uncounted.environment())
-
-    return _compared(bench, "drain", cost, bench.pick(8, 2))
-
-
-def _drained(bench: Bench, made: list[Event], env: Mapping[str, str]) -> float:
-    stack = bench.stack
-    stack.reset(1)
-    entries = add_entries(stack, made)
-    stream = shard_keys(stack.settings.stream_name, 0).stream
-    stack.start("consumers", **env)
-    group = stack.settings.consumer_group
-    _, cost = drained(bench, [stream], group, entries=entries, fixes=len(made))
-    stack.stop_roles()
-    if stack.rows() != len(made):
-        raise LostFixes(f"drain: {len(made)} fixes, stored {stack.rows()}")
-    return cost["consumers"]
-
-
-def _frames(bench: Bench) -> Iterator[Figure]:
-    stack, servers = bench.stack, _servers(bench)
-    stack.reset()
-    for server in servers.values():
-        _serve(bench, "fanout", server, "/health/ready")
+def _frames(bench: Bench, servers: Servers) -> Iterator[Pair]:
     payloads = two_events(bench.seed)
-
-    def cost(side: bool) -> float:
-        return _pumped(bench, servers[side], SOCKETS * int(side), payloads)
-
-    for side in SIDES:
-        cost(side)
-    yield _compared(bench, "frames", cost, bench.pick(10, 2))
-    yield _scrape(bench, servers[True], "fanout")
+    for number in range(bench.pick(3, 2) + 1):
+        pair = _pumped(bench, servers, payloads)
+        if number:
+            yield pair
 
 
-def _pumped(bench: Bench, server: _Server, first: int, payloads: Sequence[bytes]) -> float:
-    """CPU of a frame. The orders are this server's alone: the other hears nothing of them."""
+def _pumped(bench: Bench, servers: Servers, payloads: Sequence[bytes]) -> Pair:
+    """The orders of each are its alone: the other hears nothing of them."""
+    plans = {
+        side: _watch_plan(bench, server.port, SOCKETS * int(side), payloads)
+        for side, server in servers.items()
+    }
+    channels = [channel for plan in plans.values() for channel in plan.channels]
+    # Channels outlive their watchers a little; new sockets must not meet them as they go.
+    _await_channels(bench, channels, 0)
+    with contextlib.ExitStack() as held:
+        talkers = {side: bench.start_watcher(plan) for side, plan in plans.items()}
+        for talker in talkers.values():
+            held.callback(talker.close)
+        _await_channels(bench, channels, len(channels))
+        before = {side: accounting.run_s(server.pid) for side, server in servers.items()}
+        for talker in talkers.values():
+            talker.go()
+        cost = {}
+        for side, talker in talkers.items():
+            timeout_s = plans[side].seconds + REPORT_SLACK_S
+            report = WatchReport(**talker.report(timeout_s))
+            if report.missing:
+                raise LostFixes(f"{NAMES[side]} metrics: {report.missing} frames did not arrive")
+            used_s = accounting.run_s(servers[side].pid) - before[side]
+            cost[side] = used_s / report.frames * 1e6
+    return cost
+
+
+def _watch_plan(bench: Bench, port: int, first: int, payloads: Sequence[bytes]) -> WatchPlan:
     orders = [first_order(number) for number in range(first, first + SOCKETS)]
-    channels = [order_key(order) for order in orders]
-    plan = WatchPlan(
-        port=server.port,
+    return WatchPlan(
+        port=port,
         paths=[PATH.format(order) for order in orders],
-        seconds=bench.pick(2.5, 1.0),
+        seconds=bench.pick(3.0, 1.0),
         redis_url=bench.stack.redis_url,
-        channels=channels,
+        channels=[order_key(order) for order in orders],
         payloads=[event.decode() for event in payloads],
         frame_bytes=len(text_frame(update_frame(payloads[0]))),
     )
-    # Channels outlive their watchers a little; new sockets must not meet them as they go.
-    _await_channels(bench, channels, 0)
-    talker = bench.start_watcher(plan)
-    try:
-        _await_channels(bench, channels, SOCKETS)
-        before = bench.stack.cpu()[server.name]
-        talker.go()
-        report = WatchReport(**talker.report(plan.seconds + REPORT_SLACK_S))
-        used_s = bench.stack.cpu()[server.name] - before
-    finally:
-        talker.close()
-    if report.missing:
-        raise LostFixes(f"{server.name}: {report.missing} frames did not arrive")
-    return used_s / report.frames * 1e6
 
 
 def _await_channels(bench: Bench, channels: Sequence[str], count: int) -> None:
@@ -253,3 +238,16 @@ def _await_channels(bench: Bench, channels: Sequence[str], count: int) -> None:
             every_s=0.1,
         )
     time.sleep(0.05)
+
+
+def _scrape(server: _Server, role: str) -> Figure:
+    """CPU of one answer of the metrics' door: Prometheus asks each five seconds."""
+    url = f"http://127.0.0.1:{server.metrics_port}/metrics"
+    before = accounting.run_s(server.pid)
+    size = 0
+    for _ in range(SCRAPES):
+        with urlopen(url, timeout=5) as answer:
+            size = len(answer.read())
+    cost_ms = (accounting.run_s(server.pid) - before) / SCRAPES * 1000
+    return Figure(f"metrics.scrape_{role}", f"one scrape of {role}", round(cost_ms, 2), "ms CPU",
+                  totals={"bytes": size})  # fmt: skip

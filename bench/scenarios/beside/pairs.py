@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 # Without and with.
 SIDES = (False, True)
+# What each side of a pair took.
+Pair = Mapping[bool, float]
 
 
 class Difference(NamedTuple):
@@ -26,14 +28,19 @@ def turns(pairs: int) -> Iterator[bool]:
         yield from SIDES if pair % 2 == 0 else reversed(SIDES)
 
 
-def ratio(without: Sequence[float], having: Sequence[float]) -> Difference:
-    """How many times as much, pair by pair. Both hold at least one value, and as many."""
-    return _difference([b / a for a, b in zip(without, having, strict=True)])
+def ratio(pairs: Sequence[Pair]) -> Difference:
+    """How many times as much, pair by pair; at least one."""
+    return _difference([pair[True] / pair[False] for pair in pairs])
 
 
-def added(without: Sequence[float], having: Sequence[float]) -> Difference:
+def added(pairs: Sequence[Pair]) -> Difference:
     """How much more, pair by pair."""
-    return _difference([b - a for a, b in zip(without, having, strict=True)])
+    return _difference([pair[True] - pair[False] for pair in pairs])
+
+
+def median_of(pairs: Sequence[Pair], side: bool) -> float:
+    """What one side took."""
+    return round(statistics.median(pair[side] for pair in pairs), 3)
 
 
 def _difference(values: list[float]) -> Difference:
