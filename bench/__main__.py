@@ -21,6 +21,7 @@ from bench.processes import Failed
 from bench.result import Figure, Outcome
 from bench.scenarios import (
     access,
+    catch_up,
     crossings,
     drain,
     end_to_end,
@@ -31,6 +32,7 @@ from bench.scenarios import (
     ingest_one,
     insight,
     locust_users,
+    one_redis,
     reads,
     recovery,
     sustained,
@@ -49,8 +51,8 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        access, insight, geofences, crossings, beside_live, beside_drain, metrics, locust_users,
-        timescale,
+        catch_up, one_redis, access, insight, geofences, crossings, beside_live, beside_drain,
+        metrics, locust_users, timescale,
     )
 }  # fmt: skip
 # Ten minutes each, to tell one per cent: only when they are named.

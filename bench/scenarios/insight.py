@@ -18,8 +18,8 @@ from bench.result import Figure
 from bench.shifts import add_shifts
 from common.geo import cells
 from consumers.insight.database import Database, connect
+from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
-from consumers.insight.rules import Rules
 from consumers.insight.shares import SHARES
 
 NAME = "insight"

@@ -24,7 +24,7 @@ EDITS: Mapping[str, Sequence[Edit]] = {
         ('route = req.uri_template or "unknown"', 'route = ""'),
         ('method = req.method if req.method in _METHODS else "other"', "pass"),
     ),
-    "ingest.intake.write_turns": (
+    "ingest.intake.writer.write_turns": (
         ("self._left_s = perf_counter()", "pass"),
         ("self.times.observe(perf_counter() - self._left_s)", "pass"),
         ("self.packs += len(turn.packs)", "pass"),

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight import follower as following
 from consumers.insight.columns import time_of
+from consumers.insight.fold.results import SECOND_US
+from consumers.insight.fold.rules import Rules
 from consumers.insight.rebuild import adopt, mark, rules_used, waiting
-from consumers.insight.results import SECOND_US
-from consumers.insight.rules import Rules
 from tests.integration.insight_history import (
     adopt_at_once,
     follow_to,

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from consumers.insight.columns import us_of
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from tests.integration.insight_history import adopt_at_once, row, rows_of, store, stored
 from tests.stack import environment, fleetline
 from tests.unit.insight_tables import at_once
