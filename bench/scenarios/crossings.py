@@ -111,6 +111,7 @@ def _all_sent(bench: Bench) -> None:
 
 def _settled(bench: Bench, span_s: float) -> dict[str, int]:
     async def count(connection: asyncpg.Connection) -> dict[str, int]:
-        return dict(await connection.fetchrow(_SETTLED, span_s))
+        [row] = await connection.fetch(_SETTLED, span_s)
+        return dict(row)
 
     return database.call(bench.stack.database_url, count)

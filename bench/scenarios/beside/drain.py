@@ -5,6 +5,7 @@ leaves a mark: the worst case, after an outage.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import islice
 
 import asyncpg
@@ -34,9 +35,8 @@ def run(bench: Bench) -> Iterable[Figure]:
     fixes = list(islice(streets(bench.seed, DRIVERS), bench.pick(120_000, 60_000)))
     for kind, ahead_s in AHEAD_S.items():
         pairs = []
-        for pair in drains(
-            bench, ENVS, lambda ahead_s=ahead_s: dated(fixes, ahead_s), lambda: _followed(bench)
-        ):
+        made = partial(dated, fixes, ahead_s)
+        for pair in drains(bench, ENVS, made, partial(_followed, bench)):
             pairs.append(pair)
             bench.say(f"{kind}: {pair[False]:.2f} µs without, {pair[True]:.2f} with")
         times = ratio(pairs)
