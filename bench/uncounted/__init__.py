@@ -9,9 +9,12 @@ start, in the children of a role as well.
 from collections.abc import Mapping
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+# Python looks for the last part of its name in the folder.
+MODULE = "bench.uncounted.sitecustomize"
+PROJECT = Path(__file__).parents[2]
+FOLDER = PROJECT.joinpath(*MODULE.split(".")[:-1])
 
 
 def environment() -> Mapping[str, str]:
     """What a process is told that shall not count."""
-    return {"PYTHONPATH": f"{FOLDER}:{FOLDER.parents[1]}"}
+    return {"PYTHONPATH": f"{FOLDER}:{PROJECT}"}
