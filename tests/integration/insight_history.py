@@ -18,8 +18,8 @@ from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
 from consumers.insight.late import INSERT_LATE, MARKS_WAITING_MAX, late_marks
 from consumers.insight.rebuild import adopt
-from consumers.insight.serve import DATABASE_TROUBLE
 from consumers.insight.shares import SHARES
+from consumers.role import TROUBLE
 
 ALL = set(range(SHARES))
 
@@ -84,7 +84,7 @@ async def killed(url: str, rules: Rules, until: datetime, after_s: float, cell_o
     """A turn whose process dies somewhere in it: the server loses the connection."""
     connection = await connect(url)
     await adopt_at_once(connection, rules)
-    with contextlib.suppress(TimeoutError, *DATABASE_TROUBLE):
+    with contextlib.suppress(TimeoutError, *TROUBLE):
         async with asyncio.timeout(after_s):
             await follower(connection, rules, cell_of).turn(ALL, until)
     connection.terminate()
