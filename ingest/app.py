@@ -1,7 +1,6 @@
 """The ASGI application: which path leads where."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from time import perf_counter
 from typing import Any
 
 import falcon.asgi
@@ -17,7 +16,7 @@ from ingest.http.body_deadlines import BodyDeadlines
 from ingest.http.edge import Cors, Edge
 from ingest.http.fast_path import FastPath
 from ingest.http.read_limiter import ReadLimiter
-from ingest.http.request_watch import BEGUN, FastTimes, RequestWatch
+from ingest.http.request_watch import FastTimes, RequestWatch
 from ingest.openapi.pages import pages
 from ingest.resources.events import EventList
 from ingest.resources.fences.routes import add_fence_routes
@@ -71,7 +70,6 @@ class Ingest:
             await self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
-        scope[BEGUN] = perf_counter()
         length = announced_length(scope["headers"])
         if length == 0:
             return self.app(scope, body, send)  # type: ignore[arg-type]
