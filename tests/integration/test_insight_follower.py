@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight import follower as following
+from consumers.insight import pauses
 from consumers.insight.columns import time_of
 from consumers.insight.fold.results import SECOND_US
 from consumers.insight.fold.rules import Rules
@@ -39,10 +40,12 @@ EMPTY = (
 def small_pages(monkeypatch):
     """Every bound is met: more drivers, fixes and marks than fit at once."""
     for name, value in (
-        ("NAMES_MAX", 2), ("DRIVERS_MAX", 2), ("FIXES_MAX", 3), ("COMPANY", 2),
+        ("NAMES_MAX", 2), ("FIXES_MAX", 3), ("COMPANY", 2),
         ("COMPANY_FIXES_MAX", 11), ("MARKS_MAX", 1), ("REPAIRS_MAX", 1),
     ):  # fmt: skip
         monkeypatch.setattr(following, name, value)
+    for name in ("DRIVERS_LIVE", "DRIVERS_BEHIND"):
+        monkeypatch.setattr(pauses, name, 2)
 
 
 async def arrive(url, drivers, rng):
