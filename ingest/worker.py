@@ -19,6 +19,7 @@ from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
+from common.roads.opening import open_travel
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -97,6 +98,7 @@ class IngestWorker:
             connections_max=DATABASE_CONNECTIONS_MAX,
             timeout_s=settings.route_timeout_s,
         )
+        self.travel = open_travel(settings.roads_url)
         # Connections of their own: a backend that registers an order waits for no route.
         book = OrderBook(self.nodes, position_ttl_s=settings.order_ttl_s)
         order_database = History(
@@ -157,6 +159,7 @@ class IngestWorker:
         """Stop and close, in reverse order; requests have been answered by now."""
         await self.history.close()
         await self.pulse.close()
+        await self.travel.close()
         await self.orders.database.close()
         await self._background.close()
         await self.keeper.close()

@@ -14,7 +14,8 @@ from common.contract import Vehicle
 from common.log import Repeated, get
 from common.roads import osrm
 from common.roads.osrm import NoRoads, NoWay
-from common.roads.way import MatchedPiece, Matrix, Point, TimedPoint, Way
+from common.roads.thin import TraceFix
+from common.roads.way import MatchedPiece, Matrix, Point, Way
 
 if TYPE_CHECKING:
     import aiohttp
@@ -79,12 +80,12 @@ class RoadEngine:
             return None
 
     async def match(
-        self, fixes: Sequence[TimedPoint], vehicle: Vehicle, radius_m: float, *, nodes: bool = False
+        self, fixes: Sequence[TraceFix], vehicle: Vehicle, radius_m: float, *, nodes: bool = False
     ) -> list[MatchedPiece]:
         """The pieces of a trace that follow roads, none where none does. Raises `NoRoads`."""
         query = osrm.match_query(fixes, radius_m, nodes=nodes)
         try:
-            return osrm.read_match(await self._ask("match", vehicle, query))
+            return osrm.read_match(await self._ask("match", vehicle, query), fixes)
         except NoWay:
             return []
 
