@@ -6,6 +6,7 @@ from typing import Final
 from common.arrivals.arrival import Arrival, Rest
 from common.arrivals.outlook import stops_of
 from common.orders.order import Order
+from common.orders.states import DeliveryState
 from common.roads.way import Point, Way
 from consumers.arrivals.course import OFF_M, Course
 from consumers.arrivals.past_errors import rest_on_roads
@@ -19,6 +20,8 @@ MOVED_S = 30.0
 SAID_EVERY_S = 10.0
 # Who asks or comes later finds one that is at most so old.
 KEPT_EVERY_S = 12.0
+# The drop-off alone is left.
+ONE_STOP: Final = 1
 
 
 class Say(Enum):
@@ -57,7 +60,7 @@ class FollowedOrder:
             self._said, self.told = None, False
         if stops != self.stops or order.driver_id != self.order.driver_id:
             self._course = None
-            self._said_s = self._kept_s = float("-inf")
+            self._kept_s = float("-inf")
         self.raw, self.order, self.stops = raw, order, stops
 
     def wants_route(self, here: Point, now_s: float) -> bool:
@@ -105,13 +108,11 @@ class FollowedOrder:
     def arrives_soon(self, arrival: Arrival, before_s: float) -> bool:
         """Whether it is to be told now that the driver arrives within `before_s`: once.
 
-        Not before the goods are picked up: the way to the customer has not begun.
+        Not before the goods are picked up: the way to the customer has not begun. Who is at the
+        door was told of by the fence.
         """
-        if self.told or len(self.stops) != ONE_STOP or arrival.remaining_s > before_s:
+        under_way = len(self.stops) == ONE_STOP and self.order.state is not DeliveryState.ARRIVING
+        if self.told or not under_way or arrival.remaining_s > before_s:
             return False
         self.told = True
         return True
-
-
-# The drop-off alone is left.
-ONE_STOP: Final = 1

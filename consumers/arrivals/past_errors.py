@@ -25,7 +25,7 @@ CORRECTION_MAX = 3.0
 # Of an engine's time, before anything is known of its errors: couriers take a fifth less up to
 # half as much again.
 ROADS_LOW, ROADS_HIGH = 0.8, 1.5
-# No interval ends nearer than this to the estimate: doors and lights take so long, whatever is said.
+# No interval ends nearer than this to the estimate: a door, or a light, takes so long.
 HALF_WIDTH_MIN_S = 20.0
 
 
