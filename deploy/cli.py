@@ -18,6 +18,7 @@ from common.processes import process
 from deploy.container import commands as container
 from deploy.observe import commands as observe
 from deploy.tools.access import commands as access
+from deploy.tools.arrivals import arrivals
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.places import places
@@ -42,7 +43,7 @@ app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 
 # What `up` runs beside the servers.
-ALL_ROLES = "insight,places,hooks,consumers,fanout,ingest"
+ALL_ROLES = "insight,places,hooks,arrivals,consumers,fanout,ingest"
 
 
 def _show_version(wanted: bool) -> None:
@@ -127,6 +128,7 @@ def fanout() -> None:
 
 
 app.command()(places)
+app.command()(arrivals)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
+from common.roads.pace_store import PaceStore
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -104,6 +105,7 @@ class IngestWorker:
             connections_max=ORDER_CONNECTIONS_MAX,
             timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
         )
+        self.paces = PaceStore(order_database.read)
         self.orders = OrderDesk(order_database, book, self.live)
         self.keeper = OrderKeeper(
             settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
+from common.settings.arrivals import ArrivalSettings
 from common.settings.closed import require_auth_when_public
 from common.settings.files import IN_FILES, FromFiles, file_variable, given_values, require_one
 from common.settings.insight import require_insight
@@ -34,7 +35,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ObservingSettings, WebhookSettings, FromFiles):
+class Settings(ArrivalSettings, ObservingSettings, WebhookSettings, FromFiles):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(

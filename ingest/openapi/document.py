@@ -22,11 +22,13 @@ from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import (
     shapes,
+    shapes_arrivals,
     shapes_events,
     shapes_insight,
     shapes_orders,
     shapes_webhooks,
     table,
+    table_arrivals,
     table_events,
     table_fences,
     table_insight,
@@ -41,13 +43,14 @@ REF = "#/components/schemas/{name}"
 OPERATIONS = (
     *table.OPERATIONS,
     *table_orders.OPERATIONS,
+    *table_arrivals.OPERATIONS,
     *table_insight.OPERATIONS,
     *table_fences.OPERATIONS,
     *table_events.OPERATIONS,
     *table_webhooks.OPERATIONS,
     *table_more.OPERATIONS,
 )
-SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
+SHAPES = (shapes, shapes_arrivals, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
 # Bodies that are smaller than those of many fixes.
 BODIES_MAX = {
     table.SEND.path: BODY_BYTES_MAX,
