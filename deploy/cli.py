@@ -19,6 +19,7 @@ from deploy.container import commands as container
 from deploy.observe import commands as observe
 from deploy.roads import commands as roads
 from deploy.tools.access import commands as access
+from deploy.tools.arrivals import arrivals
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.places import places
@@ -44,7 +45,7 @@ app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 
 # What `up` runs beside the servers.
-ALL_ROLES = "roads,insight,places,hooks,consumers,fanout,ingest"
+ALL_ROLES = "roads,insight,places,hooks,arrivals,consumers,fanout,ingest"
 
 
 def _show_version(wanted: bool) -> None:
@@ -130,6 +131,7 @@ def fanout() -> None:
 
 
 app.command()(places)
+app.command()(arrivals)
 
 
 @app.command()

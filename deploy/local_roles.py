@@ -90,7 +90,8 @@ class Roles:
             ready=checks.get(name),
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
-            beats_from_start=name in {"consumers", "hooks", "insight", "places", "roads"},
+            beats_from_start=name
+            in {"arrivals", "consumers", "hooks", "insight", "places", "roads"},
             stop_timeout_s=share_s,
         )
 

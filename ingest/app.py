@@ -27,6 +27,7 @@ from ingest.resources.location import Location
 from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
+from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.routes import add_order_routes
 from ingest.resources.roads.routes import add_road_routes
 from ingest.resources.route import Route
@@ -126,7 +127,8 @@ def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> No
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     nodes, access, order = worker.nodes, worker.access, "/api/v1/orders/{order_id}"
     app.add_route(f"{order}/location", OrderLocation(nodes, worker.live, access))
-    add_order_routes(app, worker.orders, access, gap_s=settings.gap_s)
+    expected = ExpectedArrivals(worker.live, worker.paces)
+    add_order_routes(app, worker.orders, expected, access, gap_s=settings.gap_s)
     link = TrackingLink(
         nodes,
         worker.gate,

@@ -20,6 +20,7 @@ from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.roads.opening import open_travel
+from common.roads.pace_store import PaceStore
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -98,7 +99,6 @@ class IngestWorker:
             connections_max=DATABASE_CONNECTIONS_MAX,
             timeout_s=settings.route_timeout_s,
         )
-        self.travel = open_travel(settings.roads_url)
         # Connections of their own: a backend that registers an order waits for no route.
         book = OrderBook(self.nodes, position_ttl_s=settings.order_ttl_s)
         order_database = History(
@@ -106,6 +106,8 @@ class IngestWorker:
             connections_max=ORDER_CONNECTIONS_MAX,
             timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
         )
+        self.paces = PaceStore(order_database.read)
+        self.travel = open_travel(settings.roads_url, self.paces)
         self.orders = OrderDesk(order_database, book, self.live)
         self.keeper = OrderKeeper(
             settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from common.metrics.metric import Metric
 from common.metrics.names import (
+    arrivals,
     consumers,
     fanout,
     hooks,
@@ -22,10 +23,11 @@ BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
     "insight": insight.METRICS,
     "places": places.METRICS,
     "hooks": hooks.METRICS,
+    "arrivals": arrivals.METRICS,
     "roads": roads.METRICS,
 }
 # The order is a promise: a role's port is that of the first plus its place.
-ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks", "roads")
+ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks", "arrivals", "roads")
 PORT_FIRST = 8020
 CATALOGUE: Mapping[str, Metric] = {
     metric.name: metric for metrics in (process.METRICS, *BY_ROLE.values()) for metric in metrics

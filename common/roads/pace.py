@@ -18,18 +18,18 @@ Method = Literal["roads", "history", "straight"]
 DISTANCE_MIN_M = 30.0
 # Beyond this nothing is learned; a longer way is so many of these one after the other.
 DISTANCE_MAX_M = 100_000.0
-# Added to a speed before its logarithm: a driver who stands still goes on some time.
-SPEED_FLOOR_MPS = 1.0
+# Added to a speed before its logarithm: a driver who stands still goes on some time. Half a walker.
+SPEED_FLOOR_MPS = 0.5
 # Metres on the roads for one of the straight line, where no trips say better. Boscoe et al. 2012
 # ("A Nationwide Comparison of Driving Distance Versus Straight-Line Distance"): 1.4.
 DETOUR = 1.4
-# Metres a second on the way, stops at lights and all.
+# Metres a second on the way, stops at lights and all: a bus of Liverpool, a courier, a walker.
 STRAIGHT_MPS: Final[Mapping[str, float]] = MappingProxyType(
-    {"car": 25 / 3.6, "bicycle": 15 / 3.6, "foot": 4.8 / 3.6}
+    {"car": 18 / 3.6, "bicycle": 14 / 3.6, "foot": 4.8 / 3.6}
 )
 DEFAULT_VEHICLE = "car"
-# Shares of such an estimate that hold 80 % of what came of it, on the bus and GeoLife traces.
-STRAIGHT_LOW, STRAIGHT_HIGH = 0.5, 3.0
+# Shares of such an estimate that hold 80 % of what came of it, for that bus.
+STRAIGHT_LOW, STRAIGHT_HIGH = 0.65, 1.8
 
 
 class Estimate(NamedTuple):

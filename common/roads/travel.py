@@ -41,6 +41,10 @@ class Travel:
         self._engine = engine
         self._paces = paces
 
+    def has_roads(self, vehicle: Vehicle) -> bool:
+        """Whether there is, or should be, an engine for it: without one nobody need ask."""
+        return self._engine.serves(vehicle)
+
     async def matrix(
         self, sources: Sequence[Point], targets: Sequence[Point], vehicle: Vehicle = "car"
     ) -> Matrix:

@@ -15,6 +15,7 @@ from pydantic_settings import SettingsConfigDict
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
 from common.roads.urls import parse_roads_url
+from common.settings.arrivals import ArrivalSettings
 from common.settings.closed import require_auth_when_public
 from common.settings.files import IN_FILES, FromFiles, file_variable, given_values, require_one
 from common.settings.insight import require_insight
@@ -36,7 +37,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ObservingSettings, RoadSettings, WebhookSettings, FromFiles):
+class Settings(ArrivalSettings, ObservingSettings, RoadSettings, WebhookSettings, FromFiles):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(

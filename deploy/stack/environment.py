@@ -28,6 +28,7 @@ USED: Mapping[str, frozenset[str]] = {
     "insight": frozenset({"database_url"}),
     "places": _STORES,
     "hooks": frozenset({"database_url", "webhook_secret"}),
+    "arrivals": _STORES | {"roads_url"},
     "ingest": _STORES | _DOOR | {"webhook_secret", "roads_url"},
     "fanout": _DOOR | {"redis_url"},
     # It learns from the history.

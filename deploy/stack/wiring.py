@@ -26,8 +26,8 @@ PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
 STOP_SHARES = {
-    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.07, "hooks": 0.05,
-    "insight": 0.05, "roads": 0.03,
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.05, "hooks": 0.05,
+    "arrivals": 0.04, "insight": 0.04, "roads": 0.02,
 }  # fmt: skip
 
 

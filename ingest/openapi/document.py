@@ -22,12 +22,14 @@ from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import (
     shapes,
+    shapes_arrivals,
     shapes_events,
     shapes_insight,
     shapes_orders,
     shapes_roads,
     shapes_webhooks,
     table,
+    table_arrivals,
     table_events,
     table_fences,
     table_insight,
@@ -44,6 +46,7 @@ REF = "#/components/schemas/{name}"
 OPERATIONS = (
     *table.OPERATIONS,
     *table_orders.OPERATIONS,
+    *table_arrivals.OPERATIONS,
     *table_insight.OPERATIONS,
     *table_roads.OPERATIONS,
     *table_fences.OPERATIONS,
@@ -51,7 +54,15 @@ OPERATIONS = (
     *table_webhooks.OPERATIONS,
     *table_more.OPERATIONS,
 )
-SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders, shapes_roads, shapes_webhooks)
+SHAPES = (
+    shapes,
+    shapes_arrivals,
+    shapes_events,
+    shapes_insight,
+    shapes_orders,
+    shapes_roads,
+    shapes_webhooks,
+)
 # Bodies that are smaller than those of many fixes.
 BODIES_MAX = {
     table.SEND.path: BODY_BYTES_MAX,

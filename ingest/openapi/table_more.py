@@ -18,6 +18,7 @@ from ingest.openapi.shapes import (
     TraccarBody,
     UpdateFrame,
 )
+from ingest.openapi.shapes_arrivals import ArrivalFrame
 from ingest.openapi.table import ARRIVED, AT, EVENT, ORDER
 
 EPOCH_S, EPOCH_TEXT = Dated("{epoch_s}", int), Dated("{epoch_s}")
@@ -165,6 +166,8 @@ WATCH_ORDER = Operation(
     "get", "/api/v1/drivers/orders/{order_id}/driver-location", "watchOrder", "Live",
     "Watch an order",
     "First the newest position, if there is one, then each newer one, as `location_update`; "
+    "after the first, `arrival` when the order has a drop-off, and again when it moved by 30 s or "
+    "more, at most once in 10 s; "
     f"`tracking_ended` before close 4000.\n\n{SOCKET}",
     UPGRADE,
     errors=(422, 503),
@@ -173,7 +176,7 @@ WATCH_ORDER = Operation(
     schemes=("token",),
     extra={
         "x-websocket": {
-            "frames": UpdateFrame,
+            "frames": UpdateFrame | ArrivalFrame,
             "example": {"type": "location_update", "data": EVENT},
         }
     },
