@@ -70,6 +70,6 @@ clean:
 	  --require-hashes -r requirements/roads.lock
 	@touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements/dev.lock
+.venv/dev.stamp: .venv/run.stamp .venv/roads.stamp requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from common.contract import Vehicle
 from common.log import Repeated, get
 from common.roads import osrm
-from common.roads.osrm import NoRoads, NoWay
+from common.roads.osrm import EngineAway, NoRoads, NoWay
 from common.roads.thin import TraceFix
 from common.roads.way import MatchedPiece, Matrix, Point, Way
 
@@ -101,7 +101,7 @@ class RoadEngine:
             raise NoRoads("there is no graph for this kind of vehicle")
         loop = asyncio.get_running_loop()
         if loop.time() < self._dead_until_s.get(vehicle, 0.0):
-            raise NoRoads("the engine was away a moment ago")
+            raise EngineAway("the engine was away a moment ago")
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
                 body = await self._get(f"{url}/{service}/v1/{vehicle}/{query}")
@@ -110,7 +110,7 @@ class RoadEngine:
             self._dead_until_s[vehicle] = loop.time() + away_s
             # What aiohttp says of a failure may hold the URL, and so positions.
             self._trouble[vehicle].failed(error=type(e).__name__)
-            raise NoRoads("the engine does not answer") from e
+            raise EngineAway("the engine does not answer") from e
         self._trouble[vehicle].healed()
         return body
 

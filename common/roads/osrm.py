@@ -39,6 +39,10 @@ class NoRoads(Exception):
     """The engine cannot say: it is not there, it refuses, or it has no roads near the places."""
 
 
+class EngineAway(NoRoads):
+    """It does not answer now."""
+
+
 class NoWay(Exception):
     """The engine knows the places, and no road joins them."""
 

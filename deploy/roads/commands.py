@@ -158,6 +158,10 @@ def open_store(home: Home, *read: Path) -> GraphStore:
 
     account = account_of("roles")
     store = store_of(home.path)
+    if account is None and store.folder.is_dir():
+        # The role itself, most likely: all but this folder is another's.
+        folders.make_folder(store.folder)
+        return store
     with home.writing():
         home.folder("data")
         folders.make_folder(store.folder, 0o700, account)

@@ -14,7 +14,7 @@ from common.log import Repeated, get
 from deploy.roads.graphs import LIVE, Graph, GraphFacts, LearnedFacts
 from deploy.roads.metric import customize
 from deploy.roads.server import RoadServer
-from deploy.roads.slots import slot_at, slot_name
+from deploy.roads.slots import ANY_HOUR, slot_at, slot_name
 from deploy.stack import folders
 
 # Between two looks at the disk.
@@ -25,8 +25,6 @@ WATCH_EVERY_S = 0.1
 ASK_EVERY_S, SILENCES_MAX = 5.0, 3
 # After a graph or its speeds failed, they are tried again.
 RETRY_S = 60.0
-# Speeds of hours that nobody has driven in.
-ANY_HOUR = "any"
 
 _log = get("roads")
 

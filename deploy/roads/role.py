@@ -140,6 +140,8 @@ class _RoadsRole:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "deploy.cli", "roads", "learn",
             stdin=asyncio.subprocess.DEVNULL,
+            # What a person would watch; what came of it is in the database.
+            stdout=asyncio.subprocess.DEVNULL,
             preexec_fn=_before_exec,
         )  # fmt: skip
         try:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 HOURS = 24
 SLOTS = 2 * HOURS
+# Speeds of the hours that nobody has driven in.
+ANY_HOUR = "any"
 _SATURDAY = 5
 
 

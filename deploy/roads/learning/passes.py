@@ -33,6 +33,9 @@ class Judgement:
     under_way_s: float = 0.0
     off_s: float = 0.0
 
+    def __add__(self, other: "Judgement") -> "Judgement":
+        return Judgement(self.under_way_s + other.under_way_s, self.off_s + other.off_s)
+
     @property
     def error(self) -> float:
         """As a share of the time under way."""

@@ -66,6 +66,12 @@ class SpeedSums:
             passes = slots[slot] = PassSum()
         passes.add(metres, expected_s, observed_s)
 
+    def merge(self, other: "SpeedSums") -> None:
+        """Add all of another's."""
+        for segment, slots in other.by_segment.items():
+            for slot, passes in slots.items():
+                self.add(segment, slot, passes.metres, passes.expected_s, passes.observed_s)
+
     def age(self, weight: float = DAY_WEIGHT) -> None:
         """A day has gone by: what was seen weighs less, and what weighs nothing is forgotten."""
         for segment, slots in list(self.by_segment.items()):
