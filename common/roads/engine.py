@@ -47,6 +47,9 @@ class RoadEngine:
                 "roads.off", detail="the package aiohttp is not installed: 'fleetline[roads]'"
             )
             self._urls = {}
+        if self._urls:
+            # Now, not within somebody's question: it takes a few tenths of a second.
+            import aiohttp  # noqa: PLC0415
         self._session: aiohttp.ClientSession | None = None
         self._dead_until_s: dict[Vehicle, float] = {}
         self._trouble = {v: Repeated(_log, "roads.away") for v in self._urls}
