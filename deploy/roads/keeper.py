@@ -11,8 +11,8 @@ from pathlib import Path
 
 from common.errors import FleetlineError
 from common.log import Repeated, get
-from deploy.roads.graphs import LIVE, Graph, GraphFacts, LearnedFacts
-from deploy.roads.metric import customize
+from deploy.roads.graphs import LIVE, OTHERS_FILE, Graph, GraphFacts, LearnedFacts
+from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.server import RoadServer
 from deploy.roads.slots import ANY_HOUR, slot_at, slot_name
 from deploy.stack import folders
@@ -102,7 +102,12 @@ class EngineKeeper:
         learned = self.graph.learned()
         if edition.speeds is not None and learned is not None:
             folder = self.graph.folder / f"{LIVE}{secrets.token_hex(4)}"
-            speeds = self.graph.folder / learned.folder / f"{edition.speeds}.csv"
+            files = self.graph.folder / learned.folder
+            speeds = HourSpeeds(
+                files / f"{edition.speeds}.csv",
+                files / OTHERS_FILE,
+                learned.others.get(edition.speeds, 1.0),
+            )
             try:
                 stem = await customize(self.server.site.programs, stem, speeds, folder)
             except BaseException:

@@ -16,7 +16,7 @@ from common.roads.trace_match import match_trace
 from common.roads.travel import StraightPaces, Travel
 from common.roads.way import Point
 from deploy.roads.graphs import GraphStore
-from deploy.roads.metric import customize
+from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.server import listens
 from tests.roads import (
     SIDE,
@@ -227,7 +227,9 @@ def test_speeds_are_swapped_without_a_failed_question(roads, store, tmp_path):
     speeds.write_text("".join(f"{a},{b},5\n{b},{a},5\n" for a, b in pairs))
     graph, ends = store.graph("car"), [place(2, 3), place(3, 3)]
     swapped = asyncio.run(
-        customize(roads.server.site.programs, graph.base, speeds, graph.folder / "live-test")
+        customize(
+            roads.server.site.programs, graph.base, HourSpeeds(speeds), graph.folder / "live-test"
+        )
     )
 
     async def while_swapping(client: RoadEngine):
