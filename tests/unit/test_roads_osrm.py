@@ -39,8 +39,8 @@ def test_places_are_longitude_first():
         "9.500000,47.100000;9.600000,47.200000;9.700000,47.300000?sources=0&destinations=1;2&"
     )
     assert route_query([(-1.5, -0.25), (0, 0)]).startswith("-0.250000,-1.500000;0.000000,0.000000?")
-    query = match_query([TraceFix(1000.4, 1, 2), TraceFix(1005.6, 1, 2)], 10)
-    assert "timestamps=1000;1006&radiuses=10;10&" in query
+    query = match_query([TraceFix(1000.4, 1, 2), TraceFix(1005.6, 1, 2, 25)])
+    assert "timestamps=1000;1006&radiuses=10;25&" in query
 
 
 def test_no_way_leads_from_or_to_what_is_not_on_the_graph():
