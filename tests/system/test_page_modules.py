@@ -92,7 +92,8 @@ ARRIVALS: list[tuple[str, str, Any]] = [
     ("track/arrival.js", f"m.believed({AN_ARRIVAL % (360, 540)}, {LIVE}, 6e4)",
      {"lowMs": 300_000, "highMs": 480_000}),
     # Not of a driver who is not seen, or at the door, nor of another; nor what is old.
-    *(("track/arrival.js", f"m.believed({AN_ARRIVAL % (360, 540)}, {SEEN % seen}, {now})", None)
+    *(("track/arrival.js",
+       f"m.believed({AN_ARRIVAL % (360, 540)}, {SEEN % tuple(seen)}, {now})", None)
       for *seen, now in (("old", "null", "d", 0), ("reconnecting", "null", "d", 0),
                          ("live", "{state: 'arriving'}", "d", 0), ("live", "null", "e", 0),
                          ("live", "null", "d", 121e3))),

@@ -1,0 +1,346 @@
+"""The role arrivals over real servers: what it says, to whom, what it keeps and what it learns."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from common.keys import ARRIVALS_LEADER, order_arrival_key, order_book_key, order_bucket
+from common.orders.states import DeliveryState
+from common.roads.pace import Pace
+from common.roads.pace_fit import PaceSample
+from common.roads.travel import Travel
+from common.roads.way import Leg, Way
+from consumers.arrivals.learner import NEW_AT_ONCE
+from consumers.arrivals.past_errors import ORDERS_MIN
+from tests.arrivals import DROPOFF, HERE, Arrivals, ago, run
+from tests.ingest_server import NO_DATABASE
+from tests.integration.insight_history import row, store
+from tests.servers import RedisServer
+
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+Within = Callable[..., None]
+
+
+@pytest.fixture
+def role(redis_server: RedisServer, database_url: str) -> Within:
+    """Runs a test's coroutine over a role."""
+    return lambda main, **settings: run(redis_server.url, database_url, main, **settings)
+
+
+def test_an_order_with_a_driver_and_a_drop_off_is_followed(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.put("no-driver", dropoff=DROPOFF)
+        await made.put("no-drop-off", driver_id="d")
+        await made.turn()
+        assert await made.kept("o") is None
+        async with made.watching("o") as came:
+            await made.drive("d")
+            await made.turn()
+            [arrival] = await came()
+            assert arrival == await made.kept("o")
+            assert (arrival.order_id, arrival.driver_id) == ("o", "d")
+            assert arrival.method == "straight"
+            assert arrival.remaining_m == pytest.approx(2224 * 1.4, rel=0.01)
+            assert 0 < arrival.low_s < arrival.remaining_s < arrival.high_s
+            assert await made.redis.ttl(order_arrival_key("o")) > 200
+            # Nothing moved: nobody is told again.
+            await made.turn()
+            assert await came() == []
+        assert len(made.role.rounds.orders) == 1
+        for order_id in ("no-driver", "no-drop-off"):
+            assert await made.kept(order_id) is None
+
+    role(main)
+
+
+def test_who_is_over_or_silent_is_followed_no_more(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        for order_id in ("over", "silent"):
+            await made.put(order_id, driver_id=order_id, dropoff=DROPOFF)
+        await made.drive("over")
+        await made.drive("silent", at=ago(301))
+        await made.turn()
+        assert await made.kept("silent") is None
+        assert await made.kept("over") is not None
+        await made.redis.delete(order_arrival_key("over"))
+        await made.move("over", DeliveryState.DELIVERED)
+        await made.turn()
+        assert await made.kept("over") is None
+        assert len(made.role.rounds.orders) == 1
+
+    role(main)
+
+
+def test_another_driver_is_another_arrival(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d")
+        await made.drive("e", (53.43, -2.9))
+        await made.turn()
+        await made.put("o", driver_id="e")
+        await made.turn()
+        kept = await made.kept("o")
+        assert kept is not None
+        assert (kept.driver_id, kept.remaining_m) == ("e", pytest.approx(1112 * 1.4, rel=0.01))
+
+    role(main)
+
+
+def test_what_somebody_made_by_hand_stops_nothing(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d")
+        book = order_book_key(order_bucket("o"))
+        await made.redis.hset(book, "bad", b'{"version":1')
+        await made.redis.hset("live:{0}", "bad", b"no event")
+        await made.turn()
+        assert await made.kept("o") is not None
+
+    role(main)
+
+
+def test_one_process_of_several_works(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d")
+        await made.redis.set(ARRIVALS_LEADER, "another", ex=60)
+        await made.turn()
+        assert await made.kept("o") is None
+        await made.redis.delete(ARRIVALS_LEADER)
+        made.role.lead._until_s = 0.0
+        await made.turn()
+        assert await made.kept("o") is not None
+        await made.role.lead.give_back()
+        assert not await made.redis.exists(ARRIVALS_LEADER)
+
+    role(main)
+
+
+class Engine(Travel):
+    """Roads that lead straight to where they must, at 10 m/s; or are away."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.away = False
+
+    def has_roads(self, vehicle: str) -> bool:
+        return True
+
+    async def route(self, points: Any, vehicle: str = "car") -> Way | None:
+        self.asked += 1
+        metres = 3000.0
+        steps = ((metres / 10,), (metres,), (Leg(metres / 10, metres),))
+        method = "straight" if self.away else "roads"
+        return Way((points[0], points[-1]), *steps, method)
+
+
+def test_a_way_is_asked_for_once_and_driven_along(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        engine = made.role.rounds._travel = Engine()
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d", at=ago(2))
+        await made.turn()
+        kept = await made.kept("o")
+        assert kept is not None
+        assert (kept.method, kept.remaining_m) == ("roads", 3000)
+        # Half the way on; the engine is not asked, nor missed where it is away.
+        engine.away = True
+        await made.drive("d", (53.43, -2.9))
+        async with made.watching("o") as came:
+            [followed] = made.role.rounds.orders._books[order_bucket("o")].values()
+            followed._said_s = float("-inf")
+            await made.turn()
+            [arrival] = await came()
+        assert (arrival.method, engine.asked) == ("roads", 1)
+        assert arrival.remaining_m == pytest.approx(1500, rel=0.01)
+        assert arrival.remaining_s == pytest.approx(150, abs=3)
+        # Off the line: it is asked, cannot say, and the fallback answers.
+        await made.drive("d", (53.43, -2.92))
+        followed._kept_s = float("-inf")
+        await made.turn()
+        kept = await made.kept("o")
+        assert kept is not None
+        assert (kept.method, engine.asked) == ("straight", 2)
+
+    role(main)
+
+
+def test_the_event_comes_before_the_door_and_once(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d", (53.43, -2.9))
+        for _ in range(2):
+            await made.turn()
+            await made.role.ledger.flush()
+        # The fence at the door finds the same.
+        await made.move("o", DeliveryState.ARRIVING)
+        rows = await made.database.fetch("SELECT * FROM events WHERE type = 'order.arriving'")
+        assert len(rows) == 1
+        data = orjson.loads(rows[0]["data"])
+        assert (rows[0]["order_id"], rows[0]["driver_id"], data["cause"]) == ("o", "d", "arrival")
+        assert 0 < data["remaining_s"] <= 600
+        assert rows[0]["recorded_at"] is not None
+
+    role(main, arriving_minutes=10)
+
+
+def test_predictions_are_logged_once_a_minute(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d")
+        for _ in range(3):
+            await made.turn()
+        await made.role.ledger.flush()
+        rows = await made.database.fetch("SELECT * FROM arrival_log")
+        # The minute may end meanwhile.
+        assert len(rows) in {1, 2}
+        assert rows[0]["low_s"] < rows[0]["remaining_s"] < rows[0]["high_s"]
+        assert rows[0]["minute"] == int(rows[0]["at"].timestamp()) // 60
+        await made.database.execute("UPDATE arrival_log SET at = now() - interval '15 days'")
+        await made.role.drop_old()
+        assert await made.database.fetchval("SELECT count(*) FROM arrival_log") == 0
+
+    role(main)
+
+
+def test_without_the_database_arrivals_go_on(redis_server: RedisServer, database_url: str) -> None:
+    async def main(made: Arrivals) -> None:
+        role = made.role
+        lost, role.database._url = role.database._url, NO_DATABASE
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d")
+        await made.turn()
+        assert await made.kept("o") is not None
+        for chore in (role.ledger.flush, role.learn, role.read_errors, role.drop_old):
+            with pytest.raises(Exception, match="database"):
+                await chore()
+        # It is back: what waited is stored.
+        role.database._url = lost
+        await role.database.close()
+        await role.ledger.flush()
+        assert await made.database.fetchval("SELECT count(*) FROM arrival_log") in {1, 2}
+
+    run(redis_server.url, database_url, main)
+
+
+async def driven(made: Arrivals, driver: str, begun: datetime, minutes: int = 20) -> None:
+    """A trip to the north at 5 m/s, and its fixes."""
+    steps = minutes * 4
+    places = [
+        (begun + timedelta(seconds=15 * n), 53.4 + n * 75 / 111_195, -2.9) for n in range(steps)
+    ]
+    await store(made.database, [row(driver, *place) for place in places], marked=False)
+    await made.database.execute(
+        "INSERT INTO trips VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, false)",
+        *(driver, begun, places[-1][0], *places[0][1:], *places[-1][1:]),
+        *(steps * 75 * 1.2, steps * 15.0, steps),
+    )  # fmt: skip
+
+
+def test_pace_is_learned_from_trips(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.role.lead.ask(0.0)
+        await made.put("job", driver_id="cyclist", vehicle="bicycle", dropoff=DROPOFF)
+        await made.database.execute("UPDATE orders SET new_at = $1, assigned_at = $1", START)
+        for number in range(3):
+            await driven(made, f"walker-{number}", START)
+        await driven(made, "cyclist", START)
+        assert (await made.role.paces.pace("car")).method == "straight"
+        await made.role.learn()
+        pace: Pace = await made.role.paces.pace("car")
+        assert pace.method == "history"
+        assert pace.fit is not None
+        assert (pace.fit.trips, pace.fit.detour) == (4, pytest.approx(1.2, rel=0.02))
+        # As they drove: 5 m/s.
+        assert pace.estimate(3000, 5.0).seconds == pytest.approx(600, rel=0.15)
+        kinds = await made.database.fetch("SELECT vehicle FROM pace_fits ORDER BY vehicle")
+        assert [kind["vehicle"] for kind in kinds] == ["", "bicycle"]
+        # A trip is read once, and none again.
+        reads = await made.role._learner.read_trips()
+        assert reads == 0 < NEW_AT_ONCE
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d")
+        await made.turn()
+        kept = await made.kept("o")
+        assert kept is not None
+        assert kept.method == "history"
+
+    role(main)
+
+
+def test_a_trip_whose_fixes_are_gone_is_passed_over(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.role.lead.ask(0.0)
+        await driven(made, "gone", START)
+        await made.database.execute("DELETE FROM locations")
+        await made.role.learn()
+        assert (await made.role.paces.pace()).method == "straight"
+        assert await made.role._learner.read_trips() == 0
+
+    role(main)
+
+
+def test_what_came_of_predictions_corrects_the_next(role: Within) -> None:
+    """The straight line says 10 minutes; it always took 15 to 20."""
+
+    async def main(made: Arrivals) -> None:
+        await made.role.lead.ask(0.0)
+        for number in range(ORDERS_MIN):
+            name = f"past-{number}"
+            await made.put(name, driver_id="p", dropoff=DROPOFF)
+            said = START + timedelta(minutes=number)
+            await made.move(name, DeliveryState.DELIVERED)
+            arrived = said + timedelta(minutes=15 + 5 * number / ORDERS_MIN)
+            await made.database.execute(
+                "UPDATE orders SET delivered_at = $2 WHERE order_id = $1", name, arrived
+            )
+            await made.database.execute(
+                "INSERT INTO arrival_log VALUES ($1, $2, $3, 'p', 'straight', 600, 600, 400, 900)",
+                *(name, int(said.timestamp()) // 60, said),
+            )
+        await made.role.read_errors()
+        await made.put("o", driver_id="d", dropoff=DROPOFF)
+        await made.drive("d", (53.44, -2.9))
+        await made.turn()
+        kept = await made.kept("o")
+        assert kept is not None
+        plain = Pace().estimate(2224).seconds
+        assert kept.remaining_s == pytest.approx(plain * 1.75, rel=0.03)
+        assert kept.low_s == pytest.approx(plain * 1.55, rel=0.03)
+        assert kept.high_s == pytest.approx(plain * 1.95, rel=0.03)
+
+    role(main)
+
+
+def test_a_sample_is_what_it_was(role: Within) -> None:
+    """Speeds that were not known come back as such."""
+
+    async def main(made: Arrivals) -> None:
+        await driven(made, "d", START, minutes=3)
+        await made.role._learner.read_trips()
+        kept = await made.database.fetchval("SELECT samples FROM pace_trips")
+        first = PaceSample(*kept[:3])
+        assert first.recent_mps != first.recent_mps
+        assert first.seconds == pytest.approx(165)
+
+    role(main)
+
+
+def test_many_orders_in_one_turn(role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await asyncio.sleep(0)
+        for number in range(40):
+            await made.put(f"o{number}", driver_id=f"d{number % 7}", dropoff=DROPOFF)
+        for number in range(7):
+            await made.drive(f"d{number}", (HERE[0], HERE[1] + number * 0.001))
+        await made.turn()
+        kept = [await made.kept(f"o{number}") for number in range(40)]
+        assert all(kept)
+        assert made.role.numbers.published == 40
+
+    role(main)
