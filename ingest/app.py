@@ -29,6 +29,7 @@ from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
 from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.routes import add_order_routes
+from ingest.resources.roads.routes import add_road_routes
 from ingest.resources.route import Route
 from ingest.resources.tracking import TrackingLink
 from ingest.resources.webhooks.routes import add_webhook_routes
@@ -102,6 +103,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     location = Location(worker.intake, worker.live, worker.access, bytes_max=BODY_BYTES_MAX)
     app.add_route("/api/v1/drivers/{driver_id}/location", location)
     _add_driver_routes(app, worker, settings)
+    add_road_routes(app, worker.travel, worker.live, worker.history, worker.access)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
     app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
@@ -119,7 +121,7 @@ def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> No
     app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
     locations = Locations(worker.intake, access, bytes_max=BATCH_BODY_BYTES_MAX)
     app.add_route(f"{drivers}/locations", locations)
-    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
+    app.add_route(f"{drivers}/nearby", Nearby(worker.live, worker.travel, access, nearby_reads))
 
 
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:

@@ -19,6 +19,7 @@ from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
+from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
 from common.settings import Settings
 from common.settings.lists import parse_networks
@@ -106,6 +107,7 @@ class IngestWorker:
             timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
         )
         self.paces = PaceStore(order_database.read)
+        self.travel = open_travel(settings.roads_url, self.paces)
         self.orders = OrderDesk(order_database, book, self.live)
         self.keeper = OrderKeeper(
             settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s
@@ -159,6 +161,7 @@ class IngestWorker:
         """Stop and close, in reverse order; requests have been answered by now."""
         await self.history.close()
         await self.pulse.close()
+        await self.travel.close()
         await self.orders.database.close()
         await self._background.close()
         await self.keeper.close()

@@ -12,6 +12,7 @@ from common.metrics.names import (
     insight,
     places,
     process,
+    roads,
 )
 
 # A role that is added puts its tuple of metrics here, and its name at the end of ROLES.
@@ -23,9 +24,10 @@ BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
     "places": places.METRICS,
     "hooks": hooks.METRICS,
     "arrivals": arrivals.METRICS,
+    "roads": roads.METRICS,
 }
 # The order is a promise: a role's port is that of the first plus its place.
-ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks", "arrivals")
+ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks", "arrivals", "roads")
 PORT_FIRST = 8020
 CATALOGUE: Mapping[str, Metric] = {
     metric.name: metric for metrics in (process.METRICS, *BY_ROLE.values()) for metric in metrics

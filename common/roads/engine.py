@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from common.contract import Vehicle
 from common.log import Repeated, get
 from common.roads import osrm
-from common.roads.osrm import NoRoads, NoWay
-from common.roads.way import MatchedPiece, Matrix, Point, TimedPoint, Way
+from common.roads.osrm import EngineAway, NoRoads, NoWay
+from common.roads.thin import TraceFix
+from common.roads.way import MatchedPiece, Matrix, Point, Way
 
 if TYPE_CHECKING:
     import aiohttp
@@ -79,12 +80,12 @@ class RoadEngine:
             return None
 
     async def match(
-        self, fixes: Sequence[TimedPoint], vehicle: Vehicle, radius_m: float, *, nodes: bool = False
+        self, fixes: Sequence[TraceFix], vehicle: Vehicle, radius_m: float, *, nodes: bool = False
     ) -> list[MatchedPiece]:
         """The pieces of a trace that follow roads, none where none does. Raises `NoRoads`."""
         query = osrm.match_query(fixes, radius_m, nodes=nodes)
         try:
-            return osrm.read_match(await self._ask("match", vehicle, query))
+            return osrm.read_match(await self._ask("match", vehicle, query), fixes)
         except NoWay:
             return []
 
@@ -100,7 +101,7 @@ class RoadEngine:
             raise NoRoads("there is no graph for this kind of vehicle")
         loop = asyncio.get_running_loop()
         if loop.time() < self._dead_until_s.get(vehicle, 0.0):
-            raise NoRoads("the engine was away a moment ago")
+            raise EngineAway("the engine was away a moment ago")
         try:
             async with asyncio.timeout(TOTAL_TIMEOUT_S):
                 body = await self._get(f"{url}/{service}/v1/{vehicle}/{query}")
@@ -109,7 +110,7 @@ class RoadEngine:
             self._dead_until_s[vehicle] = loop.time() + away_s
             # What aiohttp says of a failure may hold the URL, and so positions.
             self._trouble[vehicle].failed(error=type(e).__name__)
-            raise NoRoads("the engine does not answer") from e
+            raise EngineAway("the engine does not answer") from e
         self._trouble[vehicle].healed()
         return body
 

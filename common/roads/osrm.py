@@ -12,21 +12,35 @@ from typing import Any, NamedTuple
 import orjson
 
 from common.geo.sphere import distance_m
-from common.roads.way import Leg, MatchedPiece, Matrix, Point, Rows, TimedPoint, Way
+from common.roads.thin import TraceFix
+from common.roads.way import (
+    Leg,
+    MatchedLeg,
+    MatchedPiece,
+    Matrix,
+    Point,
+    Rows,
+    Way,
+)
 
 # A place farther from any road than this is not on the graph; yards, parks and airfields are.
 SNAP_MAX_M = 1000.0
 # Sources, and targets, of one question. OSRM allows as many unless it is told otherwise.
 TABLE_SIDE_MAX = 100
-# Points of one question for a way, and fixes of one to be matched.
-ROUTE_POINTS_MAX = 500
-MATCH_POINTS_MAX = 1000
-# What OSRM says where the places are fine and no way joins them.
+# Fixes of one question to be matched, likewise.
+MATCH_POINTS_MAX = 100
+# What OSRM says where the places are fine and no way joins them, and where a trace lies off the
+# roads.
 _NO_WAY = frozenset({"NoRoute", "NoTable"})
+_NO_MATCH = frozenset({"NoMatch", "NoSegment"})
 
 
 class NoRoads(Exception):
     """The engine cannot say: it is not there, it refuses, or it has no roads near the places."""
+
+
+class EngineAway(NoRoads):
+    """It does not answer now."""
 
 
 class NoWay(Exception):
@@ -80,38 +94,57 @@ def read_route(body: bytes) -> Way:
     return _way(answer["routes"][0])
 
 
-def match_query(fixes: Sequence[TimedPoint], radius_m: float, *, nodes: bool = False) -> str:
+def match_query(fixes: Sequence[TraceFix], radius_m: float, *, nodes: bool = False) -> str:
     """Likewise for matching fixes in order of time, behind `/match/v1/<vehicle>/`.
 
     `radius_m`: what the fixes are off, as a standard deviation. `nodes`: whether the pieces name
     the nodes of the map.
     """
-    times = ";".join(str(round(fix[0])) for fix in fixes)
+    times = ";".join(str(round(fix.at_s)) for fix in fixes)
     radii = ";".join([f"{radius_m:g}"] * len(fixes))
     more = ",nodes" if nodes else ""
+    places = _places([(fix.latitude, fix.longitude) for fix in fixes])
     return (
-        f"{_places([fix[1:] for fix in fixes])}?timestamps={times}&radiuses={radii}"
+        f"{places}?timestamps={times}&radiuses={radii}"
         f"&overview=full&geometries=geojson&annotations=duration,distance{more}"
         "&gaps=ignore&tidy=false&steps=false&generate_hints=false"
     )
 
 
-def read_match(body: bytes) -> list[MatchedPiece]:
-    """The pieces of the trace that follow roads, in order. Raises `NoRoads`, `NoWay`: none does."""
-    answer = _decoded(body)
-    members: list[list[int]] = [[] for _ in answer["matchings"]]
+def read_match(body: bytes, fixes: Sequence[TraceFix]) -> list[MatchedPiece]:
+    """The pieces of `fixes` that follow roads. Raises `NoRoads`, and `NoWay`: none does."""
+    answer = _decoded(body, _NO_MATCH)
+    members: list[list[float]] = [[] for _ in answer["matchings"]]
     for index, point in enumerate(answer["tracepoints"]):
         if point is not None:
-            members[point["matchings_index"]].append(index)
+            members[point["matchings_index"]].append(fixes[index].at_s)
     return [
-        MatchedPiece(
-            _way(matching),
-            tuple(fixes),
-            matching["confidence"],
-            tuple(tuple(leg["annotation"].get("nodes", ())) for leg in matching["legs"]),
-        )
-        for matching, fixes in zip(answer["matchings"], members, strict=True)
+        # OSRM sometimes says more than 1, and then means that it does not know.
+        MatchedPiece(_legs(matching, times), c if (c := matching["confidence"]) <= 1 else 0.0)
+        for matching, times in zip(answer["matchings"], members, strict=True)
     ]
+
+
+def _legs(matching: Any, times: list[float]) -> tuple[MatchedLeg, ...]:
+    line = [(y, x) for x, y in matching["geometry"]["coordinates"]]
+    legs, first = [], 0
+    for leg, begin, end in zip(matching["legs"], times, times[1:], strict=False):
+        annotation = leg["annotation"]
+        last = first + len(annotation["distance"])
+        legs.append(
+            MatchedLeg(
+                begin,
+                end,
+                tuple(line[first : last + 1]),
+                tuple(annotation["duration"]),
+                tuple(annotation["distance"]),
+                tuple(annotation.get("nodes", ())),
+                leg["duration"],
+                leg["distance"],
+            )
+        )
+        first = last
+    return tuple(legs)
 
 
 def join(bands: Sequence[Sequence[Table]]) -> Matrix:
@@ -140,13 +173,13 @@ def _places(points: Sequence[Point]) -> str:
     return ";".join(f"{longitude:.6f},{latitude:.6f}" for latitude, longitude in points)
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(body: bytes, no_way: frozenset[str] = _NO_WAY) -> Any:
     try:
         answer = orjson.loads(body)
         code = answer["code"]
     except (ValueError, KeyError, TypeError) as e:
         raise NoRoads("an answer that is not OSRM's") from e
-    if code in _NO_WAY:
+    if code in no_way:
         raise NoWay(code)
     if code != "Ok":
         # NoSegment: nothing near; TooBig: a server of one's own with smaller limits.

@@ -14,7 +14,9 @@ from common.geo.sphere import distance_m
 from common.roads.engine import RoadEngine
 from common.roads.osrm import NoRoads
 from common.roads.pace import Pace
-from common.roads.way import Leg, Matrix, Point, Way
+from common.roads.thin import TraceFix
+from common.roads.trace_match import match_trace
+from common.roads.way import Leg, MatchedPiece, Matrix, Point, Way
 
 
 class PaceSource(Protocol):
@@ -48,6 +50,8 @@ class Travel:
     ) -> Matrix:
         """Seconds and metres from each source to each target."""
         try:
+            if not (sources and targets):
+                raise NoRoads("nothing is asked")
             return await self._engine.matrix(sources, targets, vehicle)
         except NoRoads:
             return straight_matrix(sources, targets, await self._paces.pace(vehicle))
@@ -58,6 +62,15 @@ class Travel:
             return await self._engine.route(points, vehicle)
         except NoRoads:
             return straight_way(points, await self._paces.pace(vehicle))
+
+    async def match(
+        self, pieces: Sequence[Sequence[TraceFix]], vehicle: Vehicle = "car"
+    ) -> list[MatchedPiece] | None:
+        """What of a thinned trace follows roads, in order; None where there is no engine."""
+        try:
+            return await match_trace(self._engine, pieces, vehicle)
+        except NoRoads:
+            return None
 
     async def close(self) -> None:
         """Close the connections."""

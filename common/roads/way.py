@@ -6,8 +6,6 @@ from common.roads.pace import Method
 
 # Latitude and longitude in WGS84 degrees.
 Point = tuple[float, float]
-# Epoch seconds, latitude, longitude.
-TimedPoint = tuple[float, float, float]
 # Rows of seconds or metres; None where there is no way.
 Rows = list[list[float | None]]
 
@@ -55,15 +53,27 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchedPiece:
-    """A part of a trace that follows roads.
+class MatchedLeg:
+    """The way between two fixes of a trace that follow each other on the roads.
 
-    `fixes`: places of the fixes in the trace that are on it; between two of them lies a leg of
-    `way`. `confidence`: 0 to 1; OSRM sometimes says more, and then knows nothing. `nodes`: of each
-    leg, the map's nodes that it passes, where they were asked for.
+    `begin_s` and `end_s`: their times. `step_s` and `step_m`: what the engine holds each
+    step of `points` to take, without turns, which `duration_s` counts too. `nodes`: the map's
+    nodes that it passes, one more than steps, where they were asked for.
     """
 
-    way: Way
-    fixes: tuple[int, ...]
+    begin_s: float
+    end_s: float
+    points: tuple[Point, ...]
+    step_s: tuple[float, ...]
+    step_m: tuple[float, ...]
+    nodes: tuple[int, ...]
+    duration_s: float
+    distance_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedPiece:
+    """A part of a trace that follows roads. `confidence`: 0 to 1."""
+
+    legs: tuple[MatchedLeg, ...]
     confidence: float
-    nodes: tuple[tuple[int, ...], ...]

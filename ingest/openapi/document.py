@@ -26,6 +26,7 @@ from ingest.openapi import (
     shapes_events,
     shapes_insight,
     shapes_orders,
+    shapes_roads,
     shapes_webhooks,
     table,
     table_arrivals,
@@ -34,10 +35,12 @@ from ingest.openapi import (
     table_insight,
     table_more,
     table_orders,
+    table_roads,
     table_webhooks,
 )
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
+from ingest.resources.roads.asked import BODY_BYTES_MAX as ROADS_BODY_BYTES_MAX
 
 REF = "#/components/schemas/{name}"
 OPERATIONS = (
@@ -45,24 +48,36 @@ OPERATIONS = (
     *table_orders.OPERATIONS,
     *table_arrivals.OPERATIONS,
     *table_insight.OPERATIONS,
+    *table_roads.OPERATIONS,
     *table_fences.OPERATIONS,
     *table_events.OPERATIONS,
     *table_webhooks.OPERATIONS,
     *table_more.OPERATIONS,
 )
-SHAPES = (shapes, shapes_arrivals, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
+SHAPES = (
+    shapes,
+    shapes_arrivals,
+    shapes_events,
+    shapes_insight,
+    shapes_orders,
+    shapes_roads,
+    shapes_webhooks,
+)
 # Bodies that are smaller than those of many fixes.
 BODIES_MAX = {
     table.SEND.path: BODY_BYTES_MAX,
     table_orders.PUT.path: ORDER_BODY_BYTES_MAX,
     table_orders.STATE.path: ORDER_BODY_BYTES_MAX,
     table_webhooks.PUT.path: BODY_BYTES_MAX,
+    table_roads.MATRIX.path: ROADS_BODY_BYTES_MAX,
+    table_roads.ROUTE.path: ROADS_BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
     "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Roads": "How long it takes, and which way.",
     "Events": "What happened: at geofences, to orders and drivers.",
     "Webhooks": "Tell your server what happens.",
     "Live": "WebSockets.",
