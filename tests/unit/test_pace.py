@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.pace import bus, by_minutes, judge, predictions_of
 from common.roads.pace import DISTANCE_MAX_M, Pace
 from common.roads.pace_fit import (
     LearnedTrip,
@@ -16,7 +17,6 @@ from common.roads.pace_fit import (
     detour_of,
     learn,
     recent_mps,
-    samples_of,
 )
 from common.roads.pace_store import OWN_TRIPS_MIN, pace_in
 from consumers.insight.rules import Rules
@@ -24,8 +24,6 @@ from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import BUS, traces
 
 GEOLIFE = os.environ.get("TEST_GEOLIFE_CSV", "")
-YARDSTICK_MPS = 25 / 3.6
-EVERY_MINUTE = 10**6
 DISTANCES = st.floats(0, 1e6)
 SPEEDS = st.none() | st.floats(0, 60)
 
@@ -134,23 +132,6 @@ def test_a_kind_of_vehicle_speaks_for_itself_once_it_has_enough_trips() -> None:
     assert pace_in({}, "car").method == "straight"
 
 
-def error_of(trips: list[list[tuple[float, float, float]]]) -> tuple[float, float, float]:
-    """Learned from the first 70 % of the trips, told for every minute of the others.
-
-    Mean absolute error in minutes; that of a straight line at 25 km/h; coverage.
-    """
-    trips = sorted(trips, key=lambda places: places[0][0])
-    begun = round(len(trips) * 0.7)
-    pace = Pace(learn(LearnedTrip(samples_of(places)) for places in trips[:begun]))
-    asked = [s for places in trips[begun:] for s in samples_of(places, EVERY_MINUTE)]
-    told = [pace.estimate(s.distance_m, s.recent_mps) for s in asked]
-    pairs = list(zip(asked, told, strict=True))
-    mean = sum(abs(e.seconds - s.seconds) for s, e in pairs) / len(pairs) / 60
-    straight = sum(abs(s.distance_m / YARDSTICK_MPS - s.seconds) for s in asked) / len(asked) / 60
-    held = sum(e.low_s <= s.seconds <= e.high_s for s, e in pairs) / len(pairs)
-    return mean, straight, held
-
-
 def trips_of(fixes: dict[str, list[tuple[int, float, float, float, float]]]) -> list:
     """The trips that the follower of the history makes of them."""
     found = []
@@ -164,27 +145,27 @@ def trips_of(fixes: dict[str, list[tuple[int, float, float, float, float]]]) -> 
 
 def test_the_bus_by_its_trips() -> None:
     """16 runs of one line, 11 of them learned from, in the evening of a working day."""
-    by_trip = traces(BUS, ("trip_id", "timestamp", "latitude", "longitude"))
-    trips = [[(t / 1e6, y, x) for t, y, x, *_ in trace] for trace in by_trip.values()]
-    mean, straight, held = error_of(trips)
-    assert mean <= 3.0
-    assert mean <= straight / 2
-    assert 0.7 <= held <= 0.9
+    judged = judge(bus())
+    assert judged.predictions == 110
+    assert judged.error_min <= 3.0
+    assert judged.error_min <= judged.straight_error_min / 2
+    assert 0.7 <= judged.coverage <= 0.9
+    assert sum(part.predictions for part in by_minutes(bus()).values()) == 110
 
 
 def test_the_bus_between_its_stops() -> None:
     """The same fixes as the running service sees them, cut at every stop of two minutes."""
     vehicles = traces(BUS, ("vehicle_id", "timestamp", "latitude", "longitude"))
-    mean, straight, held = error_of(trips_of(vehicles))
-    assert mean <= 3.0
-    assert mean <= straight / 2
-    assert held >= 0.7
+    judged = judge(predictions_of(trips_of(vehicles)))
+    assert judged.error_min <= 3.0
+    assert judged.error_min <= judged.straight_error_min / 2
+    assert judged.coverage >= 0.7
 
 
 @pytest.mark.skipif(not GEOLIFE, reason="TEST_GEOLIFE_CSV names no file")
 def test_people_on_foot_by_bus_and_by_car() -> None:
     """Walkers to learn from, and among those who are asked about a drive of 25 km."""
     people = traces(Path(GEOLIFE), ("tracker", "t", "Y", "X"), ";")
-    mean, straight, held = error_of(trips_of(people))
-    assert mean <= straight * 0.52
-    assert held >= 0.7
+    judged = judge(predictions_of(trips_of(people)))
+    assert judged.error_min <= judged.straight_error_min * 0.52
+    assert judged.coverage >= 0.7
