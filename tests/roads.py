@@ -7,10 +7,10 @@ known. OSRM drives a little slower than `maxspeed`; tests ask it, and do not ass
 import asyncio
 import math
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from xml.etree import ElementTree as Xml
 
 import pytest
 
@@ -43,8 +43,8 @@ def node(east: int, north: int) -> int:
 
 
 def write_grid(file: Path, side: int = SIDE, *, island: bool = False) -> Path:
-    """A map of `side` × `side` crossings; an island is one street that no other leads to."""
-    root = Xml.Element("osm", version="0.6", generator="tests")
+    """A map of `side` by `side` crossings; an island is one street that no other leads to."""
+    root = ET.Element("osm", version="0.6", generator="tests")
     crossings = [(e, n) for e in range(side) for n in range(side)]
     places = {node(e, n): place(e, n) for e, n in crossings}
     ways = [[node(e, n) for e in range(side)] for n in range(side)]
@@ -53,17 +53,17 @@ def write_grid(file: Path, side: int = SIDE, *, island: bool = False) -> Path:
         places |= {1: place(-5, 0), 2: place(-5, 1)}
         ways.append([1, 2])
     for name, (latitude, longitude) in places.items():
-        Xml.SubElement(
+        ET.SubElement(
             root, "node", id=str(name), version="1", lat=f"{latitude:.7f}", lon=f"{longitude:.7f}"
         )
     for number, nodes in enumerate(ways, 1):
-        way = Xml.SubElement(root, "way", id=str(number), version="1")
+        way = ET.SubElement(root, "way", id=str(number), version="1")
         for name in nodes:
-            Xml.SubElement(way, "nd", ref=str(name))
-        Xml.SubElement(way, "tag", k="highway", v="residential")
-        Xml.SubElement(way, "tag", k="maxspeed", v="50")
-        Xml.SubElement(way, "tag", k="name", v=f"Street {number}")
-    Xml.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+            ET.SubElement(way, "nd", ref=str(name))
+        ET.SubElement(way, "tag", k="highway", v="residential")
+        ET.SubElement(way, "tag", k="maxspeed", v="50")
+        ET.SubElement(way, "tag", k="name", v=f"Street {number}")
+    ET.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
     return file
 
 
@@ -96,9 +96,9 @@ class EngineThread:
         """What `coroutine` gives, run there."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
-    def start(self) -> None:
+    def start(self, stem: Path | None) -> None:
         self._thread.start()
-        self.run(self.server.serve(self.store.graph("car").base))
+        self.run(self.server.serve(stem or self.store.graph("car").base))
 
     def stop(self) -> None:
         self.run(self.server.stop())
@@ -108,10 +108,10 @@ class EngineThread:
 
 
 @contextmanager
-def engine(store: GraphStore) -> Iterator[EngineThread]:
-    """An engine over the store's graph for cars, for the block."""
+def engine(store: GraphStore, stem: Path | None = None) -> Iterator[EngineThread]:
+    """An engine for the block, over the store's graph for cars or over `stem`."""
     thread = EngineThread(store)
-    thread.start()
+    thread.start(stem)
     try:
         yield thread
     finally:

@@ -49,7 +49,7 @@ class RoadEngine:
             self._urls = {}
         self._session: aiohttp.ClientSession | None = None
         self._dead_until_s: dict[Vehicle, float] = {}
-        self._trouble = {v: Repeated(_log, f"roads.{v}.away") for v in self._urls}
+        self._trouble = {v: Repeated(_log, "roads.away") for v in self._urls}
 
     def serves(self, vehicle: Vehicle) -> bool:
         """Whether there is, or should be, an engine for it."""
@@ -109,7 +109,7 @@ class RoadEngine:
             away_s = SILENT_S if isinstance(e, TimeoutError) else REFUSED_S
             self._dead_until_s[vehicle] = loop.time() + away_s
             # What aiohttp says of a failure may hold the URL, and so positions.
-            self._trouble[vehicle].failed(error=type(e).__name__)
+            self._trouble[vehicle].failed(vehicle=vehicle, error=type(e).__name__)
             raise EngineAway("the engine does not answer") from e
         self._trouble[vehicle].healed()
         return body

@@ -46,7 +46,7 @@ class EngineKeeper:
         self.server = server
         self.edition: Edition | None = None
         self._failed: tuple[Edition, float] | None = None
-        self._trouble = Repeated(_log, f"roads.{graph.vehicle}.not_served")
+        self._trouble = Repeated(_log, "roads.not_served")
 
     async def look(self, now_s: float) -> None:
         """Serve what there is on the disk, if that is something else than what is served."""
@@ -68,7 +68,7 @@ class EngineKeeper:
             await self._serve(wanted)
         except (FleetlineError, OSError) as e:
             self._failed = wanted, now_s
-            self._trouble.failed(error=str(e))
+            self._trouble.failed(vehicle=self.graph.vehicle, error=str(e))
             await self._serve_plain(Edition(facts.graph_id))
 
     async def watch(self) -> None:
@@ -127,7 +127,7 @@ class EngineKeeper:
             await self.server.serve(self.graph.base)
             self.edition = edition
         except (FleetlineError, OSError) as e:
-            self._trouble.failed(error=str(e))
+            self._trouble.failed(vehicle=self.graph.vehicle, error=str(e))
 
     def _forget(self, kept: Path | None) -> None:
         """Remove the folders of earlier hours."""

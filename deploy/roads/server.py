@@ -69,7 +69,7 @@ class RoadServer:
         self._started_s = 0.0
         self._again_s = 0.0
         self._changing = asyncio.Lock()
-        self._trouble = Repeated(_log, f"roads.{site.name}.died")
+        self._trouble = Repeated(_log, "roads.died")
 
     @property
     def stem(self) -> Path | None:
@@ -102,13 +102,13 @@ class RoadServer:
             return
         if now_s - self._started_s >= HEALTHY_AFTER_S:
             self._short_runs = 0
-        self._trouble.failed(status=ended.returncode)
+        self._trouble.failed(engine=self.site.name, status=ended.returncode)
         self.restarts += 1
         try:
             self._process = await self._start(self._stem)
             self._note()
         except (ServerFailed, OSError) as e:
-            self._trouble.failed(error=str(e))
+            self._trouble.failed(engine=self.site.name, error=str(e))
         self._short_runs += 1
         self._again_s = time.monotonic() + RESTARTS.delay_s(self._short_runs)
 

@@ -32,7 +32,8 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 GRAFANA = Path(__file__).parents[2] / "deploy/grafana"
-SERVING = [role for role in ROLES if role in BY_ROLE]
+# Roads run where there is a graph.
+SERVING = [role for role in ROLES if role in BY_ROLE and role != "roads"]
 ORDER = "watched-by-prometheus"
 # One more short run and its supervisor would give it half a minute.
 KILLS_MAX = RestartPolicy().short_runs_max - 2

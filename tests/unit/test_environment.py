@@ -26,6 +26,7 @@ TOLD = {
         *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
         *("AUTH", "AUTH_SECRET", "AUTH_JWKS"),
     },
+    "roads": {"DATABASE_URL"},
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "simulate": set(),
 }

@@ -1,6 +1,7 @@
 """Which fixes of a trace are matched."""
 
 import random
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ def test_whatever_comes_in_pieces_go_on_and_never_jump(steps):
     )
     for piece in pieces:
         assert len(piece) > 1
-        for before, after in zip(piece, piece[1:], strict=False):
+        for before, after in pairwise(piece):
             passed_s = after.at_s - before.at_s
             way_m = distance_m(*before[1:3], *after[1:3])
             assert STEP_S <= passed_s <= GAP_S
