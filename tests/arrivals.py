@@ -1,6 +1,5 @@
 """The role arrivals in a test's own loop: orders, drivers, and what customers are told."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -105,18 +104,6 @@ async def arrivals(
                 await database.close()
     finally:
         await role.close()
-
-
-def run(
-    redis_url: str, database_url: str, main: Callable[[Arrivals], Any], **settings: object
-) -> None:
-    """Run a test's coroutine over a role."""
-
-    async def begin() -> None:
-        async with arrivals(redis_url, database_url, **settings) as made:
-            await main(made)
-
-    asyncio.run(begin())
 
 
 def ago(seconds: float) -> datetime:

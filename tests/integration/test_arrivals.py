@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -12,21 +11,13 @@ from common.keys import ARRIVALS_LEADER, order_arrival_key, order_book_key, orde
 from common.orders.states import DeliveryState
 from common.roads.travel import Travel
 from common.roads.way import Leg, Way
-from tests.arrivals import DROPOFF, HERE, Arrivals, ago, run
+from tests.arrivals import DROPOFF, HERE, Arrivals, ago
 from tests.ingest_server import NO_DATABASE
-from tests.servers import RedisServer
 
-START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 Within = Callable[..., None]
 
 
-@pytest.fixture
-def role(redis_server: RedisServer, database_url: str) -> Within:
-    """Runs a test's coroutine over a role."""
-    return lambda main, **settings: run(redis_server.url, database_url, main, **settings)
-
-
-def test_an_order_with_a_driver_and_a_drop_off_is_followed(role: Within) -> None:
+def test_an_order_with_a_driver_and_a_drop_off_is_followed(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.put("no-driver", dropoff=DROPOFF)
@@ -50,10 +41,10 @@ def test_an_order_with_a_driver_and_a_drop_off_is_followed(role: Within) -> None
         for order_id in ("no-driver", "no-drop-off"):
             assert await made.kept(order_id) is None
 
-    role(main)
+    arrivals_role(main)
 
 
-def test_who_is_over_or_silent_is_followed_no_more(role: Within) -> None:
+def test_who_is_over_or_silent_is_followed_no_more(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         for order_id in ("over", "silent"):
             await made.put(order_id, driver_id=order_id, dropoff=DROPOFF)
@@ -68,10 +59,10 @@ def test_who_is_over_or_silent_is_followed_no_more(role: Within) -> None:
         assert await made.kept("over") is None
         assert len(made.role.rounds.orders) == 1
 
-    role(main)
+    arrivals_role(main)
 
 
-def test_another_driver_is_another_arrival(role: Within) -> None:
+def test_another_driver_is_another_arrival(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.drive("d")
@@ -83,10 +74,10 @@ def test_another_driver_is_another_arrival(role: Within) -> None:
         assert kept is not None
         assert (kept.driver_id, kept.remaining_m) == ("e", pytest.approx(1112 * 1.4, rel=0.01))
 
-    role(main)
+    arrivals_role(main)
 
 
-def test_what_somebody_made_by_hand_stops_nothing(role: Within) -> None:
+def test_what_somebody_made_by_hand_stops_nothing(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.drive("d")
@@ -96,10 +87,10 @@ def test_what_somebody_made_by_hand_stops_nothing(role: Within) -> None:
         await made.turn()
         assert await made.kept("o") is not None
 
-    role(main)
+    arrivals_role(main)
 
 
-def test_one_process_of_several_works(role: Within) -> None:
+def test_one_process_of_several_works(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.drive("d")
@@ -113,7 +104,7 @@ def test_one_process_of_several_works(role: Within) -> None:
         await made.role.lead.give_back()
         assert not await made.redis.exists(ARRIVALS_LEADER)
 
-    role(main)
+    arrivals_role(main)
 
 
 class Engine(Travel):
@@ -134,7 +125,7 @@ class Engine(Travel):
         return Way((points[0], points[-1]), *steps, method)
 
 
-def test_a_way_is_asked_for_once_and_driven_along(role: Within) -> None:
+def test_a_way_is_asked_for_once_and_driven_along(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         engine = made.role.rounds._travel = Engine()
         await made.put("o", driver_id="d", dropoff=DROPOFF)
@@ -162,10 +153,10 @@ def test_a_way_is_asked_for_once_and_driven_along(role: Within) -> None:
         assert kept is not None
         assert (kept.method, engine.asked) == ("straight", 2)
 
-    role(main)
+    arrivals_role(main)
 
 
-def test_the_event_comes_before_the_door_and_once(role: Within) -> None:
+def test_the_event_comes_before_the_door_and_once(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.drive("d", (53.43, -2.9))
@@ -181,10 +172,10 @@ def test_the_event_comes_before_the_door_and_once(role: Within) -> None:
         assert 0 < data["remaining_s"] <= 600
         assert rows[0]["recorded_at"] is not None
 
-    role(main, arriving_minutes=10)
+    arrivals_role(main, arriving_minutes=10)
 
 
-def test_predictions_are_logged_once_a_minute(role: Within) -> None:
+def test_predictions_are_logged_once_a_minute(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.drive("d")
@@ -200,10 +191,10 @@ def test_predictions_are_logged_once_a_minute(role: Within) -> None:
         await made.role.drop_old()
         assert await made.database.fetchval("SELECT count(*) FROM arrival_log") == 0
 
-    role(main)
+    arrivals_role(main)
 
 
-def test_without_the_database_arrivals_go_on(redis_server: RedisServer, database_url: str) -> None:
+def test_without_the_database_arrivals_go_on(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         role = made.role
         lost, role.database._url = role.database._url, NO_DATABASE
@@ -220,10 +211,10 @@ def test_without_the_database_arrivals_go_on(redis_server: RedisServer, database
         await role.ledger.flush()
         assert await made.database.fetchval("SELECT count(*) FROM arrival_log") in {1, 2}
 
-    run(redis_server.url, database_url, main)
+    arrivals_role(main)
 
 
-def test_many_orders_in_one_turn(role: Within) -> None:
+def test_many_orders_in_one_turn(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await asyncio.sleep(0)
         for number in range(40):
@@ -235,4 +226,4 @@ def test_many_orders_in_one_turn(role: Within) -> None:
         assert all(kept)
         assert made.role.numbers.published == 40
 
-    role(main)
+    arrivals_role(main)
