@@ -64,6 +64,12 @@ class Arrivals:
         for _ in PARTS:
             await self.role.look()
 
+    def forget_what_was_said(self) -> None:
+        """What is computed next is kept, and told if it moved, without the pauses between."""
+        for book in self.role.rounds.orders._books:
+            for followed in book.values():
+                followed._said_s = followed._kept_s = float("-inf")
+
     async def kept(self, order_id: str) -> Arrival | None:
         """The arrival that Redis has for who asks."""
         return decode_arrival(await self.redis.get(order_arrival_key(order_id)))

@@ -2,12 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
-from common.keys import ARRIVALS_LEADER, order_arrival_key, order_book_key, order_bucket
+from common.event import LocationUpdate, encode_event
+from common.keys import (
+    ARRIVALS_LEADER,
+    order_arrival_key,
+    order_book_key,
+    order_bucket,
+    order_key,
+)
 from common.orders.states import DeliveryState
 from common.roads.travel import Travel
 from common.roads.way import Leg, Way
@@ -20,7 +28,7 @@ Within = Callable[..., None]
 def test_an_order_with_a_driver_and_a_drop_off_is_followed(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
-        await made.put("no-driver", dropoff=DROPOFF)
+        await made.put("nobody", dropoff=DROPOFF)
         await made.put("no-drop-off", driver_id="d")
         await made.turn()
         assert await made.kept("o") is None
@@ -37,8 +45,8 @@ def test_an_order_with_a_driver_and_a_drop_off_is_followed(arrivals_role: Within
             # Nothing moved: nobody is told again.
             await made.turn()
             assert await came() == []
-        assert len(made.role.rounds.orders) == 1
-        for order_id in ("no-driver", "no-drop-off"):
+        assert len(made.role.rounds.orders) == 2
+        for order_id in ("nobody", "no-drop-off"):
             assert await made.kept(order_id) is None
 
     arrivals_role(main)
@@ -73,6 +81,23 @@ def test_another_driver_is_another_arrival(arrivals_role: Within) -> None:
         kept = await made.kept("o")
         assert kept is not None
         assert (kept.driver_id, kept.remaining_m) == ("e", pytest.approx(1112 * 1.4, rel=0.01))
+
+    arrivals_role(main)
+
+
+def test_an_order_without_a_driver_is_that_of_who_is_shown(arrivals_role: Within) -> None:
+    async def main(made: Arrivals) -> None:
+        await made.put("o", dropoff=DROPOFF)
+        for driver, latitude in (("d", 53.44), ("e", 53.43)):
+            now = datetime.now(UTC)
+            event = encode_event(driver, LocationUpdate(latitude, -2.9, order_id="o"), now, now)
+            await made.redis.set(order_key("o"), event)
+            await made.redis.delete(order_arrival_key("o"))
+            made.forget_what_was_said()
+            await made.turn()
+            kept = await made.kept("o")
+            assert kept is not None
+            assert kept.driver_id == driver
 
     arrivals_role(main)
 
@@ -138,8 +163,7 @@ def test_a_way_is_asked_for_once_and_driven_along(arrivals_role: Within) -> None
         engine.away = True
         await made.drive("d", (53.43, -2.9))
         async with made.watching("o") as came:
-            [followed] = made.role.rounds.orders._books[order_bucket("o")].values()
-            followed._said_s = float("-inf")
+            made.forget_what_was_said()
             await made.turn()
             [arrival] = await came()
         assert (arrival.method, engine.asked) == ("roads", 1)
@@ -147,7 +171,7 @@ def test_a_way_is_asked_for_once_and_driven_along(arrivals_role: Within) -> None
         assert arrival.remaining_s == pytest.approx(150, abs=3)
         # Off the line: it is asked, cannot say, and the fallback answers.
         await made.drive("d", (53.43, -2.92))
-        followed._kept_s = float("-inf")
+        made.forget_what_was_said()
         await made.turn()
         kept = await made.kept("o")
         assert kept is not None
