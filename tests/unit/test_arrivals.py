@@ -166,6 +166,9 @@ def test_the_driver_is_near_once_and_not_before_the_goods_are_with_him() -> None
     assert at_the_door is not None
     assert not followed(at_the_door).arrives_soon(near, 300)
     assert not followed(picked_up).arrives_soon(near, 0)
+    silent = arrival_of("o", "d", rest(200), NOW - timedelta(seconds=240), NOW)
+    assert (silent.remaining_s, followed(picked_up).arrives_soon(silent, 0)) == (0, False)
+    assert not followed(picked_up).arrives_soon(silent, 300)
 
 
 def test_a_minute_is_logged_once() -> None:
