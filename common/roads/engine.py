@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from common.contract import Vehicle
 from common.log import Repeated, get
 from common.roads import osrm
-from common.roads.osrm import EngineAway, NoRoads, NoWay
+from common.roads.osrm import EngineAway, NoRoads, NoWay, TooBig
 from common.roads.thin import TraceFix
 from common.roads.way import MatchedPiece, Matrix, Point, Way
 
@@ -47,7 +47,11 @@ class RoadEngine:
                 "roads.off", detail="the package aiohttp is not installed: 'fleetline[roads]'"
             )
             self._urls = {}
+        if self._urls:
+            # Now, not within somebody's question: it takes a few tenths of a second.
+            import aiohttp  # noqa: PLC0415
         self._session: aiohttp.ClientSession | None = None
+        self._sides: dict[Vehicle, int] = {}
         self._dead_until_s: dict[Vehicle, float] = {}
         self._trouble = {v: Repeated(_log, "roads.away") for v in self._urls}
 
@@ -62,7 +66,17 @@ class RoadEngine:
 
         Raises `NoRoads` when no source or no target is on it.
         """
-        side = osrm.TABLE_SIDE_MAX
+        side = self._sides.get(vehicle, osrm.TABLE_SIDE_MAX)
+        try:
+            return await self._matrix(sources, targets, vehicle, side)
+        except TooBig:
+            # A server of somebody's own, with OSRM's own limits.
+            self._sides[vehicle] = osrm.TABLE_SIDE_PLAIN
+            return await self._matrix(sources, targets, vehicle, osrm.TABLE_SIDE_PLAIN)
+
+    async def _matrix(
+        self, sources: Sequence[Point], targets: Sequence[Point], vehicle: Vehicle, side: int
+    ) -> Matrix:
         bands = [
             [
                 osrm.read_table(await self._ask("table", vehicle, osrm.table_query(band, part)))

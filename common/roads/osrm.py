@@ -25,9 +25,10 @@ from common.roads.way import (
 
 # A place farther from any road than this is not on the graph; yards, parks and airfields are.
 SNAP_MAX_M = 1000.0
-# Sources, and targets, of one question. OSRM allows as many unless it is told otherwise.
-TABLE_SIDE_MAX = 100
-# Fixes of one question to be matched, likewise.
+# Sources, and targets, of one question; and those that OSRM allows unless it is told otherwise.
+# One large question is several times quicker than many small ones.
+TABLE_SIDE_MAX, TABLE_SIDE_PLAIN = 500, 100
+# Fixes of one question to be matched: as many as OSRM allows unless it is told otherwise.
 MATCH_POINTS_MAX = 100
 # What OSRM says where the places are fine and no way joins them, and where a trace lies off the
 # roads.
@@ -41,6 +42,10 @@ class NoRoads(Exception):
 
 class EngineAway(NoRoads):
     """It does not answer now."""
+
+
+class TooBig(NoRoads):
+    """It allows less in one question."""
 
 
 class NoWay(Exception):
@@ -181,8 +186,9 @@ def _decoded(body: bytes, no_way: frozenset[str] = _NO_WAY) -> Any:
         raise NoRoads("an answer that is not OSRM's") from e
     if code in no_way:
         raise NoWay(code)
+    if code == "TooBig":
+        raise TooBig("the engine allows less in one question")
     if code != "Ok":
-        # NoSegment: nothing near; TooBig: a server of one's own with smaller limits.
         raise NoRoads(str(code))
     return answer
 
