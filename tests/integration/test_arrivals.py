@@ -17,6 +17,7 @@ from common.keys import (
     order_key,
 )
 from common.orders.states import DeliveryState
+from common.roads.pace import Method
 from common.roads.travel import Travel
 from common.roads.way import Leg, Way
 from tests.arrivals import DROPOFF, HERE, Arrivals, ago
@@ -80,7 +81,8 @@ def test_another_driver_is_another_arrival(arrivals_role: Within) -> None:
         await made.turn()
         kept = await made.kept("o")
         assert kept is not None
-        assert (kept.driver_id, kept.remaining_m) == ("e", pytest.approx(1112 * 1.4, rel=0.01))
+        assert kept.driver_id == "e"
+        assert kept.remaining_m == pytest.approx(1112 * 1.4, rel=0.01)
 
     arrivals_role(main)
 
@@ -146,7 +148,7 @@ class Engine(Travel):
         self.asked += 1
         metres = 3000.0
         steps = ((metres / 10,), (metres,), (Leg(metres / 10, metres),))
-        method = "straight" if self.away else "roads"
+        method: Method = "straight" if self.away else "roads"
         return Way((points[0], points[-1]), *steps, method)
 
 

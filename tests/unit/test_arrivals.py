@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.arrivals.arrival import (
+    Arrival,
     Rest,
     aged,
     arrival_of,
@@ -130,21 +131,24 @@ def test_another_state_is_another_way() -> None:
     later = moved(ORDER, DeliveryState.PICKED_UP, NOW)
     assert later is not None
     one.change(encode_order(later), later)
-    assert one.stops == ((DROPOFF.latitude, DROPOFF.longitude),)
+    assert stops_of(one.order) == one.stops
     assert one.wants_route(LINE[0], 1.0)
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 8.0), st.floats(0, 400)), max_size=60))
 def test_customers_are_told_what_moved_and_not_too_often(steps: list[tuple[float, float]]) -> None:
-    one, now_s, said = followed(), 0.0, []
+    one, now_s = followed(), 0.0
+    said: list[tuple[float, Arrival]] = []
     for pause_s, seconds in steps:
         now_s += pause_s
         now = NOW + timedelta(seconds=now_s)
         arrival = arrival_of("o", "d", rest(seconds), now, now)
-        before = said[-1] if said else None
-        moved_s = before and abs((arrival.arrival_at - before[1].arrival_at).total_seconds())
+        due = True
+        if said:
+            before_s, before = said[-1]
+            moved_s = abs((arrival.arrival_at - before.arrival_at).total_seconds())
+            due = moved_s >= MOVED_S and now_s - before_s >= SAID_EVERY_S
         told = one.say(arrival, now_s) is Say.PUBLISH
-        due = before is None or (moved_s >= MOVED_S and now_s - before[0] >= SAID_EVERY_S)
         assert told == due
         if told:
             said.append((now_s, arrival))

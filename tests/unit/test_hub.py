@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from common.event import EPOCH
 from common.frame import ended_frame, order_message
 from common.keys import order_key
-from fanout.orders.hub import Channel, Hub, newer
+from fanout.orders.hub import Channel, Hub
+from fanout.orders.newest import newer
 from fanout.sockets.protocol import text_frame
 from tests.fanout_server import T0, event
 

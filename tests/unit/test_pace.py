@@ -14,6 +14,7 @@ from common.roads.pace import DISTANCE_MAX_M, Pace
 from common.roads.pace_fit import (
     LearnedTrip,
     PaceSample,
+    TimedPlace,
     detour_of,
     learn,
     recent_mps,
@@ -132,7 +133,9 @@ def test_a_kind_of_vehicle_speaks_for_itself_once_it_has_enough_trips() -> None:
     assert pace_in({}, "car").method == "straight"
 
 
-def trips_of(fixes: dict[str, list[tuple[int, float, float, float, float]]]) -> list:
+def trips_of(
+    fixes: dict[str, list[tuple[int, float, float, float, float]]],
+) -> list[list[TimedPlace]]:
     """The trips that the follower of the history makes of them."""
     found = []
     for trace in fixes.values():
