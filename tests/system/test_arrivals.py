@@ -1,4 +1,4 @@
-"""When the driver will be there, on a whole stack: page, socket, polling, and the role killed."""
+"""When the driver will be there, on a whole stack: socket, polling, and the role killed."""
 
 import asyncio
 import os
@@ -6,17 +6,11 @@ import signal
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser
-
-from tests.browser import Visit, any_browser
 from tests.courier import Courier
 from tests.fanout_server import in_loop
 from tests.stack import Stack
 from tests.wait import wait_until
 from tests.ws import watching
-
-browser = pytest.fixture(scope="module")(any_browser)
 
 # Some 2.5 km from where couriers begin.
 DROPOFF = {"latitude": 53.4200, "longitude": -2.9650}
@@ -40,27 +34,6 @@ def said(stack: Stack, path: str) -> dict[str, Any]:
 
     wait_until(is_said, timeout_s=15, what="an arrival")
     return dict(found["arrival"])
-
-
-def test_the_page_says_when_the_driver_is_there(browser: Browser, stack: Stack) -> None:
-    path = ordered(stack, "arrives")
-    with Visit(browser, f"{stack.url}/track/arrives") as page:
-        page.await_mode("waiting")
-        assert page.page.locator("#arrival").is_hidden()
-        with Courier(stack, "arrives"):
-            page.await_mode("live")
-            page.await_text("#arrival", "arrives in ")
-            page.await_text("#arrival", " min")
-            page.shoot("track-arrival")
-        # Nobody knows when a driver comes who is not seen to move.
-        page.await_mode("old")
-        assert page.page.locator("#arrival").is_hidden()
-        with Courier(stack, "arrives"):
-            page.await_mode("live")
-            page.await_text("#arrival", "arrives in ")
-            assert stack.request("POST", f"{path}/complete")[0] == 202
-        page.await_mode("ended")
-        assert page.page.locator("#arrival").is_hidden()
 
 
 def test_the_socket_says_it_after_the_first_position(stack: Stack) -> None:
