@@ -21,6 +21,7 @@ from bench.processes import Failed
 from bench.result import Figure, Outcome
 from bench.scenarios import (
     access,
+    arrivals,
     drain,
     end_to_end,
     fanout,
@@ -45,7 +46,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        access, insight, geofences, locust_users, timescale,
+        access, insight, geofences, arrivals, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.

@@ -1,4 +1,4 @@
-"""The active orders that have a driver and a drop-off, as their books in Redis have them.
+"""The active orders that have a drop-off, as their books in Redis have them.
 
 A look reads some books as a whole, which costs next to nothing: what has not changed is known by
 its bytes. So nothing that was announced can be missed, and no database is needed.
@@ -50,7 +50,7 @@ class ActiveOrders:
                 passed[name] = raw
             else:
                 order = order_in(raw)
-                if order is None or order.driver_id is None or order.dropoff is None:
+                if order is None or order.dropoff is None:
                     passed[name] = raw
                 elif before is None:
                     followed[name] = FollowedOrder(raw, order)

@@ -20,6 +20,8 @@ MOVED_S = 30.0
 SAID_EVERY_S = 10.0
 # Who asks or comes later finds one that is at most so old.
 KEPT_EVERY_S = 12.0
+# Nobody is told that a driver is near who was not seen for so long: it may have stopped anywhere.
+SEEN_MAX_S = 60.0
 # The drop-off alone is left.
 ONE_STOP: Final = 1
 
@@ -106,13 +108,14 @@ class FollowedOrder:
         return known
 
     def arrives_soon(self, arrival: Arrival, before_s: float) -> bool:
-        """Whether it is to be told now that the driver arrives within `before_s`: once.
+        """Whether it is to be told now that the driver arrives within `before_s` (0: never): once.
 
         Not before the goods are picked up: the way to the customer has not begun. Who is at the
         door was told of by the fence.
         """
         under_way = len(self.stops) == ONE_STOP and self.order.state is not DeliveryState.ARRIVING
-        if self.told or not under_way or arrival.remaining_s > before_s:
+        is_near = arrival.remaining_s <= before_s and arrival.position_age_s <= SEEN_MAX_S
+        if self.told or not before_s or not under_way or not is_near:
             return False
         self.told = True
         return True

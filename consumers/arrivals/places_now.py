@@ -1,21 +1,24 @@
 """Where the drivers of active orders are now, and how they moved in the last minutes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from common.event import MALFORMED, StoredTime
+from common.keys import order_key
 from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.wire import Command, Wire
 from common.roads.way import Point
 from common.shards import Shards
+from consumers.arrivals.followed import FollowedOrder
 from consumers.arrivals.movement import Movement
 
 
 class _Fix(msgspec.Struct, gc=False):
     """Of an event, what is needed here."""
 
+    driver_id: str
     latitude: float
     longitude: float
     recorded_at: StoredTime
@@ -28,10 +31,11 @@ _decode = msgspec.json.Decoder(_Fix).decode
 class DriverPlace:
     """A driver's newest place; `at` is its effective time, `recorded_at` its device's."""
 
-    __slots__ = ("at", "here", "movement", "raw", "recorded_at")
+    __slots__ = ("at", "driver_id", "here", "movement", "raw", "recorded_at")
 
     def __init__(self) -> None:
         self.raw = b""
+        self.driver_id = ""
         self.at: datetime | None = None
         self.recorded_at: datetime | None = None
         self.here: Point = (0.0, 0.0)
@@ -47,7 +51,9 @@ class DriverPlace:
         except MALFORMED:
             return
         at = min(fix.recorded_at, fix.received_at)
-        if self.at is not None and at <= self.at:
+        if fix.driver_id != self.driver_id:
+            self.driver_id, self.movement = fix.driver_id, Movement()
+        elif self.at is not None and at <= self.at:
             return
         self.at, self.recorded_at = at, fix.recorded_at
         self.here = (fix.latitude, fix.longitude)
@@ -55,37 +61,62 @@ class DriverPlace:
 
 
 class DriverPlaces:
-    """Reads `live:{T}`. Raises `Overloaded`, `hiredis.ReplyError`."""
+    """Reads `live:{T}`, and the newest event of orders that name no driver: anybody may be it.
+
+    Raises `Overloaded`, `hiredis.ReplyError`.
+    """
 
     def __init__(self, nodes: Nodes, shards: Shards) -> None:
         self._nodes = nodes
         self._shards = shards
+        # By driver, or by order where that names none: a line break stands in no driver's id.
         self._places: dict[str, DriverPlace] = {}
+        self._seen: set[str] = set()
 
-    async def look(self, drivers: Iterable[str]) -> dict[str, DriverPlace]:
-        """The places of these drivers, without those that have none."""
-        by_shard: dict[int, list[str]] = {}
-        for driver_id in dict.fromkeys(drivers):
-            by_shard.setdefault(self._shards.of(driver_id).index, []).append(driver_id)
-        by_wire: dict[Wire, list[int]] = {}
-        for index in by_shard:
-            by_wire.setdefault(self._nodes.wire(self._shards[index]), []).append(index)
-        found: dict[str, DriverPlace] = {}
-        for wire, indexes in by_wire.items():
-            asked = [("HMGET", self._shards[i].keys.live, *by_shard[i]) for i in indexes]
-            for index, values in zip(indexes, await wire.pipeline(asked), strict=True):
-                for driver_id, raw in zip(by_shard[index], values, strict=True):
+    async def look(
+        self, orders: Iterable[FollowedOrder]
+    ) -> list[tuple[FollowedOrder, DriverPlace]]:
+        """The orders with the places of their drivers; those that have none are left out."""
+        by_name: dict[str, list[FollowedOrder]] = {}
+        for followed in orders:
+            order = followed.order
+            by_name.setdefault(order.driver_id or f"\n{order.order_id}", []).append(followed)
+        found: list[tuple[FollowedOrder, DriverPlace]] = []
+        for wire, asked in self._asked(by_name).items():
+            replies = await wire.pipeline([command for command, _ in asked])
+            for (_, names), values in zip(asked, replies, strict=True):
+                for name, raw in zip(names, values, strict=True):
                     if raw is not None:
-                        found[driver_id] = self._take(driver_id, raw)
+                        place = self._take(name, raw)
+                        found += ((followed, place) for followed in by_name[name])
         return found
 
-    def _take(self, driver_id: str, raw: bytes) -> DriverPlace:
-        place = self._places.get(driver_id)
+    def _asked(self, names: Iterable[str]) -> dict[Wire, list[tuple[Command, Sequence[str]]]]:
+        """What is asked of each server, and whose places the replies are."""
+        asked: dict[Wire, list[tuple[Command, Sequence[str]]]] = {}
+        by_shard: dict[int, list[str]] = {}
+        for name in names:
+            if name.startswith("\n"):
+                order_id = name[1:]
+                command: Command = ("MGET", order_key(order_id))
+                asked.setdefault(self._nodes.order_wire(order_id), []).append((command, (name,)))
+            else:
+                by_shard.setdefault(self._shards.of(name).index, []).append(name)
+        for index, drivers in by_shard.items():
+            shard = self._shards[index]
+            command = ("HMGET", shard.keys.live, *drivers)
+            asked.setdefault(self._nodes.wire(shard), []).append((command, drivers))
+        return asked
+
+    def _take(self, name: str, raw: bytes) -> DriverPlace:
+        place = self._places.get(name)
         if place is None:
-            place = self._places[driver_id] = DriverPlace()
+            place = self._places[name] = DriverPlace()
+        self._seen.add(name)
         place.take(raw)
         return place
 
-    def keep(self, drivers: Collection[str]) -> None:
-        """Forget all drivers but these."""
-        self._places = {d: place for d, place in self._places.items() if d in drivers}
+    def forget_others(self) -> None:
+        """Forget whom nobody asked for since the last call."""
+        self._places = {name: place for name, place in self._places.items() if name in self._seen}
+        self._seen = set()

@@ -72,25 +72,15 @@ class ArrivalRounds:
         self._ttl = ttl
         self.errors = PastErrors()
         self._part = 0
-        self._drivers: set[str] = set()
 
     async def look(self) -> None:
         """Look at the next books. Raises `Overloaded`, `hiredis.ReplyError`."""
-        followed = await self.orders.look(PARTS[self._part])
-        places = await self._places.look(str(f.order.driver_id) for f in followed)
-        self._drivers |= places.keys()
+        placed = await self._places.look(await self.orders.look(PARTS[self._part]))
         self._part = (self._part + 1) % len(PARTS)
         if self._part == 0:
-            self._places.keep(self._drivers)
-            self._drivers = set()
+            self._places.forget_others()
         now = datetime.now(UTC)
-        fresh = [
-            (f, place)
-            for f in followed
-            if (place := places.get(str(f.order.driver_id))) is not None
-            and place.at is not None
-            and now - place.at <= self._ttl
-        ]
+        fresh = [(f, p) for f, p in placed if p.at is not None and now - p.at <= self._ttl]
         waiting = await self._find_ways(fresh)
         spoken: list[Spoken] = []
         for index, (f, place) in enumerate(fresh):
@@ -123,10 +113,8 @@ class ArrivalRounds:
         if model is None:
             pace: Pace = await self._paces.pace(f.order.vehicle)
             model = rest_by_pace(place.here, f.stops, pace, place.movement.recent_mps)
-        order, at = f.order, place.at or now
-        arrival = arrival_of(
-            order.order_id, str(order.driver_id), self.errors.correct(model), at, now
-        )
+        rest, at = self.errors.correct(model), place.at or now
+        arrival = arrival_of(f.order.order_id, place.driver_id, rest, at, now)
         say = f.say(arrival, asyncio.get_running_loop().time())
         return Spoken(f, arrival, say, model, place)
 

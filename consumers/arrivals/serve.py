@@ -11,10 +11,9 @@ from datetime import timedelta
 
 import uvloop
 
-from common.errors import Overloaded
 from common.log import get
 from common.metrics.role import RoleMetrics
-from common.processes.background import Background, keep_beating
+from common.processes.background import EXPECTED, Background, keep_beating
 from common.processes.heartbeat import Heartbeat
 from common.processes.signals import set_on_stop
 from common.redis.nodes import Nodes
@@ -36,6 +35,8 @@ from consumers.arrivals.speaker import ArrivalSpeaker
 # Live and history go first where cores are short.
 NICENESS = 10
 REDIS_REPLY_TIMEOUT_S = 5.0
+# What waits is two seconds of a log: a stop does not wait for a database that is away.
+CLOSE_TIMEOUT_S = 0.2
 FLUSH_EVERY_S = 2.0
 # Past errors of thousands of predictions change slowly; trips come in all day.
 ERRORS_EVERY_S = 300.0
@@ -107,10 +108,10 @@ class ArrivalsRole:
     async def close(self) -> None:
         """Store what waits, if that can be done at once, and let go of everything."""
         try:
-            await self.lead.give_back()
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self.lead.give_back()
                 await self.ledger.flush()
-        except (Overloaded, TimeoutError) as e:
+        except EXPECTED as e:
             _log.warning("arrivals.unstored", error=str(e) or type(e).__name__)
         await self.travel.close()
         await self.database.close()

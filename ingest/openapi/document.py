@@ -180,6 +180,8 @@ def _schema_of(schemas: dict[str, Schema], fixes_max: int, kind: object) -> Sche
             "properties": {"locations": items},
         }
         return {"anyOf": [wrapped, items]}
+    if isinstance(kind, tuple):
+        return {"anyOf": [_schema_of(schemas, fixes_max, one) for one in kind]}
     (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
     for name in found:
         schemas.setdefault(name, _portable(found[name]))

@@ -10,10 +10,10 @@ from common.arrivals.arrival import Arrival
 from common.roads.pace import Method
 from ingest.openapi.shapes_insight import Amount
 
-Error = Annotated[float | None, Meta(ge=0, description="seconds; null where nothing was said")]
-Bias = Annotated[float | None, Meta(description="seconds; above 0: drivers came earlier than said")]
+Error = Annotated[float, Meta(ge=0, description="seconds")]
+Bias = Annotated[float, Meta(description="seconds; above 0: drivers came earlier than said")]
 Coverage = Annotated[
-    float | None, Meta(ge=0, le=1, description="share that `low_s` to `high_s` held; meant: 0.8")
+    float, Meta(ge=0, le=1, description="share that `low_s` to `high_s` held; meant: 0.8")
 ]
 
 
@@ -25,15 +25,15 @@ class ArrivalFrame(msgspec.Struct):
 
 
 class AccuracyCounts(msgspec.Struct):
-    """Predictions against what came of them: when the driver was at the drop-off."""
+    """Predictions against when the driver was at the drop-off; null where nothing was said."""
 
     predictions: Amount
     orders: Amount
-    error_mean_s: Error
-    error_p50_s: Error
-    error_p90_s: Error
-    bias_s: Bias
-    coverage: Coverage
+    error_mean_s: Error | None
+    error_p50_s: Error | None
+    error_p90_s: Error | None
+    bias_s: Bias | None
+    coverage: Coverage | None
 
 
 class AccuracyClass(AccuracyCounts, kw_only=True):

@@ -7,8 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from common.arrivals.arrival import Arrival
+from common.contract import Vehicle
 from common.event import LocationEvent
-from common.orders.order import OrderPlace, StateTimes, Vehicle
+from common.orders.order import OrderPlace, StateTimes
 from common.orders.states import DeliveryState
 from ingest.openapi.shapes_insight import Amount, Cursor, Metres, Span
 

@@ -176,7 +176,7 @@ WATCH_ORDER = Operation(
     schemes=("token",),
     extra={
         "x-websocket": {
-            "frames": UpdateFrame | ArrivalFrame,
+            "frames": (UpdateFrame, ArrivalFrame),
             "example": {"type": "location_update", "data": EVENT},
         }
     },

@@ -15,7 +15,8 @@ WITH arrived AS (
         ln(extract(epoch FROM a.arrived_at - l.at)::double precision / greatest(l.model_s, 1))
             AS error
     FROM arrived AS a
-    JOIN arrival_log AS l USING (order_id, driver_id)
+    JOIN arrival_log AS l
+        ON l.order_id = a.order_id AND l.driver_id = coalesce(a.driver_id, l.driver_id)
     WHERE a.arrived_at > l.at + interval '1 second'
 )
 SELECT

@@ -17,7 +17,8 @@ WITH arrived AS (
         l.low_s,
         l.high_s
     FROM arrived AS a
-    JOIN arrival_log AS l USING (order_id, driver_id)
+    JOIN arrival_log AS l
+        ON l.order_id = a.order_id AND l.driver_id = coalesce(a.driver_id, l.driver_id)
     WHERE l.at < a.arrived_at AND ($4::text IS NULL OR l.method = $4)
 )
 SELECT

@@ -40,7 +40,7 @@ class OrderArrival:
             raise HTTPProblem(NO_ARRIVAL, "the order has no drop-off")
         arrival = await self._expected.of(order, kept)
         if arrival is None:
-            raise HTTPProblem(NO_ARRIVAL, "the order has no driver with a current position")
+            raise HTTPProblem(NO_ARRIVAL, "no driver of the order has a current position")
         resp.data = dump(facts_of_arrival(arrival))
 
     on_head = on_get
