@@ -6,6 +6,7 @@ there, so they work whether the engine runs or not, and nothing has to be told.
 
 import asyncio
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,10 @@ class EngineKeeper:
         self.edition: Edition | None = None
         self._failed: tuple[Edition, float] | None = None
         self._trouble = Repeated(_log, "roads.not_served")
+
+    async def look_now(self) -> None:
+        """Look at the time that it is."""
+        await self.look(time.time())
 
     async def look(self, now_s: float) -> None:
         """Serve what there is on the disk, if that is something else than what is served."""

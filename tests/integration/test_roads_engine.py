@@ -110,7 +110,7 @@ def test_a_connection_that_the_engine_ended_costs_no_question(roads):
 
     async def many(client: RoadEngine):
         ways = [await client.route([place(0, 0), place(1, 0)], "car") for _ in range(1100)]
-        return {way.distance_m for way in ways}
+        return {way.distance_m if way else None for way in ways}
 
     assert len(ask(roads, many)) == 1
 

@@ -101,8 +101,8 @@ class _Learner:
         kept = judged and would_be.off_s < was.off_s
         if kept:
             put_speeds(self._graph, ratios, was.error, would_be.error)
-        offs = (was.off_s, would_be.off_s) if judged else (None, None)
-        return Lesson(day, trips, was.under_way_s, *offs, kept=kept), seen
+        before_s, after_s = (was.off_s, would_be.off_s) if judged else (None, None)
+        return Lesson(day, trips, was.under_way_s, before_s, after_s, kept), seen
 
     async def _matched(self, day: date) -> AsyncIterator[list[MatchedPiece]]:
         trips = 0

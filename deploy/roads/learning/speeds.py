@@ -9,6 +9,7 @@ pseudo-observations of so many seconds).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from deploy.roads.slots import SLOTS
 
@@ -181,7 +182,7 @@ def _bounded(ratio: float) -> float:
     return min(RATIO_MAX, max(RATIO_MIN, ratio))
 
 
-def grouped(rows: Iterable[tuple[int, int, int, float, float, float]]) -> SpeedSums:
+def grouped(rows: Iterable[tuple[Any, ...]]) -> SpeedSums:
     """Sums of rows: from node, to node, slot, metres, expected, observed."""
     sums = SpeedSums()
     for begin, end, slot, metres, expected_s, observed_s in rows:
