@@ -28,7 +28,7 @@ from tests.roads import (
     node,
     place,
 )
-from tests.wait import wait_until
+from tests.wait import pace, wait_until
 
 pytestmark = needs_engine
 
@@ -177,7 +177,7 @@ def test_a_killed_engine_is_back_and_nobody_waits_for_it(roads):
     async def keep_watch():
         while roads.server.restarts == 0:
             await roads.server.watch()
-            await asyncio.sleep(0.02)
+            await pace(0.02)
 
     pid = roads.server.pid
     assert pid is not None

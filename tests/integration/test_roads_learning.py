@@ -26,7 +26,7 @@ from deploy.roads.keeper import EngineKeeper
 from deploy.roads.learning.learn import learn_all
 from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.slots import slot_at, slot_name
-from deploy.roads.steps import Steps
+from deploy.roads.steps import RoadSteps
 from tests.integration.insight_history import row
 from tests.integration.insight_history import store as store_rows
 from tests.postgres import PostgresServer
@@ -186,7 +186,7 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 async def learn(url: str, store: GraphStore) -> None:
     programs = find_programs()
     assert programs is not None
-    with Steps() as steps:
+    with RoadSteps() as steps:
         await learn_all(load_settings(database_url=url), programs, store, ["car"], steps)
 
 

@@ -29,7 +29,7 @@ from deploy.roads.learning.passes import Judgement, add_passes, judge
 from deploy.roads.learning.speeds import SpeedSums, conclude
 from deploy.roads.learning.writing import put_speeds, speeds_in_use
 from deploy.roads.server import RoadServer, ServerSite
-from deploy.roads.steps import Steps
+from deploy.roads.steps import RoadSteps
 from deploy.tools.stack_database import stack_database
 
 # Days back that are learned from where nothing was learned yet.
@@ -41,7 +41,7 @@ async def learn_all(
     programs: RoadPrograms,
     store: GraphStore,
     vehicles: list[Vehicle],
-    steps: Steps,
+    steps: RoadSteps,
 ) -> None:
     """Learn for each kind of vehicle. Raises `FleetlineError`."""
     today = datetime.now(UTC).date()
@@ -61,7 +61,9 @@ async def learn_all(
 class _Learner:
     """One kind of vehicle's lessons."""
 
-    def __init__(self, graph: Graph, book: LessonBook, engine: RoadEngine, steps: Steps) -> None:
+    def __init__(
+        self, graph: Graph, book: LessonBook, engine: RoadEngine, steps: RoadSteps
+    ) -> None:
         self._graph = graph
         self._book = book
         self._engine = engine
