@@ -123,8 +123,13 @@ def learn(
     """Learn speeds by hour from the fleet's own trips; kept where they lower the error."""
     from deploy.roads.executables import require_programs
     from deploy.roads.learning.learn import learn_all
+    from deploy.tools.stack_database import stack_database_url
 
     settings = _settings(home)
+    # Read before this process becomes another account, which the home may be closed to.
+    settings = load_settings(
+        fleetline_home=settings.fleetline_home, database_url=stack_database_url(settings)
+    )
     log.configure("roads", "warning")
     programs = require_programs()
     store = open_store(Home(settings.fleetline_home), programs.folder, programs.profiles)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.errors import FleetlineError
 from common.log import Repeated, get
-from deploy.roads.graphs import LIVE, OTHERS_FILE, Graph, GraphFacts, LearnedFacts
+from deploy.roads.graphs import LIVE, OTHERS_FILE, Graph
 from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.server import RoadServer
 from deploy.roads.slots import ANY_HOUR, slot_at, slot_name
@@ -39,6 +39,18 @@ class Edition:
     speeds: str | None = None
 
 
+def wanted(graph: Graph, now_s: float) -> Edition | None:
+    """What should be served at a time (epoch seconds); None: there is no graph."""
+    facts, learned = graph.facts(), graph.learned()
+    if facts is None:
+        return None
+    if learned is not None:
+        for name in (slot_name(slot_at(now_s)), ANY_HOUR):
+            if (graph.folder / learned.folder / f"{name}.csv").is_file():
+                return Edition(facts.graph_id, learned.learned_id, name)
+    return Edition(facts.graph_id)
+
+
 class EngineKeeper:
     """Keeps one server."""
 
@@ -55,26 +67,25 @@ class EngineKeeper:
 
     async def look(self, now_s: float) -> None:
         """Serve what there is on the disk, if that is something else than what is served."""
-        facts = self.graph.facts()
-        if facts is None:
+        edition = wanted(self.graph, now_s)
+        if edition is None:
             if self.server.stem is not None:
                 await self.server.stop()
                 self.edition = None
                 _log.info("roads.removed", vehicle=self.graph.vehicle)
             return
-        wanted = self._wanted(facts, self.graph.learned(), now_s)
-        if wanted == self.edition or (
+        if edition == self.edition or (
             self._failed is not None
-            and self._failed[0] == wanted
+            and self._failed[0] == edition
             and now_s < self._failed[1] + RETRY_S
         ):
             return
         try:
-            await self._serve(wanted)
+            await self._serve(edition)
         except (FleetlineError, OSError) as e:
-            self._failed = wanted, now_s
+            self._failed = edition, now_s
             self._trouble.failed(vehicle=self.graph.vehicle, error=str(e))
-            await self._serve_plain(Edition(facts.graph_id))
+            await self._serve_plain(Edition(edition.graph_id))
 
     async def watch(self) -> None:
         """Start the server again whenever it ends."""
@@ -91,15 +102,6 @@ class EngineKeeper:
                 self.server.kill()
                 silences = 0
             await asyncio.sleep(ASK_EVERY_S)
-
-    def _wanted(self, facts: GraphFacts, learned: LearnedFacts | None, now_s: float) -> Edition:
-        if learned is None:
-            return Edition(facts.graph_id)
-        folder = self.graph.folder / learned.folder
-        for name in (slot_name(slot_at(now_s)), ANY_HOUR):
-            if (folder / f"{name}.csv").is_file():
-                return Edition(facts.graph_id, learned.learned_id, name)
-        return Edition(facts.graph_id)
 
     async def _serve(self, edition: Edition) -> None:
         folder = None

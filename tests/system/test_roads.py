@@ -42,6 +42,7 @@ def test_a_stack_with_a_road_engine(tmp_path: Path) -> None:
         with Stack(home) as stack:
             _serves(stack)
             _comes_back(stack)
+            assert "no day with trips" in roads(home, "learn")
             _changes(stack, home, extract)
         assert "there is no graph" in roads(home, "list")
 
