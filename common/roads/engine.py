@@ -94,10 +94,10 @@ class RoadEngine:
             return None
 
     async def match(
-        self, fixes: Sequence[TraceFix], vehicle: Vehicle, radius_m: float, *, nodes: bool = False
+        self, fixes: Sequence[TraceFix], vehicle: Vehicle, *, nodes: bool = False
     ) -> list[MatchedPiece]:
         """The pieces of a trace that follow roads, none where none does. Raises `NoRoads`."""
-        query = osrm.match_query(fixes, radius_m, nodes=nodes)
+        query = osrm.match_query(fixes, nodes=nodes)
         try:
             return osrm.read_match(await self._ask("match", vehicle, query), fixes)
         except NoWay:

@@ -30,6 +30,9 @@ SNAP_MAX_M = 1000.0
 TABLE_SIDE_MAX, TABLE_SIDE_PLAIN = 500, 100
 # Fixes of one question to be matched: as many as OSRM allows unless it is told otherwise.
 MATCH_POINTS_MAX = 100
+# What a fix is off, as a standard deviation, at least and at most; OSRM looks for roads within
+# three of it. Its own 5 m miss streets between houses: matched routes were off three times as much.
+RADIUS_M, RADIUS_MAX_M = 10.0, 30.0
 # What OSRM says where the places are fine and no way joins them, and where a trace lies off the
 # roads.
 _NO_WAY = frozenset({"NoRoute", "NoTable"})
@@ -99,14 +102,13 @@ def read_route(body: bytes) -> Way:
     return _way(answer["routes"][0])
 
 
-def match_query(fixes: Sequence[TraceFix], radius_m: float, *, nodes: bool = False) -> str:
+def match_query(fixes: Sequence[TraceFix], *, nodes: bool = False) -> str:
     """Likewise for matching fixes in order of time, behind `/match/v1/<vehicle>/`.
 
-    `radius_m`: what the fixes are off, as a standard deviation. `nodes`: whether the pieces name
-    the nodes of the map.
+    `nodes`: whether the pieces name the nodes of the map.
     """
     times = ";".join(str(round(fix.at_s)) for fix in fixes)
-    radii = ";".join([f"{radius_m:g}"] * len(fixes))
+    radii = ";".join(f"{radius_m(fix):.0f}" for fix in fixes)
     more = ",nodes" if nodes else ""
     places = _places([(fix.latitude, fix.longitude) for fix in fixes])
     return (
@@ -114,6 +116,11 @@ def match_query(fixes: Sequence[TraceFix], radius_m: float, *, nodes: bool = Fal
         f"&overview=full&geometries=geojson&annotations=duration,distance{more}"
         "&gaps=ignore&tidy=false&steps=false&generate_hints=false"
     )
+
+
+def radius_m(fix: TraceFix) -> float:
+    """What a fix is held to be off, as a standard deviation."""
+    return min(RADIUS_MAX_M, max(RADIUS_M, fix.accuracy_m or 0.0))
 
 
 def read_match(body: bytes, fixes: Sequence[TraceFix]) -> list[MatchedPiece]:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from common.geo.sphere import distance_m
 
-# Least time and way between two fixes that are kept. OSRM's authors advise about ten a minute.
-STEP_S = 5.0
-STEP_M = 25.0
+# Least time and way between two fixes that are kept, and so many times what they say they are off.
+# OSRM's authors advise about ten a minute.
+STEP_S, STEP_M = 5.0, 25.0
+STEP_ACCURACIES = 2.0
 # A fix that says it is farther off than this says nothing about streets.
 ACCURACY_MAX_M = 100.0
 # Nobody drives faster (200 km/h, as for distances); so many of them in a row are a new place.
@@ -60,7 +61,8 @@ class Thinning:
                 return
         elif passed_s <= GAP_S:
             self._jumps = 0
-            if passed_s >= STEP_S and moved_m >= STEP_M:
+            step_m = max(STEP_M, STEP_ACCURACIES * (fix.accuracy_m or 0.0))
+            if passed_s >= STEP_S and moved_m >= step_m:
                 piece.append(fix)
             return
         self._jumps = 0

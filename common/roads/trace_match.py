@@ -11,10 +11,6 @@ from common.roads.osrm import MATCH_POINTS_MAX, NoRoads
 from common.roads.thin import SPEED_MAX_MPS, TraceFix
 from common.roads.way import MatchedLeg, MatchedPiece
 
-# What a phone's fixes are off, as a standard deviation; OSRM looks for roads within three of it.
-# OSRM's own 5 m lose streets that lie beside a trace between houses.
-FIX_RADIUS_M = 10.0
-
 
 async def match_trace(
     engine: RoadEngine,
@@ -31,7 +27,7 @@ async def match_trace(
     for piece in pieces:
         matched: list[MatchedPiece] = []
         for part in overlapping(piece, MATCH_POINTS_MAX):
-            matched += await engine.match(part, vehicle, FIX_RADIUS_M, nodes=nodes)
+            matched += await engine.match(part, vehicle, nodes=nodes)
         for whole in joined(matched):
             found += possible(whole)
     if pieces and not found:

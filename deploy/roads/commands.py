@@ -17,7 +17,7 @@ from common.processes.heartbeat import Heartbeat
 from common.roads.urls import DEFAULT_VEHICLE, VEHICLES
 from common.settings import Settings, load_settings
 from deploy.roads.graphs import GraphStore
-from deploy.roads.steps import Steps
+from deploy.roads.steps import RoadSteps
 from deploy.stack.home import Home
 
 app = typer.Typer(help="The road engine: graphs made of map extracts; without a command, its role.")
@@ -56,7 +56,7 @@ def add(
     programs = require_programs()
     stack = _home(home)
     store = open_store(stack, extract, programs.folder, programs.profiles)
-    with store.changing(), Steps() as steps:
+    with store.changing(), RoadSteps() as steps:
         for kind in vehicles:
             folder = store.new_folder(kind)
             with steps.of(kind):
@@ -132,7 +132,7 @@ def learn(
     kinds = [graph.vehicle for graph, _ in store.graphs() if graph.vehicle in wanted]
     if not kinds:
         raise ConfigError("roads: there is no graph; run fleetline roads add FILE.osm.pbf")
-    with store.changing(), Steps() as steps:
+    with store.changing(), RoadSteps() as steps:
         asyncio.run(learn_all(settings, programs, store, kinds, steps))
 
 

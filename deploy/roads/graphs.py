@@ -31,6 +31,7 @@ LEARNED_FILE = "learned.json"
 STEM = "graph.osrm"
 SPEEDS = "speeds"
 LIVE = "live-"
+OTHERS_FILE = "others.csv"
 
 
 class GraphFacts(msgspec.Struct, frozen=True):
@@ -51,6 +52,9 @@ class LearnedFacts(msgspec.Struct, frozen=True):
     # Mean error as a share of the time under way, on the day that was not learned from.
     error_before: float
     error_after: float
+    # By name of an hour: how many times longer than by the map the streets around take that
+    # nobody drove. They are in OTHERS_FILE, with the map's speeds.
+    others: dict[str, float] = {}
 
     @property
     def folder(self) -> str:

@@ -6,13 +6,14 @@ there, so they work whether the engine runs or not, and nothing has to be told.
 
 import asyncio
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import FleetlineError
 from common.log import Repeated, get
-from deploy.roads.graphs import LIVE, Graph, GraphFacts, LearnedFacts
-from deploy.roads.metric import customize
+from deploy.roads.graphs import LIVE, OTHERS_FILE, Graph, GraphFacts, LearnedFacts
+from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.server import RoadServer
 from deploy.roads.slots import ANY_HOUR, slot_at, slot_name
 from deploy.stack import folders
@@ -47,6 +48,10 @@ class EngineKeeper:
         self.edition: Edition | None = None
         self._failed: tuple[Edition, float] | None = None
         self._trouble = Repeated(_log, "roads.not_served")
+
+    async def look_now(self) -> None:
+        """Look at the time that it is."""
+        await self.look(time.time())
 
     async def look(self, now_s: float) -> None:
         """Serve what there is on the disk, if that is something else than what is served."""
@@ -102,7 +107,12 @@ class EngineKeeper:
         learned = self.graph.learned()
         if edition.speeds is not None and learned is not None:
             folder = self.graph.folder / f"{LIVE}{secrets.token_hex(4)}"
-            speeds = self.graph.folder / learned.folder / f"{edition.speeds}.csv"
+            files = self.graph.folder / learned.folder
+            speeds = HourSpeeds(
+                files / f"{edition.speeds}.csv",
+                files / OTHERS_FILE,
+                learned.others.get(edition.speeds, 1.0),
+            )
             try:
                 stem = await customize(self.server.site.programs, stem, speeds, folder)
             except BaseException:

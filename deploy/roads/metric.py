@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import FleetlineError
@@ -31,19 +32,40 @@ class CustomizeFailed(FleetlineError):
     """The engine refused the speeds."""
 
 
-async def customize(programs: RoadPrograms, base: Path, speeds: Path, folder: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class HourSpeeds:
+    """Files with speeds: those of the hour, and those of the map for streets that take longer."""
+
+    hour: Path
+    others: Path | None = None
+    longer: float = 1.0
+
+    def write(self, file: Path) -> None:
+        """All of them, as `osrm-customize` reads them."""
+        with file.open("w") as lines:
+            if self.others is not None and self.others.is_file():
+                with self.others.open() as others:
+                    for line in others:
+                        begin, end, kmh = line.split(",")
+                        lines.write(f"{begin},{end},{float(kmh) / self.longer:.1f}\n")
+            lines.write(self.hour.read_text())
+
+
+async def customize(programs: RoadPrograms, base: Path, speeds: HourSpeeds, folder: Path) -> Path:
     """A graph like `base` in the new folder, with these speeds; the path without kinds.
 
     Raises `CustomizeFailed`, `OSError`.
     """
     await asyncio.to_thread(copy_graph, base, folder)
+    file = folder / "speeds.csv"
+    await asyncio.to_thread(speeds.write, file)
     log = folder / "customize.log"
     with log.open("wb") as output:
         child = await asyncio.create_subprocess_exec(
             programs.path("osrm-customize"),
             str(folder / STEM),
             "--segment-speed-file",
-            str(speeds),
+            str(file),
             "--threads",
             "1",
             stdin=asyncio.subprocess.DEVNULL,

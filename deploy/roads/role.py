@@ -90,9 +90,7 @@ class _RoadsRole:
             name = keeper.graph.vehicle
             background.run(keeper.watch(), name=f"watch.{name}")
             background.run(keeper.ask(), name=f"ask.{name}")
-            background.every(
-                LOOK_EVERY_S, lambda k=keeper: k.look(time.time()), name=f"look.{name}"
-            )
+            background.every(LOOK_EVERY_S, keeper.look_now, name=f"look.{name}")
         background.every(1.0, self._note, name="state")
         background.every(60.0, self._learn_when_due, name="learn")
         try:

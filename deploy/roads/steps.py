@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
-class Steps:
+class RoadSteps:
     """The steps of one command. Use as a context."""
 
     def __init__(self) -> None:

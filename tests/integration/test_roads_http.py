@@ -130,12 +130,13 @@ def test_who_is_there_first_comes_first(with_roads, redis_server, store):
     put(store, "across", place(2.5, 0.0))
     put(store, "along", place(0.0, 0.0))
     put(store, "island", place(-5, 0.5))
-    target = {"lat": place(2.5, 1.0)[0], "lng": place(2.5, 1.0)[1], "radius": 3000}
+    target: dict[str, Any] = {"lat": place(2.5, 1.0)[0], "lng": place(2.5, 1.0)[1], "radius": 3000}
     plain = with_roads.get("drivers/nearby", params=target).json()
     assert [d["driver_id"] for d in plain["drivers"]] == ["across", "along", "island"]
     assert "method" not in plain
     assert "remaining_s" not in plain["drivers"][0]
-    found = with_roads.get("drivers/nearby", params={**target, "sort": "arrival"}).json()
+    target["sort"] = "arrival"
+    found = with_roads.get("drivers/nearby", params=target).json()
     assert found["method"] == "roads"
     assert found["count"] == 3
     first, second, last = found["drivers"]
@@ -159,7 +160,8 @@ def test_a_matched_route_lies_on_the_roads(with_roads, redis_server):
     assert facts["pieces"][0]["start_time"] == "2026-03-02T08:00:00Z"
     latitudes = {round(y, 5) for _, y in found["geometry"]["coordinates"][:5]}
     assert latitudes == {round(place(0, 2)[0], 5)}
-    pages, query = [], {**span, "limit": 6}
+    pages: list[Any] = []
+    query: dict[str, Any] = {**span, "limit": 6}
     while True:
         answer = with_roads.get("drivers/d1/matched-route", params=query)
         pages.append(answer.json()["properties"])
@@ -205,8 +207,9 @@ def test_parameters_at_fault_are_named(api: httpx.Client, query):
 
 
 def test_bodies_are_bounded(api: httpx.Client):
-    assert api.post("/api/v1/matrix", content=b" " * 70_000).status_code == 413
-    assert api.post("/api/v1/route", content=b"{").status_code == 400
+    headers = {"content-type": "application/json"}
+    assert api.post("/api/v1/matrix", content=b" " * 70_000, headers=headers).status_code == 413
+    assert api.post("/api/v1/route", content=b"{", headers=headers).status_code == 400
     assert (
         api.post("/api/v1/route", content=b"x", headers={"content-type": "a/b"}).status_code == 415
     )

@@ -38,6 +38,10 @@ ORDER = "watched-by-prometheus"
 # One more short run and its supervisor would give it half a minute.
 KILLS_MAX = RestartPolicy().short_runs_max - 2
 SILENT = {
+    # There is no road graph.
+    "sum(fleetline_roads_engines)",
+    "sum(increase(fleetline_roads_restarts_total[1h]))",
+    "min(fleetline_roads_learned_age_seconds) / 86400",
     # Nothing grows, so the room lasts for ever: no line is the good news.
     "min by (shard) (fleetline_room_seconds < +Inf)",
 }

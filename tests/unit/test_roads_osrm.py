@@ -1,5 +1,7 @@
 """What OSRM's answers say."""
 
+from typing import Any
+
 import orjson
 import pytest
 
@@ -27,7 +29,7 @@ def body(**members: object) -> bytes:
     return orjson.dumps({"code": "Ok", **members})
 
 
-def table(sources: list[dict], targets: list[dict]) -> Table:
+def table(sources: list[Any], targets: list[Any]) -> Table:
     rows = [[10.0 * r + c for c in range(len(targets))] for r in range(len(sources))]
     return read_table(
         body(sources=sources, destinations=targets, durations=rows, distances=[[*r] for r in rows])
@@ -39,8 +41,8 @@ def test_places_are_longitude_first():
         "9.500000,47.100000;9.600000,47.200000;9.700000,47.300000?sources=0&destinations=1;2&"
     )
     assert route_query([(-1.5, -0.25), (0, 0)]).startswith("-0.250000,-1.500000;0.000000,0.000000?")
-    query = match_query([TraceFix(1000.4, 1, 2), TraceFix(1005.6, 1, 2)], 10)
-    assert "timestamps=1000;1006&radiuses=10;10&" in query
+    query = match_query([TraceFix(1000.4, 1, 2), TraceFix(1005.6, 1, 2, 25)])
+    assert "timestamps=1000;1006&radiuses=10;25&" in query
 
 
 def test_no_way_leads_from_or_to_what_is_not_on_the_graph():
@@ -66,12 +68,12 @@ def test_tables_beside_and_below_each_other_are_one():
     assert whole.distances_m == whole.durations_s
 
 
-def leg(duration: float, seconds: list[float], metres: list[float], nodes=()) -> dict:
+def leg(duration: float, seconds: list[float], metres: list[float], nodes=()) -> dict[str, Any]:
     annotation = {"duration": seconds, "distance": metres, "nodes": list(nodes)}
     return {"duration": duration, "distance": sum(metres), "annotation": annotation}
 
 
-def line(count: int) -> dict:
+def line(count: int) -> dict[str, Any]:
     return {"coordinates": [[9 + n / 1000, 47] for n in range(count)]}
 
 

@@ -11,6 +11,7 @@ from deploy.roads.learning.passes import Judgement, add_passes, judge
 from deploy.roads.learning.speeds import (
     RATIO_MAX,
     RATIO_MIN,
+    Speeds,
     SpeedSums,
     conclude,
     read_speed_lines,
@@ -44,7 +45,7 @@ def test_hours_are_those_of_working_days_and_of_weekends():
 def test_without_passes_the_map_is_right():
     ratios = conclude(SpeedSums())
     assert ratios.of((1, 2), 8) == 1.0
-    assert ratios.speeds(8) == {}
+    assert ratios.speeds(8).kmh == {}
 
 
 def test_many_passes_outweigh_what_was_believed():
@@ -56,7 +57,7 @@ def test_many_passes_outweigh_what_was_believed():
     assert isclose(ratios.of((1, 2), 8), 3.0, rel_tol=0.02)
     assert isclose(ratios.of((1, 2), 3), 1.0, rel_tol=0.02)
     # 100 m in 30 s are 12 km/h.
-    assert isclose(ratios.speeds(8)[1, 2], 12.0, rel_tol=0.02)
+    assert isclose(ratios.speeds(8).kmh[1, 2], 12.0, rel_tol=0.02)
 
 
 def test_a_segment_that_was_passed_once_is_drawn_to_its_hour():
@@ -83,7 +84,7 @@ def test_whatever_was_seen_ratios_and_speeds_stay_within_bounds(rows):
         sums.add((begin, begin + 1), slot, expected_s * 10, expected_s, observed_s)
     ratios = conclude(sums)
     for slot in (0, 8, 47, None):
-        for kmh in ratios.speeds(slot).values():
+        for kmh in ratios.speeds(slot).kmh.values():
             assert 36 / RATIO_MAX - 1 <= kmh <= 36 / RATIO_MIN + 1
 
 
@@ -138,8 +139,10 @@ def test_the_division_among_segments_comes_nearer_night_by_night():
 def test_trips_judge_the_speeds_of_the_hour_in_which_they_began():
     trip = [piece(leg(MONDAY_8, 100.0, (1, 2, 3)), leg(MONDAY_8 + 100, 40.0, (3, 4)))]
     # By the map: 30 s; at 9 km/h three steps of 100 m: 120 s.
-    assert judge(trip, lambda _slot: {}) == Judgement(140.0, 110.0)
+    assert judge(trip, lambda _slot: Speeds({})) == Judgement(140.0, 110.0)
     slow = dict.fromkeys([(1, 2), (2, 3), (3, 4)], 9.0)
-    judged = judge(trip, lambda slot: slow if slot == slot_at(MONDAY_8) else {})
+    judged = judge(trip, lambda slot: Speeds(slow) if slot == slot_at(MONDAY_8) else Speeds({}))
     assert judged.off_s == 20.0
     assert judged.error == 20 / 140
+    # Streets that nobody drove are as slow as the hour: 30 s by the map are 90 s.
+    assert judge(trip, lambda _slot: Speeds({}, 3.0)).off_s == 50.0

@@ -253,6 +253,10 @@ DATABASE = Board(
                       (rate("fleetline_arrivals_unlogged_total"), "not logged")),
                 lines("Trips and statistics", "How far they are behind; 15 to 30 s is well.",
                       ("max(fleetline_insight_lag_seconds)", "behind"), unit="s"),
+                lines("Roads", "Engines; deaths in an hour; days since speeds were learned.",
+                      ("sum(fleetline_roads_engines)", "engines"),
+                      ("sum(increase(fleetline_roads_restarts_total[1h]))", "deaths"),
+                      ("min(fleetline_roads_learned_age_seconds) / 86400", "days")),
             ),
         ),
         (

@@ -29,7 +29,7 @@ from deploy.roads.learning.passes import Judgement, add_passes, judge
 from deploy.roads.learning.speeds import SpeedSums, conclude
 from deploy.roads.learning.writing import put_speeds, speeds_in_use
 from deploy.roads.server import RoadServer, ServerSite
-from deploy.roads.steps import Steps
+from deploy.roads.steps import RoadSteps
 from deploy.tools.stack_database import stack_database
 
 # Days back that are learned from where nothing was learned yet.
@@ -41,7 +41,7 @@ async def learn_all(
     programs: RoadPrograms,
     store: GraphStore,
     vehicles: list[Vehicle],
-    steps: Steps,
+    steps: RoadSteps,
 ) -> None:
     """Learn for each kind of vehicle. Raises `FleetlineError`."""
     today = datetime.now(UTC).date()
@@ -61,7 +61,9 @@ async def learn_all(
 class _Learner:
     """One kind of vehicle's lessons."""
 
-    def __init__(self, graph: Graph, book: LessonBook, engine: RoadEngine, steps: Steps) -> None:
+    def __init__(
+        self, graph: Graph, book: LessonBook, engine: RoadEngine, steps: RoadSteps
+    ) -> None:
         self._graph = graph
         self._book = book
         self._engine = engine
@@ -101,8 +103,8 @@ class _Learner:
         kept = judged and would_be.off_s < was.off_s
         if kept:
             put_speeds(self._graph, ratios, was.error, would_be.error)
-        offs = (was.off_s, would_be.off_s) if judged else (None, None)
-        return Lesson(day, trips, was.under_way_s, *offs, kept=kept), seen
+        before_s, after_s = (was.off_s, would_be.off_s) if judged else (None, None)
+        return Lesson(day, trips, was.under_way_s, before_s, after_s, kept), seen
 
     async def _matched(self, day: date) -> AsyncIterator[list[MatchedPiece]]:
         trips = 0

@@ -58,13 +58,12 @@ class LessonBook:
 
     async def sums(self) -> SpeedSums:
         """What was learned so far."""
-        return grouped(
-            await self._connection.fetch(
-                "SELECT from_node, to_node, slot, metres, expected_s, observed_s"
-                " FROM road_speeds WHERE vehicle = $1",
-                self._vehicle,
-            )
+        rows = await self._connection.fetch(
+            "SELECT from_node, to_node, slot, metres, expected_s, observed_s"
+            " FROM road_speeds WHERE vehicle = $1",
+            self._vehicle,
         )
+        return grouped(map(tuple, rows))
 
     async def write(self, sums: SpeedSums, lessons: Sequence[Lesson]) -> None:
         """Put these in place of what was learned so far: all or nothing."""

@@ -91,8 +91,7 @@ def foretold_s(legs: Sequence[MatchedLeg], speeds: Speeds) -> float:
         for segment, metres, seconds in zip(
             pairwise(leg.nodes), leg.step_m, leg.step_s, strict=False
         ):
-            kmh = speeds.get(segment)
-            whole_s += seconds if kmh is None else 3.6 * metres / kmh
+            whole_s += speeds.seconds(segment, metres, seconds)
     return whole_s
 
 

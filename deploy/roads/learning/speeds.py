@@ -9,20 +9,19 @@ pseudo-observations of so many seconds).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from deploy.roads.slots import SLOTS
 
 # From node, to node.
 Segment = tuple[int, int]
-# km/h by segment; what is not listed has the map's own speed.
-Speeds = Mapping[Segment, float]
 
 # Seconds of driving that a prior belief weighs: that of the whole network, of an hour, of a
 # segment, and of a segment in an hour.
 NETWORK_PRIOR_S = 600.0
 HOUR_PRIOR_S = 600.0
 SEGMENT_PRIOR_S = 60.0
-CELL_PRIOR_S = 60.0
+CELL_PRIOR_S = 40.0
 # A segment is not held to be this much quicker or slower than the map says, whatever was seen.
 RATIO_MIN, RATIO_MAX = 0.3, 10.0
 # OSRM takes a speed of nothing for a closed road.
@@ -31,6 +30,19 @@ SPEED_MIN_KMH = 1.0
 DAY_WEIGHT = 0.95
 # Sums below this say nothing any more, and are forgotten. A short segment is a tenth of a second.
 FORGET_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Speeds of an hour: km/h of segments; all others take `others` times what the map says."""
+
+    kmh: Mapping[Segment, float]
+    others: float = 1.0
+
+    def seconds(self, segment: Segment, metres: float, by_map_s: float) -> float:
+        """How long a part of a segment takes."""
+        kmh = self.kmh.get(segment)
+        return by_map_s * self.others if kmh is None else 3.6 * metres / kmh
 
 
 @dataclass(slots=True)
@@ -95,10 +107,10 @@ class Ratios:
     sums: SpeedSums = field(repr=False)
 
     def of(self, segment: Segment, slot: int) -> float:
-        """Of a segment in an hour; 1 where nobody passed."""
+        """Of a segment in an hour; as the hour is, where nobody passed."""
         peculiar = self.by_segment.get(segment)
         if peculiar is None:
-            return 1.0
+            return self.others(slot)
         prior = self.by_slot[slot] * peculiar
         passes = self.sums.by_segment[segment].get(slot)
         if passes is None:
@@ -110,8 +122,12 @@ class Ratios:
         """Of a segment in an hour of which nothing is known."""
         return _bounded(self.network * self.by_segment[segment])
 
-    def speeds(self, slot: int | None) -> dict[Segment, float]:
-        """km/h of every segment that was passed; `slot` None: whenever."""
+    def others(self, slot: int | None) -> float:
+        """Of a segment that nobody passed; `slot` None: whenever."""
+        return _bounded(self.network if slot is None else self.by_slot[slot])
+
+    def speeds(self, slot: int | None) -> Speeds:
+        """Those of an hour; `slot` None: whenever."""
         found = {}
         for segment, slots in self.sums.by_segment.items():
             metres = sum(passes.metres for passes in slots.values())
@@ -120,7 +136,7 @@ class Ratios:
                 continue
             ratio = self.whenever(segment) if slot is None else self.of(segment, slot)
             found[segment] = max(SPEED_MIN_KMH, 3.6 * metres / expected_s / ratio)
-        return found
+        return Speeds(found, self.others(slot))
 
     def slots(self) -> list[int]:
         """Hours in which somebody drove."""
@@ -147,7 +163,7 @@ def conclude(sums: SpeedSums) -> Ratios:
     return Ratios(network, by_slot, by_segment, sums)
 
 
-def speed_lines(speeds: Speeds) -> Iterable[str]:
+def speed_lines(speeds: Mapping[Segment, float]) -> Iterable[str]:
     """As `osrm-customize` reads them. Its node ids are whole numbers."""
     for (begin, end), kmh in sorted(speeds.items()):
         yield f"{begin},{end},{kmh:.1f}\n"
@@ -166,7 +182,7 @@ def _bounded(ratio: float) -> float:
     return min(RATIO_MAX, max(RATIO_MIN, ratio))
 
 
-def grouped(rows: Iterable[tuple[int, int, int, float, float, float]]) -> SpeedSums:
+def grouped(rows: Iterable[tuple[Any, ...]]) -> SpeedSums:
     """Sums of rows: from node, to node, slot, metres, expected, observed."""
     sums = SpeedSums()
     for begin, end, slot, metres, expected_s, observed_s in rows:

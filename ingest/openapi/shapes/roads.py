@@ -14,7 +14,8 @@ RoadMethod = Annotated[
 ]
 SpanRow = list[Span | None]
 MetresRow = list[Metres | None]
-RoadLine = Annotated[list[list[float]], Meta(description="longitude and latitude")]
+# Places of a line, or lines of places.
+RoadLines = Annotated[list[list[float | list[float]]], Meta(description="longitude, latitude")]
 
 
 class TravelMatrix(msgspec.Struct):
@@ -32,7 +33,7 @@ class RoadGeometry(msgspec.Struct):
     """A line along the roads, in parts where it has gaps or crosses 180°."""
 
     type: Literal["LineString", "MultiLineString"]
-    coordinates: RoadLine | list[RoadLine]
+    coordinates: RoadLines
 
 
 class WayLeg(msgspec.Struct):

@@ -1,6 +1,6 @@
 """What a body asks of the roads: between which places, with which vehicle. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -56,6 +56,7 @@ class AskedRoute(msgspec.Struct, frozen=True):
 
 
 Asked = TypeVar("Asked", AskedMatrix, AskedRoute)
+T = TypeVar("T")
 # The lists of places in each, with how many may be in them.
 _LISTS = {
     AskedMatrix: {"sources": (1, SIDE_MAX), "targets": (1, SIDE_MAX)},
@@ -147,7 +148,7 @@ def _plain(message: str) -> str:
     return message.split(" - at `", maxsplit=1)[0].replace(" | null", "").replace("`", "")
 
 
-def _decoded(decode, value):  # type: ignore[no-untyped-def]
+def _decoded(decode: Callable[[msgspec.Raw], T], value: msgspec.Raw) -> T | None:
     """What `decode` makes of `value`; None for what it refuses."""
     try:
         return decode(value)
