@@ -33,6 +33,7 @@ from bench.scenarios import (
     insight,
     locust_users,
     one_redis,
+    pace,
     reads,
     recovery,
     sustained,
@@ -48,7 +49,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        catch_up, one_redis, access, insight, geofences, arrivals, locust_users, timescale,
+        catch_up, one_redis, access, insight, geofences, arrivals, pace, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.

@@ -28,7 +28,7 @@ from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.pace import Pace, Unlimited
+from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.validate import Validator
@@ -135,7 +135,7 @@ class IngestWorker:
         self._background = Background(get("ingest"))
 
     def _new_intake(self, settings: Settings) -> Intake:
-        pace: Pace = Unlimited()
+        pace: FixPace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
