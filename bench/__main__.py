@@ -22,6 +22,7 @@ from bench.result import Figure, Outcome
 from bench.scenarios import (
     access,
     arrivals,
+    catch_up,
     drain,
     end_to_end,
     fanout,
@@ -31,6 +32,8 @@ from bench.scenarios import (
     ingest_one,
     insight,
     locust_users,
+    one_redis,
+    pace,
     reads,
     recovery,
     sustained,
@@ -46,7 +49,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        access, insight, geofences, arrivals, locust_users, timescale,
+        catch_up, one_redis, access, insight, geofences, arrivals, pace, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.

@@ -28,12 +28,12 @@ from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.pace import Pace, Unlimited
+from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
-from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator
-from ingest.intake.write_turns import Turns
+from ingest.intake.writer.stream_writer import StreamWriter
+from ingest.intake.writer.write_turns import Turns
 from ingest.numbers import WorkerNumbers
 from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.events import DROP_EVERY_S, drop_old
@@ -135,7 +135,7 @@ class IngestWorker:
         self._background = Background(get("ingest"))
 
     def _new_intake(self, settings: Settings) -> Intake:
-        pace: Pace = Unlimited()
+        pace: FixPace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)

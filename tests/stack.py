@@ -28,8 +28,11 @@ ROLES = (
     *("redis", "postgres", "gateway"),
     *("insight", "places", "hooks", "arrivals", "consumers", "fanout", "ingest"),
 )
-# What a person's shell may hold and a test must not.
+# Options of a stack without those who only follow: they are half of the time of its start.
+LIVE = ("--roles", "consumers,fanout,ingest")
+# What a person's shell may hold and a test must not; of make it is what `make test` was told.
 FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
+FOREIGN += ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 
 
 # Beside OFFSETS: the ports of metrics, one a role.
@@ -229,6 +232,16 @@ class Stack:
             raise OSError(str(e)) from e
         finally:
             connection.close()
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may come to, as a careless umask makes them."""
+    with tempfile.TemporaryDirectory(
+        prefix="fleetline-", dir="/var/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @contextlib.contextmanager

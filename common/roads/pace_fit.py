@@ -61,10 +61,10 @@ def recent_mps(places: Sequence[TimedPlace], last: int) -> float | None:
     first = last
     while first > 0 and places[first - 1][0] >= at - WINDOW_S:
         first -= 1
-    begun, *there = places[first]
+    begun, *before = places[first]
     if at - begun < WINDOW_MIN_S:
         return None
-    return distance_m(*there, latitude, longitude) / (at - begun)
+    return distance_m(before[0], before[1], latitude, longitude) / (at - begun)
 
 
 def samples_of(places: Sequence[TimedPlace], most: int = SAMPLES_MAX) -> list[PaceSample]:

@@ -13,9 +13,8 @@ import uvloop
 
 from common.log import get
 from common.metrics.role import RoleMetrics
-from common.processes.background import EXPECTED, Background, keep_beating
+from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import Heartbeat
-from common.processes.signals import set_on_stop
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.roads.opening import open_travel
@@ -31,6 +30,7 @@ from consumers.arrivals.numbers import ArrivalNumbers
 from consumers.arrivals.places_now import DriverPlaces
 from consumers.arrivals.rounds import LOOK_EVERY_S, ArrivalRounds
 from consumers.arrivals.speaker import ArrivalSpeaker
+from consumers.role import run_until_stopped
 
 # Live and history go first where cores are short.
 NICENESS = 10
@@ -75,6 +75,21 @@ class ArrivalsRole:
             ),
             ttl=timedelta(seconds=settings.location_ttl),
         )
+
+    async def follow(self, stopping: asyncio.Event) -> None:
+        """Do all of it until `stopping`."""
+        tasks = Background(_log)
+        await self.wire.start()
+        try:
+            tasks.every(LOOK_EVERY_S, self.look, name="arrivals")
+            tasks.every(FLUSH_EVERY_S, self.ledger.flush, name="arrivals_log")
+            tasks.every(ERRORS_EVERY_S, self.read_errors, name="arrivals_errors")
+            tasks.every(LEARN_EVERY_S, self.learn, name="pace")
+            tasks.every(DROP_EVERY_S, self.drop_old, name="arrivals_old")
+            await stopping.wait()
+        finally:
+            await tasks.close()
+            await self.close()
 
     async def look(self) -> None:
         """One look, if this is the process that works. Raises `EXPECTED`."""
@@ -126,19 +141,7 @@ def run(settings: Settings, heartbeat: Heartbeat) -> int:
 
 
 async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
-    stopping = asyncio.Event()
-    set_on_stop(asyncio.get_running_loop(), stopping)
-    role, tasks = ArrivalsRole(settings), Background(_log)
-    await role.wire.start()
-    try:
-        tasks.run(keep_beating(heartbeat), name="heartbeat")
-        tasks.run(RoleMetrics("arrivals", settings, role.numbers.put).run(), name="metrics")
-        tasks.every(LOOK_EVERY_S, role.look, name="arrivals")
-        tasks.every(FLUSH_EVERY_S, role.ledger.flush, name="arrivals_log")
-        tasks.every(ERRORS_EVERY_S, role.read_errors, name="arrivals_errors")
-        tasks.every(LEARN_EVERY_S, role.learn, name="pace")
-        tasks.every(DROP_EVERY_S, role.drop_old, name="arrivals_old")
-        await stopping.wait()
-    finally:
-        await tasks.close()
-        await role.close()
+    role = ArrivalsRole(settings)
+    metrics = RoleMetrics("arrivals", settings, role.numbers.put)
+    drain_s = settings.drain_timeout_s
+    await run_until_stopped(role.follow, heartbeat, metrics, drain_s=drain_s)

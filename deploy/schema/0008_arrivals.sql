@@ -18,7 +18,7 @@ CREATE TABLE arrival_log (
 );
 CREATE INDEX arrival_log_at ON arrival_log (at);
 
--- Samples of trips that pace is learned from: a function of the history, and of the orders' vehicles.
+-- Samples of trips that pace is learned from: a function of the history and of orders' vehicles.
 CREATE TABLE pace_trips (
     driver_id text COLLATE "C" NOT NULL,
     started_at timestamptz NOT NULL,

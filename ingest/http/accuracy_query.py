@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import get_args
 
 from common.roads.pace import Method
-from ingest.http.insight_query import read_span
-from ingest.http.query import ParamReader, Params
+from ingest.http.query import ParamReader, Params, read_span
 
 METHODS: tuple[str, ...] = get_args(Method)
 GROUPS = ("none", "day")

@@ -8,10 +8,8 @@ import falcon.asgi
 import orjson
 
 from common.access.policy import Action
-from common.ids import require_id
 from common.problem import NO_POSITION
 from ingest.http.access import Access
-from ingest.http.body import read_json
 from ingest.http.problem import HTTPProblem
 from ingest.intake.intake import Intake
 from ingest.resources.live_positions import LivePositions
@@ -32,12 +30,8 @@ class Location:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """Take a fix: 202 once the stream has it."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.SEND_FIX, driver_id=driver_id)
-        require_id("driver_id", driver_id)
-        data = await read_json(req, self._bytes_max)
-        access.recheck(principal, req)
+        principal = self._access.admit(req, Action.SEND_FIX, driver_id=driver_id)
+        data = await self._access.body(principal, req, self._bytes_max)
         resp.data = await self.take(driver_id, data)
         resp.status = falcon.HTTP_202
 
@@ -59,9 +53,7 @@ class Location:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """The current position, as it was encoded at its arrival."""
-        access = self._access
-        access.require(access.principal(req), Action.READ_DRIVER, driver_id=driver_id)
-        require_id("driver_id", driver_id)
+        self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         event = await self._live.read(driver_id)
         if event is None:
             raise HTTPProblem(NO_POSITION, "the driver has no current position")

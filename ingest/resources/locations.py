@@ -8,12 +8,11 @@ from common.access.policy import Action, Principal
 from common.errors import Refused
 from common.problem import INVALID_VALUE
 from ingest.http.access import Access
-from ingest.http.body import read_json
 from ingest.http.problem import answer
 from ingest.intake.batch import errors_listed
 from ingest.intake.intake import Intake
-from ingest.intake.stream_writer import Receipt
 from ingest.intake.validate import Verdicts
+from ingest.intake.writer.stream_writer import Receipt
 
 
 class Locations:
@@ -33,8 +32,7 @@ class Locations:
         sender = principal.driver_id
         if sender is not None:
             intake.require_pace(sender)
-        body = await read_json(req, self._bytes_max)
-        access.recheck(principal, req)
+        body = await self._access.body(principal, req, self._bytes_max)
         verdicts = await intake.validate_batch(body, sender)
         self._require_own(principal, verdicts)
         if not verdicts.fixes:

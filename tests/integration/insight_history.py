@@ -13,13 +13,13 @@ import orjson
 from common.event import COLUMNS
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database, connect
+from consumers.insight.fold.results import CellHour, Gap, Quarter, Stop, Trip
+from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
 from consumers.insight.late import INSERT_LATE, MARKS_WAITING_MAX, late_marks
 from consumers.insight.rebuild import adopt
-from consumers.insight.results import CellHour, Gap, Quarter, Stop, Trip
-from consumers.insight.rules import Rules
-from consumers.insight.serve import DATABASE_TROUBLE
 from consumers.insight.shares import SHARES
+from consumers.role import TROUBLE
 
 ALL = set(range(SHARES))
 
@@ -75,7 +75,7 @@ async def killed(url: str, rules: Rules, until: datetime, after_s: float, cell_o
     """A turn whose process dies somewhere in it: the server loses the connection."""
     connection = await connect(url)
     await adopt(connection, rules)
-    with contextlib.suppress(TimeoutError, *DATABASE_TROUBLE):
+    with contextlib.suppress(TimeoutError, *TROUBLE):
         async with asyncio.timeout(after_s):
             await follower(connection, rules, cell_of).turn(ALL, until)
     connection.terminate()

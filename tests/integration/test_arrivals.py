@@ -1,6 +1,5 @@
 """The role arrivals over real servers: what it says, to whom, what it keeps and what it learns."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -242,7 +241,6 @@ def test_without_the_database_arrivals_go_on(arrivals_role: Within) -> None:
 
 def test_many_orders_in_one_turn(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
-        await asyncio.sleep(0)
         for number in range(40):
             await made.put(f"o{number}", driver_id=f"d{number % 7}", dropoff=DROPOFF)
         for number in range(7):

@@ -109,7 +109,7 @@ def test_a_frozen_child_cannot_write_anything_and_is_replaced_all_the_same(
 def test_a_child_that_beats_is_left_alone(tmp_path: Path, start: Start) -> None:
     start("beats")
     before = child_pid(tmp_path, "a")
-    until = time.monotonic() + 3 * SILENT_S
+    until = time.monotonic() + 1.5 * SILENT_S
     wait_until(lambda: time.monotonic() > until)
     assert child_pid(tmp_path, "a") == before
 

@@ -20,7 +20,7 @@ from common.roads.pace_fit import (
     recent_mps,
 )
 from common.roads.pace_store import OWN_TRIPS_MIN, pace_in
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import BUS, traces
 

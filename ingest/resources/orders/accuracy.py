@@ -17,7 +17,7 @@ from ingest.http.accuracy_query import AccuracyQuery, read_accuracy_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import CSV_TYPE, JSON_TYPE, Item, Row, csv_of
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 _SQL = files(__package__).joinpath("accuracy.sql").read_text()
 _DAYS = {"none": "NULL::date", "day": "(a.arrived_at AT TIME ZONE 'UTC')::date"}
@@ -71,9 +71,7 @@ class ArrivalAccuracy:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The whole span, or each of its days."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_FLEET)
+        principal = self._access.admit(req, Action.READ_FLEET)
         query = read_accuracy_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             rows = await self._database.read(

@@ -1,6 +1,6 @@
--- How right arrivals were, by class of the minutes that remained: errors are what was said less what
--- came of it. $1, $2: orders that arrived in that span; $3: edges of the classes in seconds; $4: a
--- method, or null. {day}: the day that an order arrived, or a constant.
+-- How right arrivals were, by class of the minutes that remained: an error is what was said less
+-- what came of it. $1, $2: orders that arrived in that span; $3: edges of the classes in seconds;
+-- $4: a method, or null. {day}: the day that an order arrived, or a constant.
 WITH arrived AS (
     SELECT order_id, driver_id, coalesce(arriving_at, delivered_at) AS arrived_at
     FROM orders

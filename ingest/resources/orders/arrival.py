@@ -4,13 +4,12 @@ import falcon.asgi
 
 from common.access.policy import Action
 from common.arrivals.arrival import facts_of_arrival
-from common.ids import require_id
 from common.problem import NO_ARRIVAL, NO_ORDER, ORDER_OVER
 from ingest.http.access import Access
 from ingest.http.problem import HTTPProblem
 from ingest.resources.orders.desk import OrderDesk
 from ingest.resources.orders.expected import ExpectedArrivals
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 
 class OrderArrival:
@@ -25,9 +24,7 @@ class OrderArrival:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """404 without a drop-off or a position of the driver; 409 when the order is over."""
-        access = self._access
-        access.require(access.principal(req), Action.READ_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
+        self._access.admit(req, Action.READ_ORDER, order_id=order_id)
         kept = await self._desk.kept(order_id)
         if kept.ended:
             raise HTTPProblem(ORDER_OVER, "the order is over")

@@ -30,7 +30,7 @@ from ingest.http.query import (
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.roads.line import line_geometry
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ingest.http.body import read_json
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.roads.asked import BODY_BYTES_MAX, AskedMatrix, AskedPlace, decode_asked
 from ingest.resources.roads.places import PlaceFinder
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 # Decimetres and tenths of seconds: the roads are not known better.
 DIGITS = 1

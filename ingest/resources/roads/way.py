@@ -13,7 +13,7 @@ from ingest.resources.roads.asked import BODY_BYTES_MAX, AskedRoute, decode_aske
 from ingest.resources.roads.line import line_geometry
 from ingest.resources.roads.matrix import DIGITS, without_position
 from ingest.resources.roads.places import PlaceFinder
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 
 class WayDoor:
