@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import Databases, PostgresServer, postgres
 from tests.servers import RedisServer, valkey
@@ -12,6 +13,12 @@ from tests.timescale import NAMED, timescale
 
 # Long ones first, so that no process works on one alone while the others are done.
 ORDER: Sequence[str] = ("system", "faults", "integration", "odd", "unit")
+
+# How long an example takes says something of the machine, and who else uses it.
+settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

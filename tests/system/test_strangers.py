@@ -24,7 +24,7 @@ from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
 from tests.postgres import PostgresServer
 from tests.servers import RedisServer
-from tests.stack import Stack, open_folder
+from tests.stack import LIVE, Stack, open_folder
 from tests.stranger import WHAT
 from tests.system.test_up import goes_all_the_way
 
@@ -129,7 +129,7 @@ def test_as_root_in_a_closed_place(tmp_path: Path) -> None:
     # Whoever keeps a checkout under /root: parts that are not root are let in to read.
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with Stack(closed / "home") as stack:
+    with Stack(closed / "home", *LIVE) as stack:
         goes_all_the_way(stack)
         require_closed(stack)
         assert "CAP_DAC_READ_SEARCH" in stack.said()
