@@ -182,7 +182,7 @@ def test_without_an_engine_everything_answers_straight(api: httpx.Client, store)
     assert matrix["method"] == "straight"
     assert matrix["durations_s"][0][0] == 0
     assert matrix["durations_s"][0][1] == found["properties"]["duration_s"]
-    near = {"lat": place(1, 1)[0], "lng": place(1, 1)[1], "sort": "arrival"}
+    near: dict[str, Any] = {"lat": place(1, 1)[0], "lng": place(1, 1)[1], "sort": "arrival"}
     assert api.get("/api/v1/drivers/nearby", params=near).json()["method"] == "straight"
 
 

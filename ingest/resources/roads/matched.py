@@ -11,13 +11,11 @@ import falcon.asgi
 from common.access.policy import Action
 from common.contract import Vehicle
 from common.geo.sphere import distance_m
-from common.ids import require_id
 from common.roads.thin import Thinning, TraceFix
 from common.roads.travel import Travel
 from common.roads.way import MatchedPiece, Point
 from ingest.http.access import Access
 from ingest.http.body import GEOJSON
-from ingest.http.insight_query import read_span
 from ingest.http.query import (
     ROUTE_POINTS_MAX,
     ParamReader,
@@ -25,6 +23,7 @@ from ingest.http.query import (
     RouteQuery,
     decode_cursor,
     encode_cursor,
+    read_span,
     read_vehicle,
 )
 from ingest.http.read_limiter import ReadLimiter
@@ -67,10 +66,7 @@ class MatchedRoute:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """A GeoJSON Feature; a Link header leads to the next page where there is one."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
-        require_id("driver_id", driver_id)
+        principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query, vehicle = read_matched_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             page = await self._page(driver_id, query)

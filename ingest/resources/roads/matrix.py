@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import falcon.asgi
 
+from common.access.policy import Action
 from common.roads.travel import Travel
 from common.roads.way import Point, Rows
 from ingest.http.access import Access
-from ingest.http.body import read_json
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.roads.asked import BODY_BYTES_MAX, AskedMatrix, AskedPlace, decode_asked
 from ingest.resources.roads.places import PlaceFinder
@@ -30,11 +30,8 @@ class MatrixDoor:
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The matrix; null where there is no way, and for drivers without a position."""
-        access = self._access
-        principal = access.principal(req)
-        self._finder.require(principal, ())
-        asked = decode_asked(await read_json(req, BODY_BYTES_MAX), AskedMatrix)
-        access.recheck(principal, req)
+        principal = self._access.admit(req, Action.ASK_ROADS)
+        asked = decode_asked(await self._access.body(principal, req, BODY_BYTES_MAX), AskedMatrix)
         self._finder.require(principal, (*asked.sources, *asked.targets))
         async with self._reads.turn(principal.subject):
             points = await self._finder.points((*asked.sources, *asked.targets))

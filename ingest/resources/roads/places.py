@@ -42,11 +42,10 @@ class PlaceFinder:
         self._access = access
 
     def require(self, principal: Principal, places: Iterable[AskedPlace]) -> None:
-        """Raise `Refused` unless `principal` may ask, and may know where the named drivers are.
+        """Raise `Refused` unless `principal` may know where the named drivers are.
 
         From a few travel times anybody could tell where somebody is.
         """
-        self._access.require(principal, Action.ASK_ROADS)
         for driver_id in _named(places):
             self._access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
 

@@ -2,11 +2,12 @@
 
 import falcon.asgi
 
+from common.access.policy import Action
 from common.problem import NO_POSITION, NO_WAY
 from common.roads.travel import Travel
 from common.roads.way import Way
 from ingest.http.access import Access
-from ingest.http.body import GEOJSON, read_json
+from ingest.http.body import GEOJSON
 from ingest.http.problem import HTTPProblem
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.roads.asked import BODY_BYTES_MAX, AskedRoute, decode_asked
@@ -29,11 +30,8 @@ class WayDoor:
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """A GeoJSON Feature; 404 where no road leads, and for a driver without a position."""
-        access = self._access
-        principal = access.principal(req)
-        self._finder.require(principal, ())
-        asked = decode_asked(await read_json(req, BODY_BYTES_MAX), AskedRoute)
-        access.recheck(principal, req)
+        principal = self._access.admit(req, Action.ASK_ROADS)
+        asked = decode_asked(await self._access.body(principal, req, BODY_BYTES_MAX), AskedRoute)
         self._finder.require(principal, asked.points)
         async with self._reads.turn(principal.subject):
             found = await self._finder.points(asked.points)
