@@ -26,7 +26,9 @@ from ingest.resources.location import PREFIX, SUFFIX, Location
 from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
+from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.routes import add_order_routes
+from ingest.resources.roads.routes import add_road_routes
 from ingest.resources.route.route import Route
 from ingest.resources.tracking import TrackingLink
 from ingest.resources.webhooks.routes import add_webhook_routes
@@ -106,6 +108,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     for route in (location, locations):
         app.add_route(route.template, route)
     _add_driver_routes(app, worker)
+    add_road_routes(app, worker.travel, worker.live, worker.history, worker.access)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
     app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
@@ -124,13 +127,14 @@ def _add_driver_routes(app: App, worker: IngestWorker) -> None:
     # More routes at once are no faster: one thread formats them all. A search mostly waits.
     route_reads, nearby_reads = ReadLimiter(2, 1), ReadLimiter(8, 4)
     app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
-    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
+    app.add_route(f"{drivers}/nearby", Nearby(worker.live, worker.travel, access, nearby_reads))
 
 
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     nodes, access, order = worker.nodes, worker.access, "/api/v1/orders/{order_id}"
     app.add_route(f"{order}/location", OrderLocation(nodes, worker.live, access))
-    add_order_routes(app, worker.orders, access, gap_s=settings.gap_s)
+    expected = ExpectedArrivals(worker.live, worker.paces)
+    add_order_routes(app, worker.orders, expected, access, gap_s=settings.gap_s)
     link = TrackingLink(
         nodes,
         worker.gate,

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser import any_browser
 from tests.stack import Stack
+from tests.system.arrival_cases import ARRIVALS
 
 FIX = (
     "{driverId: 'd', orderId: null, latitude: 1, longitude: 2, speed: null, heading: null,"
@@ -143,6 +144,7 @@ CASES: list[tuple[str, str, Any]] = [
     ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
      " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),
      [{"state": "b"}, None]),
+    *ARRIVALS,
     ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
      " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
     # Dated an hour ahead: it counts as of its arrival.
