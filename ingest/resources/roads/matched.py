@@ -17,7 +17,6 @@ from common.roads.travel import Travel
 from common.roads.way import MatchedPiece, Point
 from ingest.http.access import Access
 from ingest.http.body import GEOJSON
-from ingest.http.insight_query import read_span
 from ingest.http.query import (
     ROUTE_POINTS_MAX,
     ParamReader,
@@ -25,6 +24,7 @@ from ingest.http.query import (
     RouteQuery,
     decode_cursor,
     encode_cursor,
+    read_span,
     read_vehicle,
 )
 from ingest.http.read_limiter import ReadLimiter
