@@ -10,7 +10,8 @@ from common.errors import ConfigError
 from common.event import decode_event
 from common.keys import FORMAT_VERSION, META
 from consumers.stream.group_reader import is_group_missing
-from consumers.stream.lease import Fenced, identity
+from consumers.stream.holder import Holder
+from consumers.stream.lease import Fenced
 from tests.shard import (
     KEYS,
     delivered_now,
@@ -117,16 +118,16 @@ async def _counted(it, count):
 def test_a_worker_waits_for_a_living_holder_and_leaves_when_it_is_fenced(servers):
     async def main():
         async with shard(*servers) as it:
-            await it.redis.set(KEYS.consumer, "another-machine/pid:[1]/7", px=300)
+            await it.redis.set(KEYS.consumer, "another-machine/pid:[1]/7/a/other", px=300)
             await it.add(payload(1))
             worker = new_worker(worker_settings(*servers))
             running = asyncio.create_task(worker.run())
             await it.stored(1)
-            await it.redis.set(KEYS.consumer, "another-machine/pid:[1]/8")
+            await it.redis.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other")
             async with asyncio.timeout(10):
                 with pytest.raises(Fenced):
                     await running
-            assert await it.redis.get(KEYS.consumer) == b"another-machine/pid:[1]/8"
+            assert await it.redis.get(KEYS.consumer) == b"another-machine/pid:[1]/8/b/other"
 
     asyncio.run(main())
 
@@ -134,8 +135,8 @@ def test_a_worker_waits_for_a_living_holder_and_leaves_when_it_is_fenced(servers
 def test_a_holder_on_this_machine_that_died_is_replaced_at_once(servers):
     async def main():
         async with shard(*servers) as it:
-            gone = identity().rpartition("/")[0] + "/4194305"
-            await it.redis.set(KEYS.consumer, gone)
+            gone = Holder.of_this_process()._replace(pid=4194305)
+            await it.redis.set(KEYS.consumer, str(gone))
             await it.add(payload(1))
             async with working(worker_settings(*servers)):
                 await it.stored(1)

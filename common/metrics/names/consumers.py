@@ -13,8 +13,8 @@ SHARD_OWNER = gauge(
 )
 LEASE_AGE = gauge(
     "fleetline_lease_age_seconds",
-    "Since the worker last confirmed its lease; it does once a second, and it expires after 10.",
-    "Above 5: another host may take the shard.",
+    "Since the worker last confirmed its lease; it does once a second, and it expires after 7.",
+    "Above 4: another host may take the shard.",
     _SHARD,
     Merge.MOST,
 )
