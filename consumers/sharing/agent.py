@@ -15,6 +15,10 @@ import hiredis
 
 from common.errors import EXIT_CONFIG, ConfigError, Overloaded
 from common.log import Repeated, configure, get
+from common.metrics.names.consumers import HOSTS_SEEN
+from common.metrics.reporter import REPORT_EVERY_S, Reporter
+from common.metrics.snapshot import Snapshot
+from common.processes.background import Background
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import STOP_SIGNALS
@@ -100,6 +104,11 @@ class ShareAgent:
         self._heartbeat.report(encode_orders(running))
         self._hurrying = not self._settled and now_s - self._changed_at_s < HURRY_MAX_S
 
+    def put(self, snapshot: Snapshot) -> None:
+        """How many hosts there are."""
+        if self._facts is not None:
+            snapshot.put(HOSTS_SEEN, len(self._facts.hosts))
+
     @property
     def pause_s(self) -> float:
         """Until the next look."""
@@ -124,12 +133,15 @@ async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> Non
     agent = ShareAgent(Membership(Nodes(wire), news, shards, me, only), me, heartbeat)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+    tasks = Background(_log)
+    tasks.every(REPORT_EVERY_S, Reporter(heartbeat.report, agent.put).report, name="report")
     await asyncio.gather(wire.start(), news.start())
     try:
         if not wire.up:
             await _check(settings, heartbeat)
         await agent.run()
     finally:
+        await tasks.close()
         await wire.close()
         await news.close()
 
