@@ -28,11 +28,11 @@ class Listener:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._wake = socket.socketpair()
-        self.forks = ForkServer("server", lambda *asked: supervisor.ask(*asked))
         self._running = False
-        supervisor = self.supervisor = ChangingSupervisor(
+        self.supervisor = ChangingSupervisor(
             "forked", drain_timeout_s=DRAIN_S, drain_together=True, observer=self
         )
+        self.forks = ForkServer("server", self.supervisor.ask)
 
     def began(self, child: str) -> None:
         """Not of interest."""
