@@ -22,6 +22,7 @@ from deploy.tools.access import commands as access
 from deploy.tools.arrivals import arrivals
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
+from deploy.tools.hosts import commands as hosts
 from deploy.tools.places import places
 from deploy.tools.traffic import commands as traffic
 from deploy.tools.webhooks import commands as webhooks
@@ -107,9 +108,9 @@ def ingest() -> None:
 
 @app.command()
 def consumers(
-    only: Annotated[str | None, typer.Option(help="Shards to run here, as in 0,2-3 (all).")] = None,
+    only: Annotated[str | None, typer.Option(help="Shards it may run, as in 0,2-3 [all].")] = None,
 ) -> None:
-    """Run the consumers: stream in, live positions and history out; a process for each shard."""
+    """Run the consumers: stream in, live positions and history out. Hosts share the shards."""
     process.die_with_parent()
     from common.processes.heartbeat import Heartbeat
 
@@ -240,6 +241,8 @@ def status(
     raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
 
 
+app.command()(hosts.hosts)
+app.command()(hosts.drain)
 app.command()(observe.top)
 app.command()(observe.trace)
 container.add_to(app)

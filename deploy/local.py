@@ -19,8 +19,9 @@ import structlog
 import deploy
 from common.processes.logs import OwnLog
 from common.processes.spec import ChildSpec
+from common.processes.starting import StartFailed, Stopped
 from common.processes.state import state_file
-from common.processes.supervisor import StartFailed, Stopped, Supervisor
+from common.processes.supervisor import Supervisor
 from common.settings import Settings
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works

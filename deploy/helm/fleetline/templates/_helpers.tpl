@@ -10,9 +10,6 @@
 app.kubernetes.io/name: fleetline
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .role }}
-{{- with .part }}
-fleetline/part: {{ . | quote }}
-{{- end }}
 {{- end }}
 
 {{- define "fleetline.labels" -}}
@@ -38,16 +35,6 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- /* The host of a role behind its Service. In full: nginx knows no search list. */ -}}
 {{- define "fleetline.host" -}}
 {{ include "fleetline.name" .root }}-{{ .role }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
-{{- end }}
-
-{{- /* Shards of part `part`, as --only takes them: shares differ by one at most. */ -}}
-{{- define "fleetline.shards" -}}
-{{- $n := int .root.Values.shards -}}
-{{- $parts := int .root.Values.consumers.pods -}}
-{{- if gt $parts $n }}{{ fail (printf "consumers.pods (%d) is more than shards (%d)" $parts $n) }}{{ end -}}
-{{- $first := div (mul .part $n) $parts -}}
-{{- $last := sub (div (mul (add .part 1) $n) $parts) 1 -}}
-{{- if eq (int $first) (int $last) -}}{{ $first }}{{- else -}}{{ $first }}-{{ $last }}{{- end -}}
 {{- end }}
 
 {{- /* Settings of a role: those that all have, its own, then what the values say. */ -}}
