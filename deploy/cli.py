@@ -21,6 +21,7 @@ from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.places import places
+from deploy.tools.streets import commands as streets
 from deploy.tools.traffic import commands as traffic
 from deploy.tools.webhooks import commands as webhooks
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.add_typer(streets.app, name="streets")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
