@@ -72,7 +72,7 @@ def _found(processor: Any) -> Iterator[Found]:
         if drawings:
             try:
                 yield make(thing), drawings
-            except RuntimeError:
+            except (RuntimeError, osmium.InvalidLocationError):
                 # A way that leaves the extract has nodes without a place, or a single one.
                 if thing.is_way():
                     for line in _lines_within(thing):
