@@ -14,7 +14,6 @@ _LOCATIONS = """\
         location = /{name}/{index} {{
             root {root};
             {plain}
-            charset utf-8;
             add_header Cache-Control "no-cache";
             try_files $uri =204;
         }}

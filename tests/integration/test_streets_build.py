@@ -20,6 +20,7 @@ from common.errors import ConfigError
 from common.processes.process import children_of
 from deploy.stack.home import Home
 from deploy.stack.streets import INDEX, read_index, streets_folder
+from deploy.tools.streets import extract
 from deploy.tools.streets.build import (
     LOCK,
     UNFINISHED,
@@ -28,6 +29,7 @@ from deploy.tools.streets.build import (
     name_of,
     remove_streets,
 )
+from deploy.tools.streets.making import make
 from tests.stack import environment, fleetline
 from tests.town import HOSTILE_NAMES, MIDDLE, Extract, ring, town
 from tests.wait import wait_until
@@ -147,10 +149,10 @@ def test_a_broken_file_is_one_line_and_changes_nothing(home, built, town_file, t
 
 
 def test_an_extract_with_nothing_to_see_is_said(home, built, tmp_path):
-    extract = Extract()
-    extract.way([(53.0, -3.0), (53.1, -3.0)], {"power": "line"})
+    drawn = Extract()
+    drawn.way([(53.0, -3.0), (53.1, -3.0)], {"power": "line"})
     with pytest.raises(ConfigError, match="nothing in the extract"):
-        build_streets(home, extract.write(tmp_path / "bare.osm.pbf"), "town")
+        build_streets(home, drawn.write(tmp_path / "bare.osm.pbf"), "town")
     assert_as_it_was(home, built)
 
 
@@ -180,23 +182,23 @@ def test_hostile_names_are_plain_words(home, tmp_path):
 
 
 def test_what_an_extract_cuts_off_is_drawn_up_to_there(home, tmp_path):
-    extract = Extract()
-    nodes = [extract.node(53.4, -2.99 + i * 0.001) for i in range(4)]
+    drawn = Extract()
+    nodes = [drawn.node(53.4, -2.99 + i * 0.001) for i in range(4)]
     # Two of its nodes are beyond the edge, and one way has only one that is not.
-    extract.way_of([*nodes[:2], 999_001, *nodes[2:], 999_002], {"highway": "primary"})
-    extract.way_of([nodes[0], 999_001], {"highway": "secondary"})
-    outer = extract.way(ring(53.41, -2.99, 0.003), {})
-    extract.relation([(outer, "outer"), (7_777, "inner")], {"type": "multipolygon",
+    drawn.way_of([*nodes[:2], 999_001, *nodes[2:], 999_002], {"highway": "primary"})
+    drawn.way_of([nodes[0], 999_001], {"highway": "secondary"})
+    outer = drawn.way(ring(53.41, -2.99, 0.003), {})
+    drawn.relation([(outer, "outer"), (7_777, "inner")], {"type": "multipolygon",
                                                             "natural": "water"})  # fmt: skip
-    street_map, _ = build_streets(home, extract.write(tmp_path / "cut.osm.pbf"))
+    street_map, _ = build_streets(home, drawn.write(tmp_path / "cut.osm.pbf"))
     tiles = tiles_of(home, street_map)
     assert {facts["kind"] for facts in facts_in(tiles, "road")} == {"primary"}
 
 
 def test_across_180_degrees_there_is_one_town(home, tmp_path):
-    extract = Extract()
-    extract.way([(-17.0, 179.999), (-17.0, -179.999)], {"highway": "primary", "name": "Date Line"})
-    street_map, _ = build_streets(home, extract.write(tmp_path / "fiji.osm.pbf"))
+    drawn = Extract()
+    drawn.way([(-17.0, 179.999), (-17.0, -179.999)], {"highway": "primary", "name": "Date Line"})
+    street_map, _ = build_streets(home, drawn.write(tmp_path / "fiji.osm.pbf"))
     columns = {column for zoom, column, _ in tiles_of(home, street_map) if zoom == 14}
     assert columns == {0, 2**14 - 1}
 
@@ -245,6 +247,18 @@ def test_a_killed_command_leaves_nothing_half(home, built, town_file):
     # What it left is nobody's, and the next build removes it.
     again, _ = build_streets(home, town_file, "town")
     assert_as_it_was(home, again)
+
+
+def test_of_a_large_file_the_places_of_nodes_are_on_disk(
+    built_home, town_file, tmp_path, monkeypatch, capfdbinary
+):
+    monkeypatch.setattr(extract, "IN_MEMORY_FILE_BYTES", 0)
+    made = make(town_file, tmp_path)
+    built = read_index(streets_folder(built_home)).maps[0]
+    assert (made.tiles, made.size_bytes) == (built.tiles, built.size_bytes)
+    # Neither they nor the buckets stay.
+    assert [path.name for path in tmp_path.iterdir()] == ["tiles"]
+    assert b'"stage":"reading"' in capfdbinary.readouterr().out
 
 
 def test_two_builds_do_not_meet(home, built, town_file):

@@ -34,7 +34,7 @@ export class Source {
     this.kept.delete(key);
     const tile = known ?? Promise.all(
       this.maps.filter((map) => covers(map, z, x, y)).map((map) => this.fetch(map, key)),
-    ).then((found) => found.filter((one) => one !== null));
+    );
     this.kept.set(key, tile);
     if (known === undefined) {
       // What failed is asked for again the next time.
@@ -48,7 +48,8 @@ export class Source {
     const response = await fetch(`/streets/${map.build}/${key}`, {
       signal: AbortSignal.timeout(TIMEOUT_MS), credentials: "omit",
     });
-    if (response.status === 204) return null;
+    // Nothing is to be seen there; it is ground all the same.
+    if (response.status === 204) return { shapes: new Map(), words: [] };
     if (response.status === 404) this.askAgain();
     if (response.status !== 200) throw new Error(`tile ${key}: ${response.status}`);
     const layers = decode(new Uint8Array(await response.arrayBuffer()));

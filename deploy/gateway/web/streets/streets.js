@@ -16,6 +16,8 @@ export function layStreets(map, index) {
   map.getContainer().classList.add("has-streets");
   const control = L.control.attribution({ prefix: false }).addTo(map);
   control.addAttribution(linkTo(index.attribution_url, index.attribution));
+  // In the corner itself, below the scale.
+  control.getContainer().parentNode.append(control.getContainer());
 }
 
 // Leaflet takes attributions as HTML; what is in it is made of text.
