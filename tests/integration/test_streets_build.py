@@ -24,7 +24,7 @@ from deploy.tools.streets import extract
 from deploy.tools.streets.build import (
     LOCK,
     UNFINISHED,
-    BuildFailed,
+    StreetsFailed,
     build_streets,
     name_of,
     remove_streets,
@@ -208,7 +208,7 @@ def test_a_full_disk_leaves_the_old_map(home, built, town_file):
     # The child inherits it; to write beyond fails as on a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
     try:
-        with pytest.raises(BuildFailed, match="cannot write"):
+        with pytest.raises(StreetsFailed, match="cannot write"):
             build_streets(home, town_file, "town")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -223,7 +223,7 @@ def test_a_child_that_dies_leaves_the_old_map(home, built, town_file, number):
         for pid in children_of(os.getpid()) - before:
             os.kill(pid, number)
 
-    with pytest.raises(BuildFailed, match=number.name):
+    with pytest.raises(StreetsFailed, match=number.name):
         build_streets(home, town_file, "town", on_progress=kill)
     assert_as_it_was(home, built)
 

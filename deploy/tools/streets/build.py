@@ -35,7 +35,7 @@ from deploy.stack.streets import (
 )
 from deploy.tools.streets import extra
 from deploy.tools.streets.kinds import ZOOM_MAX, ZOOM_MIN
-from deploy.tools.streets.report import MADE, Made, Report
+from deploy.tools.streets.report import MADE, MadeTiles, StreetReport
 
 # What the child that died may have said last.
 LAST_WORDS_BYTES: Final = 2_000
@@ -47,7 +47,7 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 OnProgress = Callable[[str, int], None]
 
 
-class BuildFailed(FleetlineError):
+class StreetsFailed(FleetlineError):
     """The child did not make it. The maps are as they were."""
 
 
@@ -64,7 +64,7 @@ def build_streets(
 
     `on_progress` hears of each stage ("reading", "writing") and how many things or tiles are done.
     Returns the map, and how many pieces were left out by reason. Raises `ConfigError`: the file or
-    the name; `BuildFailed`: the disk, or the child was killed.
+    the name; `StreetsFailed`: the disk, or the child was killed.
     """
     extra.require()
     path = file.resolve()
@@ -90,7 +90,7 @@ def remove_streets(home: Home, name: str) -> bool:
         return len(kept) < len(index.maps)
 
 
-def _put_in_place(folder: Path, workplace: Path, name: str, made: Made) -> StreetMap:
+def _put_in_place(folder: Path, workplace: Path, name: str, made: MadeTiles) -> StreetMap:
     build = f"{name}-{secrets.token_hex(4)}"
     street_map = StreetMap(
         name=name,
@@ -114,7 +114,7 @@ def _put_in_place(folder: Path, workplace: Path, name: str, made: Made) -> Stree
         maps = tuple(sorted((*others, street_map), key=lambda one: one.name))
         write_index(folder, StreetIndex(maps))
     except OSError as e:
-        raise BuildFailed(f"streets: cannot write {e.filename or folder}: {e.strerror}") from e
+        raise StreetsFailed(f"streets: cannot write {e.filename or folder}: {e.strerror}") from e
     _sweep(folder, maps)
     return street_map
 
@@ -149,8 +149,8 @@ def _workplace(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _child(file: Path, workplace: Path, on_progress: OnProgress) -> Made:
-    """Run the child to its end. Raises `ConfigError`, `BuildFailed`."""
+def _child(file: Path, workplace: Path, on_progress: OnProgress) -> MadeTiles:
+    """Run the child to its end. Raises `ConfigError`, `StreetsFailed`."""
     argv = [sys.executable, "-m", "deploy.tools.streets.making", str(file), str(workplace)]
     environment = {**os.environ, PARENT_PID_ENV: str(os.getpid())}
     made = None
@@ -161,7 +161,7 @@ def _child(file: Path, workplace: Path, on_progress: OnProgress) -> Made:
         try:
             assert child.stdout is not None  # noqa: S101 - it is a pipe, as asked for
             for line in child.stdout:
-                report = msgspec.json.decode(line, type=Report)
+                report = msgspec.json.decode(line, type=StreetReport)
                 if report.stage == MADE:
                     made = report.made
                 else:
@@ -178,7 +178,7 @@ def _child(file: Path, workplace: Path, on_progress: OnProgress) -> Made:
     if status < 0:
         name = signal.Signals(-status).name
         words = f"its process was ended by {name}: is there room on the disk, and memory?"
-    raise BuildFailed(f"streets: {words}; the maps are as they were")
+    raise StreetsFailed(f"streets: {words}; the maps are as they were")
 
 
 def _last_words(errors: IO[bytes]) -> str:

@@ -149,4 +149,5 @@ def _first_zooms(
         by_area = np.ceil(np.log2(np.sqrt(wanted / areas) / SHOWN_PX))
     # Lines and points have no area; small things are there at the last zoom.
     by_area = np.where(areas > 0, np.minimum(by_area, ZOOM_MAX), ZOOM_MIN)
-    return np.maximum(kinds, by_area)
+    zooms: NDArray[Any] = np.maximum(kinds, by_area)
+    return zooms

@@ -44,22 +44,28 @@ def read(file: Path, folder: Path) -> Iterator[Found]:
     """Everything of the file that is drawn. Raises `ConfigError`: it is no extract, or broken."""
     large = file.stat().st_size > IN_MEMORY_FILE_BYTES
     storage = f"sparse_file_array,{folder / 'nodes'}" if large else "flex_mem"
-    bits = osmium.osm
     try:
         processor = (
             osmium.FileProcessor(osmium.io.File(str(file), "pbf"))
             .with_locations(storage)
             .with_areas(osmium.filter.KeyFilter(*_AREA_KEYS))
-            .with_filter(osmium.filter.KeyFilter(*NODE_KEYS).enable_for(bits.NODE))
-            .with_filter(osmium.filter.KeyFilter(*WAY_KEYS).enable_for(bits.WAY | bits.AREA))
+            .with_filter(_only(NODE_KEYS, osmium.osm.NODE))
+            .with_filter(_only(WAY_KEYS, osmium.osm.WAY | osmium.osm.AREA))
         )
         yield from _found(processor)
     except (RuntimeError, ValueError) as e:
         raise ConfigError(f"{file}: cannot be read as an OpenStreetMap extract: {e}") from e
 
 
+def _only(keys: tuple[str, ...], kinds: Any) -> Any:
+    """Of things of these kinds those with one of the keys."""
+    wanted = osmium.filter.KeyFilter(*keys)
+    wanted.enable_for(kinds)
+    return wanted
+
+
 def _found(processor: Any) -> Iterator[Found]:
-    factory = osmium.geom.WKBFactory()
+    factory: Any = osmium.geom.WKBFactory()
     for thing in processor:
         if thing.is_node():
             drawings, make = node_drawings(thing.tags), factory.create_point

@@ -2,7 +2,7 @@
 
 A process of its own: what it uses is other people's C++ that reads other people's files. Whatever
 becomes of it (out of memory, a full disk under a mapped file), its parent says it in one line, and
-the maps that are there stay. It speaks on standard output, a JSON object a line: `Report`s.
+the maps that are there stay. It speaks on standard output, a JSON object a line: `StreetReport`s.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from deploy.tools.streets.cut import Cutter
 from deploy.tools.streets.extract import Found, read
 from deploy.tools.streets.kinds import COAST, SEA, ZOOM_MAX, Drawing
 from deploy.tools.streets.mercator import degrees
-from deploy.tools.streets.report import MADE, READING, WRITING, Made, Report
+from deploy.tools.streets.report import MADE, READING, WRITING, MadeTiles, StreetReport
 from deploy.tools.streets.sea import sea
 from deploy.tools.streets.spill import Spill, Tile
 from deploy.tools.streets.tile import encode
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     process.die_with_parent()
     file, folder = Path(arguments[0]), Path(arguments[1])
     try:
-        _say(Report(MADE, made=make(file, folder)))
+        _say(StreetReport(MADE, made=make(file, folder)))
     except ConfigError as e:
         print(e, file=sys.stderr)
         return EXIT_CONFIG
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def make(file: Path, folder: Path) -> Made:
+def make(file: Path, folder: Path) -> MadeTiles:
     """Read, cut, write. Raises `ConfigError`: the file; `OSError`: the disk."""
     cutter = Cutter()
     coast: list[str] = []
@@ -98,13 +98,13 @@ def batched(things: Iterator[Found], size: int) -> Iterator[list[Found]]:
 def _counted(things: Iterable[Found]) -> Iterator[Found]:
     for number, thing in enumerate(things):
         if number % THINGS_A_REPORT == 0:
-            _say(Report(READING, number))
+            _say(StreetReport(READING, number))
         yield thing
 
 
-def _write(spill: Spill, folder: Path, left_out: Counter[str]) -> Made:
+def _write(spill: Spill, folder: Path, left_out: Counter[str]) -> MadeTiles:
     folder.mkdir(mode=FOLDER_MODE)
-    bounds = Bounds()
+    bounds = TileBounds()
     tiles = size_bytes = 0
     for tile, pieces in spill.tiles():
         body, lost = encode(tile[0], pieces)
@@ -116,11 +116,11 @@ def _write(spill: Spill, folder: Path, left_out: Counter[str]) -> Made:
         tiles += 1
         size_bytes += len(body)
         if tiles % TILES_A_REPORT == 0:
-            _say(Report(WRITING, tiles))
+            _say(StreetReport(WRITING, tiles))
     if tiles == 0:
         raise ConfigError("there is nothing in the extract that a map shows")
     west, south, east, north = bounds.degrees()
-    return Made(tiles, size_bytes, west, south, east, north, dict(+left_out))
+    return MadeTiles(tiles, size_bytes, west, south, east, north, dict(+left_out))
 
 
 def write_tile(folder: Path, tile: Tile, body: bytes) -> None:
@@ -136,7 +136,7 @@ def write_tile(folder: Path, tile: Tile, body: bytes) -> None:
         os.fchmod(file.fileno(), FILE_MODE)
 
 
-class Bounds:
+class TileBounds:
     """What the tiles of the last zoom cover: everything drawn is in one of them."""
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class Bounds:
         return west, south, east, north
 
 
-def _say(report: Report) -> None:
+def _say(report: StreetReport) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     sys.stdout.buffer.flush()
 

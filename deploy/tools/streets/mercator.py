@@ -30,7 +30,8 @@ def project(geometries: Geometries) -> Geometries:
     jumps = (np.abs(np.diff(x)) > 0.5) & (owners[1:] == owners[:-1])
     crossing = np.isin(owners, owners[1:][jumps])
     x = np.where(crossing & (x < 0.5), x + 1, x)
-    return shapely.set_coordinates(geometries, np.column_stack((x, y)))
+    projected: Geometries = shapely.set_coordinates(geometries, np.column_stack((x, y)))
+    return projected
 
 
 def degrees(x: float, y: float) -> tuple[float, float]:
@@ -43,4 +44,5 @@ def to_units(pieces: Geometries, columns: NDArray[Any], rows: NDArray[Any]) -> G
     """Pieces of a zoom, in tiles, to whole units within the tile that each is for."""
     places, owners = shapely.get_coordinates(pieces, return_index=True)
     corners = np.column_stack((columns, rows))[owners]
-    return shapely.set_coordinates(pieces, np.rint((places - corners) * EXTENT))
+    units: Geometries = shapely.set_coordinates(pieces, np.rint((places - corners) * EXTENT))
+    return units

@@ -10,7 +10,7 @@ WRITING: Final = "writing"
 MADE: Final = "made"
 
 
-class Made(msgspec.Struct, frozen=True):
+class MadeTiles(msgspec.Struct, frozen=True):
     """The tiles of a map: how many, how large, what they cover in degrees."""
 
     tiles: int
@@ -23,10 +23,10 @@ class Made(msgspec.Struct, frozen=True):
     left_out: dict[str, int] = {}
 
 
-class Report(msgspec.Struct, frozen=True):
+class StreetReport(msgspec.Struct, frozen=True):
     """How far it is."""
 
     stage: str
     done: int = 0
     # With the last stage.
-    made: Made | None = None
+    made: MadeTiles | None = None
