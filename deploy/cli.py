@@ -17,11 +17,11 @@ from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
 from deploy.container import commands as container
 from deploy.observe import commands as observe
+from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.places import places
-from deploy.tools.streets import commands as streets
 from deploy.tools.traffic import commands as traffic
 from deploy.tools.webhooks import commands as webhooks
 

@@ -19,6 +19,7 @@ _LOCATIONS = """\
         }}
         location ~ "^(?<build>/{name}/{build})/[0-9]+/[0-9]+/[0-9]+$" {{
             root {root};
+            disable_symlinks on from=$document_root;
             if (!-d $document_root$build) {{
                 return 404;
             }}

@@ -27,11 +27,12 @@ from deploy.gateway.streets import street_locations
 from deploy.servers import packages
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
-from deploy.servers.streets import streets_parent
+from deploy.servers.streets import copy_streets, streets_parent
 from deploy.stack import folders
 from deploy.stack.accounts import SystemUser, account_of
 from deploy.stack.environment import plain_environment
 from deploy.stack.home import Home
+from deploy.stack.streets import FOLDER as STREETS_FOLDER
 from deploy.stack.wiring import gateway_host, local_gateway_host, local_host
 
 # More processes than this gain nothing beside the roles on the same machine.
@@ -152,6 +153,13 @@ def _forget_gone_homes() -> None:
 
 def _open_path(home: Home) -> Path:
     return OPEN_FOLDER / hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]
+
+
+def renew_streets(home: Home) -> None:
+    """After a change of the home's streets: bring the copies up to date, where there are some."""
+    copies = _open_path(home)
+    if (copies / STREETS_FOLDER).is_dir():
+        copy_streets(home, copies)
 
 
 def forget_open_folder(home: Home) -> None:

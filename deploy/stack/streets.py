@@ -5,6 +5,7 @@ build, so that what is in it never changes: browsers may keep it, and a new map 
 replacing the index alone.
 """
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -66,3 +67,11 @@ def read_index(folder: Path) -> StreetIndex:
 def write_index(folder: Path, index: StreetIndex) -> None:
     """Put an index in place of the last one, at once."""
     folders.write_file(folder / INDEX, msgspec.json.encode(index), FILE_MODE)
+
+
+def sweep(folder: Path, index: StreetIndex) -> None:
+    """Remove what no map needs: builds that were replaced, and what killed ones left."""
+    needed = {one.build for one in index.maps}
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and path.name not in needed:
+            shutil.rmtree(path, ignore_errors=True)

@@ -20,8 +20,8 @@ from common.errors import ConfigError
 from common.processes.process import children_of
 from deploy.stack.home import Home
 from deploy.stack.streets import INDEX, read_index, streets_folder
-from deploy.tools.streets import extract
-from deploy.tools.streets.build import (
+from deploy.streets import extract
+from deploy.streets.build import (
     LOCK,
     UNFINISHED,
     StreetsFailed,
@@ -29,7 +29,7 @@ from deploy.tools.streets.build import (
     name_of,
     remove_streets,
 )
-from deploy.tools.streets.making import make
+from deploy.streets.making import make
 from tests.stack import environment, fleetline
 from tests.town import HOSTILE_NAMES, MIDDLE, Extract, ring, town
 from tests.wait import wait_until
@@ -285,7 +285,7 @@ def test_the_commands(home, town_file):
 
 
 def test_without_the_packages_it_is_one_line(home, town_file, monkeypatch):
-    monkeypatch.setattr("deploy.tools.streets.extra.find_spec", lambda _name: None)
+    monkeypatch.setattr("deploy.streets.extra.find_spec", lambda _name: None)
     with pytest.raises(ConfigError, match=r"fleetline\[roads\]"):
         build_streets(home, town_file)
     with contextlib.suppress(FileNotFoundError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.gateway.streets import street_locations
-from deploy.servers.streets import streets_parent
+from deploy.servers.streets import copy_streets, streets_parent
 from deploy.stack.home import Home
 from deploy.stack.streets import (
     BUILD_PATTERN,
@@ -46,6 +46,10 @@ def test_where_the_home_is_closed_it_has_a_copy(home, tmp_path):
     assert streets_parent(home, copies) == copies
     assert read_index(copies / "streets") == StreetIndex((MAP,))
     assert (copies / "streets" / MAP.build / "14" / "1" / "2").read_bytes() == b"tile"
+    write_index(streets_folder(home), StreetIndex())
+    copy_streets(home, copies)
+    assert [path.name for path in (copies / "streets").iterdir()] == ["index.json"]
+    assert read_index(copies / "streets").maps == ()
 
 
 @pytest.mark.parametrize("fault", ["gone", "no room"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.tools.streets.kinds import (
+from deploy.streets.kinds import (
     NAME_CHARS_MAX,
     ZOOM_MAX,
     ZOOM_MIN,

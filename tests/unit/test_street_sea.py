@@ -3,7 +3,7 @@
 import pytest
 import shapely
 
-from deploy.tools.streets.sea import BAND, sea
+from deploy.streets.sea import BAND, sea
 
 # Land is on the left: an island runs against the clock.
 ISLAND = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]

@@ -11,11 +11,11 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.tools.streets.cut import TILES_PER_THING_MAX, Cutter
-from deploy.tools.streets.kinds import ZOOM_MAX, Drawing
-from deploy.tools.streets.mercator import EXTENT, degrees, project
-from deploy.tools.streets.spill import Spill
-from deploy.tools.streets.tile import encode
+from deploy.streets.cut import TILES_PER_THING_MAX, Cutter
+from deploy.streets.kinds import ZOOM_MAX, Drawing
+from deploy.streets.mercator import EXTENT, degrees, project
+from deploy.streets.spill import Spill
+from deploy.streets.tile import encode
 
 WATER = Drawing("water", "water", 5)
 STREET = Drawing("road", "street", 12, "High Street", 12)
@@ -135,7 +135,7 @@ def test_names_are_in_tiles_from_their_zoom_on():
 
 
 def test_a_crowded_tile_keeps_what_matters(monkeypatch):
-    monkeypatch.setattr("deploy.tools.streets.tile.PIECES_MAX", 2)
+    monkeypatch.setattr("deploy.streets.tile.PIECES_MAX", 2)
     point = shapely.to_wkb(shapely.Point(1, 1))
     pieces = [(Drawing("name", "town", 8, f"Town {n}", 8, rank=n), point) for n in (5, 1, 3, 2)]
     body, left_out = encode(10, pieces)

@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from deploy.tools.streets.kinds import ZOOM_MAX, ZOOM_MIN, Drawing
-from deploy.tools.streets.mercator import EXTENT, MARGIN, Geometries, project, to_units
+from deploy.streets.kinds import ZOOM_MAX, ZOOM_MIN, Drawing
+from deploy.streets.mercator import EXTENT, MARGIN, Geometries, project, to_units
 
 # A page shows a tile this wide.
 SHOWN_PX: Final = 512

@@ -12,8 +12,8 @@ from typing import Any, Final
 import mapbox_vector_tile
 import shapely
 
-from deploy.tools.streets.kinds import Drawing
-from deploy.tools.streets.mercator import EXTENT
+from deploy.streets.kinds import Drawing
+from deploy.streets.mercator import EXTENT
 
 # A tile with more has the lowest ranks of its most crowded layers left out: ten times a city's.
 PIECES_MAX: Final = 60_000

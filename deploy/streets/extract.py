@@ -10,7 +10,7 @@ from typing import Any, Final
 import osmium
 
 from common.errors import ConfigError
-from deploy.tools.streets.kinds import (
+from deploy.streets.kinds import (
     NODE_KEYS,
     WAY_KEYS,
     Drawing,
@@ -29,24 +29,13 @@ _AREA_KEYS: Final = tuple(key for key in WAY_KEYS if key not in {"route", "bound
 Found = tuple[str, list[Drawing]]
 
 
-def check(file: Path) -> Path:
-    """The file by its full path. Raises `ConfigError` where there is none.
-
-    A full path, since the library takes `-` for standard input and fetches what looks like a URL.
-    """
-    path = file.resolve()
-    if not path.is_file():
-        raise ConfigError(f"{file}: there is no such file")
-    return path
-
-
 def read(file: Path, folder: Path) -> Iterator[Found]:
     """Everything of the file that is drawn. Raises `ConfigError`: it is no extract, or broken."""
     large = file.stat().st_size > IN_MEMORY_FILE_BYTES
     storage = f"sparse_file_array,{folder / 'nodes'}" if large else "flex_mem"
     try:
         processor = (
-            osmium.FileProcessor(osmium.io.File(str(file), "pbf"))
+            osmium.FileProcessor(osmium.io.File(str(file), _format(file)))
             .with_locations(storage)
             .with_areas(osmium.filter.KeyFilter(*_AREA_KEYS))
             .with_filter(_only(NODE_KEYS, osmium.osm.NODE))
@@ -55,6 +44,14 @@ def read(file: Path, folder: Path) -> Iterator[Found]:
         yield from _found(processor)
     except (RuntimeError, ValueError) as e:
         raise ConfigError(f"{file}: cannot be read as an OpenStreetMap extract: {e}") from e
+
+
+def _format(file: Path) -> str:
+    """As the library names it: what has no other ending is taken for the usual form."""
+    for ending in ("osm.bz2", "osm.gz", "osm"):
+        if file.name.endswith(f".{ending}"):
+            return ending
+    return "pbf"
 
 
 def _only(keys: tuple[str, ...], kinds: Any) -> Any:

@@ -14,8 +14,8 @@ from typing import BinaryIO, Final, Self
 
 import msgspec
 
-from deploy.tools.streets.cut import Piece
-from deploy.tools.streets.kinds import Drawing
+from deploy.streets.cut import Piece
+from deploy.streets.kinds import Drawing
 
 # A country whose extract has 4 GB makes about 20 GB of pieces: 80 MB a bucket.
 BUCKETS: Final = 256

@@ -8,6 +8,8 @@ import msgspec
 READING: Final = "reading"
 WRITING: Final = "writing"
 MADE: Final = "made"
+# The folder of the tiles in the one that the child writes in.
+TILES: Final = "tiles"
 
 
 class MadeTiles(msgspec.Struct, frozen=True):

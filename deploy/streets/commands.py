@@ -27,7 +27,7 @@ def build(
     home: HomeOption = None,
 ) -> None:
     """Build the map of an extract. It replaces the one of its name, and pages show it at once."""
-    from deploy.tools.streets.build import build_streets
+    from deploy.streets.build import build_streets
 
     console = Console(highlight=False)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
@@ -60,7 +60,7 @@ def remove(
 ) -> None:
     """Remove a map. Pages show the bare grid in its place."""
     from common.errors import ConfigError
-    from deploy.tools.streets.build import remove_streets
+    from deploy.streets.build import remove_streets
 
     if not remove_streets(_home(home), name):
         raise ConfigError(f"streets: there is no map {name}")

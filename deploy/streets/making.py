@@ -1,4 +1,4 @@
-"""The child that makes the tiles of one map: `python -m deploy.tools.streets.making FILE FOLDER`.
+"""The child that makes the tiles of one map: `python -m deploy.streets.making FILE FOLDER`.
 
 A process of its own: what it uses is other people's C++ that reads other people's files. Whatever
 becomes of it (out of memory, a full disk under a mapped file), its parent says it in one line, and
@@ -20,17 +20,18 @@ import shapely
 from common.errors import EXIT_CONFIG, ConfigError
 from common.processes import process
 from deploy.stack.streets import FILE_MODE, FOLDER_MODE
-from deploy.tools.streets.cut import Cutter
-from deploy.tools.streets.extract import Found, read
-from deploy.tools.streets.kinds import COAST, SEA, ZOOM_MAX, Drawing
-from deploy.tools.streets.mercator import degrees
-from deploy.tools.streets.report import MADE, READING, WRITING, MadeTiles, StreetReport
-from deploy.tools.streets.sea import sea
-from deploy.tools.streets.spill import Spill, Tile
-from deploy.tools.streets.tile import encode
+from deploy.streets.cut import Cutter
+from deploy.streets.extract import Found, read
+from deploy.streets.kinds import COAST, SEA, ZOOM_MAX, Drawing
+from deploy.streets.mercator import degrees
+from deploy.streets.report import MADE, READING, TILES, WRITING, MadeTiles, StreetReport
+from deploy.streets.sea import sea
+from deploy.streets.spill import Spill, Tile
+from deploy.streets.tile import encode
 
 # Things that are cut together: enough for numpy to be quick, some tens of megabytes.
 BATCH: Final = 5_000
+NICE: Final = 10
 # How often progress is said: in things read, and in tiles written.
 THINGS_A_REPORT: Final = 20_000
 TILES_A_REPORT: Final = 50
@@ -39,6 +40,8 @@ TILES_A_REPORT: Final = 50
 def main(arguments: list[str]) -> int:
     """Make the tiles of `FILE` below `FOLDER/tiles`; the exit status."""
     process.die_with_parent()
+    # Beside the roles on the same machine a build must not be what they wait for.
+    os.nice(NICE)
     file, folder = Path(arguments[0]), Path(arguments[1])
     try:
         _say(StreetReport(MADE, made=make(file, folder)))
@@ -64,7 +67,7 @@ def make(file: Path, folder: Path) -> MadeTiles:
         # The places of nodes are not needed any more, and may be the largest file of all.
         with contextlib.suppress(FileNotFoundError):
             (folder / "nodes").unlink()
-        return _write(spill, folder / "tiles", cutter.left_out)
+        return _write(spill, folder / TILES, cutter.left_out)
 
 
 def unfolded(batch: list[Found]) -> tuple[Any, list[Drawing]]:
@@ -103,7 +106,8 @@ def _counted(things: Iterable[Found]) -> Iterator[Found]:
 
 
 def _write(spill: Spill, folder: Path, left_out: Counter[str]) -> MadeTiles:
-    folder.mkdir(mode=FOLDER_MODE)
+    folder.mkdir()
+    folder.chmod(FOLDER_MODE)
     bounds = TileBounds()
     tiles = size_bytes = 0
     for tile, pieces in spill.tiles():

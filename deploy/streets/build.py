@@ -10,45 +10,32 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-import msgspec
-
-from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
-from common.processes.process import PARENT_PID_ENV
+from common.errors import ConfigError
+from deploy.servers.gateway import renew_streets
 from deploy.stack.home import Home
 from deploy.stack.streets import (
-    FOLDER_MODE,
     StreetIndex,
     StreetMap,
     read_index,
     streets_folder,
+    sweep,
     write_index,
 )
-from deploy.tools.streets import extra
-from deploy.tools.streets.kinds import ZOOM_MAX, ZOOM_MIN
-from deploy.tools.streets.report import MADE, MadeTiles, StreetReport
+from deploy.streets import extra
+from deploy.streets.child import OnProgress, StreetsFailed, run_child
+from deploy.streets.kinds import ZOOM_MAX, ZOOM_MIN
+from deploy.streets.report import TILES, MadeTiles
 
-# What the child that died may have said last.
-LAST_WORDS_BYTES: Final = 2_000
 # Folders of builds that are under way, or were killed.
 UNFINISHED: Final = "building-"
 LOCK: Final = "lock"
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-
-OnProgress = Callable[[str, int], None]
-
-
-class StreetsFailed(FleetlineError):
-    """The child did not make it. The maps are as they were."""
 
 
 def name_of(file: Path) -> str:
@@ -67,6 +54,7 @@ def build_streets(
     the name; `StreetsFailed`: the disk, or the child was killed.
     """
     extra.require()
+    # A full path: the library takes `-` for standard input and fetches what looks like a URL.
     path = file.resolve()
     if not path.is_file():
         raise ConfigError(f"{file}: there is no such file")
@@ -75,8 +63,10 @@ def build_streets(
         raise ConfigError(f"{chosen}: a map's name is 1 to 40 of a-z 0-9 _ -, no mark first")
     folder = streets_folder(home)
     with _locked(folder), _workplace(folder) as workplace:
-        made = _child(path, workplace, on_progress)
-        return _put_in_place(folder, workplace, chosen, made), made.left_out
+        made = run_child(home, path, workplace, on_progress)
+        street_map = _put_in_place(folder, workplace, chosen, made)
+        renew_streets(home)
+        return street_map, made.left_out
 
 
 def remove_streets(home: Home, name: str) -> bool:
@@ -86,7 +76,8 @@ def remove_streets(home: Home, name: str) -> bool:
         index = read_index(folder)
         kept = tuple(one for one in index.maps if one.name != name)
         write_index(folder, StreetIndex(kept))
-        _sweep(folder, kept)
+        sweep(folder, StreetIndex(kept))
+        renew_streets(home)
         return len(kept) < len(index.maps)
 
 
@@ -108,23 +99,14 @@ def _put_in_place(folder: Path, workplace: Path, name: str, made: MadeTiles) -> 
     try:
         # The index must not reach the disk before what it names.
         os.sync()
-        (workplace / "tiles").rename(folder / build)
-        (folder / build).chmod(FOLDER_MODE)
+        (workplace / TILES).rename(folder / build)
         others = tuple(one for one in read_index(folder).maps if one.name != name)
         maps = tuple(sorted((*others, street_map), key=lambda one: one.name))
         write_index(folder, StreetIndex(maps))
     except OSError as e:
         raise StreetsFailed(f"streets: cannot write {e.filename or folder}: {e.strerror}") from e
-    _sweep(folder, maps)
+    sweep(folder, StreetIndex(maps))
     return street_map
-
-
-def _sweep(folder: Path, maps: tuple[StreetMap, ...]) -> None:
-    """Remove what no map needs: those that were replaced, and what killed builds left."""
-    needed = {one.build for one in maps}
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink() and path.name not in needed:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -142,47 +124,8 @@ def _locked(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _workplace(folder: Path) -> Iterator[Path]:
     """A folder for a build, on the disk where the map will lie."""
-    _sweep(folder, read_index(folder).maps)
+    sweep(folder, read_index(folder))
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder, ignore_cleanup_errors=True) as (
         name
     ):
         yield Path(name)
-
-
-def _child(file: Path, workplace: Path, on_progress: OnProgress) -> MadeTiles:
-    """Run the child to its end. Raises `ConfigError`, `StreetsFailed`."""
-    argv = [sys.executable, "-m", "deploy.tools.streets.making", str(file), str(workplace)]
-    environment = {**os.environ, PARENT_PID_ENV: str(os.getpid())}
-    made = None
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, env=environment) as child,
-    ):
-        try:
-            assert child.stdout is not None  # noqa: S101 - it is a pipe, as asked for
-            for line in child.stdout:
-                report = msgspec.json.decode(line, type=StreetReport)
-                if report.stage == MADE:
-                    made = report.made
-                else:
-                    on_progress(report.stage, report.done)
-        except BaseException:
-            child.kill()
-            raise
-        status = child.wait()
-        if status == 0 and made is not None:
-            return made
-        words = _last_words(errors)
-    if status == EXIT_CONFIG:
-        raise ConfigError(f"streets: {words}")
-    if status < 0:
-        name = signal.Signals(-status).name
-        words = f"its process was ended by {name}: is there room on the disk, and memory?"
-    raise StreetsFailed(f"streets: {words}; the maps are as they were")
-
-
-def _last_words(errors: IO[bytes]) -> str:
-    errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, errors.tell() - LAST_WORDS_BYTES))
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "its process said nothing"
