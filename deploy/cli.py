@@ -18,6 +18,7 @@ from common.processes import process
 from deploy.container import commands as container
 from deploy.observe import commands as observe
 from deploy.roads import commands as roads
+from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
 from deploy.tools.arrivals import arrivals
 from deploy.tools.dead import commands as dead
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.add_typer(streets.app, name="streets")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(roads.app, name="roads")
 app.add_typer(access.token_app, name="token")

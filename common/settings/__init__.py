@@ -188,7 +188,8 @@ class Settings(ArrivalSettings, ObservingSettings, RoadSettings, WebhookSettings
     # Processes of the fan-out; limits on sockets, handshakes and refusals hold for each of them.
     fanout_workers: Annotated[int, Field(ge=1, le=64)] = 1
 
-    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means a plain grid.
+    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means the streets that
+    # `fleetline streets` built, or else a plain grid.
     tile_url: str = ""
     # What the tile server wants to be named as, in a corner of the map.
     tile_attribution: str = ""
