@@ -42,7 +42,7 @@ app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 
 # What `up` runs beside the servers.
-ALL_ROLES = "insight,places,hooks,consumers,fanout,ingest"
+ALL_ROLES = "insight,places,hooks,planner,consumers,fanout,ingest"
 
 
 def _show_version(wanted: bool) -> None:
@@ -143,6 +143,22 @@ def hooks() -> None:
 
     settings = load_settings()
     _configure("hooks", settings)
+    raise typer.Exit(run(settings, heartbeat))
+
+
+@app.command()
+def planner() -> None:
+    """Run the planner: who serves what, in which order."""
+    process.die_with_parent()
+    from common.processes.heartbeat import Heartbeat
+
+    heartbeat = Heartbeat.from_env()
+    heartbeat.beat()
+    from common.settings import load_settings
+    from consumers.planner.serve import run
+
+    settings = load_settings()
+    _configure("planner", settings)
     raise typer.Exit(run(settings, heartbeat))
 
 

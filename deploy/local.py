@@ -44,7 +44,7 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("insight", "places", "hooks", "consumers", "fanout", "ingest")
+ROLES = ("insight", "places", "hooks", "planner", "consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0

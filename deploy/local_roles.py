@@ -88,7 +88,7 @@ class Roles:
             ready=checks.get(name),
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
-            beats_from_start=name in {"consumers", "hooks", "insight", "places"},
+            beats_from_start=name in {"consumers", "hooks", "insight", "places", "planner"},
             stop_timeout_s=share_s,
         )
 

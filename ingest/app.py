@@ -28,6 +28,9 @@ from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
 from ingest.resources.orders.routes import add_order_routes
+from ingest.resources.plans.client import PlannerClient
+from ingest.resources.plans.fleet import FleetLookUp
+from ingest.resources.plans.plan import Plans
 from ingest.resources.route.route import Route
 from ingest.resources.tracking import TrackingLink
 from ingest.resources.webhooks.routes import add_webhook_routes
@@ -106,6 +109,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
     add_webhook_routes(app, worker.history, worker.access, settings)
+    _add_plan_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
     fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX, times)
     return Ingest(app, fast_path, settings.body_timeout_s)
@@ -134,6 +138,12 @@ def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
         front_door_url=settings.front_door_url(),
     )
     app.add_route(f"{order}/tracking-token", link)
+
+
+def _add_plan_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
+    planner = PlannerClient(settings.planner_host, settings.planner_port)
+    fleet = FleetLookUp(worker.nodes, worker.live)
+    app.add_route("/api/v1/plans", Plans(planner, fleet, worker.access))
 
 
 def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> None:

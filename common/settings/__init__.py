@@ -20,6 +20,7 @@ from common.settings.insight import require_insight
 from common.settings.lists import parse_hosts, parse_networks
 from common.settings.names import RETIRED, misspelt
 from common.settings.observing import ObservingSettings
+from common.settings.plans import PlanSettings
 from common.settings.webhooks import WebhookSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -34,7 +35,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ObservingSettings, WebhookSettings, FromFiles):
+class Settings(ObservingSettings, PlanSettings, WebhookSettings, FromFiles):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(

@@ -28,6 +28,7 @@ USED: Mapping[str, frozenset[str]] = {
     "insight": frozenset({"database_url"}),
     "places": _STORES,
     "hooks": frozenset({"database_url", "webhook_secret"}),
+    "planner": frozenset(),
     "ingest": _STORES | _DOOR | {"webhook_secret"},
     "fanout": _DOOR | {"redis_url"},
     # Talks HTTP, as anybody would.

@@ -14,6 +14,7 @@ OFFSETS = {
     "fanout_port": 9,
     "redis_port": 10,
     "postgres_port": 11,
+    "planner_port": 16,
     # The first of as many as there are roles.
     "metrics_port": 20,
 }
@@ -22,8 +23,8 @@ PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
 STOP_SHARES = {
-    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.07, "hooks": 0.06,
-    "insight": 0.07,
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.28, "places": 0.07, "hooks": 0.06,
+    "insight": 0.07, "planner": 0.02,
 }  # fmt: skip
 
 
@@ -114,6 +115,8 @@ def ports_needed(
         needed.append(("INGEST_PORT", settings.bind_host, settings.ingest_port))
     if "fanout" in roles:
         needed.append(("FANOUT_PORT", settings.bind_host, settings.fanout_port))
+    if "planner" in roles:
+        needed.append(("PLANNER_PORT", settings.planner_host, settings.planner_port))
     needed += [
         ("METRICS_PORT", settings.metrics_host, role_metrics_port(settings, role)) for role in roles
     ]

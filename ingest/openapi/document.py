@@ -18,24 +18,27 @@ from common.contract import (
     ORDER_BODY_BYTES_MAX,
 )
 from common.event import DriverUpdate
+from common.plans.limits import PLAN_BODY_BYTES_MAX
 from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import shapes, tables
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
-from ingest.openapi.tables import drivers, orders, webhooks
+from ingest.openapi.tables import drivers, orders, plans, webhooks
 
 REF = "#/components/schemas/{name}"
-# Bodies that are smaller than those of many fixes.
+# Bodies that are smaller than those of many fixes, or larger.
 BODIES_MAX = {
     drivers.SEND.path: BODY_BYTES_MAX,
     orders.PUT.path: ORDER_BODY_BYTES_MAX,
     orders.STATE.path: ORDER_BODY_BYTES_MAX,
     webhooks.PUT.path: BODY_BYTES_MAX,
+    plans.MAKE.path: PLAN_BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
+    "Plans": "Who serves what, in which order.",
     "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
     "Events": "What happened: at geofences, to orders and drivers.",

@@ -1,10 +1,21 @@
 """What there is, operation by operation. Each file has the rows of one subject; data only."""
 
-from ingest.openapi.tables import apps, drivers, events, fences, insight, orders, sockets, webhooks
+from ingest.openapi.tables import (
+    apps,
+    drivers,
+    events,
+    fences,
+    insight,
+    orders,
+    plans,
+    sockets,
+    webhooks,
+)
 
 OPERATIONS = (
     *drivers.OPERATIONS,
     *orders.OPERATIONS,
+    *plans.OPERATIONS,
     *insight.OPERATIONS,
     *fences.OPERATIONS,
     *events.OPERATIONS,
