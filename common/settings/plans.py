@@ -13,4 +13,4 @@ class PlanSettings(BaseModel):
     # Address that the planner listens on, for ingest alone; and where ingest finds it.
     planner_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     # Port of the planner.
-    planner_port: Annotated[int, Field(ge=1, le=65535)] = 8016
+    planner_port: Annotated[int, Field(ge=1, le=65535)] = 8017

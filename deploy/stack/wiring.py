@@ -14,7 +14,7 @@ OFFSETS = {
     "fanout_port": 9,
     "redis_port": 10,
     "postgres_port": 11,
-    "planner_port": 16,
+    "planner_port": 15,
     # The first of as many as there are roles.
     "metrics_port": 20,
 }
