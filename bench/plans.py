@@ -29,6 +29,7 @@ from consumers.planner.numbers import PlannerNumbers
 from consumers.planner.reading.plan import draft_of, read_plan
 from consumers.planner.search import PlanUnmade
 from consumers.planner.solving.pool import SolverPool
+from consumers.planner.solving.solver import Solver
 
 ORDERS, COURIERS, RESTAURANTS = 100, 30, 20
 # Degrees of latitude and longitude around the middle of the city: some 3 km.
@@ -41,7 +42,7 @@ class PlannerAtWork:
     """A planner without its door: one solver."""
 
     def __init__(self, travel: Travel) -> None:
-        self._pool = SolverPool(1)
+        self._pool = SolverPool([Solver()])
         self._maker = PlanMaker(travel, PlannerNumbers(self._pool))
 
     async def __aenter__(self) -> "PlannerAtWork":

@@ -26,7 +26,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 ROLES = (
     *("redis", "postgres", "gateway"),
-    *("insight", "places", "hooks", "consumers", "fanout", "ingest"),
+    *("insight", "places", "hooks", "planner", "consumers", "fanout", "ingest"),
 )
 # What a person's shell may hold and a test must not.
 FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")

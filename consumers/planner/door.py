@@ -78,8 +78,13 @@ class PlanDoor:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(MESSAGE_TIMEOUT_S):
-            asked = decode_from_ingest(await read_frame(reader, ASKED_BYTES_MAX))
+        try:
+            async with asyncio.timeout(MESSAGE_TIMEOUT_S):
+                data = await read_frame(reader, ASKED_BYTES_MAX)
+        except OSError:
+            # Somebody who looks whether the planner listens, or is no ingest.
+            return
+        asked = decode_from_ingest(data)
         if not isinstance(asked, PlanAsked):
             raise BrokenFrame("it begins with another message")
         told: asyncio.Queue[FromIngest] = asyncio.Queue(maxsize=1)

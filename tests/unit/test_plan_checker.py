@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.random_plans import KINDS, random_body
 from common.plans.answer import Reason
 from consumers.planner.planning.checker import violations
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.route_plan import FleetPlan, RoutePlan, RouteStop
-from bench.random_plans import KINDS, random_body
 from tests.plans import greedy_plan, problem_of
 
 Made = tuple[PlanProblem, FleetPlan]

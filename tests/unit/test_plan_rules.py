@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.random_plans import KINDS, random_body
 from common.plans.answer import Reason
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.reasons import impossible, reason_of
@@ -20,7 +21,6 @@ from consumers.planner.solving.question import (
     horizon_s,
     question_of,
 )
-from bench.random_plans import KINDS, random_body
 from tests.plans import problem_of
 
 LINE = {"durations_s": [[abs(a - b) * 100 for b in range(5)] for a in range(5)]}

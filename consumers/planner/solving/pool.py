@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from consumers.planner.solving.solver import Solver
@@ -20,8 +20,8 @@ class LineFull(Exception):
 class SolverPool:
     """Gives each plan a solver of its own for a while."""
 
-    def __init__(self, count: int | None = None) -> None:
-        self.solvers = [Solver() for _ in range(count or cores())]
+    def __init__(self, solvers: Sequence[Solver] | None = None) -> None:
+        self.solvers = solvers or [Solver() for _ in range(cores())]
         self._free: asyncio.LifoQueue[Solver] = asyncio.LifoQueue()
         self.waiting = 0
 
