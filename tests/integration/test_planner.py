@@ -22,7 +22,6 @@ from consumers.planner.solving.pool import WAITING_PER_SOLVER, SolverPool
 from consumers.planner.solving.solver import Solver
 from ingest.resources.plans.client import PlannerClient
 from tests.servers import free_port
-from tests.test_tidy import ROOT
 from tests.wait import until
 
 # Answers each question by what stands in FORMED, a line of Python over `question` and `n`.
@@ -76,7 +75,6 @@ class Planning:
 @contextlib.asynccontextmanager
 async def planning(formed: str) -> AsyncIterator[Planning]:
     it = Planning(formed)
-    os.environ["PYTHONPATH"] = str(ROOT)
     server = await it.door.open("127.0.0.1", it.port)
     it.pool.start()
     try:

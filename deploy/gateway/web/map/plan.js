@@ -68,7 +68,7 @@ export class Plan {
     );
     if (routes.length === 0) return;
     this.say(drawn
-      ? `${routes.length} vehicles, ${Math.round(plan.cost / 60)} min of travel in all`
+      ? `${vehiclesText(routes.length)}, ${Math.round(plan.cost / 60)} min of travel in all`
       : "Its places are rows of a matrix, which no map can show.");
     if (drawn) this.look(this.layer.bounds());
   }
@@ -102,6 +102,10 @@ function parsed(text) {
   } catch {
     return null;
   }
+}
+
+function vehiclesText(count) {
+  return count === 1 ? "1 vehicle" : `${count} vehicles`;
 }
 
 function troubleText(answer) {
