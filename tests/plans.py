@@ -38,8 +38,8 @@ def greedy_plan(problem: PlanProblem) -> FleetPlan:
             break
         else:
             left.append(task)
-    held = problem.holding([problem.tasks.index(task) for task in left])
-    routes = [plan_route(held, n, visits) for n, visits in enumerate(orders) if visits]
+            problem = problem.holding([problem.tasks.index(task)])
+    routes = [plan_route(problem, n, visits) for n, visits in enumerate(orders) if visits]
     return FleetPlan(tuple(routes), tuple((t.task_id, reason_of(problem, t)) for t in left))
 
 

@@ -21,8 +21,8 @@ from consumers.planner.numbers import PlannerNumbers
 from consumers.planner.solving.pool import WAITING_PER_SOLVER, SolverPool
 from consumers.planner.solving.solver import Solver
 from ingest.resources.plans.client import PlannerClient
+from tests.fanout_server import until
 from tests.servers import free_port
-from tests.wait import until
 
 # Answers each question by what stands in FORMED, a line of Python over `question` and `n`.
 STUB = """
@@ -146,7 +146,7 @@ def test_a_killed_child_costs_no_plan() -> None:
 def test_a_client_that_leaves_ends_its_plan_wherever_that_is() -> None:
     async def scenario(it: Planning) -> None:
         asked = [asyncio.create_task(it.ask()) for _ in range(1 + WAITING_PER_SOLVER)]
-        await until(lambda: it.pool.waiting == WAITING_PER_SOLVER)
+        await until(lambda: it.pool.waiting == WAITING_PER_SOLVER and it.solver.warm)
         # Whoever comes now is told so at once.
         assert isinstance(await it.ask(), PlanBusy)
         first = it.solver.pid

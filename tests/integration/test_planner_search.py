@@ -24,8 +24,7 @@ class SolverHere:
 
     async def ask(self, question: SolverQuestion, _timeout_s: float) -> SolverAnswer:
         """The answer, at once."""
-        question.exploration = 1
-        answer: SolverAnswer = solving.solve(question)
+        answer: SolverAnswer = solving.solve(question, levels=(1,))
         return answer
 
 

@@ -72,7 +72,6 @@ class SolverQuestion(msgspec.Struct, array_like=True):
     vehicles: list[SolverVehicle]
     tasks: list[SolverTask]
     search_ms: int
-    exploration: int
 
 
 class SolverAnswer(msgspec.Struct, array_like=True):
@@ -123,7 +122,6 @@ class _Asking:
             vehicles=vehicles,
             tasks=asked,
             search_ms=int(self._search_s * 1000),
-            exploration=exploration_of(visits, len(vehicles), self._search_s),
         )
 
     def _vehicle(self, number: int, vehicle: FleetVehicle) -> SolverVehicle | None:
@@ -197,9 +195,3 @@ def factors_of(vehicles: Sequence[FleetVehicle]) -> list[float]:
     """Factors of speed that the solver knows, rising; a vehicle has the next one below its own."""
     known = sorted({vehicle.speed_factor for vehicle in vehicles})
     return known[:: -(-len(known) // PROFILES_MAX)]
-
-
-def exploration_of(visits: int, vehicles: int, search_s: float) -> int:
-    """How many ways to begin the solver tries (VROOM's levels, 1 to 5)."""
-    del visits, vehicles, search_s
-    return 5

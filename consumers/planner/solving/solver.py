@@ -52,6 +52,11 @@ class Solver:
         """Of the child, if it runs."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def warm(self) -> bool:
+        """Whether the child is there and has its packages."""
+        return self._started.is_set()
+
     def start(self) -> None:
         """Have a child from now on, whatever becomes of one."""
         self._keeping = asyncio.create_task(self._keep(), name="solver")
@@ -74,6 +79,10 @@ class Solver:
                 await write_frame(child.stdin, encode_question(question))
                 return decode_answer(await read_frame(child.stdout, ANSWER_BYTES_MAX))
         except (BrokenFrame, ConnectionError) as e:
+            # It is dead, or as good as dead; the next one is asked, not this one again.
+            self._started.clear()
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
             raise SolverGone("the solver died") from e
         except (TimeoutError, asyncio.CancelledError):
             self._kill()
