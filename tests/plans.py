@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 
 from common.plans.messages import LookedUp
+from consumers.planner.planning.nearest import nearest_first
 from consumers.planner.planning.problem import PlanProblem
+from consumers.planner.planning.reasons import reason_of
 from consumers.planner.planning.route_plan import FleetPlan, plan_route
-from consumers.planner.planning.timetable import timetable
 from consumers.planner.reading.plan import draft_of, read_plan
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -21,42 +22,13 @@ def problem_of(body: dict[str, Any], looked_up: LookedUp = NOTHING) -> PlanProbl
     return draft_of(read, looked_up, NOW).given(read)
 
 
-def greedy_plan(problem: PlanProblem) -> FleetPlan:
-    """A plan without a solver: each task goes to the end of the first route that takes it."""
-    from consumers.planner.planning.reasons import reason_of
-
-    orders: list[list[int]] = [[] for _ in problem.vehicles]
-    left = []
-    for task in sorted(problem.tasks, key=lambda task: not task.aboard):
-        visits = [visit.number for visit in task.visits]
-        for index in range(len(problem.vehicles)):
-            if task.vehicle not in (None, index) or not _takes(
-                problem, index, [*orders[index], *visits]
-            ):
-                continue
-            orders[index] += visits
-            break
-        else:
-            left.append(task)
-            problem = problem.holding([problem.tasks.index(task)])
-    routes = [plan_route(problem, n, visits) for n, visits in enumerate(orders) if visits]
-    return FleetPlan(tuple(routes), tuple((t.task_id, reason_of(problem, t)) for t in left))
-
-
-def _takes(problem: PlanProblem, index: int, order: list[int]) -> bool:
-    vehicle = problem.vehicles[index]
-    visits = [problem.visits[number] for number in order]
-    tasks = [problem.tasks[task] for task in dict.fromkeys(visit.task for visit in visits)]
-    if vehicle.jobs_max is not None and len(visits) > vehicle.jobs_max:
-        return False
-    if not all(task.skills <= vehicle.skills for task in tasks):
-        return False
-    load = list(vehicle.held)
-    for task in tasks:
-        load = [a + b for a, b in zip(load, task.loaded, strict=True)]
-    changes = [(0,) * len(load), *(visit.change for visit in visits)]
-    for change in changes:
-        load = [a + b for a, b in zip(load, change, strict=True)]
-        if vehicle.capacity and any(a > b for a, b in zip(load, vehicle.capacity, strict=True)):
-            return False
-    return timetable(problem, vehicle, visits) is not None
+def plan_of(problem: PlanProblem) -> tuple[PlanProblem, FleetPlan]:
+    """A plan without a solver, and the problem that it solves."""
+    orders = nearest_first(problem, range(len(problem.tasks)))
+    served = {problem.visits[number].task for _, visits in orders for number in visits}
+    left = [n for n in range(len(problem.tasks)) if n not in served]
+    held = problem.holding(left)
+    routes = tuple(plan_route(held, vehicle, visits) for vehicle, visits in orders)
+    return held, FleetPlan(
+        routes, tuple((held.tasks[n].task_id, reason_of(held, held.tasks[n])) for n in left)
+    )

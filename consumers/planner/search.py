@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from common.log import get
 from common.plans.answer import Reason
+from consumers.planner.planning.nearest import nearest_first
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.reasons import impossible, reason_of
 from consumers.planner.planning.route_plan import FleetPlan, Unkept, plan_route
@@ -91,8 +92,9 @@ async def _ask(
     for tries_left in reversed(range(TRIES)):
         try:
             answer = await solver.ask(question, search_s + GRACE_S)
-        except TimeoutError as e:
-            raise PlanUnmade("no plan in time; ask for less, or with a longer limit_s") from e
+        except TimeoutError:
+            _log.warning("planner.solver_late", visits=sum(len(t.visits) for t in question.tasks))
+            return nearest_first(problem, asked)
         except SolverGone as e:
             if not tries_left:
                 raise PlanUnmade(str(e)) from e

@@ -41,7 +41,7 @@ async def _plan(settings: Settings, heartbeat: Heartbeat) -> None:
         loop.add_signal_handler(number, stopping.set)
     pool = SolverPool()
     numbers = PlannerNumbers(pool)
-    travel = open_travel(settings.roads_url)
+    travel = open_travel(getattr(settings, "roads_url", ""))
     door = PlanDoor(pool, PlanMaker(travel, numbers), numbers)
     host, port = settings.planner_host, settings.planner_port
     try:

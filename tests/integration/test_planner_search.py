@@ -24,7 +24,7 @@ class SolverHere:
 
     async def ask(self, question: SolverQuestion, _timeout_s: float) -> SolverAnswer:
         """The answer, at once."""
-        answer: SolverAnswer = solving.solve(question, levels=(1,))
+        answer: SolverAnswer = solving.solve(question, levels=solving.LEVELS[:1])
         return answer
 
 

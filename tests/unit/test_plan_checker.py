@@ -12,7 +12,7 @@ from common.plans.answer import Reason
 from consumers.planner.planning.checker import violations
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.route_plan import FleetPlan, RoutePlan, RouteStop
-from tests.plans import greedy_plan, problem_of
+from tests.plans import plan_of, problem_of
 
 Made = tuple[PlanProblem, FleetPlan]
 Mutation = Callable[[random.Random, PlanProblem, FleetPlan], FleetPlan | Made | None]
@@ -22,13 +22,7 @@ Mutation = Callable[[random.Random, PlanProblem, FleetPlan], FleetPlan | Made | 
 def plans(kind: str) -> list[Made]:
     """Problems with plans that were made without a solver."""
     dice = random.Random(kind)
-    made = []
-    for _ in range(25):
-        problem = problem_of(random_body(dice, kind))
-        plan = greedy_plan(problem)
-        left = [n for n, t in enumerate(problem.tasks) if t.task_id in dict(plan.left_over)]
-        made.append((problem.holding(left), plan))
-    return made
+    return [plan_of(problem_of(random_body(dice, kind))) for _ in range(25)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

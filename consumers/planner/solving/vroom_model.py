@@ -3,10 +3,11 @@
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import vroom
+from vroom.solution.solution import Solution
 
 from consumers.planner.solving.question import (
     FAR_TICKS,
@@ -22,16 +23,27 @@ COSTS_MAX = 4_000_000_000
 COSTS_PER_S_MAX = 1000.0
 # As the rounding of windows: of floating numbers, none of the times'. In seconds.
 GRAIN_S = 1e-9
-# VROOM's levels of exploration, tried one after the other, and the best of all is taken. It shares
-# its time evenly among its searches (8, 16 and 28 of them), so a level that has too little finds
-# less than a lower one that has enough.
-LEVELS = (1, 3, 5)
-# How much longer each takes than the one before, on Solomon's and on Li and Lim's instances.
-GROWTH = 2.5
 VISITED = {"job", "pickup", "delivery"}
 
 
-def solve(question: SolverQuestion, levels: Sequence[int] = LEVELS) -> SolverAnswer:
+class Level(NamedTuple):
+    """How hard VROOM looks: searches from different beginnings, and how deep each goes."""
+
+    searches: int
+    depth: int
+
+
+# One search, then VROOM's own levels 1, 3 and 5, one after the other; the best of all is taken. It
+# shares its time evenly among the searches, so a level that has too little finds less than a lower
+# one that has enough. And a search's beginning takes what it takes: seconds, for 250 shipments
+# without windows.
+LEVELS = (Level(1, 1), Level(8, 1), Level(16, 3), Level(28, 5))
+# How much longer a level takes than the one before, at least, on Solomon's and on Li and Lim's
+# instances.
+GROWTH = 2.5
+
+
+def solve(question: SolverQuestion, levels: Sequence[Level] = LEVELS) -> SolverAnswer:
     """The visits of each vehicle. Raises what VROOM raises."""
     if not question.tasks or not question.vehicles:
         return SolverAnswer([])
@@ -48,13 +60,20 @@ def solve(question: SolverQuestion, levels: Sequence[int] = LEVELS) -> SolverAns
     return SolverAnswer(_routes(best))
 
 
-def _search(question: SolverQuestion, level: int, timeout_s: float) -> Any:
+def _search(question: SolverQuestion, level: Level, timeout_s: float) -> Any:
     model = vroom.Input()
     _add_matrices(model, question)
     model.add_vehicle([_vehicle(vehicle) for vehicle in question.vehicles])
     for task in question.tasks:
         _add_task(model, task)
-    return model.solve(exploration_level=level, nb_threads=1, timeout=timedelta(seconds=timeout_s))
+    # Its public `solve` knows levels alone, the lowest of which is eight searches.
+    solution = model._solve(
+        nb_searches=level.searches,
+        depth=level.depth,
+        nb_threads=1,
+        timeout=timedelta(seconds=timeout_s),
+    )
+    return Solution(solution)
 
 
 def _rank(solution: Any) -> tuple[int, int, int]:
