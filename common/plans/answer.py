@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from common.plans.body import PlanPlace
 
 
-class Reason(StrEnum):
+class UnassignedReason(StrEnum):
     """Why something is left over; the values are public."""
 
     # No way leads there, or from there.
@@ -62,7 +62,7 @@ class Unassigned(msgspec.Struct):
     """A job or a shipment that no vehicle serves."""
 
     id: str
-    reason: Reason
+    reason: UnassignedReason
 
 
 class PlanAnswer(msgspec.Struct):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from common.log import get
-from common.plans.answer import Reason
+from common.plans.answer import UnassignedReason
 from consumers.planner.planning.nearest import nearest_first
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.reasons import impossible, reason_of
@@ -45,7 +45,7 @@ class Found:
 async def search(problem: PlanProblem, solver: Solver, limit_s: float) -> Found:
     """A plan of the whole problem. Raises `PlanUnmade`."""
     deadline_s = time.monotonic() + limit_s
-    hopeless: dict[int, Reason] = {}
+    hopeless: dict[int, UnassignedReason] = {}
     for index, task in enumerate(problem.tasks):
         if (reason := impossible(problem, task)) is not None:
             hopeless[index] = reason
@@ -67,7 +67,7 @@ async def search(problem: PlanProblem, solver: Solver, limit_s: float) -> Found:
 
 
 def _planned(
-    problem: PlanProblem, orders: Orders, served: set[int], hopeless: Mapping[int, Reason]
+    problem: PlanProblem, orders: Orders, served: set[int], hopeless: Mapping[int, UnassignedReason]
 ) -> FleetPlan:
     try:
         routes = tuple(plan_route(problem, vehicle, visits) for vehicle, visits in orders)
@@ -83,7 +83,7 @@ def _planned(
 
 
 async def _ask(
-    problem: PlanProblem, hopeless: Mapping[int, Reason], solver: Solver, search_s: float
+    problem: PlanProblem, hopeless: Mapping[int, UnassignedReason], solver: Solver, search_s: float
 ) -> Orders:
     asked = [index for index in range(len(problem.tasks)) if index not in hopeless]
     question = question_of(problem, asked, search_s)

@@ -55,7 +55,8 @@ class Planner:
 
     def solvers(self) -> list[psutil.Process]:
         assert self._process is not None
-        return psutil.Process(self._process.pid).children()
+        children: list[psutil.Process] = psutil.Process(self._process.pid).children()
+        return children
 
     def kill(self) -> None:
         """SIGKILL; its solvers go with it."""
@@ -99,7 +100,7 @@ def api(server: IngestServer, store: Any) -> Iterator[httpx.Client]:
 
 def put_position(store: Any, driver_id: str, age_s: float = 0) -> None:
     when = datetime.now(UTC) - timedelta(seconds=age_s)
-    event = encode_event(driver_id, LocationUpdate(**HERE), when, when)
+    event = encode_event(driver_id, LocationUpdate(HERE["latitude"], HERE["longitude"]), when, when)
     store.hset(shard_keys("driver-locations", shard_of(driver_id, 4)).live, driver_id, event)
 
 

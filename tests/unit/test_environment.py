@@ -21,6 +21,7 @@ TOLD = {
     "insight": {"DATABASE_URL"},
     "places": {"REDIS_URL", "DATABASE_URL"},
     "hooks": {"DATABASE_URL", "WEBHOOK_SECRET"},
+    "planner": set(),
     "ingest": {
         *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
         *("AUTH", "AUTH_SECRET", "AUTH_JWKS"),

@@ -4,13 +4,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
 from bench.random_plans import KINDS, random_body
-from common.plans.answer import Reason
+from common.plans.answer import UnassignedReason
 from consumers.planner.planning.checker import violations
-from consumers.planner.planning.problem import PlanProblem
+from consumers.planner.planning.problem import FleetVehicle, PlanProblem
 from consumers.planner.planning.route_plan import FleetPlan, RoutePlan, RouteStop
 from tests.plans import plan_of, problem_of
 
@@ -109,7 +110,7 @@ def leave_over_too(dice: random.Random, _p: PlanProblem, plan: FleetPlan) -> Fle
     found = visited(dice, plan)
     if found is None or found[2].task_id is None:
         return None
-    return replace(plan, left_over=(*plan.left_over, (found[2].task_id, Reason.NO_ROOM)))
+    return replace(plan, left_over=(*plan.left_over, (found[2].task_id, UnassignedReason.NO_ROOM)))
 
 
 def forget_one(dice: random.Random, _problem: PlanProblem, plan: FleetPlan) -> FleetPlan | None:
@@ -236,23 +237,21 @@ def no_way_any_more(dice: random.Random, problem: PlanProblem, plan: FleetPlan) 
     return replace(problem, durations_s=rows), plan
 
 
-def with_vehicle(problem: PlanProblem, index: int, vehicle: object) -> PlanProblem:
+def with_vehicle(problem: PlanProblem, index: int, vehicle: FleetVehicle) -> PlanProblem:
     vehicles = list(problem.vehicles)
-    vehicles[index] = vehicle  # type: ignore[call-overload]
+    vehicles[index] = vehicle
     return replace(problem, vehicles=tuple(vehicles))
 
 
-def with_task(problem: PlanProblem, stop: RouteStop, **changes: object) -> PlanProblem:
+def with_task(problem: PlanProblem, stop: RouteStop, **changes: Any) -> PlanProblem:
     tasks = list(problem.tasks)
     index = next(n for n, task in enumerate(tasks) if task.task_id == stop.task_id)
     task = tasks[index]
     if "windows" in changes:
-        visits = tuple(
-            replace(visit, windows=changes["windows"]) if visit.kind == stop.kind else visit  # type: ignore[arg-type]
-            for visit in task.visits
-        )
-        changes = {"visits": visits}
-    tasks[index] = replace(task, **changes)  # type: ignore[arg-type]
+        windows = changes.pop("windows")
+        visits = [replace(v, windows=windows) if v.kind == stop.kind else v for v in task.visits]
+        changes["visits"] = tuple(visits)
+    tasks[index] = replace(task, **changes)
     return replace(problem, tasks=tuple(tasks))
 
 

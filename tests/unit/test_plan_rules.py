@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.random_plans import KINDS, random_body
-from common.plans.answer import Reason
+from common.plans.answer import UnassignedReason
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.reasons import impossible, reason_of
 from consumers.planner.planning.timetable import timetable
@@ -92,23 +92,23 @@ def test_leaving_late_is_never_later_at_the_end_and_keeps_every_window(seed: int
         assert table.end_s == pytest.approx(early_s, abs=1e-5)
 
 
-REASONS: list[tuple[dict[str, Any], dict[str, Any], Reason]] = [
-    ({}, {"skills": ["cold"]}, Reason.NO_SKILLS),
-    ({"skills": ["cold"]}, {"skills": ["cold", "bike"]}, Reason.NO_SKILLS),
-    ({"capacity": [2]}, {"delivery": [3]}, Reason.TOO_LARGE),
-    ({"capacity": [2]}, {"pickup": [3]}, Reason.TOO_LARGE),
-    ({"start": {"index": 4}}, {"at": {"index": 0}}, Reason.NO_WAY),
-    ({"end": {"index": 4}}, {}, Reason.NO_WAY),
-    ({}, {"at": {"index": 3}, "windows": [[0, 200]]}, Reason.WINDOW),
-    ({"shift": [0, 90]}, {}, Reason.WINDOW),
-    ({"shift": [0, 150], "end": {"index": 0}}, {}, Reason.WINDOW),
-    ({"max_jobs": 0}, {}, Reason.NO_ROOM),
+REASONS: list[tuple[dict[str, Any], dict[str, Any], UnassignedReason]] = [
+    ({}, {"skills": ["cold"]}, UnassignedReason.NO_SKILLS),
+    ({"skills": ["cold"]}, {"skills": ["cold", "bike"]}, UnassignedReason.NO_SKILLS),
+    ({"capacity": [2]}, {"delivery": [3]}, UnassignedReason.TOO_LARGE),
+    ({"capacity": [2]}, {"pickup": [3]}, UnassignedReason.TOO_LARGE),
+    ({"start": {"index": 4}}, {"at": {"index": 0}}, UnassignedReason.NO_WAY),
+    ({"end": {"index": 4}}, {}, UnassignedReason.NO_WAY),
+    ({}, {"at": {"index": 3}, "windows": [[0, 200]]}, UnassignedReason.WINDOW),
+    ({"shift": [0, 90]}, {}, UnassignedReason.WINDOW),
+    ({"shift": [0, 150], "end": {"index": 0}}, {}, UnassignedReason.WINDOW),
+    ({"max_jobs": 0}, {}, UnassignedReason.NO_ROOM),
 ]
 
 
 @pytest.mark.parametrize(("vehicle", "job", "reason"), REASONS, ids=str)
 def test_a_reason_is_what_stands_in_the_way(
-    vehicle: dict[str, Any], job: dict[str, Any], reason: Reason
+    vehicle: dict[str, Any], job: dict[str, Any], reason: UnassignedReason
 ) -> None:
     # An island: nothing leads to the last place, nor away from it.
     rows = [[None if 4 in {a, b} and a != b else s for b, s in enumerate(row)]
@@ -120,7 +120,7 @@ def test_a_reason_is_what_stands_in_the_way(
 def test_what_could_be_served_alone_has_found_no_room() -> None:
     problem = line({}, {})
     assert impossible(problem, problem.tasks[0]) is None
-    assert reason_of(problem, problem.tasks[0]) is Reason.NO_ROOM
+    assert reason_of(problem, problem.tasks[0]) is UnassignedReason.NO_ROOM
 
 
 def test_what_stays_aboard_takes_room() -> None:
@@ -131,15 +131,15 @@ def test_what_stays_aboard_takes_room() -> None:
         shipments=[{"id": "s", "delivery": end, "amount": 2}],
     )
     job, aboard = problem.tasks
-    assert impossible(problem, aboard) is Reason.WINDOW
+    assert impossible(problem, aboard) is UnassignedReason.WINDOW
     assert impossible(problem, job) is None
     held = problem.holding([problem.tasks.index(aboard)])
-    assert impossible(held, job) is Reason.TOO_LARGE
+    assert impossible(held, job) is UnassignedReason.TOO_LARGE
 
 
 def drive_in_ticks(question: SolverQuestion, vehicle: int, order: list[int]) -> bool:
     """Whether the solver, who counts ticks, would find this order in time."""
-    [asked] = [v for v in question.vehicles if v.number == vehicle] or [None]
+    asked = next((v for v in question.vehicles if v.number == vehicle), None)
     visits = {visit.number: visit for task in question.tasks for visit in task.visits}
     if asked is None or not visits.keys() >= set(order):
         return False

@@ -18,7 +18,7 @@ FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PlanVisit:
     """A stop that is to be made. `change`: of the load, once it is made."""
 
     # Its place in `PlanProblem.visits`.
@@ -37,7 +37,7 @@ class Task:
     """A job, a shipment, or the rest of one that is aboard: all of its visits or none."""
 
     task_id: str
-    visits: tuple[Visit, ...]
+    visits: tuple[PlanVisit, ...]
     # Loaded before the route begins.
     loaded: Load
     skills: frozenset[str | int]
@@ -78,7 +78,7 @@ class PlanProblem:
     distances_m: Matrix | None
 
     @property
-    def visits(self) -> list[Visit]:
+    def visits(self) -> list[PlanVisit]:
         """All visits, by number."""
         return [visit for task in self.tasks for visit in task.visits]
 

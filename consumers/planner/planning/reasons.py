@@ -7,17 +7,17 @@ passes is the reason.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from common.plans.answer import Reason
+from common.plans.answer import UnassignedReason
 from consumers.planner.planning.problem import FleetVehicle, PlanProblem, Task, added, fits
 from consumers.planner.planning.timetable import timetable
 
 
-def reason_of(problem: PlanProblem, task: Task) -> Reason:
+def reason_of(problem: PlanProblem, task: Task) -> UnassignedReason:
     """Why no vehicle serves it; `NO_ROOM` where one could that has no time or room for it."""
-    return impossible(problem, task) or Reason.NO_ROOM
+    return impossible(problem, task) or UnassignedReason.NO_ROOM
 
 
-def impossible(problem: PlanProblem, task: Task) -> Reason | None:
+def impossible(problem: PlanProblem, task: Task) -> UnassignedReason | None:
     """Why no vehicle could serve it, had it nothing else to do; None where one could."""
     vehicles: Sequence[FleetVehicle] = [
         vehicle
@@ -25,19 +25,19 @@ def impossible(problem: PlanProblem, task: Task) -> Reason | None:
         if task.vehicle in (None, index) and task.skills <= vehicle.skills
     ]
     if not vehicles:
-        return Reason.NO_SKILLS
+        return UnassignedReason.NO_SKILLS
     vehicles = [vehicle for vehicle in vehicles if _has_space(vehicle, task)]
     if not vehicles:
-        return Reason.TOO_LARGE
+        return UnassignedReason.TOO_LARGE
     vehicles = [vehicle for vehicle in vehicles if _has_way(problem, vehicle, task)]
     if not vehicles:
-        return Reason.NO_WAY
+        return UnassignedReason.NO_WAY
     vehicles = [v for v in vehicles if v.jobs_max is None or v.jobs_max >= len(task.visits)]
     if not vehicles:
-        return Reason.NO_ROOM
+        return UnassignedReason.NO_ROOM
     if any(timetable(problem, vehicle, task.visits) for vehicle in vehicles):
         return None
-    return Reason.WINDOW
+    return UnassignedReason.WINDOW
 
 
 def _has_space(vehicle: FleetVehicle, task: Task) -> bool:

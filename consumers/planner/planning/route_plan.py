@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from common.plans.answer import Reason
+from common.plans.answer import UnassignedReason
 from consumers.planner.planning.problem import FleetVehicle, Load, PlanProblem, added
 from consumers.planner.planning.timetable import Timetable, timetable
 
@@ -42,7 +42,7 @@ class FleetPlan:
     """All of it. `left_over`: ids of tasks with the reason."""
 
     routes: tuple[RoutePlan, ...]
-    left_over: tuple[tuple[str, Reason], ...]
+    left_over: tuple[tuple[str, UnassignedReason], ...]
 
 
 class Unkept(Exception):

@@ -8,7 +8,7 @@ windows: minimizing route duration", 1992): nobody waits at a door who can wait 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consumers.planner.planning.problem import FOREVER, FleetVehicle, PlanProblem, Visit
+from consumers.planner.planning.problem import FOREVER, FleetVehicle, PlanProblem, PlanVisit
 
 # Seconds by which sums of floating numbers may differ; far below any clock.
 EPSILON_S = 1e-6
@@ -18,7 +18,7 @@ EPSILON_S = 1e-6
 class Call:
     """A visit that is made: arrival, and how long the vehicle waits for its window."""
 
-    visit: Visit
+    visit: PlanVisit
     arrival_s: float
     wait_s: float
 
@@ -34,7 +34,7 @@ class Timetable:
 
 
 def timetable(
-    problem: PlanProblem, vehicle: FleetVehicle, visits: Sequence[Visit]
+    problem: PlanProblem, vehicle: FleetVehicle, visits: Sequence[PlanVisit]
 ) -> Timetable | None:
     """The route in time; None where there is no way, or a window or the shift is missed."""
     early = _drive(problem, vehicle, visits, vehicle.begin_s)
@@ -49,7 +49,7 @@ def timetable(
 
 
 def _drive(
-    problem: PlanProblem, vehicle: FleetVehicle, visits: Sequence[Visit], begin_s: float
+    problem: PlanProblem, vehicle: FleetVehicle, visits: Sequence[PlanVisit], begin_s: float
 ) -> Timetable | None:
     now_s, place, travel_s = begin_s, vehicle.start, 0.0
     calls = []
@@ -73,7 +73,7 @@ def _drive(
     return Timetable(begin_s, tuple(calls), now_s, travel_s)
 
 
-def begins_at(visit: Visit, arrival_s: float) -> float | None:
+def begins_at(visit: PlanVisit, arrival_s: float) -> float | None:
     """When service can begin at the earliest; None where all windows are over."""
     if not visit.windows:
         return arrival_s

@@ -18,14 +18,14 @@ from consumers.planner.planning.problem import (
     Load,
     Matrix,
     PlanProblem,
+    PlanVisit,
     Span,
     StopKind,
     Task,
-    Visit,
 )
 from consumers.planner.reading.clock import PlanClock
 from consumers.planner.reading.judge import amounts_of
-from consumers.planner.reading.keeping import Kept
+from consumers.planner.reading.keeping import KeptTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Draft:
         return self.problem(picked, metres)
 
 
-def form(body: PlanBody, clock: PlanClock, kept: Kept, looked_up: LookedUp) -> Draft:
+def form(body: PlanBody, clock: PlanClock, kept: KeptTasks, looked_up: LookedUp) -> Draft:
     """The problem of a plan whose entries are judged, with positions for all that need one."""
     return _Forming(body, clock, kept, looked_up).draft()
 
@@ -64,7 +64,7 @@ def form(body: PlanBody, clock: PlanClock, kept: Kept, looked_up: LookedUp) -> D
 class _Forming:
     body: PlanBody
     clock: PlanClock
-    kept: Kept
+    kept: KeptTasks
     looked_up: LookedUp
     places: dict[PlanPlace, int] = field(default_factory=dict)
     visits: int = 0
@@ -127,7 +127,7 @@ class _Forming:
         tasks = []
         for index, shipment in enumerate(self.body.shipments, len(self.body.jobs)):
             amount = self._load(amounts_of(shipment.amount))
-            visits: tuple[Visit, ...] = ()
+            visits: tuple[PlanVisit, ...] = ()
             is_aboard = shipment.id in self.kept.aboard
             if not is_aboard and shipment.pickup is not None:
                 visits = (self._visit(index, "pickup", shipment.pickup, amount),)
@@ -136,7 +136,9 @@ class _Forming:
             tasks.append(self._task(shipment, visits, amount if is_aboard else self._load(None)))
         return tasks
 
-    def _task(self, entry: PlanJob | PlanShipment, visits: tuple[Visit, ...], loaded: Load) -> Task:
+    def _task(
+        self, entry: PlanJob | PlanShipment, visits: tuple[PlanVisit, ...], loaded: Load
+    ) -> Task:
         aboard = self.kept.aboard.get(entry.id)
         return Task(
             task_id=entry.id,
@@ -149,11 +151,13 @@ class _Forming:
             aboard=aboard is not None,
         )
 
-    def _visit(self, task: int, kind: StopKind, end: PlanJob | ShipmentEnd, change: Load) -> Visit:
+    def _visit(
+        self, task: int, kind: StopKind, end: PlanJob | ShipmentEnd, change: Load
+    ) -> PlanVisit:
         number = self.visits
         self.visits += 1
         place, spans = self._place(end.at), self._spans(end.windows)
-        return Visit(number, task, kind, place, end.service_s or 0.0, spans, change)
+        return PlanVisit(number, task, kind, place, end.service_s or 0.0, spans, change)
 
     def _spans(self, windows: Windows | None) -> tuple[Span, ...]:
         """In order, those that touch or overlap made one."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from common.plans.body import PlanBody, PlanPlace
 from common.plans.limits import JOBS_MAX, MATRIX_SIDE_MAX
 from consumers.planner.reading.faults import FaultList
-from consumers.planner.reading.keeping import Kept
+from consumers.planner.reading.keeping import KeptTasks
 
 
 def judge_entries(body: PlanBody, faults: FaultList) -> None:
@@ -27,7 +27,7 @@ def judge_entries(body: PlanBody, faults: FaultList) -> None:
             faults.add(where, "is required, or a driver_id, whose live position it is then")
 
 
-def judge_kept(body: PlanBody, kept: Kept, faults: FaultList) -> None:
+def judge_kept(body: PlanBody, kept: KeptTasks, faults: FaultList) -> None:
     """What is aboard fits, and what is not aboard says where it is."""
     for n, shipment in enumerate(body.shipments):
         if shipment.pickup is None and shipment.id not in kept.aboard:

@@ -10,7 +10,7 @@ NOTHING_LOOKED_UP = LookedUp({}, {})
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptTasks:
     """Places of vehicles, by the id of what stays with them."""
 
     # Shipments that are picked up.
@@ -26,13 +26,13 @@ def look_up_for(body: PlanBody) -> LookUp | None:
         drivers = []
     orders = []
     if body.keep == "assigned" and any(v.driver_id is not None for v in body.vehicles):
-        orders = [task.id for task in (*body.jobs, *body.shipments)]
+        orders = [job.id for job in body.jobs] + [shipment.id for shipment in body.shipments]
     return LookUp(drivers, orders) if drivers or orders else None
 
 
-def kept_of(body: PlanBody, looked_up: LookedUp, faults: FaultList) -> Kept:
+def kept_of(body: PlanBody, looked_up: LookedUp, faults: FaultList) -> KeptTasks:
     """What stays with which vehicle."""
-    kept = Kept()
+    kept = KeptTasks()
     if body.keep == "nothing":
         return kept
     shipments = {shipment.id for shipment in body.shipments}

@@ -12,7 +12,14 @@ from math import ceil, floor
 
 import msgspec
 
-from consumers.planner.planning.problem import FleetVehicle, Load, PlanProblem, Span, Task, Visit
+from consumers.planner.planning.problem import (
+    FleetVehicle,
+    Load,
+    PlanProblem,
+    PlanVisit,
+    Span,
+    Task,
+)
 
 # The solver's times have 32 bits. What has no way takes FAR_TICKS, which is past every window.
 TICKS_MAX = 4_000_000_000
@@ -157,7 +164,7 @@ class _Asking:
         priority = PRIORITY_ABOARD if task.aboard else min(task.priority, PRIORITY_MAX)
         return SolverTask(visits, list(brought), list(taken), skills, priority)
 
-    def _visit(self, visit: Visit) -> SolverVisit | None:
+    def _visit(self, visit: PlanVisit) -> SolverVisit | None:
         """None where no window is left of a tick's length."""
         windows = [window for span in visit.windows if (window := self._inwards(span)) is not None]
         if visit.windows and not windows:

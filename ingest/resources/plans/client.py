@@ -62,7 +62,7 @@ async def _talk(
 ) -> FromPlanner:
     await write_frame(writer, encode_message(PlanAsked(body)))
     while True:
-        message = decode_from_planner(await read_frame(reader, ANSWER_BYTES_MAX))
+        message: FromPlanner = decode_from_planner(await read_frame(reader, ANSWER_BYTES_MAX))
         if not isinstance(message, LookUp):
             return message
         await write_frame(writer, encode_message(await look_up(message)))
