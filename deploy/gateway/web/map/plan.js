@@ -68,7 +68,7 @@ export class Plan {
     );
     if (routes.length === 0) return;
     this.say(drawn
-      ? `${vehiclesText(routes.length)}, ${Math.round(plan.cost / 60)} min of travel in all`
+      ? `${counted(routes.length, "vehicle")}, ${Math.round(plan.cost / 60)} min of travel in all`
       : "Its places are rows of a matrix, which no map can show.");
     if (drawn) this.look(this.layer.bounds());
   }
@@ -81,7 +81,7 @@ export class Plan {
     const stops = route.stops.filter(({ type }) => type !== "start" && type !== "end").length;
     const minutes = Math.round(route.duration_s / 60);
     button.append(swatch, create("span", "", String(route.vehicle)),
-      create("span", "since", `${stops} stops, ${minutes} min`));
+      create("span", "since", `${counted(stops, "stop")}, ${minutes} min`));
     button.addEventListener("click", () => {
       const bounds = this.layer.choose(i);
       if (bounds !== null) this.look(bounds);
@@ -104,8 +104,8 @@ function parsed(text) {
   }
 }
 
-function vehiclesText(count) {
-  return count === 1 ? "1 vehicle" : `${count} vehicles`;
+function counted(count, word) {
+  return count === 1 ? `1 ${word}` : `${count} ${word}s`;
 }
 
 function troubleText(answer) {
