@@ -27,6 +27,11 @@ def build(
     home: HomeOption = None,
 ) -> None:
     """Build the map of an extract. It replaces the one of its name, and pages show it at once."""
+    build_shown(_home(home), file, name)
+
+
+def build_shown(stack: Home, file: Path, name: str | None = None) -> None:
+    """Build the map of an extract, say how far it is, and what came of it."""
     from deploy.streets.build import build_streets
 
     console = Console(highlight=False)
@@ -38,7 +43,7 @@ def build(
         def show(stage: str, done: int) -> None:
             progress.update(task, description=f"{done:,} {COUNTED[stage]}")
 
-        street_map, left_out = build_streets(_home(home), file, name, show)
+        street_map, left_out = build_streets(stack, file, name, show)
     size_mb = street_map.size_bytes / 1e6
     console.print(f"{street_map.name}: {street_map.tiles:,} tiles, {size_mb:.1f} MB")
     for reason, count in left_out.items():

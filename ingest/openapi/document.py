@@ -18,48 +18,33 @@ from common.contract import (
     ORDER_BODY_BYTES_MAX,
 )
 from common.event import DriverUpdate
+from common.plans.limits import PLAN_BODY_BYTES_MAX
 from common.problem import PROBLEMS
 from common.settings import Settings
-from ingest.openapi import (
-    shapes,
-    shapes_events,
-    shapes_insight,
-    shapes_orders,
-    shapes_webhooks,
-    table,
-    table_events,
-    table_fences,
-    table_insight,
-    table_more,
-    table_orders,
-    table_webhooks,
-)
+from ingest.openapi import shapes, tables
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
+from ingest.openapi.tables import drivers, orders, plans, roads, webhooks
+from ingest.resources.roads.asked import BODY_BYTES_MAX as ROADS_BODY_BYTES_MAX
 
 REF = "#/components/schemas/{name}"
-OPERATIONS = (
-    *table.OPERATIONS,
-    *table_orders.OPERATIONS,
-    *table_insight.OPERATIONS,
-    *table_fences.OPERATIONS,
-    *table_events.OPERATIONS,
-    *table_webhooks.OPERATIONS,
-    *table_more.OPERATIONS,
-)
-SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
-# Bodies that are smaller than those of many fixes.
+# Bodies that are smaller than those of many fixes, or larger.
 BODIES_MAX = {
-    table.SEND.path: BODY_BYTES_MAX,
-    table_orders.PUT.path: ORDER_BODY_BYTES_MAX,
-    table_orders.STATE.path: ORDER_BODY_BYTES_MAX,
-    table_webhooks.PUT.path: BODY_BYTES_MAX,
+    drivers.SEND.path: BODY_BYTES_MAX,
+    orders.PUT.path: ORDER_BODY_BYTES_MAX,
+    orders.STATE.path: ORDER_BODY_BYTES_MAX,
+    webhooks.PUT.path: BODY_BYTES_MAX,
+    roads.MATRIX.path: ROADS_BODY_BYTES_MAX,
+    roads.ROUTE.path: ROADS_BODY_BYTES_MAX,
+    plans.MAKE.path: PLAN_BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
+    "Plans": "Who serves what, in which order.",
     "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Roads": "How long it takes, and which way.",
     "Events": "What happened: at geofences, to orders and drivers.",
     "Webhooks": "Tell your server what happens.",
     "Live": "WebSockets.",
@@ -91,7 +76,7 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
     schemas = _schemas()
     paths: dict[str, Schema] = {}
     schema_of = partial(_schema_of, schemas, BATCH_FIXES_MAX)
-    for operation in OPERATIONS:
+    for operation in tables.OPERATIONS:
         described = operation.describe(schema_of, auth=auth)
         if "x-websocket" in described:
             socket = dict(described["x-websocket"])
@@ -110,7 +95,7 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "webhooks": {
-            "event": {"post": table_webhooks.RECEIVED.describe(schema_of, auth=auth)},
+            "event": {"post": webhooks.RECEIVED.describe(schema_of, auth=auth)},
         },
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -138,7 +123,7 @@ def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
 
 def _schemas() -> dict[str, Schema]:
     """Every named type that the tables use, with `$` where Python's `\\Z` ends a pattern."""
-    named = [n for module in SHAPES for n in vars(module).values()]
+    named = [n for module in shapes.MODULES for n in vars(module).values()]
     kinds = [kind for kind in named if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)
@@ -162,6 +147,8 @@ def _schema_of(schemas: dict[str, Schema], fixes_max: int, kind: object) -> Sche
             "properties": {"locations": items},
         }
         return {"anyOf": [wrapped, items]}
+    if isinstance(kind, tuple):
+        return {"anyOf": [_schema_of(schemas, fixes_max, one) for one in kind]}
     (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
     for name in found:
         schemas.setdefault(name, _portable(found[name]))

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser import any_browser
 from tests.stack import Stack
+from tests.system.arrival_cases import ARRIVALS
 
 FIX = (
     "{driverId: 'd', orderId: null, latitude: 1, longitude: 2, speed: null, heading: null,"
@@ -143,6 +144,7 @@ CASES: list[tuple[str, str, Any]] = [
     ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
      " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),
      [{"state": "b"}, None]),
+    *ARRIVALS,
     ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
      " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
     # Dated an hour ahead: it counts as of its arrival.
@@ -184,6 +186,20 @@ CASES: list[tuple[str, str, Any]] = [
     ("fleet/model.js", "m.sparkline([0, 10], 100, 12)", "M0.0,11.0L100.0,1.0"),
     ("fleet/model.js", "[m.shadeOf(1, 1), m.shadeOf(9, 9)].map(x => Math.round(x * 100))",
      [60, 85]),
+    ("webhooks/model.js", ("[{active: true}, {active: true, failing_since: '1970-01-01T00:00:00Z'},"
+     " {active: false, disabled_reason: 'gone'}, {active: false, disabled_reason: null}]"
+     ".map(h => m.stateOf({failing_since: null, ...h}, 5e3)).map(s => `${s.tone}: ${s.text}`)"),
+     ["good: On", "warn: Failing, first 5 s ago",
+      "bad: Switched off: its server answered 410 Gone", ": Paused"]),
+    ("webhooks/model.js", ("[{state: 'delivered', took_ms: 12, attempts: 2}, {state: 'waiting'},"
+     " {state: 'waiting', attempts: 1, error: 'status', status: 502,"
+     " next_attempt_at: '1970-01-01T00:01:00Z'}, {state: 'dead', error: 'new_word'}]"
+     ".map(d => m.deliveryOf({type: 't', driver_id: 'd', error: null, attempted_at: null,"
+     " created_at: '1970-01-01T00:00:00Z', ...d}, 2e3)).map(d => [d.title, d.text, d.when])"),
+     [["t \u00b7 d", "Delivered in 12 ms, try 2", "2 s ago"],
+      ["t \u00b7 d", "Waits to be sent", "2 s ago"],
+      ["t \u00b7 d", "Try 1 failed: answered 502; again in 58 s", "2 s ago"],
+      ["t \u00b7 d", "Given up: new_word", "2 s ago"]]),
     ("map/health.js", "m.healthView(0, null).tone", "bad"),
     ("map/health.js", "m.healthView(200, {status: 'ok'}).parts", []),
     ("map/health.js", ("m.slowest([{shard: 0, backlog: 1, pending: 2}, {shard: 1, backlog: 9},"

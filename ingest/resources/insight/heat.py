@@ -12,7 +12,7 @@ from ingest.http.insight_query import FINEST, Box, HeatQuery, read_heat_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import GEOJSON_TYPE, JSON_TYPE, Item, Row, collection_of
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 _SQL = files(__package__).joinpath("heat.sql").read_text()
 # A metropolis has some thousands of cells at the finest resolution; those with most are shown.
@@ -56,9 +56,7 @@ class FleetHeat:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """JSON, or GeoJSON polygons."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_FLEET)
+        principal = self._access.admit(req, Action.READ_FLEET)
         query = read_heat_query(req.params, datetime.now(UTC))
         cells.require()
         async with self._reads.turn(principal.subject):
