@@ -19,8 +19,9 @@ import structlog
 import deploy
 from common.processes.logs import OwnLog
 from common.processes.spec import ChildSpec
+from common.processes.starting import StartFailed, Stopped
 from common.processes.state import state_file
-from common.processes.supervisor import StartFailed, Stopped, Supervisor
+from common.processes.supervisor import Supervisor
 from common.settings import Settings
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
@@ -45,7 +46,10 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("roads", "insight", "places", "hooks", "arrivals", "consumers", "fanout", "ingest")
+ROLES = (
+    *("roads", "insight", "places", "hooks", "arrivals", "planner"),
+    *("consumers", "fanout", "ingest"),
+)
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0

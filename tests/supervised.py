@@ -86,6 +86,10 @@ class Scribe:
         """Write it down."""
         self._write(f"{child} ended")
 
+    def retired(self, child: str) -> None:
+        """Write it down."""
+        self._write(f"{child} retired")
+
     def fileno(self) -> int:
         """Never readable."""
         return self._wake[0].fileno()

@@ -22,6 +22,7 @@ from common.settings.insight import require_insight
 from common.settings.lists import parse_hosts, parse_networks
 from common.settings.names import RETIRED, misspelt
 from common.settings.observing import ObservingSettings
+from common.settings.plans import PlanSettings
 from common.settings.roads import RoadSettings
 from common.settings.webhooks import WebhookSettings
 
@@ -37,7 +38,9 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ArrivalSettings, ObservingSettings, RoadSettings, WebhookSettings, FromFiles):
+class Settings(
+    ArrivalSettings, ObservingSettings, PlanSettings, RoadSettings, WebhookSettings, FromFiles
+):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(
@@ -188,7 +191,8 @@ class Settings(ArrivalSettings, ObservingSettings, RoadSettings, WebhookSettings
     # Processes of the fan-out; limits on sockets, handshakes and refusals hold for each of them.
     fanout_workers: Annotated[int, Field(ge=1, le=64)] = 1
 
-    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means a plain grid.
+    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means the streets that
+    # `fleetline streets` built, or else a plain grid.
     tile_url: str = ""
     # What the tile server wants to be named as, in a corner of the map.
     tile_attribution: str = ""

@@ -45,11 +45,16 @@ def add(
     extract: Annotated[Path, typer.Argument(help="A map extract, as in berlin.osm.pbf.")],
     *,
     vehicle: Annotated[str, typer.Option(help="car, bicycle, foot; several with commas.")] = "car",
+    streets: Annotated[bool, typer.Option(help="The map under the drivers too.")] = True,
     home: HomeOption = None,
 ) -> None:
-    """Make a graph of a map extract for each kind of vehicle, in the place of an older one."""
+    """Make a graph of a map extract for each kind of vehicle, and the map that pages show.
+
+    Each takes the place of an older one.
+    """
     from deploy.roads.build import build, check_extract
     from deploy.roads.executables import require_programs
+    from deploy.streets.commands import build_shown
 
     vehicles = parse_vehicles(vehicle)
     check_extract(extract)
@@ -64,6 +69,8 @@ def add(
             store.put(kind, folder)
             size_mb = store.graph(kind).size() / _MB
             steps.say(f"{kind}: {facts.source}, {size_mb:,.1f} MB on disk")
+    if streets:
+        build_shown(stack, extract)
     _say_what_follows(stack)
 
 

@@ -235,6 +235,32 @@ CASES: list[tuple[str, str, Any]] = [
     ("map/rate.js", ("(r => { r.add(10, 500); r.add(10, 5200);"
      " return [r.perSecond(5400), r.perSecond(5600), r.perSecond(99999)]; })(new m.Rate(0))"),
      [4, 2, 0]),
+    # Streets: a name stands where a line is straight, read from the left, or nowhere.
+    ("streets/placing.js", ("[[0, 0, 200, 0], [200, 0, 0, 0], [0, 0, 50, 50, 100, 0],"
+     " [0, 0, 50, 0]].map(path => m.placesOnLine(path, 80, 12)"
+     ".map(places => places[0] ?? null))"),
+     [[{"x": 100, "y": 0, "angle": 0}], [{"x": 100, "y": 0, "angle": 0}], [None], []]),
+    ("streets/placing.js", ("(r => [0, 5, 30].map(y => r.take({x: y, y, half: 40, height: 12,"
+     " angle: 0})))(new m.Room())"), [True, False, True]),
+    ("streets/words.js", "['Church of Saint Mary the Virgin', 'Vaduz', ''].map(m.linesOf)",
+     [["Church of", "Saint Mary", "the Virgin"], ["Vaduz"], [""]]),
+    ("streets/palette.js", "[5, 10, 19, 30].map(z => m.widthOf('motorway', z))",
+     [0.8, 2.4, 34, 34]),
+    ("streets/palette.js", "m.widthOf('unheard', 14)", 0),
+    ("streets/palette.js", ("[true, false].map(dark => Object.keys(m.colours(dark)).sort().join())"
+     ".every((keys, _, all) => keys === all[0])"), True),
+    ("streets/source.js", ("((map) => [[14, 8192, 8191], [14, 0, 0], [15, 1, 1], [5, 16, 15]]"
+     ".map(tile => m.covers(map, ...tile)))({zoom_min: 5, zoom_max: 14, west: 0, south: 0, east: 1,"
+     " north: 1})"), [True, False, False, True]),
+    # The bytes of a tile: a layer with a line, by hand; bytes that end too soon are no tile.
+    ("streets/tile.js", ("m.decode(new Uint8Array([26, 40, 10, 4, 114, 111, 97, 100, 18, 15, 18, 2,"
+     " 0, 0, 24, 2, 34, 7, 9, 4, 3, 18, 10, 0, 0, 26, 4, 107, 105, 110, 100, 34, 5, 10, 3, 119, 97,"
+     " 121, 120, 2, 40, 32]))"),
+     {"road": [{"type": "line", "facts": {"kind": "way"},
+                "paths": [[2, -2, 7, -2, 7, -2]]}]}),
+    ("streets/tile.js", ("[[26, 5, 1], [255, 255, 255], [13, 1]].map(bytes => { try {"
+     " m.decode(new Uint8Array(bytes)); } catch (error) { return error.name; } return ''; })"),
+     ["RangeError", "RangeError", "RangeError"]),
 ]  # fmt: skip
 
 
