@@ -36,7 +36,10 @@ def roads(home: Path, *arguments: str) -> Any:
 def test_a_stack_with_a_road_engine(tmp_path: Path) -> None:
     extract = write_grid(tmp_path / "town.osm")
     with new_home() as home:
-        assert "reading the map" in roads(home, "add", str(extract))
+        # The map under the drivers comes with it.
+        said = roads(home, "add", str(extract))
+        assert "reading the map" in said
+        assert "town: " in said
         (listed,) = json.loads(roads(home, "list", "--json"))
         assert (listed["vehicle"], listed["source"]) == ("car", "town.osm")
         with Stack(home) as stack:
