@@ -24,13 +24,13 @@ HAVE_PROMETHEUS = all(shutil.which(name) for name in ("prometheus", "promtool"))
 # Scrapes and rules as often as this; the rules' own times are cut down to it, see `hurried`.
 EVERY = "500ms"
 # Instead of `$__rate_interval`, and of longer windows in rules.
-WINDOW = "6s"
+WINDOW = "4s"
 
 
 def hurried(rules: str) -> str:
     """Alerts that wait half a second, look back a few and find a lag of some seconds long."""
     rules = re.sub(r"\[\d+m\]", f"[{WINDOW}]", re.sub(r"for: \w+", "for: 500ms", rules))
-    return rules.replace("(fleetline_lag_seconds) > 60", "(fleetline_lag_seconds) > 4")
+    return rules.replace("(fleetline_lag_seconds) > 60", "(fleetline_lag_seconds) > 3")
 
 
 def scrape_config(first_port: int) -> str:
