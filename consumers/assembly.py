@@ -21,6 +21,7 @@ from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
+from consumers.live.write_fence import WriteFence
 from consumers.liveness import Liveness
 from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
@@ -103,7 +104,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     keys, group = shard.keys, settings.consumer_group
     wires = _wires(settings, shard, pace)
     quick, bulk = wires.quick, wires.bulk
-    lease = Lease(quick, keys.consumer)
+    lease = Lease(quick, keys)
     counts = Counts(bulk, keys.counts)
     settled = SettledFixes(bulk, keys, group=group)
     gauge = StreamGauge(bulk, keys, group=group)
@@ -114,7 +115,11 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
     trim = Trim(bulk, keys, group=group, live_through=cursor.checked, places=places)
     drivers = DriverState(
-        quick, shard, names_max=pace.names_max, location_ttl_s=settings.location_ttl
+        quick,
+        shard,
+        WriteFence(quick, keys.fence, lease),
+        names_max=pace.names_max,
+        location_ttl_s=settings.location_ttl,
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)

@@ -19,8 +19,9 @@ import structlog
 import deploy
 from common.processes.logs import OwnLog
 from common.processes.spec import ChildSpec
+from common.processes.starting import StartFailed, Stopped
 from common.processes.state import state_file
-from common.processes.supervisor import StartFailed, Stopped, Supervisor
+from common.processes.supervisor import Supervisor
 from common.settings import Settings
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
@@ -34,6 +35,7 @@ from deploy.stack.home import Home
 from deploy.stack.limits import raise_file_limit
 from deploy.stack.wiring import (
     database_url,
+    engine_urls,
     fitting_sockets,
     local_gateway_host,
     local_host,
@@ -44,7 +46,10 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("insight", "places", "hooks", "consumers", "fanout", "ingest")
+ROLES = (
+    *("roads", "insight", "places", "hooks", "arrivals", "planner"),
+    *("consumers", "fanout", "ingest"),
+)
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
@@ -124,7 +129,7 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOp
     url = _url(settings, gateway=options.gateway)
     with home.writing():
         servers = _servers(home, settings, options)
-        stores = _stores(home, settings)
+        stores = _stores(home, settings, options)
         roles = Roles.prepare(home, settings, stores)
     metrics = f"{reached_at(settings.metrics_host)}:{role_metrics_port(settings, 'ingest')}"
     noted = {"url": url, "metrics": metrics}
@@ -164,10 +169,11 @@ def _servers(home: Home, settings: Settings, options: UpOptions) -> list[ChildSp
     return servers
 
 
-def _stores(home: Home, settings: Settings) -> dict[str, str]:
-    """Where both stores are, with the passwords of those that are ours."""
+def _stores(home: Home, settings: Settings, options: UpOptions) -> dict[str, str]:
+    """Where the stores and the road engines are, with the passwords of those that are ours."""
     redis, postgres = settings.given("redis_url"), settings.given("database_url")
-    return {
+    engines = {"ROADS_URL": engine_urls(settings)} if "roads" in options.roles else {}
+    return engines | {
         "REDIS_URL": redis_url(settings, "" if redis else home.secret(REDIS_PASSWORD)),
         "DATABASE_URL": database_url(settings, "" if postgres else home.secret(POSTGRES_PASSWORD)),
     }

@@ -38,9 +38,11 @@ class Action(StrEnum):
     WATCH_FLEET = "watch the fleet"
     READ_FLEET = "read the statistics of the fleet"
     MANAGE_WEBHOOKS = "make, change and read webhooks"
+    PLAN = "plan routes"
     READ_EVENTS = "read or watch what happened"
     READ_FENCES = "read geofences and who is in them"
     WRITE_FENCES = "make, change or delete geofences"
+    ASK_ROADS = "ask for travel times and ways"
     READ_HEALTH = "read the state of the system"
 
 
@@ -70,10 +72,12 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.PLAN: {Role.OPERATOR: Scope.ANY},
         Action.MANAGE_WEBHOOKS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.WRITE_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.ASK_ROADS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_HEALTH: {Role.OPERATOR: Scope.ANY},
     }
 )

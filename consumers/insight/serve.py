@@ -3,7 +3,6 @@ at a low priority, on a connection of its own, and nobody waits for it.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ from common.geo import cells
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import Heartbeat
+from common.processes.priority import step_back
 from common.settings import Settings
 from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.database import Database, connect
@@ -60,7 +60,7 @@ def follower_over(
 
 def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status."""
-    os.nice(NICENESS)
+    step_back(NICENESS)
     asyncio.run(_follow(settings, heartbeat))
     return 0
 
@@ -94,8 +94,7 @@ async def _take_turns(
     shares = Shares(connection, LOCK_CLASS, SHARES)
     while True:
         begin_s = time.monotonic()
-        if await adopt(connection, rules):
-            await asyncio.sleep(INSIGHT_LAG_S)
+        await adopt(connection, rules)
         held = await shares.balance()
         more = await follower.turn(held) if held else False
         await tell_silent(connection, held, settings.gap_s)

@@ -58,6 +58,8 @@ class OrderState:
         self._shared: dict[str, None] = {}
         # Newer events that a SET replaced.
         self._replaced: dict[str, bytes] = {}
+        # What the last writes replaced, with what was written.
+        self._last: list[tuple[Moves, list[Reply]]] = []
         self._refused = Repeated(get("live"), "live.orders_refused")
         self._over_quota = Repeated(get("live"), "live.too_many_orders")
 
@@ -154,6 +156,7 @@ class OrderState:
         A value is set before it is published: a client that subscribes and then reads the value
         misses nothing.
         """
+        self._last.clear()
         by_wire: dict[Wire, tuple[Moves, list[Command]]] = {}
         for order_id, placed in moves.items():
             part, commands = by_wire.setdefault(self._nodes.order_wire(order_id), ({}, []))
@@ -175,6 +178,19 @@ class OrderState:
         waiting = self._unwritten or self._unpublished
         return self.writing(dict(islice(waiting.items(), most)))
 
+    def undo(self) -> None:
+        """The last writes were not this writer's to make: what they replaced is to be put back.
+
+        Orders share no transaction with the shard's fence. Whoever finds that it has lost the
+        shard has perhaps just shown an older position in place of its successor's.
+        """
+        for moves, answers in self._last:
+            for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
+                moment = time_of(answer) if isinstance(answer, bytes) else None
+                if moment is not None and moment > effective_time(placed.event):
+                    self._replaced[order_id] = answer
+        self._last.clear()
+
     def restoring(self) -> list[LiveWrite]:
         """What puts back newer events that were replaced; nothing when there are none."""
         replaced, self._replaced = self._replaced, {}
@@ -190,6 +206,7 @@ class OrderState:
     def _take(self, moves: Moves, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         # What was published is so also where the state was refused.
         answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != "PUBLISH"]
+        self._last.append((moves, answers))
         error: hiredis.ReplyError | None = None
         for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
             if self._unpublished.get(order_id) is placed:

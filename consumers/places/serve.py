@@ -6,7 +6,6 @@ Any trouble with the database ends the turns; they begin again from what is stor
 
 import asyncio
 import gc
-import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +21,7 @@ from common.metrics.role import RoleMetrics
 from common.orders.book import OrderBook
 from common.processes.background import Background, keep_beating
 from common.processes.heartbeat import Heartbeat
+from common.processes.priority import step_back
 from common.processes.signals import set_on_stop
 from common.redis.meta import check_meta
 from common.redis.nodes import Nodes
@@ -129,7 +129,7 @@ async def _take_turns(turns: PlacesTurns, numbers: PlacesNumbers, until_s: float
 
 def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status; raises `ConfigError`."""
-    os.nice(NICENESS)
+    step_back(NICENESS)
     gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
     uvloop.run(_serve(settings, heartbeat))
     return 0

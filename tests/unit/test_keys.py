@@ -31,6 +31,7 @@ def test_names():
         dead="dead:{3}",
         cursor="cursor:{3}",
         consumer="consumer:{3}",
+        fence="fence:{3}",
         counts="counts:{3}",
         rate="rate:{3}:",
         places="places:{3}",
