@@ -77,7 +77,8 @@ def is_back(stack: Stack, role: str, before: int) -> bool:
 # Those that nobody waits for die together.
 KILLED = (
     ("redis",), ("postgres",), ("consumers",), ("fanout",), ("ingest",),
-    ("consumer-0", "consumer-3"), ("gateway", "insight", "places"), ("hooks", "arrivals", "planner"),
+    ("consumer-0", "consumer-3"),
+    ("gateway", "insight", "places"), ("hooks", "arrivals", "planner"),
 )  # fmt: skip
 
 
