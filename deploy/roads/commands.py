@@ -54,18 +54,15 @@ def add(
     """
     from deploy.roads.build import build, check_extract
     from deploy.roads.executables import require_programs
-    from deploy.streets import extra
-    from deploy.streets.commands import build_shown
+    from deploy.streets.commands import build_beside
 
     vehicles = parse_vehicles(vehicle)
     check_extract(extract)
     programs = require_programs()
     stack = _home(home)
-    if streets and not extra.available():
-        print(f"no map for the pages: {extra.MISSING}")
-    elif streets:
-        # Before this process becomes another account, which the map is not written by.
-        build_shown(stack, extract)
+    if streets:
+        # First: under root this process gives up its rights next, and the map belongs to root.
+        build_beside(stack, extract)
     store = open_store(stack, extract, programs.folder, programs.profiles)
     with store.changing(), RoadSteps() as steps:
         for kind in vehicles:

@@ -38,11 +38,14 @@ def roads(home: Path, *arguments: str) -> Any:
 def test_a_stack_with_a_road_engine(tmp_path: Path) -> None:
     extract = write_grid(tmp_path / "town.osm")
     with new_home() as home:
-        assert "reading the map" in roads(home, "add", str(extract))
+        # The map under the drivers comes with it.
+        said = roads(home, "add", str(extract))
+        assert "reading the map" in said
+        assert "town: " in said
         (listed,) = json.loads(roads(home, "list", "--json"))
         assert (listed["vehicle"], listed["source"]) == ("car", "town.osm")
         learned_at = _learned_long_ago(home)
-        with Stack(home) as stack:
+        with Stack(home, "--roles", "roads,consumers,fanout,ingest") as stack:
             _serves(stack)
             wait_until(lambda: learned_at.stat().st_mtime > LONG_AGO, what="a night's learning")
             _comes_back(stack)
