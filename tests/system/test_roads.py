@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from tests.roads import STREET_M, needs_engine, place, write_grid
-from tests.stack import Stack, fleetline, new_home
+from tests.stack import LIVE, Stack, fleetline, new_home
 from tests.wait import wait_until
 
 pytestmark = needs_engine
@@ -42,7 +42,7 @@ def test_a_stack_with_a_road_engine(tmp_path: Path) -> None:
         assert "town: " in said
         (listed,) = json.loads(roads(home, "list", "--json"))
         assert (listed["vehicle"], listed["source"]) == ("car", "town.osm")
-        with Stack(home) as stack:
+        with Stack(home, *LIVE) as stack:
             _serves(stack)
             _comes_back(stack)
             assert "no day with trips" in roads(home, "learn")
