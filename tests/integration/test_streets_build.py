@@ -195,6 +195,16 @@ def test_what_an_extract_cuts_off_is_drawn_up_to_there(home, tmp_path):
     assert {facts["kind"] for facts in facts_in(tiles, "road")} == {"primary"}
 
 
+def test_land_is_left_of_a_coastline_and_the_sea_is_right_of_it(home, tmp_path):
+    drawn = Extract()
+    drawn.way([(53.40, -3.02), (53.44, -3.02)], {"natural": "coastline"})
+    drawn.way([(53.41, -3.05), (53.43, -3.00)], {"route": "ferry"})
+    street_map, _ = build_streets(home, drawn.write(tmp_path / "coast.osm.pbf"))
+    wet = {column for (zoom, column, _), layers in tiles_of(home, street_map).items()
+           if zoom == 14 and "water" in layers}  # fmt: skip
+    assert (min(wet), max(wet)) == (8054, 8055)
+
+
 def test_across_180_degrees_there_is_one_town(home, tmp_path):
     drawn = Extract()
     drawn.way([(-17.0, 179.999), (-17.0, -179.999)], {"highway": "primary", "name": "Date Line"})
