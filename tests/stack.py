@@ -26,15 +26,17 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 # Where the stop is not what is tested: other tests use the machine, too.
 LEAVE_TIMEOUT_S = 60.0
-ROLES = (
+ROLES: tuple[str, ...] = (
     *("redis", "postgres", "gateway"),
     *("insight", "places", "hooks", "arrivals", "planner", "consumers", "fanout", "ingest"),
 )
 # Options of a stack without those who only follow: they are half of the time of its start.
 LIVE = ("--roles", "consumers,fanout,ingest")
 # What a person's shell may hold and a test must not; of make it is what `make test` was told.
-FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
-FOREIGN += ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
+FOREIGN = (
+    *("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID"),
+    *("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"),
+)
 
 
 # Beside OFFSETS: the ports of metrics, one a role.

@@ -11,6 +11,7 @@ const SHOWN_PX = 512;
 const PADDING = 0.25;
 const HALO_PX = 3;
 const LINE_HEIGHT = 1.15;
+const NUMBER_REPEAT_PX = 70;
 // Widths of words are remembered; more than these are no map but a fault.
 const WIDTHS_MAX = 5_000;
 const RATIO_MAX = 3;
@@ -131,7 +132,9 @@ export const NameLayer = L.Layer.extend({
     const widths = lines.map((line) => this.widthOf(context, style, line));
     const step = style.px * LINE_HEIGHT;
     const rows = lines.map((_, i) => y + (i - (lines.length - 1) / 2) * step);
-    if (word.style !== "number" && !room.mayRepeat(word.text, x, y)) return;
+    // Each door of a house has its number.
+    const far = word.style === "number" ? NUMBER_REPEAT_PX : undefined;
+    if (!room.mayRepeat(word.text, x, y, far)) return;
     // A name stands whole or not at all: its widest line is taken for each.
     const half = Math.max(...widths) / 2;
     const height = step * lines.length;
@@ -146,14 +149,16 @@ export const NameLayer = L.Layer.extend({
     const style = STYLES[word.style];
     const width = this.widthOf(context, style, word.text);
     const path = word.path.map((value, i) => value * scale + (i % 2 ? origin.y : origin.x));
-    for (const { x, y, angle } of placesOnLine(path, width, style.px)) {
-      const turn = word.style === "shield" ? 0 : angle;
-      const place = { x, y, half: width / 2, height: style.px * LINE_HEIGHT, angle: turn };
-      if (!room.mayRepeat(word.text, x, y) || !room.take(place)) continue;
-      room.say(word.text, x, y);
-      const where = { x: x - bounds.min.x, y: y - bounds.min.y, angle: turn };
-      if (word.style === "shield") this.drawShield(context, width, style, where);
-      this.write(context, style, word.text, where);
+    const isShield = word.style === "shield";
+    const height = style.px * LINE_HEIGHT;
+    for (const places of placesOnLine(path, width, style.px)) {
+      const free = places.find(({ x, y, angle }) => room.mayRepeat(word.text, x, y)
+        && room.take({ x, y, half: width / 2, height, angle: isShield ? 0 : angle }));
+      if (free === undefined) continue;
+      room.say(word.text, free.x, free.y);
+      const [x, y] = [free.x - bounds.min.x, free.y - bounds.min.y];
+      if (isShield) this.drawShield(context, width, style, { x, y });
+      this.write(context, style, word.text, { x, y, angle: isShield ? 0 : free.angle });
     }
   },
 
