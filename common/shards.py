@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from common.keys import ShardKeys, shard_keys
+from common.keys import FIRST_EPOCH, ShardKeys, shard_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,15 @@ class Shard:
 class Shards:
     """All shards of a system, in order of their index."""
 
-    __slots__ = ("_shards", "count")
+    __slots__ = ("_shards", "count", "epoch")
 
-    def __init__(self, stream_name: str, count: int) -> None:
+    def __init__(self, stream_name: str, count: int, epoch: int = FIRST_EPOCH) -> None:
         self.count = count
-        self._shards = tuple(Shard(n, shard_keys(stream_name, n)) for n in range(count))
+        # The layout's number: two layouts have no key in common.
+        self.epoch = epoch
+        self._shards = tuple(
+            Shard(n, shard_keys(stream_name, n, count, epoch)) for n in range(count)
+        )
 
     def of(self, driver_id: str) -> Shard:
         """The shard of a driver."""

@@ -6,6 +6,7 @@ from functools import partial
 
 from common.backoff import Backoff
 from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
+from common.redis.carry_over import old_shard_keys
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import Settings
@@ -31,6 +32,7 @@ from consumers.stream.gauge import StreamGauge
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.old_stream import LOOK_EVERY_S, OldStream
 from consumers.stream.places_hold import PlacesHold
 from consumers.stream.population import Population
 from consumers.stream.settled import SettledFixes
@@ -149,6 +151,8 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
+    old = OldStream(bulk, old_shard_keys(settings.stream_name, index), keys)
+    timed["old_stream"] = (LOOK_EVERY_S, old.move)
     return Parts(
         wires, lease, maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,

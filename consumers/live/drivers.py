@@ -12,7 +12,6 @@ from itertools import islice
 
 import hiredis
 
-from common.keys import fleet_channel
 from common.log import Repeated, get
 from common.redis.wire import Command, Reply, Wire
 from common.shards import Shard
@@ -41,7 +40,7 @@ class DriverState:
     def __init__(self, wire: Wire, shard: Shard, *, names_max: int, location_ttl_s: int) -> None:
         self._wire = wire
         self._keys = shard.keys
-        self._fleet = fleet_channel(shard.index)
+        self._fleet = shard.keys.fleet
         self._names_max = names_max
         self._location_ttl = timedelta(seconds=location_ttl_s)
         self._newest = Newest(names_max)

@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from common.event import effective_time
-from common.keys import fleet_channel
 from common.log import Repeated, get
 from common.redis.connection import FAILURES
 from common.redis.nodes import Nodes
@@ -103,7 +102,7 @@ class FleetFeed:
             self._messages.clear()
 
     def _channels(self) -> list[bytes]:
-        return [fleet_channel(shard.index).encode() for shard in self._shards]
+        return [shard.keys.fleet.encode() for shard in self._shards]
 
     def _arrived(self, payload: bytes) -> None:
         if len(self._messages) == MESSAGES_MAX:
