@@ -150,7 +150,9 @@ class Worker:
     async def _check_meta(self) -> None:
         """The check asks several things, each of which may take its time: that is no standstill."""
         checking = asyncio.ensure_future(
-            check_meta(self._settings.redis_url, self._settings.shards)
+            check_meta(
+                self._settings.redis_url, self._settings.shards, self._settings.stream_name
+            )
         )
         try:
             while not checking.done():

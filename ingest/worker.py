@@ -17,8 +17,7 @@ from common.orders.book import OrderBook
 from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.opening import new_nodes
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -74,13 +73,12 @@ class IngestWorker:
     def __init__(
         self, settings: Settings, tell: Callable[[bytes], None] | None, more: Source
     ) -> None:
-        self.wire = Wire(
+        self.nodes = new_nodes(
             settings.redis_url,
             reply_timeout_s=REDIS_REPLY_TIMEOUT_S,
             inflight_bytes_max=INFLIGHT_BYTES_MAX,
             name="ingest",
         )
-        self.nodes = Nodes(self.wire)
         self.shards = Shards(settings.stream_name, settings.shards)
         self._turns = Turns(
             self.nodes,
@@ -121,13 +119,13 @@ class IngestWorker:
         )
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
-        self.app_counts = AppCounts(self.wire)
+        self.app_counts = AppCounts(self.nodes)
         self._memory = RedisMemory(self.nodes)
         numbers = WorkerNumbers(
             self.intake, self._turns, self.backlog, self.app_counts, self._memory
         )
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
-        self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
+        self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))
 
     def _new_intake(self, settings: Settings) -> Intake:
@@ -141,7 +139,7 @@ class IngestWorker:
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
         spare_the_collector()
-        await self.wire.start()
+        await self.nodes.start()
         await self.backlog.poll()
         self._background.run(self.backlog.run(), name="backlog")
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
@@ -163,6 +161,6 @@ class IngestWorker:
         await self.app_counts.close()
         if self._watch is not None:
             await self._watch.stop()
-        await self.wire.close()
+        await self.nodes.close()
         if self._reporter is not None:
             self._reporter.report_now()

@@ -47,6 +47,10 @@ class Link(Connection):
         self._partial: list[Reply] = []
         self._inflight_bytes = 0
 
+    def new_future(self) -> asyncio.Future[Reply]:
+        """A receiver that can be awaited."""
+        return self._loop.create_future()
+
     def add(self, command: Command) -> asyncio.Future[Reply]:
         """Queue a command; the future gets its reply, or the error that the reply is."""
         return self.queue(pack(command), 0)

@@ -125,6 +125,11 @@ class Wire:
         packed = [pack(command) for command in commands]
         link.write_now(b"".join(packed), len(packed), receiver)
 
+    def _require_link(self) -> Link:
+        if self._link is None:
+            raise Overloaded("Redis is not reachable")
+        return self._link
+
     async def pipeline(self, commands: Iterable[Command]) -> list[Reply]:
         """`pipeline_raw`, where the first error reply is raised: the others were carried out."""
         return without_errors(await self.pipeline_raw(commands))

@@ -160,11 +160,11 @@ class OrderState:
             key, payload = order_key(order_id), placed.payload
             part[order_id] = placed
             if order_id in self._shared:
-                commands.append(("EVAL", _ORDER, 1, key, payload, self._ttl_s))
+                commands.append(self._shared_write(key, payload))
                 continue
             commands.append(("SET", key, payload, "EX", self._ttl_s, "GET"))
             if order_id in self._unpublished:
-                commands.append(("PUBLISH", key, payload))
+                commands.append((publish, key, payload))
         return [
             LiveWrite(wire, commands, partial(self._take, part, commands))
             for wire, (part, commands) in by_wire.items()
@@ -181,7 +181,7 @@ class OrderState:
         return [
             LiveWrite(
                 self._nodes.order_wire(order_id),
-                [("EVAL", _ORDER, 1, order_key(order_id), event, self._ttl_s)],
+                [self._shared_write(order_key(order_id), event)],
                 lambda _: None,
             )
             for order_id, event in replaced.items()
@@ -189,7 +189,7 @@ class OrderState:
 
     def _take(self, moves: Moves, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         # What was published is so also where the state was refused.
-        answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != "PUBLISH"]
+        answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != publish]
         error: hiredis.ReplyError | None = None
         for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
             if self._unpublished.get(order_id) is placed:

@@ -164,7 +164,7 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
     attempt = 0
     while not stopping.is_set():
         try:
-            await check_meta(settings.redis_url, settings.shards)
+            await check_meta(settings.redis_url, settings.shards, settings.stream_name)
         except (RedisError, OSError) as e:
             trouble.failed(error=str(e))
             await asyncio.sleep(RETRY.delay_s(attempt))
