@@ -21,6 +21,7 @@ from bench.processes import Failed
 from bench.result import Figure, Outcome
 from bench.scenarios import (
     access,
+    catch_up,
     drain,
     end_to_end,
     fanout,
@@ -30,6 +31,7 @@ from bench.scenarios import (
     ingest_one,
     insight,
     locust_users,
+    one_redis,
     reads,
     recovery,
     sustained,
@@ -45,7 +47,7 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        access, insight, geofences, locust_users, timescale,
+        catch_up, one_redis, access, insight, geofences, locust_users, timescale,
     )
 }  # fmt: skip
 # What a scenario may end with when something around it is wrong; anything else is a bug.

@@ -25,17 +25,17 @@ from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
 from consumers.liveness import Liveness
 from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
-from consumers.stream.counts import Counts
+from consumers.stream.counts.counts import Counts
+from consumers.stream.counts.gauge import StreamGauge
+from consumers.stream.counts.population import Population
+from consumers.stream.counts.settled import SettledFixes
 from consumers.stream.cursor import LiveCursor
-from consumers.stream.dead_letters import DeadLetterWriter
-from consumers.stream.gauge import StreamGauge
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
 from consumers.stream.old_stream import LOOK_EVERY_S, OldStream
 from consumers.stream.places_hold import PlacesHold
-from consumers.stream.population import Population
-from consumers.stream.settled import SettledFixes
+from consumers.stream.poison.dead_letters import DeadLetterWriter
 from consumers.stream.trim import Trim
 
 # A reply that takes longer than this means that the connection is dead; far above any command.

@@ -27,7 +27,7 @@ from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from common.settings import Settings
 from common.shards import Shard, Shards
-from consumers.stream.counts import NAMES
+from consumers.stream.counts.counts import NAMES
 from deploy.stack.home import Home
 from deploy.tools.stack_redis import stack_redis
 from ingest.apps.app_counts import AppTotals, by_app

@@ -28,7 +28,7 @@ from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
 from ingest.resources.orders.routes import add_order_routes
-from ingest.resources.route import Route
+from ingest.resources.route.route import Route
 from ingest.resources.tracking import TrackingLink
 from ingest.resources.webhooks.routes import add_webhook_routes
 from ingest.worker import IngestWorker

@@ -7,7 +7,7 @@ from common.metrics.snapshot import Snapshot
 from ingest.apps.app_counts import AppCounts
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.write_turns import Turns
+from ingest.intake.writer.write_turns import Turns
 from ingest.redis_memory import RedisMemory
 
 

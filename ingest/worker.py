@@ -28,9 +28,9 @@ from ingest.intake.intake import Intake
 from ingest.intake.pace import Pace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
-from ingest.intake.stream_writer import StreamWriter
 from ingest.intake.validate import Validator
-from ingest.intake.write_turns import Turns
+from ingest.intake.writer.stream_writer import StreamWriter
+from ingest.intake.writer.write_turns import Turns
 from ingest.numbers import WorkerNumbers
 from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.events import DROP_EVERY_S, drop_old

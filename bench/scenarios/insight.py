@@ -20,8 +20,8 @@ from bench.shifts import add_shifts
 from common.geo import cells
 from common.keys import shard_keys
 from consumers.insight.database import Database, connect
+from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
-from consumers.insight.rules import Rules
 from consumers.insight.shares import SHARES
 
 NAME = "insight"

@@ -41,13 +41,13 @@ def run(bench: Bench) -> Iterable[Figure]:
     talker.go()
     time.sleep(LEAD_S)
     bench.say(f"the database hangs for {outage_s:g} s")
-    processes = _hang(stack.roots()["postgres"][0])
+    processes = hang(stack.roots()["postgres"][0])
     try:
         time.sleep(outage_s)
         with stack.redis() as client:
             waiting = stack.backlog(client)
     finally:
-        _go_on(processes)
+        go_on(processes)
     recovered_s = _recovered(bench)
     report = Report(**talker.report(plan.seconds + REPORT_SLACK_S))
     stack.drained()
@@ -64,7 +64,7 @@ def run(bench: Bench) -> Iterable[Figure]:
     ]  # fmt: skip
 
 
-def _hang(postmaster: int) -> list[int]:
+def hang(postmaster: int) -> list[int]:
     """Stop all processes of the server, the first of them first: it would replace the others."""
     processes = sorted(accounting.family(postmaster, accounting.accounts()))
     for pid in processes:
@@ -72,7 +72,8 @@ def _hang(postmaster: int) -> list[int]:
     return processes
 
 
-def _go_on(processes: list[int]) -> None:
+def go_on(processes: list[int]) -> None:
+    """Let stopped processes go on."""
     for pid in processes:
         try:
             os.kill(pid, signal.SIGCONT)

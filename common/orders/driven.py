@@ -8,7 +8,7 @@ from datetime import datetime
 
 from common.geo.sphere import distance_m
 
-# The rules of trips (`consumers.insight.rules`), where they are explained; a test compares.
+# The rules of trips (`consumers.insight.fold.rules`), where they are explained; a test compares.
 DEAD_BAND_M = 10.0
 JUMP_KMH = 200.0
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from common.log import Repeated, get
 from consumers.history.trials import HistoryTrials
-from consumers.stream.crash import plan_page
 from consumers.stream.entry import Entry
 from consumers.stream.group_reader import REDIS_TROUBLE, GroupReader, is_group_missing
 from consumers.stream.groups import START
 from consumers.stream.page import BatchLimits, PageCount, batches_of
-from consumers.stream.trial import Trial, trial_of
+from consumers.stream.poison.crash import plan_page
+from consumers.stream.poison.trial import Trial, trial_of
 
 # Entries of consumers that are gone are looked for this often; they wait a minute anyway.
 RECLAIM_EVERY_S = 10.0

@@ -20,11 +20,11 @@ from consumers.history.patience import TROUBLE, Patience
 from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
 from consumers.stage_watch import StageWatch
-from consumers.stream.counts import ENTRIES_LOST, REPEATS, Counts
-from consumers.stream.dead_letters import DeadLetterWriter
+from consumers.stream.counts.counts import ENTRIES_LOST, REPEATS, Counts
 from consumers.stream.entry import DecodedPage, Entry, decode_page, decode_part
 from consumers.stream.group_reader import REDIS_TROUBLE, GroupReader
-from consumers.stream.trial import Trial
+from consumers.stream.poison.dead_letters import DeadLetterWriter
+from consumers.stream.poison.trial import Trial
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import hiredis
 
 from common.keys import ShardKeys
 from common.redis.wire import Wire, is_full
-from consumers.stream.trial import Trial, read_trial
+from consumers.stream.poison.trial import Trial, read_trial
 
 _FIELD = "history_trial"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from common.event import EPOCH
-from consumers.insight.results import SECOND_US, Results
+from consumers.insight.fold.results import SECOND_US, Results
 
 Column = Sequence[object]
 

@@ -13,8 +13,8 @@ import orjson
 
 from common.event import EPOCH
 from consumers.insight.columns import columns_of
+from consumers.insight.fold.results import Results
 from consumers.insight.page import Rows
-from consumers.insight.results import Results
 
 CONNECT_TIMEOUT_S = 5.0
 # The longest statement reads 100,000 fixes or lists the drivers of a day; a minute says that the

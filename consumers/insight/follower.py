@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from common.event import EPOCH
 from common.log import get
 from common.settings.insight import INSIGHT_LAG_S
-from consumers.insight.boundary import FROM_THE_FIRST, RestartPoint, restart
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database
-from consumers.insight.fold import Fold
-from consumers.insight.journey import NOWHERE, spot
+from consumers.insight.fold.boundary import FROM_THE_FIRST, RestartPoint, restart
+from consumers.insight.fold.fold import Fold
+from consumers.insight.fold.journey import NOWHERE, spot
+from consumers.insight.fold.results import HOUR_US, Results
+from consumers.insight.fold.rules import Rules
+from consumers.insight.fold.state import CellOf, dump, load, new_fold
 from consumers.insight.page import PG_EPOCH_US, FixRow
-from consumers.insight.results import HOUR_US, Results
-from consumers.insight.rules import Rules
 from consumers.insight.shares import share_of
-from consumers.insight.state import CellOf, dump, load, new_fold
 from consumers.insight.trip_news import EndedTrip, ended_trips, tell
 
 # Drivers listed, and folded in one transaction. More would hold their results in memory longer.

@@ -6,7 +6,7 @@ import asyncpg
 
 from common.event import EPOCH
 from common.log import get
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 
 # Whoever is folded at all, from a time on; a mark that is older stays.
 _MARK = """

@@ -19,10 +19,10 @@ from common.processes.heartbeat import Heartbeat
 from common.settings import Settings
 from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.database import Database, connect
+from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
 from consumers.insight.numbers import FollowerNumbers
 from consumers.insight.rebuild import adopt
-from consumers.insight.rules import Rules
 from consumers.insight.shares import LOCK_CLASS, SHARES
 from consumers.insight.trip_news import tell_silent
 from consumers.shares import Shares

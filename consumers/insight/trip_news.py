@@ -15,7 +15,7 @@ from common.event import EPOCH, MICROSECOND
 from common.events.happening import Happening, HappeningType
 from common.events.record import record
 from consumers.insight.columns import time_of
-from consumers.insight.results import Results, Trip
+from consumers.insight.fold.results import Results, Trip
 from consumers.insight.shares import share_of
 
 # A trip that ended before that is not told any more.

@@ -19,12 +19,12 @@ from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.write import send_all
 from consumers.stage_watch import StageWatch
-from consumers.stream.crash import Suspicion
 from consumers.stream.cursor import LiveCursor
 from consumers.stream.entry import Entry, PlacedEvent, decode_page, decode_part, entries_of
 from consumers.stream.group_reader import REDIS_TROUBLE
 from consumers.stream.page import ENTRIES_MAX, BatchLimits, PageCount, batches_of
-from consumers.stream.trial import trial_of
+from consumers.stream.poison.crash import Suspicion
+from consumers.stream.poison.trial import trial_of
 
 REDIS_BACKOFF = Backoff(first_s=0.05, most_s=1.0)
 # Moves written in one piece when Redis takes state again: bounds how long it holds up Redis.

@@ -16,7 +16,7 @@ from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Argument, Command, Reply, Wire, is_full
 from consumers.stream.groups import START, is_beyond, is_key_missing, live_start
-from consumers.stream.trial import Trial, read_trial
+from consumers.stream.poison.trial import Trial, read_trial
 from consumers.stream.trim import oldest_needed
 
 # Fixes given up that are remembered for the history, which dead-letters them: the newest.

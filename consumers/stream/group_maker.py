@@ -4,8 +4,8 @@ import hiredis
 
 from common.log import get
 from common.redis.wire import is_full
-from consumers.stream.counts import GROUPS_LOST, Counts
-from consumers.stream.gauge import StreamGauge
+from consumers.stream.counts.counts import GROUPS_LOST, Counts
+from consumers.stream.counts.gauge import StreamGauge
 from consumers.stream.group_reader import GroupReader
 
 _log = get("group")

@@ -8,9 +8,9 @@ from common.errors import Overloaded
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Wire
-from consumers.stream.crash import Pending
+from consumers.stream.counts.settled import acknowledging
 from consumers.stream.entry import Entry, entries_in, entries_of
-from consumers.stream.settled import acknowledging
+from consumers.stream.poison.crash import Pending
 
 # A command with more arguments than this would hold up Redis and everybody behind it. A script
 # takes fewer than 8000.

@@ -19,7 +19,7 @@ from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
-from ingest.intake.write_turns import Turns
+from ingest.intake.writer.write_turns import Turns
 
 POLL_EVERY_S = 1.0
 # While nothing is taken the next look decides how soon fixes are accepted again.

@@ -7,8 +7,8 @@ import hiredis
 from common.errors import Overloaded
 from ingest.intake.intake_counts import IntakeCounts
 from ingest.intake.pace import Pace, retry_after_s
-from ingest.intake.stream_writer import Receipt, StreamWriter
 from ingest.intake.validate import Fix
+from ingest.intake.writer.stream_writer import Receipt, StreamWriter
 
 
 class Producer:

@@ -1,5 +1,5 @@
 """The API's own description: OpenAPI 3.1, made from the types that read requests.
 
-`table*.py` say what there is, `shapes.py` what answers look like, `dated.py` of which day the
-examples are, `document.py` puts them together, `pages.py` serves it with Swagger UI.
+`tables/` says what there is, `shapes/` what answers look like, `dated.py` of which day the examples
+are, `document.py` puts them together, `pages.py` serves it with Swagger UI.
 """

@@ -20,40 +20,18 @@ from common.contract import (
 from common.event import DriverUpdate
 from common.problem import PROBLEMS
 from common.settings import Settings
-from ingest.openapi import (
-    shapes,
-    shapes_events,
-    shapes_insight,
-    shapes_orders,
-    shapes_webhooks,
-    table,
-    table_events,
-    table_fences,
-    table_insight,
-    table_more,
-    table_orders,
-    table_webhooks,
-)
+from ingest.openapi import shapes, tables
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
+from ingest.openapi.tables import drivers, orders, webhooks
 
 REF = "#/components/schemas/{name}"
-OPERATIONS = (
-    *table.OPERATIONS,
-    *table_orders.OPERATIONS,
-    *table_insight.OPERATIONS,
-    *table_fences.OPERATIONS,
-    *table_events.OPERATIONS,
-    *table_webhooks.OPERATIONS,
-    *table_more.OPERATIONS,
-)
-SHAPES = (shapes, shapes_events, shapes_insight, shapes_orders, shapes_webhooks)
 # Bodies that are smaller than those of many fixes.
 BODIES_MAX = {
-    table.SEND.path: BODY_BYTES_MAX,
-    table_orders.PUT.path: ORDER_BODY_BYTES_MAX,
-    table_orders.STATE.path: ORDER_BODY_BYTES_MAX,
-    table_webhooks.PUT.path: BODY_BYTES_MAX,
+    drivers.SEND.path: BODY_BYTES_MAX,
+    orders.PUT.path: ORDER_BODY_BYTES_MAX,
+    orders.STATE.path: ORDER_BODY_BYTES_MAX,
+    webhooks.PUT.path: BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
@@ -91,7 +69,7 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
     schemas = _schemas()
     paths: dict[str, Schema] = {}
     schema_of = partial(_schema_of, schemas, BATCH_FIXES_MAX)
-    for operation in OPERATIONS:
+    for operation in tables.OPERATIONS:
         described = operation.describe(schema_of, auth=auth)
         if "x-websocket" in described:
             socket = dict(described["x-websocket"])
@@ -110,7 +88,7 @@ def build(settings: Settings, day: date, *, auth: bool) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "webhooks": {
-            "event": {"post": table_webhooks.RECEIVED.describe(schema_of, auth=auth)},
+            "event": {"post": webhooks.RECEIVED.describe(schema_of, auth=auth)},
         },
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -138,7 +116,7 @@ def _say_limits(paths: dict[str, Schema], settings: Settings) -> None:
 
 def _schemas() -> dict[str, Schema]:
     """Every named type that the tables use, with `$` where Python's `\\Z` ends a pattern."""
-    named = [n for module in SHAPES for n in vars(module).values()]
+    named = [n for module in shapes.MODULES for n in vars(module).values()]
     kinds = [kind for kind in named if _is_struct(kind)]
     _, found = msgspec.json.schema_components([*kinds, DriverUpdate], ref_template=REF)
     schemas: dict[str, Schema] = _portable(found)

@@ -12,8 +12,8 @@ from ingest.http.body import read_json
 from ingest.http.problem import answer
 from ingest.intake.batch import errors_listed
 from ingest.intake.intake import Intake
-from ingest.intake.stream_writer import Receipt
 from ingest.intake.validate import Verdicts
+from ingest.intake.writer.stream_writer import Receipt
 
 
 class Locations:

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from consumers.history.table import HistoryTable
-from consumers.stream.dead_letters import DeadLetterWriter
 from consumers.stream.group_reader import GroupReader
+from consumers.stream.poison.dead_letters import DeadLetterWriter
 from tests.faults.killing import DEADLY, killed_in_copy, killed_in_decoding, run_until_dead
 from tests.shard import (
     GROUP,

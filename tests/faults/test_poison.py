@@ -8,7 +8,7 @@ import pytest
 
 from common.dead_letter import DeadLetter
 from common.redis.wire import Wire
-from consumers.stream.dead_letters import DeadLetterWriter
+from consumers.stream.poison.dead_letters import DeadLetterWriter
 from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
 from tests.wait import until
 

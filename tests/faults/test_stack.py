@@ -17,7 +17,7 @@ import psutil
 import redis
 
 from common.keys import shard_keys, shard_of
-from consumers.stream.counts import NAMES as COUNTS
+from consumers.stream.counts.counts import NAMES as COUNTS
 from tests.faults.caller import Caller
 from tests.stack import Stack, fleetline
 from tests.system.test_up import count_rows, goes_all_the_way, shards_work

@@ -13,11 +13,11 @@ import orjson
 from common.event import COLUMNS
 from consumers.insight.columns import time_of, us_of
 from consumers.insight.database import Database, connect
+from consumers.insight.fold.results import CellHour, Gap, Quarter, Stop, Trip
+from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
 from consumers.insight.late import INSERT_LATE, MARKS_WAITING_MAX, late_marks
 from consumers.insight.rebuild import adopt
-from consumers.insight.results import CellHour, Gap, Quarter, Stop, Trip
-from consumers.insight.rules import Rules
 from consumers.insight.serve import DATABASE_TROUBLE
 from consumers.insight.shares import SHARES
 

@@ -12,7 +12,7 @@ import pytest
 from common.errors import ConfigError, FleetlineError
 from common.event import COLUMNS
 from consumers.history.table import HistoryTable
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from deploy.backup.contents import (
     DATABASE_FILE,
     REDIS_FILE,

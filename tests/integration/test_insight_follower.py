@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from consumers.insight import follower as following
 from consumers.insight.columns import time_of
+from consumers.insight.fold.results import SECOND_US
+from consumers.insight.fold.rules import Rules
 from consumers.insight.rebuild import adopt, mark, waiting
-from consumers.insight.results import SECOND_US
-from consumers.insight.rules import Rules
 from tests.integration.insight_history import follow_to, killed, row, rows_of, store, stored
 from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import CELL_OF, START, journeys

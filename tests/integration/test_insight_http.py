@@ -13,7 +13,7 @@ import pytest
 
 from common.geo import cells
 from common.geo.sphere import distance_m
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from tests.ingest_server import ingest
 from tests.integration.insight_history import follow_to, row, store
 from tests.postgres import Databases

@@ -11,9 +11,9 @@ import pytest
 from common.errors import ConfigError
 from common.settings import load_settings
 from consumers.history.table import HistoryTable, RowsRefused
+from consumers.insight.fold.rules import Rules
 from consumers.insight.late import late_marks
 from consumers.insight.rebuild import adopt
-from consumers.insight.rules import Rules
 from tests.integration.insight_history import row as history_row
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from consumers.history.table import HistoryTable
 from consumers.insight.columns import time_of
+from consumers.insight.fold.results import SECOND_US
+from consumers.insight.fold.rules import Rules
 from consumers.insight.rebuild import adopt
-from consumers.insight.results import SECOND_US
-from consumers.insight.rules import Rules
 from tests.integration.insight_history import follow_to, rows_of, stored
 from tests.integration.test_insight_follower import EMPTY
 from tests.timescale import compress

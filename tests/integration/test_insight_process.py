@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from consumers.insight.columns import us_of
+from consumers.insight.fold.rules import Rules
 from consumers.insight.rebuild import adopt
-from consumers.insight.rules import Rules
 from tests.integration.insight_history import row, rows_of, store, stored
 from tests.stack import environment, fleetline
 from tests.unit.insight_tables import at_once

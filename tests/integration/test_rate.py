@@ -17,8 +17,8 @@ from common.shards import Shards
 from ingest.intake.capacity import Capacity
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
-from ingest.intake.stream_writer import StreamWriter
-from ingest.intake.write_turns import Turns
+from ingest.intake.writer.stream_writer import StreamWriter
+from ingest.intake.writer.write_turns import Turns
 from tests.access import AUTH, bearer, token
 from tests.entries import fixes_in
 from tests.ingest_server import ingest

@@ -13,8 +13,8 @@ import orjson
 import pytest
 
 from common.keys import shard_keys
-from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import PageFacts
+from ingest.resources.route.format import FORMATS
+from ingest.resources.route.page import PageFacts
 from tests.ingest_server import ingest
 from tests.servers import RedisServer
 from tests.wait import wait_until

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from common.event import EPOCH
+from consumers.insight.fold.rules import Rules
 from consumers.insight.rebuild import mark
-from consumers.insight.rules import Rules
 from deploy.tools.history.archive import file_name
 from deploy.tools.history.retention import days_to_drop
 from tests.integration.insight_history import follow_to, row, store, stored

@@ -4,7 +4,7 @@ from common.backlog import ADDED, SETTLED
 from common.keys import META, shard_keys
 from common.redis.client import new_client
 from common.settings import load_settings
-from consumers.stream.counts import NAMES
+from consumers.stream.counts.counts import NAMES
 from deploy.status import read_shards
 from tests.servers import RedisServer
 

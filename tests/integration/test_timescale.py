@@ -14,7 +14,7 @@ import pytest
 from common.errors import FleetlineError
 from common.event import COLUMNS
 from consumers.history.table import HistoryTable
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from deploy.schema.columnstore import columnstore_age, settle_columnstore
 from deploy.tools.history.retention import drop_day
 from tests.integration.insight_history import follow_to, row, store, stored

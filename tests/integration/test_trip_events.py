@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from consumers.insight.fold.rules import Rules
 from consumers.insight.rebuild import mark
-from consumers.insight.rules import Rules
 from consumers.insight.trip_news import tell_silent
 from tests.integration.insight_history import ALL, follow_to, row, store
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.redis.wire import Wire
-from consumers.stream.counts import Counts
+from consumers.stream.counts.counts import Counts
 from tests.shard import (
     GROUP,
     KEYS,

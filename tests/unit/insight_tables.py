@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.geo.sphere import distance_m
-from consumers.insight.boundary import restart
-from consumers.insight.journey import NOWHERE, spot
-from consumers.insight.results import BEGINNING_US, SECOND_US, Results
-from consumers.insight.rules import DEAD_BAND_M, JUMP_KMH, STANDING_MPS, Rules
-from consumers.insight.state import dump, load, new_fold
+from consumers.insight.fold.boundary import restart
+from consumers.insight.fold.journey import NOWHERE, spot
+from consumers.insight.fold.results import BEGINNING_US, SECOND_US, Results
+from consumers.insight.fold.rules import DEAD_BAND_M, JUMP_KMH, STANDING_MPS, Rules
+from consumers.insight.fold.state import dump, load, new_fold
 
 Fix = tuple[int, float, float, float, float]
 

@@ -15,9 +15,9 @@ from common.event import (
 )
 from consumers.history.row import row_of
 from deploy.tools.trace import fix
-from ingest.openapi.shapes import Point
-from ingest.resources.route_format import OPTIONAL
-from ingest.resources.route_gpx import ELEMENTS
+from ingest.openapi.shapes.drivers import Point
+from ingest.resources.route.format import OPTIONAL
+from ingest.resources.route.gpx import ELEMENTS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FULL = LocationUpdate(1.0, 2.0, 3.0, 4.0, 5.0, "o", altitude=6.0, battery=7.0)

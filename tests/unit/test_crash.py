@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.stream.crash import (
+from consumers.stream.entry import Entry
+from consumers.stream.poison.crash import (
     ALONE_AFTER,
     NORMAL_TIMES,
     Pending,
@@ -11,8 +12,7 @@ from consumers.stream.crash import (
     page_size,
     plan_page,
 )
-from consumers.stream.entry import Entry
-from consumers.stream.trial import Trial, read_trial, trial_of
+from consumers.stream.poison.trial import Trial, read_trial, trial_of
 
 PAGE_MAX = 400
 RETRIES = 3

@@ -11,7 +11,7 @@ from common.event import EPOCH, MICROSECOND, LocationEvent
 from common.fences.fence import Fence
 from common.geo.shape import Shape
 from common.geo.sphere import EARTH_RADIUS_M
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from consumers.places.fence_index import FenceIndex
 from consumers.places.membership import NO_VISITS, follow
 from tests.unit.insight_tables import at_once

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.geo import cells
-from consumers.insight.results import SECOND_US
-from consumers.insight.rules import Rules
+from consumers.insight.fold.results import SECOND_US
+from consumers.insight.fold.rules import Rules
 from tests.unit.insight_tables import Fix, Tables, at_once, plainly
 
 BUS = Path(__file__).parents[2] / "deploy/examples/liverpool_bus_route14.csv"

@@ -24,8 +24,8 @@ from deploy.observe.followed import followed_fixes
 from fanout.orders.bridge import Bridge
 from fanout.orders.frame_counts import LOOK_MASK, FrameCounts, age_of
 from fanout.orders.hub import Hub
-from ingest.intake.gathering import Pack, Question, Turn
-from ingest.intake.turn_trace import note_turn
+from ingest.intake.writer.gathering import Pack, Question, Turn
+from ingest.intake.writer.turn_trace import note_turn
 
 T0 = datetime(2026, 1, 1, 10, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.backlog import ADDED
 from common.pack import BYTES_MAX, EVENTS_MAX, encode_pack, split_pack
 from common.shards import Shards
-from ingest.intake.gathering import Gathering, Question
+from ingest.intake.writer.gathering import Gathering, Question
 
 SHARDS = Shards("s", 3)
 REFUSED = hiredis.ReplyError("OOM")

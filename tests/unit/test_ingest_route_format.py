@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.resources.route_format import CSV_COLUMNS, FORMATS
-from ingest.resources.route_geojson import LISTED
-from ingest.resources.route_gpx import GAP_S, NAMESPACE
-from ingest.resources.route_page import COLUMNS, PageFacts
+from ingest.resources.route.format import CSV_COLUMNS, FORMATS
+from ingest.resources.route.geojson import LISTED
+from ingest.resources.route.gpx import GAP_S, NAMESPACE
+from ingest.resources.route.page import COLUMNS, PageFacts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from ingest.http.query import ROUTE_FORMATS, ROUTE_POINTS_MAX, RouteQuery, encode_cursor
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import FETCH_ROWS, History
-from ingest.resources.route import FORMAT_ROWS, Route
-from ingest.resources.route_page import COLUMNS
+from ingest.resources.route.page import COLUMNS
+from ingest.resources.route.route import FORMAT_ROWS, Route
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

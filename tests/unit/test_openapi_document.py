@@ -15,8 +15,9 @@ from common.access.policy import ALLOWED, Action
 from common.problem import PROBLEMS
 from common.settings import load_settings
 from ingest.app import create_app
-from ingest.openapi.document import OPERATIONS, build
+from ingest.openapi.document import build
 from ingest.openapi.pages import DocsPage, pages
+from ingest.openapi.tables import OPERATIONS
 
 DAY = date(2026, 3, 1)
 DOCUMENT = build(load_settings(_env_file=None), DAY, auth=True)

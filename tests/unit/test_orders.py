@@ -24,7 +24,7 @@ from common.orders.order import (
 )
 from common.orders.row import COLUMNS, order_of, row_of
 from common.orders.states import OVER, WAY, DeliveryState, advance
-from consumers.insight import rules
+from consumers.insight.fold import rules
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 S = DeliveryState

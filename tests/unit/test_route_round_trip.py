@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from common.ids import ID_PATTERN
 from deploy.tools.trace.fix import OPTIONAL
 from deploy.tools.trace.read import ReadOptions, parse_trace
-from ingest.resources.route_format import FORMATS
-from ingest.resources.route_page import COLUMNS, PageFacts
+from ingest.resources.route.format import FORMATS
+from ingest.resources.route.page import COLUMNS, PageFacts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ODD = st.sampled_from([0.0, -0.0, 1e-9, 5e-324, 1e300, 0.1 + 0.2])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import nan
 
 from consumers.insight.columns import us_of
-from consumers.insight.rules import Rules
+from consumers.insight.fold.rules import Rules
 from deploy.tools.traffic.drivers import make_drivers
 from deploy.tools.traffic.shift import SHIFT_S, day_of_fleet, fixes_of_shift
 from tests.unit.insight_tables import at_once

@@ -8,7 +8,7 @@ import orjson
 
 from common.errors import ConfigError
 from deploy.tools.trace.fix import Row
-from ingest.resources.route_geojson import LISTED
+from ingest.resources.route.geojson import LISTED
 
 
 def export_rows(text: str) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 from common.errors import ConfigError
 from deploy.tools.trace.fix import Row
 from deploy.tools.trace.trace import CutShort
-from ingest.resources.route_gpx import ELEMENTS, NAMESPACE
+from ingest.resources.route.gpx import ELEMENTS, NAMESPACE
 
 OURS = f"{{{NAMESPACE}}}"
 OWN = {"time": "recorded_at", "ele": "altitude", "speed": "speed", "course": "heading"}

@@ -15,7 +15,7 @@ from ingest.http.problem import HTTPProblem
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk, Row
 from ingest.resources.fences.judge import judge_fence, require_fence_id
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 
 class FenceItem:

@@ -10,7 +10,7 @@ from ingest.http.fence_query import read_fences_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk
 from ingest.resources.fences.judge import judge_features
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 
 class FenceList:

@@ -12,7 +12,7 @@ from ingest.http.insight_query import FINEST, Box, HeatQuery, read_heat_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import GEOJSON_TYPE, JSON_TYPE, Item, Row, collection_of
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 _SQL = files(__package__).joinpath("heat.sql").read_text()
 # A metropolis has some thousands of cells at the finest resolution; those with most are shown.

@@ -29,7 +29,7 @@ from ingest.resources.insight.shapes import (
     stop_of,
     trip_of,
 )
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 _SQL = files(__package__).joinpath("items.sql").read_text()
 TRIP_COLUMNS = (

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ingest.http.query import encode_cursor
-from ingest.resources.route_page import dump, time_texts
+from ingest.resources.route.page import dump, time_texts
 
 # A row as asyncpg gives it: values by column name.
 Row = Any

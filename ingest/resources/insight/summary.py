@@ -31,7 +31,7 @@ from ingest.resources.insight.shapes import (
     sums_of,
     total_of,
 )
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 
 def _sql(name: str) -> str:

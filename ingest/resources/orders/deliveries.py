@@ -14,7 +14,7 @@ from ingest.http.order_query import DeliveriesQuery, read_deliveries_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import CSV_TYPE, JSON_TYPE, Item, Row, csv_of
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 _SQL = files(__package__).joinpath("deliveries.sql").read_text()
 # What the rows are grouped by. An order without a driver belongs to no driver's row.

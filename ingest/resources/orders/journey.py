@@ -21,8 +21,8 @@ from ingest.http.problem import HTTPProblem
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.orders.desk import OrderDesk
 from ingest.resources.orders.shapes import facts_of
-from ingest.resources.route_geojson import GeoJsonWriter
-from ingest.resources.route_page import COLUMNS, PageFacts, Row, dump
+from ingest.resources.route.geojson import GeoJsonWriter
+from ingest.resources.route.page import COLUMNS, PageFacts, Row, dump
 
 # A pixel of a map of some streets; other fixes lie nearer than this to the line that is drawn.
 TOLERANCE_M = 10.0

@@ -12,7 +12,7 @@ from ingest.http.order_query import OrdersQuery, orders_cursor, read_orders_quer
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.orders.shapes import facts_of
-from ingest.resources.route_page import Row, dump
+from ingest.resources.route.page import Row, dump
 
 
 def orders_sql(query: OrdersQuery) -> tuple[str, list[object]]:

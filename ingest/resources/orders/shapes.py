@@ -7,7 +7,7 @@ import orjson
 
 from common.frame import is_of_driver
 from common.orders.order import Order
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 
 Shown = dict[str, Any]
 

@@ -18,7 +18,7 @@ from ingest.http.access import Access
 from ingest.http.problem import HTTPProblem
 from ingest.http.query import ParamReader, Params
 from ingest.resources.history import History
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 from ingest.resources.webhooks import store
 from ingest.resources.webhooks.shapes import delivery_of
 from ingest.resources.webhooks.webhooks import unknown_webhook

@@ -17,7 +17,7 @@ from ingest.http.access import Access
 from ingest.http.body import read_json
 from ingest.http.problem import HTTPProblem
 from ingest.resources.history import History
-from ingest.resources.route_page import dump
+from ingest.resources.route.page import dump
 from ingest.resources.webhooks import store
 from ingest.resources.webhooks.shapes import webhook_of
 

@@ -1,0 +1,1 @@
+"""Where a driver was, as JSON, GeoJSON, GPX or CSV."""
