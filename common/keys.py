@@ -66,6 +66,8 @@ class ShardKeys:
     rate: str
     # Entry id up to which the places engine has read; expires when that does not live.
     places: str
+    # Never exists: what would be written there is refused when a fix would be.
+    probe: str
     # Pub/Sub channel with one message per live batch of the shard, for operators' maps.
     fleet: str
 
@@ -88,6 +90,7 @@ def tagged_keys(stream_name: str, tag: str) -> ShardKeys:
         counts=f"counts:{tag}",
         rate=f"rate:{tag}:",
         places=f"places:{tag}",
+        probe=f"probe:{tag}",
         fleet=f"fleet:{tag}",
     )
 

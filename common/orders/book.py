@@ -124,9 +124,7 @@ class OrderBook:
         That is due in the database then, until `settled`.
         """
         due_us = str((at - EPOCH) // MICROSECOND)
-        command = end_command(
-            order_id, self._nodes.publish, ttl_s=ORDER_ENDED_TTL_S, due_us=due_us
-        )
+        command = end_command(order_id, self._nodes.publish, ttl_s=ORDER_ENDED_TTL_S, due_us=due_us)
         [known] = await self._nodes.order_wire(order_id).pipeline([command])
         if known:
             await self.announce((order_id,))

@@ -30,9 +30,9 @@ SCAN_COUNT = 1000
 
 _STEMS = {"order": order_key, "order-ended": order_ended_key}
 _RATE = re.compile(r"rate:\{([0-9]+)\}:(.+)", re.DOTALL)
-# A lease is its holder's, who would not know its new name; a channel is no key; rates are found
-# by a scan.
-_NOT_CARRIED = frozenset({"consumer", "fleet", "rate"})
+# A lease is its holder's, who would not know its new name; a channel and the probe are no keys;
+# rates are found by a scan.
+_NOT_CARRIED = frozenset({"consumer", "fleet", "probe", "rate"})
 
 
 def old_shard_keys(stream_name: str, shard: int) -> ShardKeys:

@@ -13,7 +13,7 @@ from functools import partial
 import hiredis
 
 from common.errors import Overloaded
-from common.keys import ORDER_BUCKETS, order_bucket, order_book_key
+from common.keys import ORDER_BUCKETS, order_book_key, order_bucket
 from common.log import Repeated, get
 from common.processes.background import spawn
 from common.redis.connection import FAILURES, open_greeted
@@ -27,6 +27,7 @@ from common.redis.slot_map import (
     Resent,
     View,
     by_address,
+    fewest_copies,
     newest_view,
     read_view,
     redirected,
@@ -184,9 +185,7 @@ class ClusterNodes(Nodes):
 
     def _adopt(self, view: View) -> None:
         wires = {address: self._wire_at(address) for address in view.primaries}
-        by_slot = [
-            self._nobody if owner is None else wires[owner] for owner in view.owners()
-        ]
+        by_slot = [self._nobody if owner is None else wires[owner] for owner in view.owners()]
         self._retire(wires)
         # A copy, since replies that say MOVED change it ahead of the map.
         self._by_slot = list(by_slot)
@@ -241,9 +240,11 @@ class ClusterNodes(Nodes):
             if hop:
                 await asyncio.sleep(HOP_PAUSE_S)
             parts = by_address(led)
-            await asyncio.gather(
+            copies = await asyncio.gather(
                 *(self._ask_at(address, part, commands, replies) for address, part in parts.items())
             )
+            if commands[-1][0] == "WAIT":
+                replies[-1] = fewest_copies(commands, led, [replies[-1], *copies])
         return replies
 
     def _note(self, redirects: Iterable[Redirect]) -> None:
@@ -259,7 +260,8 @@ class ClusterNodes(Nodes):
         led: Sequence[Resent],
         commands: Sequence[Command],
         replies: list[Reply],
-    ) -> None:
+    ) -> Reply:
+        """Ask there; replies get into their places. The reply to a WAIT behind it, if any."""
         wire = self._wire_at(address)
         await wire.start()
         sent: list[Command] = []
@@ -270,10 +272,14 @@ class ClusterNodes(Nodes):
                 places.append(None)
             sent += commands[first : last + 1]
             places += range(first, last + 1)
+        if commands[-1][0] == "WAIT":
+            sent.append(commands[-1])
+            places.append(None)
         answers = await wire.here(sent)
         for place, answer in zip(places, answers, strict=True):
             if place is not None:
                 replies[place] = answer
+        return answers[-1]
 
     def _run(self, work: Awaitable[None]) -> None:
         task = spawn(_awaited(work), name="cluster")

@@ -1,5 +1,7 @@
 """From REDIS_URL to connections."""
 
+from collections.abc import Callable
+
 from common.redis.cluster import ClusterNodes
 from common.redis.nodes import Nodes
 from common.redis.place import Kind, RedisPlace, parse_place
@@ -8,6 +10,8 @@ from common.redis.wire import Locate, Wire
 
 # Bytes of commands that may wait for replies on one connection.
 INFLIGHT_BYTES_MAX = 64 * 1_048_576
+# A reply of another server than its shard's that takes a worker longer means a lost connection.
+CLUSTER_REPLY_TIMEOUT_S = 2.0
 
 
 def new_nodes(
@@ -32,6 +36,24 @@ def new_wire(
         inflight_bytes_max=inflight_bytes_max,
         name=name,
     )
+
+
+def new_wires(
+    url: str, slot: int, *, name: str
+) -> tuple[Callable[[float], Wire], ClusterNodes | None]:
+    """What makes connections to the server of `slot`, from their reply timeouts, not started; and
+    the cluster that they belong to, to be started before them. Raises `ConfigError`.
+    """
+    place = parse_place(url)
+    if not place.is_cluster:
+        return lambda timeout_s: new_wire(url, reply_timeout_s=timeout_s, name=name), None
+    cluster = ClusterNodes(
+        place,
+        reply_timeout_s=CLUSTER_REPLY_TIMEOUT_S,
+        inflight_bytes_max=INFLIGHT_BYTES_MAX,
+        name=name,
+    )
+    return lambda timeout_s: cluster.pinned(slot, reply_timeout_s=timeout_s, name=name), cluster
 
 
 def locator(place: RedisPlace) -> Locate:

@@ -128,6 +128,20 @@ def redirected(
     return found
 
 
+def fewest_copies(
+    commands: Sequence[Sequence[object]], led: Sequence[Resent], found: Sequence[object]
+) -> object:
+    """The reply to a WAIT behind `commands` of which `led` were carried out elsewhere.
+
+    `found`: the replies to WAIT, first that of the node that was asked, then those of the others.
+    A node that carried out nothing has nothing to wait for.
+    """
+    moved = sum(each.last - each.first + 1 for each in led)
+    replies = found[1:] if moved == len(commands) - 1 else found
+    copies = [reply for reply in replies if isinstance(reply, int)]
+    return min(copies) if len(copies) == len(replies) else 0
+
+
 def by_address(resent: Iterable[Resent]) -> Mapping[Address, list[Resent]]:
     """The same, by where it goes."""
     parts: dict[Address, list[Resent]] = {}

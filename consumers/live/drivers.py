@@ -13,6 +13,7 @@ from itertools import islice
 import hiredis
 
 from common.log import Repeated, get
+from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 from common.shards import Shard
 from consumers.live.moves import (
@@ -37,8 +38,11 @@ _EXPIRE = files(__package__).joinpath("expire.lua").read_text()
 class DriverState:
     """The drivers of one shard. Methods that ask Redis raise `Overloaded`."""
 
-    def __init__(self, wire: Wire, shard: Shard, *, names_max: int, location_ttl_s: int) -> None:
+    def __init__(
+        self, wire: Wire, shard: Shard, nodes: Nodes, *, names_max: int, location_ttl_s: int
+    ) -> None:
         self._wire = wire
+        self._publish, self._count_subscribers = nodes.publish, nodes.count_subscribers
         self._keys = shard.keys
         self._fleet = shard.keys.fleet
         self._names_max = names_max
@@ -76,7 +80,7 @@ class DriverState:
         state = state_commands(moves, self._keys)
         fleet: list[Command] = []
         if self._watched and moves:
-            fleet.append(("PUBLISH", self._fleet, fleet_message(moves)))
+            fleet.append((self._publish, self._fleet, fleet_message(moves)))
         commands = [*state, *fleet, *then]
         if not commands:
             return None
@@ -114,7 +118,7 @@ class DriverState:
         A user who may not ask publishes for nobody in particular.
         """
         try:
-            reply = await self._wire.send("PUBSUB", "NUMSUB", self._fleet)
+            reply = await self._wire.send(*self._count_subscribers, self._fleet)
         except hiredis.ReplyError:
             self._watched = True
         else:
