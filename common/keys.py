@@ -108,6 +108,11 @@ def order_key(order_id: str) -> str:
     return f"order:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
 
 
+def probe_channel(unique: str, bucket: int = 0) -> str:
+    """Channel on which a process proves that it hears the server of a bucket."""
+    return f"fanout-probe:{_ORDER_TAGS[bucket]}:{unique}"
+
+
 def order_ended_key(order_id: str) -> str:
     """Marker that an order is complete: it is read before the order is shown to anybody."""
     return f"order-ended:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"

@@ -106,7 +106,7 @@ class ClusterNodes(Nodes):
         """The connection to the primary that holds the keys of a bucket of orders."""
         return self._by_slot[self._bucket_slots[bucket]]
 
-    def key_wire(self, key: str) -> Wire:
+    def key_wire(self, key: str | bytes) -> Wire:
         """The connection to the primary that holds `key`."""
         return self._by_slot[slot_of(key)]
 
@@ -118,6 +118,11 @@ class ClusterNodes(Nodes):
     def on_change(self, changed: Callable[[], None]) -> None:
         """`changed` is called when other primaries serve, or serve other slots."""
         self._changed.append(changed)
+
+    @property
+    def primaries(self) -> Sequence[Address]:
+        """Where the primaries are that serve something."""
+        return [wire.address for wire in self._wires]
 
     def owner(self, slot: int) -> Address | None:
         """Which primary serves a slot, as far as is known."""

@@ -5,6 +5,7 @@ server that has it: always the same one, or in a cluster that of its primary (`C
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from common.redis.slot_map import Address
 from common.redis.wire import Wire
 from common.shards import Shard
 
@@ -41,7 +42,7 @@ class Nodes:
         """The connection to the server that holds the keys of a bucket of orders."""
         return self._wire
 
-    def key_wire(self, key: str) -> Wire:
+    def key_wire(self, key: str | bytes) -> Wire:
         """The connection to the server that holds `key`."""
         return self._wire
 
@@ -49,6 +50,15 @@ class Nodes:
     def wires(self) -> Sequence[Wire]:
         """A connection to each server."""
         return (self._wire,)
+
+    @property
+    def primaries(self) -> Sequence[Address]:
+        """Where the servers are, in a cluster."""
+        return ()
+
+    def owner(self, slot: int) -> Address | None:
+        """Which of them serves a slot, as far as is known."""
+        return None
 
     def on_change(self, changed: Callable[[], None]) -> None:
         """`changed` is called when other servers serve, or serve other keys: here never."""

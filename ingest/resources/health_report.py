@@ -102,7 +102,13 @@ def report(
     status = "ok"
     if not (redis_up and accepting):
         status = "down"
-    elif full or missing or unreplicated or not database_up or any(shard.consumer == "down" for shard in shards):
+    elif (
+        full
+        or missing
+        or unreplicated
+        or not database_up
+        or any(shard.consumer == "down" for shard in shards)
+    ):
         status = "degraded"
     return {
         "status": status,

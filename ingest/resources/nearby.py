@@ -57,7 +57,10 @@ class Nearby:
     on_head = on_get
 
     async def _nearest(self, query: NearbyQuery, missing: set[int]) -> list[bytes]:
-        """`missing` gets the shards whose server does not answer. Raises `Overloaded` if none does."""
+        """`missing` gets the shards whose server does not answer.
+
+        Raises `Overloaded` if none does.
+        """
         count = query.limit + SPARE
         while True:
             merged = await self._search(query, count, missing)
