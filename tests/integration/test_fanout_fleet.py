@@ -9,7 +9,7 @@ import orjson
 import psutil
 import pytest
 
-from common.keys import fleet_channel, shard_keys
+from common.keys import shard_keys
 from common.redis.wire import Wire
 from fanout.fleet.feed import BOXES_MAX
 from tests.fanout_server import QUICK, event, fanout, fanout_process, in_loop, publishing, until
@@ -18,18 +18,23 @@ from tests.wait import pace
 from tests.ws import Client, Refused, connect, watching
 
 SHARDS = 2
+FLEET = shard_keys("driver-locations", 0, SHARDS).fleet
 FLEET = "/api/v1/fleet/live?bbox={}"
 
 
 async def live(wire: Wire, shard: int, *events: bytes) -> None:
     """What a consumer's live stage writes and publishes for a batch."""
-    keys = shard_keys("driver-locations", shard)
+    keys = shard_keys("driver-locations", shard, SHARDS)
     for payload in events:
         spot = orjson.loads(payload)
         name = spot["driver_id"]
         await wire.send("GEOADD", keys.geo, spot["longitude"], spot["latitude"], name)
         await wire.send("HSET", keys.live, name, payload)
-    await wire.send("PUBLISH", fleet_channel(shard), b"[" + b",".join(events) + b"]")
+    await wire.send(
+        "PUBLISH",
+        shard_keys("driver-locations", shard, SHARDS).fleet,
+        b"[" + b",".join(events) + b"]",
+    )
 
 
 async def positions(client: Client) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) ->
             publishing(redis_server.url) as publisher,
         ):
             wire, port = publisher.wire, server.settings.fanout_port
-            assert redis_server.command("PUBSUB", "NUMSUB", "fleet:0").endswith(b":0\r\n")
+            assert redis_server.command("PUBSUB", "NUMSUB", FLEET).endswith(b":0\r\n")
             await live(wire, 0, at(1, "a", 10, 20), at(1, "far", 60, 20))
             await live(wire, 1, at(1, "b", 11, 21))
             client = await connect(port, FLEET.format("19,9,22,12"))
@@ -74,9 +79,7 @@ def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) ->
             assert loop.time() - started < 1.5
             client.abort()
             await until(lambda: not server.feed.operators)
-            await until(
-                lambda: redis_server.command("PUBSUB", "NUMSUB", "fleet:0").endswith(b":0\r\n")
-            )
+            await until(lambda: redis_server.command("PUBSUB", "NUMSUB", FLEET).endswith(b":0\r\n"))
 
     in_loop(main())
 
