@@ -167,7 +167,7 @@ def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
                 client.abort()
             await until(lambda: not server.feed.operators)
             await asyncio.to_thread(redis_server.kill)
-            await until(lambda: not server.wire.up)
+            await until(lambda: not server.nodes.wires[0].up)
             client = await connect(port, paths[0])
             assert (await client.closed()).code == 1013
 
