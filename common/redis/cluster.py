@@ -40,7 +40,7 @@ from common.slots import SLOTS, slot_of
 
 REFRESH_EVERY_S = 10.0
 # While a primary is away: how soon it is seen that another has its slots.
-REFRESH_AWAY_S = 0.25
+REFRESH_AWAY_S = 0.5
 # Least time between two looks, whatever happens.
 REFRESH_GAP_S = 0.05
 # Longest wait for what a node says of the cluster.

@@ -43,10 +43,13 @@ class Redirected:
 
     def set_result(self, result: Any, /) -> None:
         """The replies."""
-        if not self._alone and any(read_redirect(r, self._wire.address) for r in result):
-            self._wire.follow(self._follow(list(result)))
-        else:
-            self._receiver.set_result(result)
+        if not self._alone:
+            address = self._wire.address
+            for reply in result:
+                if isinstance(reply, hiredis.ReplyError) and read_redirect(reply, address):
+                    self._wire.follow(self._follow(list(result)))
+                    return
+        self._receiver.set_result(result)
 
     def set_exception(self, exception: Exception, /) -> None:
         """The reply is an error, or there will be none."""
