@@ -7,8 +7,9 @@ does not answer holds up the callers of its own keys and nobody else.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import hiredis
 
@@ -292,14 +293,10 @@ class ClusterNodes(Nodes):
                 replies[place] = answer
         return answers[-1]
 
-    def _run(self, work: Awaitable[None]) -> None:
-        task = spawn(_awaited(work), name="cluster")
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = spawn(work, name="cluster")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
 
 
 async def _view_over(wire: ClusterWire) -> View | None:

@@ -5,7 +5,7 @@ only then its caller gets an answer. Whatever else goes wrong is the caller's to
 is never asked again.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import hiredis
@@ -20,7 +20,7 @@ from common.redis.wire import Locate, Reply, Wire
 # Asks again, elsewhere, what replies say is elsewhere; gives all replies. Raises `Overloaded`.
 Resend = Callable[[Sequence[Command], list[Reply], Address], Awaitable[list[Reply]]]
 # Runs that in the background.
-Spawn = Callable[[Awaitable[None]], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Redirected:
