@@ -87,7 +87,7 @@ def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) ->
 def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            fanout(redis_server.url, shards=1) as server,
+            fanout(redis_server.url, shards=SHARDS) as server,
             publishing(redis_server.url) as publisher,
         ):
             port = server.settings.fanout_port
@@ -126,7 +126,7 @@ def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisS
 def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            fanout(redis_server.url, shards=1, tuning=SMALL) as server,
+            fanout(redis_server.url, shards=SHARDS, tuning=SMALL) as server,
             publishing(redis_server.url) as publisher,
         ):
             path = FLEET.format("0,0,90,80")
@@ -154,7 +154,7 @@ def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
 ) -> None:
     async def main() -> None:
         quick = replace(QUICK, unread_max_s=0.5)
-        async with fanout(redis_server.url, shards=1, tuning=quick) as server:
+        async with fanout(redis_server.url, shards=SHARDS, tuning=quick) as server:
             port = server.settings.fanout_port
             paths = [FLEET.format(f"{n / 10},0,{n / 10 + 1},1") for n in range(BOXES_MAX)]
             clients = await asyncio.gather(*(connect(port, path) for path in paths))
