@@ -37,9 +37,18 @@ APP_COUNTS = "fleetline:{apps}:counts"
 # Pub/Sub channel of what happened (`common.events`), each as the feed has it.
 EVENTS_CHANNEL = "fleetline:events"
 
+# The hosts that share the shards, by when they were last heard of; what each says of itself; those
+# that are to hand over; and a stream with an entry for each that comes, goes or hands over.
+HOSTS = "fleetline:{hosts}"
+HOSTS_SAID = "fleetline:{hosts}:said"
+HOSTS_DRAINED = "fleetline:{hosts}:drained"
+HOSTS_NEWS = "fleetline:{hosts}:news"
+
 # A stream of the ids of orders that have changed, for workers that remember them. An entry without
 # an id means all of them.
 ORDER_CHANGES = "fleetline:{orders}:changes"
+# Who works out arrivals: one process of all (`consumers.arrivals.lead`).
+ARRIVALS_LEADER = "fleetline:{arrivals}:leader"
 # The field of a book that Redis loses with it; it is no id.
 BOOK_KEPT = "."
 
@@ -61,6 +70,8 @@ class ShardKeys:
     # Entry id up to which the live stage has read, and the lease of the shard's writer.
     cursor: str
     consumer: str
+    # A number that grows each time that the lease is taken.
+    fence: str
     counts: str
     # What stands before a driver's id in the key of its rate.
     rate: str
@@ -87,6 +98,7 @@ def tagged_keys(stream_name: str, tag: str) -> ShardKeys:
         dead=f"dead:{tag}",
         cursor=f"cursor:{tag}",
         consumer=f"consumer:{tag}",
+        fence=f"fence:{tag}",
         counts=f"counts:{tag}",
         rate=f"rate:{tag}:",
         places=f"places:{tag}",
@@ -116,6 +128,11 @@ def probe_channel(unique: str, bucket: int = 0) -> str:
 def order_ended_key(order_id: str) -> str:
     """Marker that an order is complete: it is read before the order is shown to anybody."""
     return f"order-ended:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
+
+
+def order_arrival_key(order_id: str) -> str:
+    """When the order's driver arrives, as the frame that customers get (`common.arrivals`)."""
+    return f"order-arrival:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
 
 
 def order_book_key(bucket: int) -> str:

@@ -23,6 +23,7 @@ from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
+from consumers.live.write_fence import WriteFence
 from consumers.liveness import Liveness
 from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
@@ -121,7 +122,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     keys, group = shard.keys, settings.consumer_group
     wires = _wires(settings, shard, pace)
     quick, bulk, nodes = wires.quick, wires.bulk, wires.nodes
-    lease = Lease(quick, keys.consumer)
+    lease = Lease(quick, keys)
     counts = Counts(bulk, keys.counts)
     settled = SettledFixes(bulk, keys, group=group)
     gauge = StreamGauge(bulk, keys, group=group)
@@ -132,7 +133,12 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
     trim = Trim(bulk, nodes, keys, group=group, live_through=cursor.checked, places=places)
     drivers = DriverState(
-        quick, shard, nodes, names_max=pace.names_max, location_ttl_s=settings.location_ttl
+        quick,
+        shard,
+        WriteFence(quick, keys.fence, lease),
+        nodes,
+        names_max=pace.names_max,
+        location_ttl_s=settings.location_ttl,
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)

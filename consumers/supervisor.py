@@ -1,19 +1,24 @@
-"""One child process per shard, kept alive. Imports no Redis and no database code.
+"""A child process for each shard that this host has, kept alive. Speaks to no server.
 
-Settings travel by environment. The shards to run can be a subset: several hosts share them.
+Settings travel by environment. Which shards these are says the share agent, a child too: several
+hosts share them, and one host alone has all.
 """
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from common.errors import ConfigError
 from common.metrics.role import RoleMetrics
+from common.processes.changing import ChangingSupervisor
+from common.processes.forking import ForkServer
 from common.processes.heartbeat import Heartbeat
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
-from common.processes.supervisor import Supervisor
 from common.settings import Settings
+from consumers.runner import AGENT, FORK_SERVER, ShardRunner
+from consumers.stream.holder import HOST_ENV, new_host
 
 _PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?\Z")
 
@@ -40,33 +45,59 @@ def parse_only(text: str, shards: int) -> frozenset[int]:
     return frozenset(chosen)
 
 
-def run(settings: Settings, only: frozenset[int] | None = None) -> int:
-    """Run the consumers of all shards, or of `only`, until a stop signal. Returns the status."""
+def run(settings: Settings, heartbeat: Heartbeat, only: frozenset[int] | None = None) -> int:
+    """Run this host's share of the shards, or of `only`, until a stop signal; the exit status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
     state = state_file(home, "consumers") if home is not None else None
-    shards = sorted(only if only is not None else range(settings.shards))
-    supervisor = Supervisor(
+    host = new_host()
+    runner = ShardRunner(
+        RoleMetrics("consumers", settings), partial(_worker, settings, state, host)
+    )
+    supervisor = ChangingSupervisor(
         "consumers",
         drain_timeout_s=settings.drain_timeout_s,
         state_file=state,
-        heartbeat=Heartbeat.from_env(),
+        heartbeat=heartbeat,
         drain_together=True,
-        observer=RoleMetrics("consumers", settings),
+        observer=runner,
     )
     with supervisor:
-        supervisor.spawn(*(_consumer(settings, shard, state) for shard in shards))
+        runner.begin(supervisor, _agent(settings, host, only), _fork_server(settings))
         return supervisor.run()
 
 
-def _consumer(settings: Settings, shard: int, state: Path | None) -> ChildSpec:
+def _agent(settings: Settings, host: str, only: frozenset[int] | None) -> ChildSpec:
+    chosen = ("--only", ",".join(map(str, sorted(only)))) if only is not None else ()
+    return ChildSpec(
+        name=AGENT,
+        argv=(sys.executable, "-m", "consumers.sharing.agent", "--host", host, *chosen),
+        heartbeat_timeout_s=settings.heartbeat_timeout_s,
+        stop_timeout_s=settings.drain_timeout_s,
+    )
+
+
+def _fork_server(settings: Settings) -> ChildSpec:
+    return ChildSpec(
+        name=FORK_SERVER,
+        argv=(sys.executable, "-m", "consumers.fork_server"),
+        # Inherited by all workers: one that is aborted writes the stacks of its threads.
+        env={"PYTHONFAULTHANDLER": "1"},
+        heartbeat_timeout_s=settings.heartbeat_timeout_s,
+        stop_timeout_s=settings.drain_timeout_s,
+    )
+
+
+def _worker(
+    settings: Settings, state: Path | None, host: str, forks: ForkServer, shard: int
+) -> ChildSpec:
     name = f"consumer-{shard}"
     return ChildSpec(
         name=name,
         argv=(sys.executable, "-m", "consumers.worker", "--shard", str(shard)),
-        # A worker that is aborted writes the stacks of its threads.
-        env={"PYTHONFAULTHANDLER": "1"},
+        env={"PYTHONFAULTHANDLER": "1", HOST_ENV: host},
         # Its lines stand with this supervisor's own: `role` tells them apart.
         pid_file=state.with_name(f"{name}.pid") if state is not None else None,
         heartbeat_timeout_s=settings.heartbeat_timeout_s,
+        fork=forks.fork,
         stop_timeout_s=settings.drain_timeout_s,
     )

@@ -32,7 +32,7 @@ from deploy.stack.home import Home
 from deploy.tools.stack_redis import stack_redis
 from ingest.apps.app_counts import AppTotals, by_app
 
-SUPERVISORS = ("up", "consumers", "fanout")
+SUPERVISORS = ("up", "consumers", "fanout", "roads")
 TIMEOUT_S = 1.0
 
 

@@ -25,6 +25,11 @@ class ProcessTable:
         """It runs no more."""
         self._heard_s.pop(name, None)
 
+    def retired(self, name: str) -> None:
+        """It is not to run here any more, so that it does not is no trouble."""
+        self._starts.pop(name, None)
+        self._heard_s.pop(name, None)
+
     def put(self, snapshot: Snapshot, now_s: float) -> None:
         """Give what is known of each."""
         for name, starts in self._starts.items():

@@ -69,6 +69,10 @@ class RoleMetrics:
         self._table.ended(child)
         self._collection.ended(child)
 
+    def retired(self, child: str) -> None:
+        """A child is not wanted here any more."""
+        self._table.retired(child)
+
     def fileno(self) -> int:
         """Readable when somebody asks."""
         return self._door.fileno()

@@ -6,6 +6,7 @@ leaves behind can be killed as a group.
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 from common.processes import process
+from common.processes.forking import Running
 from common.processes.heartbeat import BEAT, BEAT_EVERY_S, HEARTBEAT_FD_ENV, REPORT_BYTES_MAX
 from common.processes.policy import Record
 from common.processes.spec import ChildSpec, State
@@ -33,6 +35,8 @@ class Child:
         self.state = State.STOPPED
         self.since = time.time()
         self.restarts = 0
+        # Whether it is wanted no more: it is forgotten once it has ended.
+        self.retired = False
         self.record = Record()
         # Monotonic seconds: next start, the moment it became ready, last beat, end of a grace.
         self.start_at_s = 0.0
@@ -40,7 +44,7 @@ class Child:
         self.beat_at_s: float | None = None
         self.kill_at_s: float | None = None
         self.heartbeat_fd: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
 
     @property
     def pid(self) -> int | None:
@@ -59,29 +63,13 @@ class Child:
             raise RuntimeError(f"{self.spec.name} runs already")
         if self.spec.prepare is not None:
             self.spec.prepare()
-        own = os.environ if self.spec.inherits_env else {}
-        env = {**own, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
-        env.pop(HEARTBEAT_FD_ENV, None)
         beats = self.spec.heartbeat_timeout_s is not None
         read_fd, write_fd = _message_pair() if beats else (-1, -1)
-        if beats:
-            env[HEARTBEAT_FD_ENV] = str(write_fd)
         try:
             with contextlib.ExitStack() as stack:
                 if beats:
                     stack.callback(os.close, write_fd)
-                self._process = subprocess.Popen(
-                    self.spec.argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._output,
-                    stderr=self._output,
-                    env=env,
-                    cwd=self.spec.cwd,
-                    pass_fds=(write_fd,) if beats else (),
-                    start_new_session=True,
-                    # Safe: the supervisor has one thread, so no lock can be held at the fork.
-                    preexec_fn=self._before_exec,  # noqa: PLW1509
-                )
+                self._process = self._fork(write_fd) or self._open(write_fd)
         except BaseException:
             if beats:
                 os.close(read_fd)
@@ -92,9 +80,63 @@ class Child:
             self.heartbeat_fd = read_fd
         self.ready_at_s = None
         self.kill_at_s = None
-        self.beat_at_s = now_s if self.spec.beats_from_start else None
+        self.beat_at_s = None
+        if self.spec.beats_from_start:
+            early_s = self.spec.first_beat_s - (self.spec.heartbeat_timeout_s or 0.0)
+            self.beat_at_s = now_s + max(0.0, early_s)
         self.enter(State.STARTING)
         self._write_pid()
+
+    def _fork(self, write_fd: int) -> Running | None:
+        if self.spec.fork is None:
+            return None
+        env = {**self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
+        # Without the interpreter and its -m.
+        return self.spec.fork(self.spec.name, self.spec.argv[2:], env, write_fd)
+
+    def _open(self, write_fd: int) -> Running:
+        own = os.environ if self.spec.inherits_env else {}
+        env = {**own, **self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
+        env.pop(HEARTBEAT_FD_ENV, None)
+        if write_fd >= 0:
+            env[HEARTBEAT_FD_ENV] = str(write_fd)
+        return subprocess.Popen(
+            self.spec.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            env=env,
+            cwd=self.spec.cwd,
+            pass_fds=(write_fd,) if write_fd >= 0 else (),
+            start_new_session=True,
+            # Safe: the supervisor has one thread, so no lock can be held at the fork.
+            preexec_fn=self._before_exec,  # noqa: PLW1509
+        )
+
+    def ask(self, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
+        """Send it a message with a descriptor; what it answers beside its beats, None if nothing.
+
+        What it said before and was not read is lost.
+        """
+        if self.heartbeat_fd is None:
+            return None
+        until_s = time.monotonic() + timeout_s
+        with socket.socket(fileno=os.dup(self.heartbeat_fd)) as connection:
+            connection.setblocking(False)
+            try:
+                for said in iter(lambda: _read_now(connection), None):
+                    if not said:
+                        return None
+                socket.send_fds(connection, [message], [descriptor])
+                while (left_s := until_s - time.monotonic()) > 0:
+                    select.select([connection], [], [], left_s)
+                    answer = _read_now(connection)
+                    if answer is not None and answer != BEAT:
+                        return answer or None
+            except OSError:
+                # It died. Its end is noticed where all ends are.
+                return None
+        return None
 
     def _before_exec(self) -> None:
         if self.spec.become is not None:
@@ -174,6 +216,14 @@ class Child:
             partial = self.spec.pid_file.with_suffix(".new")
             partial.write_text(f"{self.pid}\n")
             partial.replace(self.spec.pid_file)
+
+
+def _read_now(connection: socket.socket) -> bytes | None:
+    """A message that waits, empty once there will be none; None while there is none."""
+    try:
+        return connection.recv(REPORT_BYTES_MAX)
+    except BlockingIOError:
+        return None
 
 
 def _message_pair() -> tuple[int, int]:

@@ -25,6 +25,16 @@ class Children:
     def __reversed__(self) -> Iterator[Child]:
         return reversed(self._children)
 
+    def named(self, name: str) -> Child | None:
+        """The child of that name."""
+        return next((child for child in self._children if child.spec.name == name), None)
+
+    def drop_retired(self) -> list[str]:
+        """Forget those that are wanted no more and have ended; their names."""
+        gone = [c for c in self._children if c.retired and c.pid is None]
+        self._children = [child for child in self._children if child not in gone]
+        return [child.spec.name for child in gone]
+
     def pids(self) -> set[int | None]:
         """Those that run."""
         return {child.pid for child in self._children}

@@ -15,6 +15,9 @@ class Observer(Protocol):
     def ended(self, child: str) -> None:
         """A child was reaped; all that it said has been handed on."""
 
+    def retired(self, child: str) -> None:
+        """A child is no child any more: it was stopped because it is not wanted."""
+
     def fileno(self) -> int:
         """What to wait for beside the children."""
 

@@ -17,6 +17,7 @@ from common.errors import FleetlineError
 PARENT_PID_ENV = "FLEETLINE_PARENT_PID"
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 # The process that die_with_parent was called in.
@@ -51,6 +52,11 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
             raise ParentGone(f"parent {expected} is gone")
     os.environ[PARENT_PID_ENV] = str(os.getpid())
     _bound_pid = os.getpid()
+
+
+def set_name(name: str) -> None:
+    """What `ps` and `top` call this process; the kernel keeps 15 bytes of it."""
+    _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def adopt_orphans() -> None:

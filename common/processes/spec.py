@@ -1,12 +1,16 @@
 """What a supervisor has to know of a child: values, no behaviour."""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from common.processes.forking import Running
 from common.processes.policy import RestartPolicy
+
+# Name, arguments (a module, and what it is told), environment on top, descriptor of its heartbeat.
+Fork = Callable[[str, Sequence[str], Mapping[str, str], int], Running | None]
 
 
 class State(StrEnum):
@@ -42,8 +46,14 @@ class ChildSpec:
     become: Callable[[], None] | None = None
     # A child that lives and does not beat for this long is killed; None: it does not beat.
     heartbeat_timeout_s: float | None = None
+    # What may have the program loaded already: asked before `argv` is run. It must beat then, and
+    # have the supervisor's own environment, folder, output and user.
+    fork: Fork | None = None
     # False: watched only once it has beaten for the first time.
     beats_from_start: bool = True
+    # Patience until the first beat, if that is more. Loading a program takes a second, and many
+    # where the cores are full: killed in the middle of it, a child never gets to its work.
+    first_beat_s: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     # Its share of the common deadline when everything stops; then it is killed.
     stop_timeout_s: float = 8.0

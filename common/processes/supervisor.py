@@ -23,6 +23,7 @@ from common.processes.observer import Observer
 from common.processes.policy import Halt, judge
 from common.processes.signals import STOP_SIGNALS, SignalQueue
 from common.processes.spec import ChildSpec, State
+from common.processes.starting import StartFailed, Stopped
 from common.processes.state import StateFile
 from common.processes.strays import PATIENCE_S, Strays
 
@@ -30,18 +31,6 @@ from common.processes.strays import PATIENCE_S, Strays
 IDLE_S = 1.0
 
 _log = log.get("supervision")
-
-
-class StartFailed(FleetlineError):
-    """A child ended, or did not become ready in time, while the stack was starting."""
-
-    def __init__(self, child: str, detail: str) -> None:
-        super().__init__(f"{child} {detail}")
-        self.child = child
-
-
-class Stopped(FleetlineError):
-    """A stop signal, or a child that halts all, came while the stack was starting."""
 
 
 class Supervisor:
@@ -152,6 +141,9 @@ class Supervisor:
                 if self._observer is not None:
                     self._observer.ended(child.spec.name)
                 self._after_death(child, status, now_s)
+        for name in self._children.drop_retired():
+            if self._observer is not None:
+                self._observer.retired(name)
         if self._observer is not None:
             self._observer.turn()
         if died or self._strays.left:
@@ -183,7 +175,7 @@ class Supervisor:
 
     def _after_death(self, child: Child, status: int, now_s: float) -> None:
         ready_at_s, child.ready_at_s = child.ready_at_s, None
-        if self._draining or (child.spec.once and status == 0):
+        if self._draining or child.retired or (child.spec.once and status == 0):
             child.enter(State.STOPPED)
             return
         facts = {"child": child.spec.name, "status": status}
@@ -231,10 +223,14 @@ class Supervisor:
             and not self._strays.hinder(now_s)
             and now_s >= child.start_at_s
         ):
-            self._respawn(child, now_s)
+            self._respawn(child)
 
-    def _respawn(self, child: Child, now_s: float) -> None:
+    def _respawn(self, child: Child) -> None:
         child.restarts += 1
+        if self._start(child):
+            _log.info("child.restarted", child=child.spec.name, pid=child.pid)
+
+    def _start(self, child: Child) -> bool:
         try:
             self._spawn(child)
         except ConfigError as e:
@@ -242,9 +238,11 @@ class Supervisor:
             self._status = EXIT_CONFIG
         except (OSError, subprocess.SubprocessError, FleetlineError) as e:
             _log.error("child.not_started", child=child.spec.name, error=str(e))
-            child.start_at_s = now_s + child.spec.policy.backoff.most_s
+            child.enter(State.BACKOFF)
+            child.start_at_s = self._clock() + child.spec.policy.backoff.most_s
         else:
-            _log.info("child.restarted", child=child.spec.name, pid=child.pid)
+            return True
+        return False
 
     def _sweep(self, now_s: float) -> None:
         self._strays.sweep({self._logs.pid, *self._children.pids()}, now_s)

@@ -70,6 +70,8 @@ class Wire:
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self._trouble = Repeated(get("wire"), "redis.unreachable")
+        # How many were made: what a server keeps for a connection is gone with the next one.
+        self.connections = 0
 
     @property
     def up(self) -> bool:
@@ -148,6 +150,7 @@ class Wire:
 
     async def _serve(self, link: Link) -> None:
         self._link = link
+        self.connections += 1
         self._tried.set()
         settled = asyncio.get_running_loop().call_later(self._settled_after_s, self._trouble.healed)
         try:

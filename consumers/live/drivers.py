@@ -1,7 +1,7 @@
 """Drivers on the map: newest position, geo index, expiry, and the operators' fleet channel.
 
 State that Redis refuses (full memory) is kept, newest per driver, and written as soon as Redis
-takes it.
+takes it. All of it is fenced: a writer that lost the shard changes nothing (`WriteFence`).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import hiredis
 
 from common.log import Repeated, get
 from common.redis.nodes import Nodes
-from common.redis.wire import Command, Reply, Wire
+from common.redis.wire import Command, Reply, Wire, is_full
 from common.shards import Shard
 from consumers.live.moves import (
     Moves,
@@ -27,6 +27,7 @@ from consumers.live.moves import (
 )
 from consumers.live.newest import Newest
 from consumers.live.write import LiveWrite
+from consumers.live.write_fence import WriteFence
 from consumers.stream.entry import PlacedEvent
 
 # Drivers that expire in one step: bounds how long a step holds up Redis.
@@ -39,9 +40,17 @@ class DriverState:
     """The drivers of one shard. Methods that ask Redis raise `Overloaded`."""
 
     def __init__(
-        self, wire: Wire, shard: Shard, nodes: Nodes, *, names_max: int, location_ttl_s: int
+        self,
+        wire: Wire,
+        shard: Shard,
+        fence: WriteFence,
+        nodes: Nodes,
+        *,
+        names_max: int,
+        location_ttl_s: int,
     ) -> None:
         self._wire = wire
+        self._fence = fence
         self._publish, self._count_subscribers = nodes.publish, nodes.count_subscribers
         self._keys = shard.keys
         self._fleet = shard.keys.fleet
@@ -50,6 +59,8 @@ class DriverState:
         self._newest = Newest(names_max)
         self._unwritten: Moves = {}
         self._refused = Repeated(get("live"), "live.refused")
+        # Whether Redis had no room for the last write: it takes nothing that is fenced then.
+        self._full = False
         # Whether anybody watches the whole fleet; asked now and then, see `ask_watched`.
         self._watched = False
 
@@ -57,6 +68,15 @@ class DriverState:
     def unwritten(self) -> int:
         """Moves that Redis has not taken."""
         return len(self._unwritten)
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether a write that is sent now would be this shard's writer's."""
+        return self._fence.is_armed
+
+    async def arm(self) -> None:
+        """Be sure of the shard before something is written. Raises `Fenced`."""
+        await self._fence.arm()
 
     async def learn(self, events: Sequence[PlacedEvent]) -> None:
         """Look up the drivers that are not known yet."""
@@ -76,29 +96,40 @@ class DriverState:
         return moves
 
     def writing(self, moves: Moves, *then: Command) -> LiveWrite | None:
-        """What writes and publishes these moves, with further commands behind."""
+        """What writes and publishes these moves, with further commands behind.
+
+        A full Redis refuses a transaction as a whole, so operators' maps get theirs beside it.
+        """
         state = state_commands(moves, self._keys)
         fleet: list[Command] = []
         if self._watched and moves:
             fleet.append((self._publish, self._fleet, fleet_message(moves)))
-        commands = [*state, *fleet, *then]
-        if not commands:
+        beside = fleet if self._full else []
+        fenced = [*state, *([] if self._full else fleet), *then]
+        if not fenced:
             return None
-        return LiveWrite(self._wire, commands, partial(self._take, moves, len(state)))
+        commands = [*beside, *self._fence.around(fenced)]
+        return LiveWrite(self._wire, commands, partial(self._take, moves, len(beside), len(state)))
 
     def rewriting(self, most: int) -> LiveWrite | None:
         """What writes up to `most` moves that Redis has not taken; None when there are none."""
         return self.writing(dict(islice(self._unwritten.items(), most)))
 
-    def _take(self, moves: Moves, states: int, replies: Sequence[Reply]) -> None:
-        errors = [r for r in replies[:states] if isinstance(r, hiredis.ReplyError)]
+    def _take(self, moves: Moves, beside: int, states: int, replies: Sequence[Reply]) -> None:
+        answers = self._fence.opened(replies[beside:])
+        if answers is None:
+            # Somebody else's by now, or the same writer's again: that is found out before the next.
+            return
+        errors = [r for r in answers[:states] if isinstance(r, hiredis.ReplyError)]
         if errors:
+            self._full = is_full(errors[0])
             self._refused.failed(error=str(errors[0]), drivers=len(self._unwritten))
             return
         for name, placed in moves.items():
             if self._unwritten.get(name) is placed:
                 del self._unwritten[name]
         if states:
+            self._full = False
             self._refused.healed()
 
     async def expire(self) -> None:

@@ -31,6 +31,7 @@ from consumers.live.moves import (
     late_orders,
     order_moves,
     time_of,
+    value_in,
 )
 from consumers.live.newest import Newest
 from consumers.live.order_servers import OrderServers
@@ -67,6 +68,8 @@ class OrderState:
         self._shared: dict[str, None] = {}
         # Newer events that a SET replaced.
         self._replaced: dict[str, bytes] = {}
+        # What the last writes replaced, with what was written.
+        self._last: list[tuple[Moves, list[Reply]]] = []
         self._refused = Repeated(get("live"), "live.orders_refused")
         self._over_quota = Repeated(get("live"), "live.too_many_orders")
 
@@ -171,7 +174,7 @@ class OrderState:
             part = by_wire[wire]
             for name, event, order in zip(part, replies[::2], replies[1::2], strict=True):
                 bindings.learn(name, order)
-                value = _value(event)
+                value = value_in(event)
                 shown = value is not None and bindings.may_show(name, value)
                 values[name] = value if shown else None
         return values
@@ -197,6 +200,7 @@ class OrderState:
         A value is set before it is published: a client that subscribes and then reads the value
         misses nothing.
         """
+        self._last.clear()
         by_wire: dict[Wire, tuple[Moves, list[Command]]] = {}
         publish = self._publish
         for order_id, placed in moves.items():
@@ -233,6 +237,19 @@ class OrderState:
             waiting = (item for item in waiting if not away(of(item[0])))
         return self.writing(dict(islice(waiting, most)))
 
+    def undo(self) -> None:
+        """The last writes were not this writer's to make: what they replaced is to be put back.
+
+        Orders share no transaction with the shard's fence. Whoever finds that it has lost the
+        shard has perhaps just shown an older position in place of its successor's.
+        """
+        for moves, answers in self._last:
+            for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
+                moment = time_of(answer) if isinstance(answer, bytes) else None
+                if moment is not None and moment > effective_time(placed.event):
+                    self._replaced[order_id] = answer
+        self._last.clear()
+
     def restoring(self) -> list[LiveWrite]:
         """What puts back newer events that were replaced; nothing when there are none."""
         replaced, self._replaced = self._replaced, {}
@@ -248,6 +265,7 @@ class OrderState:
     def _take(self, moves: Moves, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         # What was published is so also where the state was refused.
         answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != self._publish]
+        self._last.append((moves, answers))
         error: hiredis.ReplyError | None = None
         for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
             if self._unpublished.get(order_id) is placed:
@@ -278,13 +296,3 @@ class OrderState:
         if moment > effective_time(placed.event):
             self._newest.learn(order_id, moment)
             self._replaced[order_id] = replaced
-
-
-def _value(reply: Reply) -> bytes | None:
-    """The value in a reply to GET; a key that somebody made by hand, of another kind, has none."""
-    if isinstance(reply, hiredis.ReplyError):
-        if not str(reply).startswith("WRONGTYPE"):
-            raise reply
-        return None
-    value: bytes | None = reply
-    return value

@@ -170,6 +170,7 @@ class LiveStage:
         self, events: Sequence[PlacedEvent], through: bytes | None = None, *, survived: bool = False
     ) -> None:
         """Write what the events move. The cursor stands at `through` then."""
+        await self._drivers.arm()
         await self._drivers.learn(events)
         self._advanced()
         refused = await self._orders.learn(events)
@@ -184,6 +185,9 @@ class LiveStage:
         writing = self._drivers.writing(drivers, *saving)
         await send_all([*([writing] if writing else []), *self._orders.writing(orders)])
         self._advanced()
+        if not self._drivers.is_fenced:
+            self._orders.undo()
+            self._rewrite_at_s = 0.0
         self.watch.done(events)
         if restoring := self._orders.restoring():
             await send_all(restoring)
@@ -197,6 +201,7 @@ class LiveStage:
         self._rewrite_at_s = now_s + REWRITE_EVERY_S
         # What waited for its server is decided, if that is back.
         self._orders.decide((), await self._orders.learn(()))
+        await self._drivers.arm()
         before = self.unwritten + 1
         while 0 < self.unwritten < before:
             before = self.unwritten

@@ -1,21 +1,26 @@
 """The lease on a shard: one writer at a time, also when two hosts are told to run the same shard.
 
-The key `consumer:{s}` holds who the writer is and expires unless renewed. A holder on this
+The key `consumer:{T}` holds who the writer is and expires unless renewed. A holder on this
 machine that is dead is taken over at once, any other only when its lease has run out. A worker
 that was frozen and finds somebody else in its place must leave: its view of the newest positions
 is old. Comparing and acting are one step in Redis each: between two, a lease could change hands.
+
+Each time that the lease is taken the number `fence:{T}` grows. A writer's transactions are refused
+once it is not the number that came with its lease (`consumers.live.write_fence`).
 """
 
-import os
 import time
 from importlib.resources import files
-from pathlib import Path
 
 from common.errors import FleetlineError
+from common.keys import ShardKeys
 from common.redis.wire import Wire
+from consumers.stream.holder import Holder
 
-TTL_S = 10
-# Renewed this often; with replies that are late within their limit (5 s) still well before TTL_S.
+# A dead host is replaced within this, a second for the others to look, and a start. Shorter, and a
+# Redis that fails over (2 s until it is noticed, up to 2 for the election) costs every lease.
+TTL_S = 7
+# Renewed this often; with replies that are late within their limit (5 s) still before TTL_S.
 RENEW_EVERY_S = 1.0
 # Past this age a lease is confirmed before anything is written under it.
 FRESH_S = TTL_S / 2
@@ -28,44 +33,37 @@ class Fenced(FleetlineError):
     """Another worker holds the shard."""
 
 
-def identity() -> str:
-    """`<machine boot>/<pid namespace>/<pid>` of this process; the first two say who can see it."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
-    return f"{boot}/{namespace}/{os.getpid()}"
-
-
-def is_dead_here(holder: str, me: str) -> bool:
-    """Whether `holder` is a process this one could see, and does not."""
-    theirs, _, pid = holder.rpartition("/")
-    if theirs != me.rpartition("/")[0] or not pid.isdigit():
-        return False
-    return not Path(f"/proc/{pid}").exists()
+def now_s() -> float:
+    """Seconds since the machine began, those in which it slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Lease:
     """This worker's lease on its shard. Methods raise `Overloaded` when Redis is away."""
 
-    def __init__(self, wire: Wire, key: str) -> None:
+    def __init__(self, wire: Wire, keys: ShardKeys) -> None:
         self._wire = wire
-        self._key = key
-        self._me = identity()
-        self._confirmed_at = 0.0
+        self._keys = keys
+        self.me = Holder.of_this_process()
+        self._confirmed_at_s = 0.0
+        # The number of the fence that belongs to this lease; empty: a full Redis gave none.
+        self.fence = b""
 
     @property
     def fresh(self) -> bool:
         """Whether nobody else can have taken the shard since it was last confirmed."""
-        return time.monotonic() - self._confirmed_at < FRESH_S
+        return now_s() - self._confirmed_at_s < FRESH_S
 
     @property
     def age_s(self) -> float | None:
         """Since the lease was confirmed; None while this worker has not held it."""
-        return time.monotonic() - self._confirmed_at if self._confirmed_at else None
+        return now_s() - self._confirmed_at_s if self._confirmed_at_s else None
 
     async def acquire(self) -> str | None:
         """Take the lease if it is free, or prolong it. Returns None, or who holds it."""
         holder = await self._take()
-        if holder and is_dead_here(holder, self._me):
+        theirs = Holder.parse(holder)
+        if theirs is not None and theirs.is_dead_beside(self.me):
             holder = await self._take(dead=holder)
         return holder or None
 
@@ -82,12 +80,14 @@ class Lease:
 
     async def release(self) -> None:
         """Give the lease back, so that a successor need not wait."""
-        await self._wire.send("EVAL", _RELEASE, 1, self._key, self._me)
+        await self._wire.send("EVAL", _RELEASE, 1, self._keys.consumer, str(self.me))
 
     async def _take(self, dead: str = "") -> str:
-        asked_at = time.monotonic()
-        reply = await self._wire.send("EVAL", _TAKE, 1, self._key, self._me, TTL_S, dead)
-        holder: str = reply.decode()
+        asked_at_s = now_s()
+        keys = (self._keys.consumer, self._keys.fence)
+        holder, fence = await self._wire.send("EVAL", _TAKE, 2, *keys, str(self.me), TTL_S, dead)
         if not holder:
-            self._confirmed_at = asked_at
-        return holder
+            self._confirmed_at_s = asked_at_s
+            self.fence = fence
+        name: str = holder.decode()
+        return name

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from common.keys import shard_keys, shard_of
 from consumers.stream.entry import id_order
-from consumers.stream.lease import identity
+from consumers.stream.holder import Holder
+from consumers.stream.lease import TTL_S
 from tests.ingest_server import ingest
 from tests.servers import RedisServer
 from tests.shard import KEYS, QUICK, shard, worker_settings, working
@@ -179,7 +180,8 @@ async def still_leads(it: Any) -> None:
 
     async def renewed() -> bool:
         left_ms = await it.redis.pttl(KEYS.consumer)
-        held = await it.redis.get(KEYS.consumer) == identity().encode()
-        return bool(held and 9_000 < left_ms <= 10_000)
+        holder = Holder.parse((await it.redis.get(KEYS.consumer) or b"").decode())
+        held = holder is not None and holder.pid == os.getpid()
+        return held and (TTL_S - 1) * 1000 < left_ms <= TTL_S * 1000
 
     await until(renewed, what="the lease on the new clock")

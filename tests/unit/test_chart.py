@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from common.settings import Settings
-from consumers.supervisor import parse_only
 from deploy.cli import app
 from deploy.container.health import CHECKS
 from deploy.stack.environment import USED
@@ -54,7 +53,7 @@ SETS: dict[str, dict[str, Any]] = {
     "least": {
         "shards": 1, "consumers": {"pods": 1}, "networkPolicy": {"enabled": False},
         **{role: {"replicas": 1} for role in ("gateway", "ingest", "fanout")},
-        **{role: {"enabled": False} for role in ("insight", "places", "hooks")},
+        **{role: {"enabled": False} for role in ("insight", "places", "hooks", "arrivals")},
     },
 }  # fmt: skip
 
@@ -128,16 +127,14 @@ def test_more_pods_than_shards_are_refused():
         chart.render({"shards": 2, "consumers": {"pods": 3}}, name="fleet")
 
 
-@pytest.mark.parametrize(("shards", "count"), [(1, 1), (16, 3), (7, 7), (64, 10)])
-def test_each_shard_is_one_pods(shards, count):
-    with helm_python.Chart.load(CHART) as chart:
-        files = chart.render({"shards": shards, "consumers": {"pods": count}}, name="fleet")
-    (text,) = [text for path, text in files.items() if path.endswith("workers.yaml")]
-    only = re.findall(r"- --only\n +- ([\d-]+|\"\d+\")\n", text)
-    parts = [parse_only(part.strip('"'), shards) for part in only]
-    assert len(parts) == count
-    assert sorted(shard for part in parts for shard in part) == list(range(shards))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+def test_pods_of_the_consumers_share_the_shards_by_themselves():
+    (one,) = [
+        doc for doc in rendered("everything")
+        if doc["kind"] == "Deployment" and doc["metadata"]["name"].endswith("-consumers")
+    ]  # fmt: skip
+    assert one["spec"]["replicas"] == 3
+    (container,) = one["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["consumers"]
 
 
 @pytest.mark.parametrize("name", SETS)

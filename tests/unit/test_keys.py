@@ -39,6 +39,7 @@ def test_names():
         dead="dead:{T}",
         cursor="cursor:{T}",
         consumer="consumer:{T}",
+        fence="fence:{T}",
         counts="counts:{T}",
         rate="rate:{T}:",
         places="places:{T}",

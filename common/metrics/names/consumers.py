@@ -13,10 +13,15 @@ SHARD_OWNER = gauge(
 )
 LEASE_AGE = gauge(
     "fleetline_lease_age_seconds",
-    "Since the worker last confirmed its lease; it does once a second, and it expires after 10.",
-    "Above 5: another host may take the shard.",
+    "Since the worker last confirmed its lease; it does once a second, and it expires after 7.",
+    "Above 4: another host may take the shard.",
     _SHARD,
     Merge.MOST,
+)
+HOSTS_SEEN = gauge(
+    "fleetline_hosts",
+    "Hosts that share the shards, as this one sees them.",
+    "Fewer than there are: one of them does not reach Redis, or speaks to another.",
 )
 DRIVERS = gauge("fleetline_drivers", "Drivers with a live position.", "", _SHARD)
 LIVE_FIXES = counter(
@@ -110,7 +115,7 @@ ENTRIES_LOST = counter(
 )
 
 METRICS = (
-    *(SHARD_OWNER, LEASE_AGE, DRIVERS),
+    *(SHARD_OWNER, LEASE_AGE, HOSTS_SEEN, DRIVERS),
     *(LIVE_FIXES, LIVE_AGE, LIVE_TROUBLES, LIVE_UNWRITTEN),
     *(STORED_ROWS, STORE_AGE, STORE_SECONDS, STORE_BATCHES, STORE_TROUBLES, DATABASE_UP),
     *(REPEATS, DEAD_LETTERS, DEAD_LETTERS_WAITING, GROUPS_LOST, ENTRIES_LOST),

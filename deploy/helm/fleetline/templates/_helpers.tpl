@@ -10,9 +10,6 @@
 app.kubernetes.io/name: fleetline
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .role }}
-{{- with .part }}
-fleetline/part: {{ . | quote }}
-{{- end }}
 {{- end }}
 
 {{- define "fleetline.labels" -}}
@@ -40,22 +37,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ include "fleetline.name" .root }}-{{ .role }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}
 {{- end }}
 
-{{- /* Shards of part `part`, as --only takes them: shares differ by one at most. */ -}}
-{{- define "fleetline.shards" -}}
-{{- $n := int .root.Values.shards -}}
-{{- $parts := int .root.Values.consumers.pods -}}
-{{- if gt $parts $n }}{{ fail (printf "consumers.pods (%d) is more than shards (%d)" $parts $n) }}{{ end -}}
-{{- $first := div (mul .part $n) $parts -}}
-{{- $last := sub (div (mul (add .part 1) $n) $parts) 1 -}}
-{{- if eq (int $first) (int $last) -}}{{ $first }}{{- else -}}{{ $first }}-{{ $last }}{{- end -}}
-{{- end }}
-
 {{- /* Settings of a role: those that all have, its own, then what the values say. */ -}}
 {{- define "fleetline.env" -}}
 {{- $env := dict "SHARDS" (toString .root.Values.shards) "DRAIN_TIMEOUT_S" (toString .root.Values.drainTimeoutS) -}}
 {{- if not .root.Values.insight.enabled }}{{ $_ := set $env "INSIGHT" "off" }}{{ end -}}
 {{- if not .root.Values.places.enabled }}{{ $_ := set $env "PLACES" "off" }}{{ end -}}
 {{- if not .root.Values.hooks.enabled }}{{ $_ := set $env "WEBHOOKS" "off" }}{{ end -}}
+{{- if not .root.Values.arrivals.enabled }}{{ $_ := set $env "ARRIVALS" "off" }}{{ end -}}
 {{- if .root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" .root.Values.publicUrl }}{{ end -}}
 {{- $env = mergeOverwrite $env (deepCopy .root.Values.settings) (.env | default dict) -}}
 {{- /* All numbers of values are floats, and a million of those is written 1e+06. */}}

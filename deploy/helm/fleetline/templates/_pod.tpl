@@ -141,7 +141,7 @@ spec:
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "fleetline.name" .root }}-{{ .name | default .role }}
+  name: {{ include "fleetline.name" .root }}-{{ .role }}
   labels:
     {{- include "fleetline.labels" . | nindent 4 }}
 spec:

@@ -1,0 +1,85 @@
+"""The supervisor's side of a fork server: asks for a process, and has it as a child of its own.
+
+Where there is no server, or it does not answer, nothing is lost: the child is started anew.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from common.processes.fork_server import READY, ForkRequest
+
+# A fork takes some milliseconds. The supervisor does nothing else meanwhile, so it is not patient.
+FORK_TIMEOUT_S = 1.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Running(Protocol):
+    """What a supervisor needs of a process."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None:
+        """Exit status once it has ended (negative: a signal), else None."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Signal it; silent if it has ended."""
+
+
+class Forked:
+    """A child of this process that something else has forked."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Exit status once it has ended (negative: a signal), else None."""
+        if self._status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                # Somebody else reaped it: how it ended is not known.
+                self._status = 1
+            else:
+                self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
+
+    def send_signal(self, number: int) -> None:
+        """Signal it; silent if it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+class ForkServer:
+    """The fork server called `name`, one of the children. `ask`: see `Supervisor.ask`."""
+
+    def __init__(self, name: str, ask: Callable[[str, bytes, int, float], bytes | None]) -> None:
+        self.name = name
+        self._ask = ask
+        self.is_ready = False
+
+    def heard(self, message: bytes) -> None:
+        """It said something."""
+        self.is_ready = self.is_ready or message == READY
+
+    def ended(self) -> None:
+        """It runs no more."""
+        self.is_ready = False
+
+    def fork(
+        self, name: str, argv: Sequence[str], env: Mapping[str, str], heartbeat_fd: int
+    ) -> Running | None:
+        """A child of this process; None when it must be started in another way."""
+        if not self.is_ready:
+            return None
+        request = _encode(ForkRequest(name, list(argv), dict(env)))
+        answer = self._ask(self.name, request, heartbeat_fd, FORK_TIMEOUT_S)
+        if answer is None or not answer.isdigit():
+            # It is killed then, so it forks nothing later either.
+            self.is_ready = False
+            return None
+        return Forked(int(answer)) if int(answer) else None

@@ -1,0 +1,100 @@
+"""Runs the workers that the share agent asks for. Beside the supervisor, and as free of servers.
+
+Workers are forked by a process that has loaded their code; one that is needed while that process
+is not there is started by itself.
+"""
+
+import time
+from collections.abc import Callable
+
+from common.metrics.role import RoleMetrics
+from common.processes.changing import ChangingSupervisor
+from common.processes.forking import ForkServer
+from common.processes.spec import ChildSpec
+from consumers.sharing.orders import read_orders
+
+AGENT = "sharing"
+FORK_SERVER = "fork-server"
+# The first workers wait so long for the fork server to be ready: its imports are theirs.
+LOADING_S = 10.0
+
+
+class ShardRunner:
+    """An `Observer` that hears the agent, and hands on everything to the role's numbers."""
+
+    def __init__(self, metrics: RoleMetrics, spec: Callable[[ForkServer, int], ChildSpec]) -> None:
+        self._metrics = metrics
+        # How the worker of a shard is started, by a fork server if it can be.
+        self._spec = spec
+        self._supervisor: ChangingSupervisor | None = None
+        self._forks = ForkServer(FORK_SERVER, self._ask)
+        self._wanted: frozenset[int] = frozenset()
+        # Shards that have a worker, those that are stopping included, by their names.
+        self._present: dict[str, int] = {}
+        self._loading_until_s = 0.0
+
+    def begin(
+        self, supervisor: ChangingSupervisor, agent: ChildSpec, fork_server: ChildSpec
+    ) -> None:
+        """Start what is needed to run workers."""
+        self._supervisor = supervisor
+        supervisor.spawn(fork_server, agent)
+
+    def _ask(self, name: str, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
+        if self._supervisor is None:
+            return None
+        return self._supervisor.ask(name, message, descriptor, timeout_s)
+
+    def began(self, child: str) -> None:
+        """A child was started."""
+        if child == FORK_SERVER:
+            # It does no work, so there are no numbers of it.
+            self._loading_until_s = time.monotonic() + LOADING_S
+            return
+        self._metrics.began(child)
+
+    def heard(self, child: str, message: bytes) -> None:
+        """A child said something: the agent what is to run, the others their numbers."""
+        if child == AGENT:
+            orders = read_orders(message)
+            if orders is not None:
+                self._wanted = orders
+                return
+        elif child == FORK_SERVER:
+            self._forks.heard(message)
+            return
+        self._metrics.heard(child, message)
+
+    def ended(self, child: str) -> None:
+        """A child was reaped."""
+        if child == FORK_SERVER:
+            self._forks.ended()
+            return
+        self._metrics.ended(child)
+
+    def retired(self, child: str) -> None:
+        """A worker that is not wanted here has ended."""
+        self._present.pop(child, None)
+        self._metrics.retired(child)
+
+    def fileno(self) -> int:
+        """What to wait for."""
+        return self._metrics.fileno()
+
+    def turn(self) -> None:
+        """Start and stop what differs from what is wanted."""
+        self._metrics.turn()
+        supervisor = self._supervisor
+        if supervisor is None or supervisor.draining:
+            return
+        for name, shard in self._present.items():
+            if shard not in self._wanted:
+                supervisor.stop(name)
+        missing = sorted(self._wanted - set(self._present.values()))
+        if missing and not self._is_loading():
+            specs = [self._spec(self._forks, shard) for shard in missing]
+            self._present |= {spec.name: shard for spec, shard in zip(specs, missing, strict=True)}
+            supervisor.add(*specs)
+
+    def _is_loading(self) -> bool:
+        return not self._forks.is_ready and time.monotonic() < self._loading_until_s

@@ -1,0 +1,110 @@
+"""The hosts as Redis knows them, and who holds which shard. Holds no rules.
+
+A host that says nothing for `SILENT_S` counts no more; what it holds is free when its leases have
+run out, or at once where its process was seen to be dead.
+"""
+
+from importlib.resources import files
+
+from common.errors import Overloaded
+from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
+from common.redis.nodes import Nodes
+from common.redis.wire import Command, Wire
+from common.shards import Shard, Shards
+from consumers.sharing.host import encode_record, read_terms
+from consumers.sharing.share import HostTerms, Sharing
+from consumers.stream.holder import Holder, host_of
+
+# Four beats. Shorter than a lease, so that a plan without a dead host is there when they run out.
+SILENT_S = 4.0
+# Entries of news that are kept: whoever missed some finds out with its next look.
+NEWS_MAX = 64
+
+_HOSTS = files(__package__).joinpath("hosts.lua").read_text()
+
+
+class Membership:
+    """This host among the others. Methods raise `Overloaded` or `hiredis.ReplyError`.
+
+    `news` waits for news, so nothing else can use it.
+    """
+
+    def __init__(
+        self, nodes: Nodes, news: Wire, shards: Shards, me: str, only: frozenset[int] | None
+    ) -> None:
+        self._nodes = nodes
+        self._news = news
+        self._shards = shards
+        self._me = me
+        self._terms = HostTerms(only)
+        self._agent = Holder.of_this_process()
+        self._said = encode_record(self._agent, only)
+        self._seen = b"$"
+        # Who held which shard when it was asked last.
+        self._holders_seen: dict[int, str] = {}
+
+    async def look(self) -> Sharing:
+        """Say that this host lives; who else does, and who holds what."""
+        # Asked first: a host that comes in between is among the hosts then, whatever it has taken.
+        holders = await self._holders()
+        answer = await self._nodes.key_wire(HOSTS).send(
+            *("EVAL", _HOSTS, 4, HOSTS, HOSTS_SAID, HOSTS_DRAINED, HOSTS_NEWS),
+            *(self._me, self._said, int(SILENT_S * 1000), NEWS_MAX),
+        )
+        hosts = {self._me: self._terms}
+        for name, said, drained in zip(answer[::4], answer[1::4], answer[2::4], strict=True):
+            terms, agent = read_terms(said, drained=bool(drained))
+            if agent is None or not agent.is_dead_beside(self._agent):
+                hosts[name.decode()] = terms
+        owners = {
+            shard: host_of(holder)
+            for shard, holder in holders.items()
+            if host_of(holder) in hosts or not self._is_dead(holder)
+        }
+        return Sharing(hosts, owners, len(self._shards))
+
+    async def _holders(self) -> dict[int, str]:
+        by_wire: dict[Wire, list[Shard]] = {}
+        for shard in self._shards:
+            by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
+        holders: dict[int, str] = {}
+        for wire, part in by_wire.items():
+            asked: list[Command] = [("GET", shard.keys.consumer) for shard in part]
+            try:
+                replies = await wire.pipeline(asked)
+            except Overloaded:
+                if not self._nodes.is_cluster:
+                    raise
+                # A primary is away: nobody can take its shards, so nothing about them changes.
+                indexes = {shard.index for shard in part}
+                holders |= {s: h for s, h in self._holders_seen.items() if s in indexes}
+                continue
+            for shard, reply in zip(part, replies, strict=True):
+                if reply:
+                    holders[shard.index] = reply.decode("utf-8", "replace")
+        self._holders_seen = holders
+        return holders
+
+    def _is_dead(self, holder: str) -> bool:
+        """Whether it is a process of this machine that is dead; its host, if it lives, knows."""
+        found = Holder.parse(holder)
+        return found is not None and found.is_dead_beside(self._agent)
+
+    async def wait_for_news(self, most_s: float) -> None:
+        """Wait until a host comes, goes or is to hand over, or for so long."""
+        block_ms = max(1, int(most_s * 1000))
+        found = await self._news.send("XREAD", "BLOCK", block_ms, "STREAMS", HOSTS_NEWS, self._seen)
+        if found:
+            ((_, entries),) = found
+            self._seen = entries[-1][0]
+
+    async def leave(self) -> None:
+        """Say that this host goes: what it holds is free as soon as its workers have ended."""
+        await self._nodes.key_wire(HOSTS).pipeline(
+            [
+                ("ZREM", HOSTS, self._me),
+                ("HDEL", HOSTS_SAID, self._me),
+                ("HDEL", HOSTS_DRAINED, self._me),
+                ("XADD", HOSTS_NEWS, "MAXLEN", NEWS_MAX, "*", "went", self._me),
+            ]
+        )
