@@ -32,7 +32,7 @@ def at(point: Point) -> dict[str, float]:
 
 def put(store: Any, driver_id: str, point: Point, *, age_s: float = 0) -> None:
     """A live position, as a worker would write it."""
-    keys = shard_keys("driver-locations", shard_of(driver_id, SHARDS))
+    keys = shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS)
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     update = LocationUpdate(latitude=point[0], longitude=point[1])
     store.hset(keys.live, driver_id, encode_event(driver_id, update, when, when))
