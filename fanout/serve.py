@@ -19,6 +19,7 @@ from common.processes.background import Background, Crashed, end_process
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import set_on_stop
+from common.redis.kind import require_kind
 from common.settings import Settings
 from fanout.door.policy import Policy
 from fanout.listening import listen
@@ -54,8 +55,9 @@ async def running(
     """
     fanout = Fanout(settings, tuning, policy=policy, heartbeat=heartbeat)
     async with contextlib.AsyncExitStack() as stack:
-        await fanout.wire.start()
-        stack.push_async_callback(fanout.wire.close)
+        await fanout.nodes.start()
+        stack.push_async_callback(fanout.nodes.close)
+        await require_kind(fanout.nodes)
         if fanout.watch is not None:
             await fanout.watch.start()
             stack.push_async_callback(fanout.watch.stop)
@@ -127,7 +129,10 @@ def run_worker(settings: Settings) -> int:
     except ConfigError as e:
         return _refuse(e)
     gc.set_threshold(*GC_THRESHOLDS)
-    uvloop.run(serve(settings, sock))
+    try:
+        uvloop.run(serve(settings, sock))
+    except ConfigError as e:
+        return _refuse(e)
     return 0
 
 

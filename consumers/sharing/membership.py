@@ -6,6 +6,7 @@ run out, or at once where its process was seen to be dead.
 
 from importlib.resources import files
 
+from common.errors import Overloaded
 from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
@@ -39,12 +40,14 @@ class Membership:
         self._agent = Holder.of_this_process()
         self._said = encode_record(self._agent, only)
         self._seen = b"$"
+        # Who held which shard when it was asked last.
+        self._holders_seen: dict[int, str] = {}
 
     async def look(self) -> Sharing:
         """Say that this host lives; who else does, and who holds what."""
         # Asked first: a host that comes in between is among the hosts then, whatever it has taken.
         holders = await self._holders()
-        answer = await self._nodes.single_wire().send(
+        answer = await self._nodes.key_wire(HOSTS).send(
             *("EVAL", _HOSTS, 4, HOSTS, HOSTS_SAID, HOSTS_DRAINED, HOSTS_NEWS),
             *(self._me, self._said, int(SILENT_S * 1000), NEWS_MAX),
         )
@@ -67,9 +70,19 @@ class Membership:
         holders: dict[int, str] = {}
         for wire, part in by_wire.items():
             asked: list[Command] = [("GET", shard.keys.consumer) for shard in part]
-            for shard, reply in zip(part, await wire.pipeline(asked), strict=True):
+            try:
+                replies = await wire.pipeline(asked)
+            except Overloaded:
+                if not self._nodes.is_cluster:
+                    raise
+                # A primary is away: nobody can take its shards, so nothing about them changes.
+                indexes = {shard.index for shard in part}
+                holders |= {s: h for s, h in self._holders_seen.items() if s in indexes}
+                continue
+            for shard, reply in zip(part, replies, strict=True):
                 if reply:
                     holders[shard.index] = reply.decode("utf-8", "replace")
+        self._holders_seen = holders
         return holders
 
     def _is_dead(self, holder: str) -> bool:
@@ -87,7 +100,7 @@ class Membership:
 
     async def leave(self) -> None:
         """Say that this host goes: what it holds is free as soon as its workers have ended."""
-        await self._nodes.single_wire().pipeline(
+        await self._nodes.key_wire(HOSTS).pipeline(
             [
                 ("ZREM", HOSTS, self._me),
                 ("HDEL", HOSTS_SAID, self._me),
