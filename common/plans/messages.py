@@ -9,11 +9,13 @@
 The planner sees no token and asks no store: who may ask is ingest's to say.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from common.contract import Vehicle
+from common.event import MALFORMED
 from common.roads.pace import PaceFit
 
 
@@ -82,5 +84,27 @@ FromIngest = PlanAsked | LookedUp
 FromPlanner = LookUp | PlanMade | PlanInvalid | PlanBusy | PlanFailed
 
 encode_message = msgspec.msgpack.Encoder().encode
-decode_from_ingest = msgspec.msgpack.Decoder(FromIngest).decode
-decode_from_planner = msgspec.msgpack.Decoder(FromPlanner).decode
+_from_ingest = msgspec.msgpack.Decoder(FromIngest).decode
+_from_planner = msgspec.msgpack.Decoder(FromPlanner).decode
+T = TypeVar("T")
+
+
+class NoMessage(OSError):
+    """Bytes that are no message: the other side is something else, or of another release."""
+
+
+def decode_from_ingest(data: bytes) -> FromIngest:
+    """What ingest says. Raises `NoMessage`."""
+    return _decoded(_from_ingest, data)
+
+
+def decode_from_planner(data: bytes) -> FromPlanner:
+    """What the planner says. Raises `NoMessage`."""
+    return _decoded(_from_planner, data)
+
+
+def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return decode(data)
+    except MALFORMED as e:
+        raise NoMessage("bytes that are no message") from e

@@ -12,9 +12,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 from common.contract import Vehicle
+from common.event import MALFORMED
 from common.log import Repeated, get
 from common.roads import osrm
-from common.roads.osrm import EngineAway, NoRoads, NoWay, TooBig
+from common.roads.osrm import EngineAway, NoRoads, NoWay, Table, TooBig
 from common.roads.thin import TraceFix
 from common.roads.way import MatchedPiece, Matrix, Point, Way
 
@@ -82,9 +83,13 @@ class RoadEngine:
     ) -> Matrix:
         bands = [
             [
-                understood(
-                    osrm.read_table,
-                    await self._ask("table", vehicle, osrm.table_query(band, part)),
+                _of_size(
+                    understood(
+                        osrm.read_table,
+                        await self._ask("table", vehicle, osrm.table_query(band, part)),
+                    ),
+                    len(band),
+                    len(part),
                 )
                 for part in pieces(targets, side)
             ]
@@ -96,7 +101,10 @@ class RoadEngine:
         """The quickest way through all points; None where no road joins them. Raises `NoRoads`."""
         try:
             body = await self._ask("route", vehicle, osrm.route_query(points))
-            return understood(osrm.read_route, body)
+            way = understood(osrm.read_route, body)
+            if len(way.legs) != len(points) - 1:
+                raise NoRoads("a way through other places than were asked for")
+            return way
         except NoWay:
             return None
 
@@ -151,9 +159,7 @@ class RoadEngine:
         for is_last in (False, True):
             try:
                 async with self._session.get(address, allow_redirects=False) as response:
-                    if (response.content_length or 0) > ANSWER_BYTES_MAX:
-                        raise OSError("an answer that is too long")
-                    return await response.read()
+                    return await _whole(response)
             except aiohttp.ClientConnectorError as e:
                 # Nobody listens there; a second try at once would meet nobody either.
                 raise OSError(type(e).__name__) from e
@@ -163,12 +169,28 @@ class RoadEngine:
         raise AssertionError("the loop returns or raises")
 
 
+async def _whole(response: "aiohttp.ClientResponse") -> bytes:
+    """The body. Raises `OSError` for one that is too long, whatever its headers say of it."""
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > ANSWER_BYTES_MAX:
+            raise OSError("an answer that is too long")
+    return bytes(body)
+
+
 def understood(read: Callable[[bytes], T], body: bytes) -> T:
     """What an answer says. Raises `NoRoads` for one that is not OSRM's, and what `read` raises."""
     try:
         return read(body)
-    except (KeyError, IndexError, TypeError, ValueError) as e:
+    except (*MALFORMED, LookupError, ValueError) as e:
         raise NoRoads("an answer that is not OSRM's") from e
+
+
+def _of_size(table: Table, sources: int, targets: int) -> Table:
+    if (len(table.sources), len(table.targets)) != (sources, targets):
+        raise NoRoads("a table of other places than were asked for")
+    return table
 
 
 def pieces(points: Sequence[Point], most: int) -> list[Sequence[Point]]:
@@ -189,6 +211,8 @@ def _new_session() -> "aiohttp.ClientSession":
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=4.0),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        # Nobody is asked for it, and a small answer may unfold to any size.
+        auto_decompress=False,
         # Compressing for this machine would cost more than it spares.
         skip_auto_headers=("accept-encoding", "user-agent"),
         timeout=aiohttp.ClientTimeout(

@@ -7,11 +7,21 @@ ways along its own border.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from common.geo.sphere import distance_m
+from common.roads.osrm_answer import (
+    Answer,
+    AnsweredLeg,
+    AnsweredRoute,
+    MatchAnswer,
+    Matching,
+    RouteAnswer,
+    Snapped,
+    TableAnswer,
+    answer_in,
+    said,
+)
 from common.roads.thin import TraceFix
 from common.roads.way import (
     Leg,
@@ -76,10 +86,13 @@ def table_query(sources: Sequence[Point], targets: Sequence[Point]) -> str:
 
 def read_table(body: bytes) -> Table:
     """What it says; no way leads from or to a place that is not on the graph. Raises `NoRoads`."""
-    answer = _decoded(body)
-    rows = [_is_near(place) for place in answer["sources"]]
-    columns = [_is_near(place) for place in answer["destinations"]]
-    durations, distances = answer["durations"], answer["distances"]
+    answer = _decoded(body, TableAnswer)
+    rows = [_is_near(place) for place in answer.sources]
+    columns = [_is_near(place) for place in answer.destinations]
+    durations, distances = answer.durations, answer.distances
+    for figures in (durations, distances):
+        if [len(row) for row in figures] != [len(columns)] * len(rows):
+            raise NoRoads("a table of another size than its places")
     if not (all(rows) and all(columns)):
         _blank(durations, rows, columns)
         _blank(distances, rows, columns)
@@ -96,10 +109,13 @@ def route_query(points: Sequence[Point]) -> str:
 
 def read_route(body: bytes) -> Way:
     """The way. Raises `NoRoads`, and `NoWay` where no road joins the places."""
-    answer = _decoded(body)
-    if not all(map(_is_near, answer["waypoints"])):
+    answer = _decoded(body, RouteAnswer)
+    if not all(map(_is_near, answer.waypoints)):
         raise NoRoads("a place is not on the graph")
-    return _way(answer["routes"][0])
+    route = answer.routes[0]
+    if len(route.legs) != len(answer.waypoints) - 1:
+        raise NoRoads("a way with other legs than its places have")
+    return _way(route)
 
 
 def match_query(fixes: Sequence[TraceFix], *, nodes: bool = False) -> str:
@@ -125,34 +141,34 @@ def radius_m(fix: TraceFix) -> float:
 
 def read_match(body: bytes, fixes: Sequence[TraceFix]) -> list[MatchedPiece]:
     """The pieces of `fixes` that follow roads. Raises `NoRoads`, and `NoWay`: none does."""
-    answer = _decoded(body, _NO_MATCH)
-    members: list[list[float]] = [[] for _ in answer["matchings"]]
-    for index, point in enumerate(answer["tracepoints"]):
+    answer = _decoded(body, MatchAnswer, _NO_MATCH)
+    members: list[list[float]] = [[] for _ in answer.matchings]
+    for fix, point in zip(fixes, answer.tracepoints, strict=True):
         if point is not None:
-            members[point["matchings_index"]].append(fixes[index].at_s)
+            members[point.matchings_index].append(fix.at_s)
     return [
         # OSRM sometimes says more than 1, and then means that it does not know.
-        MatchedPiece(_legs(matching, times), c if (c := matching["confidence"]) <= 1 else 0.0)
-        for matching, times in zip(answer["matchings"], members, strict=True)
+        MatchedPiece(_legs(matching, times), c if 0 <= (c := matching.confidence) <= 1 else 0.0)
+        for matching, times in zip(answer.matchings, members, strict=True)
     ]
 
 
-def _legs(matching: Any, times: list[float]) -> tuple[MatchedLeg, ...]:
-    line = [(y, x) for x, y in matching["geometry"]["coordinates"]]
+def _legs(matching: Matching, times: list[float]) -> tuple[MatchedLeg, ...]:
+    line = [(y, x) for x, y in matching.geometry.coordinates]
     legs, first = [], 0
-    for leg, begin, end in zip(matching["legs"], times, times[1:], strict=False):
-        annotation = leg["annotation"]
-        last = first + len(annotation["distance"])
+    for leg, begin, end in zip(matching.legs, times, times[1:], strict=False):
+        annotation = leg.annotation
+        last = first + len(annotation.distance)
         legs.append(
             MatchedLeg(
                 begin,
                 end,
                 tuple(line[first : last + 1]),
-                tuple(annotation["duration"]),
-                tuple(annotation["distance"]),
-                tuple(annotation.get("nodes", ())),
-                leg["duration"],
-                leg["distance"],
+                tuple(annotation.duration),
+                tuple(annotation.distance),
+                tuple(annotation.nodes),
+                leg.duration,
+                leg.distance,
             )
         )
         first = last
@@ -185,23 +201,22 @@ def _places(points: Sequence[Point]) -> str:
     return ";".join(f"{longitude:.6f},{latitude:.6f}" for latitude, longitude in points)
 
 
-def _decoded(body: bytes, no_way: frozenset[str] = _NO_WAY) -> Any:
-    answer = orjson.loads(body)
-    code = answer["code"]
+def _decoded(body: bytes, kind: type[Answer], no_way: frozenset[str] = _NO_WAY) -> Answer:
+    code = said(body)
     if code in no_way:
         raise NoWay(code)
     if code == "TooBig":
         raise TooBig("the engine allows less in one question")
     if code != "Ok":
-        raise NoRoads(str(code))
-    return answer
+        raise NoRoads(code)
+    return answer_in(body, kind)
 
 
-def _is_near(place: Any) -> bool:
-    return bool(place is not None and place["distance"] <= SNAP_MAX_M)
+def _is_near(place: Snapped | None) -> bool:
+    return place is not None and place.distance <= SNAP_MAX_M
 
 
-def _blank(rows: Any, near: list[bool], columns: list[bool]) -> None:
+def _blank(rows: Rows, near: list[bool], columns: list[bool]) -> None:
     """No way leads to or from a place that is not on the graph."""
     for row, is_near in zip(rows, near, strict=True):
         for column, known in enumerate(columns):
@@ -209,31 +224,33 @@ def _blank(rows: Any, near: list[bool], columns: list[bool]) -> None:
                 row[column] = None
 
 
-def _way(route: Any) -> Way:
-    points = tuple((y, x) for x, y in route["geometry"]["coordinates"])
+def _way(route: AnsweredRoute) -> Way:
+    points = tuple((y, x) for x, y in route.geometry.coordinates)
     if len(points) == 1:
         points *= 2
-    legs = tuple(Leg(leg["duration"], leg["distance"]) for leg in route["legs"])
-    step_s, step_m = _steps(points, route["legs"])
+    legs = tuple(Leg(leg.duration, leg.distance) for leg in route.legs)
+    step_s, step_m = _steps(points, route.legs)
     return Way(points, step_s, step_m, legs, "roads")
 
 
-def _steps(points: tuple[Point, ...], legs: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _steps(
+    points: tuple[Point, ...], legs: Sequence[AnsweredLeg]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Seconds and metres of each step of the line; time at turns lies on the steps of its leg."""
     step_s: list[float] = []
     step_m: list[float] = []
     for leg in legs:
-        seconds = leg["annotation"]["duration"]
+        seconds = leg.annotation.duration
         rolling = sum(seconds)
-        share = leg["duration"] / rolling if rolling else 0.0
+        share = leg.duration / rolling if rolling else 0.0
         step_s += [s * share for s in seconds]
-        step_m += leg["annotation"]["distance"]
-    if len(step_m) == len(points) - 1:
+        step_m += leg.annotation.distance
+    if len(step_s) == len(step_m) == len(points) - 1:
         return tuple(step_s), tuple(step_m)
     # A line that leaves out a step without length: its time is shared by distance.
     metres = [distance_m(*a, *b) for a, b in pairwise(points)]
     whole = sum(metres)
-    duration = sum(leg["duration"] for leg in legs)
-    length = sum(leg["distance"] for leg in legs)
+    duration = sum(leg.duration for leg in legs)
+    length = sum(leg.distance for leg in legs)
     shares = [m / whole if whole else 1 / len(metres) for m in metres]
     return tuple(duration * share for share in shares), tuple(length * share for share in shares)

@@ -9,8 +9,6 @@ import contextlib
 import time
 from datetime import UTC, datetime
 
-import msgspec
-
 from common.errors import InvalidUpdate
 from common.log import get
 from common.plans.body import PlanBody
@@ -71,7 +69,7 @@ class PlanDoor:
         self._connections.add(task)
         try:
             await self._serve(reader, writer)
-        except (OSError, msgspec.MsgspecError):
+        except OSError:
             self._numbers.ended("left")
         finally:
             self._connections.discard(task)
@@ -100,7 +98,9 @@ class PlanDoor:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
-        await write_frame(writer, encode_message(answer))
+        # Whoever does not read it holds one of the connections.
+        async with asyncio.timeout(MESSAGE_TIMEOUT_S):
+            await write_frame(writer, encode_message(answer))
 
     async def _answer(self, data: bytes, asker: "_Asker") -> FromPlanner:
         begun_s = time.monotonic()
@@ -154,6 +154,6 @@ class _Asker:
 
 async def _hear(reader: asyncio.StreamReader, told: "asyncio.Queue[FromIngest]") -> None:
     """Take messages until ingest hangs up; returns then."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError):
         while True:
             await told.put(decode_from_ingest(await read_frame(reader, ASKED_BYTES_MAX)))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from common.event import MALFORMED
 from consumers.sharing.share import HostTerms
 from consumers.stream.holder import Holder
 
@@ -30,7 +31,7 @@ def read_terms(said: bytes, *, drained: bool) -> tuple[HostTerms, Holder | None]
     """A host's terms and its agent, where that can be read: else it may run everything."""
     try:
         record = _decode(said[:SAID_BYTES_MAX])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except MALFORMED:
         return HostTerms(drained=drained), None
     only = frozenset(record.only) if record.only is not None else None
     return HostTerms(only, drained), Holder.parse(record.agent)

@@ -55,7 +55,7 @@ class Membership:
         for name, said, drained in zip(answer[::4], answer[1::4], answer[2::4], strict=True):
             terms, agent = read_terms(said, drained=bool(drained))
             if agent is None or not agent.is_dead_beside(self._agent):
-                hosts[name.decode()] = terms
+                hosts[name.decode("utf-8", "replace")] = terms
         owners = {
             shard: host_of(holder)
             for shard, holder in holders.items()

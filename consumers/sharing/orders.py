@@ -2,6 +2,8 @@
 
 import msgspec
 
+from common.event import MALFORMED
+
 
 class RunShards(msgspec.Struct, frozen=True):
     """The whole of what is to run on this host."""
@@ -21,5 +23,5 @@ def read_orders(message: bytes) -> frozenset[int] | None:
     """The shards; None for a message about something else."""
     try:
         return frozenset(_decode(message).run)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except MALFORMED:
         return None

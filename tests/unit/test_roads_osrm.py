@@ -137,3 +137,53 @@ def test_what_is_no_way_says_why(answer, error):
     with pytest.raises(error):
         understood(read_route, answer)
     assert issubclass(EngineAway, NoRoads)
+
+
+TABLE = {"sources": [NEAR], "destinations": [NEAR, NEAR]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"durations": "x", "distances": "y"},
+        {"durations": [["x", "y"]], "distances": [[1, 2]]},
+        {"durations": [[1, -2]], "distances": [[1, 2]]},
+        {"durations": [[1]], "distances": [[1, 2]]},
+        {"durations": [[1, 2], [1, 2]], "distances": [[1, 2]]},
+        {"durations": [], "distances": []},
+        {"durations": [[{"a": 1}, 2]], "distances": [[1, 2]]},
+    ],
+)
+def test_a_table_of_something_else_is_no_table(wrong):
+    with pytest.raises(NoRoads):
+        understood(read_table, body(**TABLE, **wrong))
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        {"geometry": {"coordinates": []}, "legs": [leg(1, [1], [1])]},
+        {"geometry": {"coordinates": [[500, 47], [9, 47]]}, "legs": [leg(1, [1], [1])]},
+        {"geometry": {"coordinates": "<script>"}, "legs": [leg(1, [1], [1])]},
+        {"geometry": line(2), "legs": []},
+        {"geometry": line(2), "legs": [leg(1, [1], [1])] * 2},
+        {"geometry": line(2), "legs": [{"duration": 1, "distance": 1, "annotation": []}]},
+        {"geometry": line(2), "legs": [{"duration": None, "distance": 1, "annotation": {}}]},
+    ],
+)
+def test_a_way_of_something_else_is_no_way(route):
+    with pytest.raises(NoRoads):
+        understood(read_route, body(waypoints=[NEAR] * 2, routes=[route]))
+
+
+@pytest.mark.parametrize("points", [[{"matchings_index": -1}], [{"matchings_index": 7}], [], "x"])
+def test_a_match_of_something_else_is_none(points):
+    matchings = [{"geometry": line(2), "confidence": 1, "legs": [leg(1, [1], [1])]}]
+    answer = body(tracepoints=points, matchings=matchings)
+    with pytest.raises(NoRoads):
+        understood(lambda data: read_match(data, [TraceFix(0, 47, 9)]), answer)
+
+
+def test_an_answer_nested_without_end_is_none():
+    with pytest.raises(NoRoads):
+        understood(read_table, b'{"code":"Ok","sources":' + b"[" * 100_000)

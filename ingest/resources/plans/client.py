@@ -7,8 +7,6 @@ gives the plan up.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from common.errors import Overloaded
 from common.plans.frames import ANSWER_BYTES_MAX, read_frame, write_frame
 from common.plans.messages import (
@@ -51,7 +49,7 @@ class PlannerClient:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await _talk(reader, writer, body, look_up)
-        except (OSError, msgspec.MsgspecError) as e:
+        except OSError as e:
             raise Overloaded("the planner went away", retry_after_s=AWAY_RETRY_S) from e
         finally:
             writer.close()
@@ -62,7 +60,7 @@ async def _talk(
 ) -> FromPlanner:
     await write_frame(writer, encode_message(PlanAsked(body)))
     while True:
-        message: FromPlanner = decode_from_planner(await read_frame(reader, ANSWER_BYTES_MAX))
+        message = decode_from_planner(await read_frame(reader, ANSWER_BYTES_MAX))
         if not isinstance(message, LookUp):
             return message
         await write_frame(writer, encode_message(await look_up(message)))
