@@ -13,7 +13,15 @@ import psutil
 import pytest
 
 from common.errors import Overloaded
-from common.plans.messages import FromPlanner, LookedUp, LookUp, PlanBusy, PlanFailed, PlanMade
+from common.plans.messages import (
+    FromPlanner,
+    LookedUp,
+    LookUp,
+    PlanBusy,
+    PlanFailed,
+    PlanMade,
+    encode_message,
+)
 from common.roads.engine import RoadEngine
 from consumers.planner.door import PlanDoor
 from consumers.planner.maker import PlanMaker
@@ -180,9 +188,22 @@ def test_a_solver_that_is_late_is_killed_and_the_nearest_goes_first(
     run(HANGS, scenario)
 
 
+def framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+# No messages, though their lengths are right: text that is none, and no end of lists.
+KEY = encode_message(LookedUp({"drivers": (1.0, 2.0)}, {})).replace(b"drivers", b"dr\xffvers")
+DEEP = b"\x82\xa4type\xa5asked\xa1x" + b"\x91" * 100_000
+
+
 def test_whoever_is_no_ingest_is_hung_up_on() -> None:
+    complaints: list[object] = []
+
     async def scenario(it: Planning) -> None:
-        for sent in (b"POST /api/v1/plans HTTP/1.1\r\n\r\n", b"\x00\x00\x00\x02{}", b""):
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+        nothing = b"POST /api/v1/plans HTTP/1.1\r\n\r\n", b"\x00\x00\x00\x02{}", b""
+        for sent in (*nothing, framed(KEY), framed(DEEP)):
             reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
             writer.write(sent)
             writer.write_eof()
@@ -191,6 +212,7 @@ def test_whoever_is_no_ingest_is_hung_up_on() -> None:
         assert isinstance(await it.ask(), PlanMade)
 
     run(SERVES, scenario)
+    assert complaints == []
 
 
 def test_without_a_planner_there_is_a_clear_answer() -> None:
