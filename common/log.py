@@ -8,6 +8,7 @@ the levels mean, and the actions, stand in docs/logs.md.
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
@@ -25,6 +26,9 @@ def configure(role: str, level: str, style: str = "") -> None:
     tty = sys.stderr.isatty()
     text = style == "text" or (tty and style != "json")
     structlog.contextvars.bind_contextvars(role=role)
+    last: Sequence[structlog.typing.Processor] = (structlog.processors.JSONRenderer(),)
+    if text:
+        last = (_escape, structlog.dev.ConsoleRenderer(colors=tty))
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[
@@ -33,9 +37,7 @@ def configure(role: str, level: str, style: str = "") -> None:
             _count,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=tty)
-            if text
-            else structlog.processors.JSONRenderer(),
+            *last,
         ],
         # A line in one write: processes that share a log do not speak into each other's lines.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
@@ -47,6 +49,18 @@ def _count(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     lines[event["level"]] += 1
+    return event
+
+
+def _escape(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """No value speaks to the terminal: what it would obey, or break a line at, is spelt out."""
+    for name, value in event.items():
+        if isinstance(value, str) and name != "exception" and not value.isprintable():
+            event[name] = "".join(
+                c if c.isprintable() else c.encode("unicode_escape").decode() for c in value
+            )
     return event
 
 

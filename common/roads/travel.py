@@ -5,18 +5,23 @@ time or has no roads near the places costs one refused connection now and then, 
 pace of the fleet's own trips, or of the straight line, answers in its place.
 """
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
 from common.contract import Vehicle
 from common.geo.sphere import distance_m
-from common.roads.engine import RoadEngine
+from common.roads.engine import RoadEngine, pieces
 from common.roads.osrm import NoRoads
 from common.roads.pace import Pace
 from common.roads.thin import TraceFix
 from common.roads.trace_match import match_trace
 from common.roads.way import Leg, MatchedPiece, Matrix, Point, Way
+
+# Cells of the fallback that are worked out in one turn of the event loop, about a millisecond:
+# fixes are taken in the same loop, and come in between.
+CELLS_AT_ONCE = 1_000
 
 
 class PaceSource(Protocol):
@@ -40,6 +45,8 @@ class Travel:
     def __init__(self, engine: RoadEngine, paces: PaceSource) -> None:
         self._engine = engine
         self._paces = paces
+        # One at a time: eight that take turns are in the way of a fix eight times.
+        self._straight = asyncio.Lock()
 
     def has_roads(self, vehicle: Vehicle) -> bool:
         """Whether there is, or should be, an engine for it: without one nobody need ask."""
@@ -54,7 +61,16 @@ class Travel:
                 raise NoRoads("nothing is asked")
             return await self._engine.matrix(sources, targets, vehicle)
         except NoRoads:
-            return straight_matrix(sources, targets, await self._paces.pace(vehicle))
+            pace = await self._paces.pace(vehicle)
+        rows = max(1, CELLS_AT_ONCE // max(1, len(targets)))
+        found = Matrix([], [], pace.method)
+        async with self._straight:
+            for band in pieces(sources, rows):
+                part = straight_matrix(band, targets, pace)
+                found.durations_s.extend(part.durations_s)
+                found.distances_m.extend(part.distances_m)
+                await asyncio.sleep(0)
+        return found
 
     async def route(self, points: Sequence[Point], vehicle: Vehicle = "car") -> Way | None:
         """The quickest way through two or more points; None: the roads have no way there."""

@@ -58,7 +58,9 @@ class Nearby:
         ending = b',"missing_shards":%b' % orjson.dumps(sorted(missing)) if missing else b""
         if query.sort == "arrival":
             point = query.latitude, query.longitude
-            drivers, method = await sort_by_arrival(self._travel, drivers, point, query.vehicle)
+            # In a turn too: a crowd in line before the engine makes it look dead to everybody.
+            async with self._reads.turn(principal.subject):
+                drivers, method = await sort_by_arrival(self._travel, drivers, point, query.vehicle)
             ending += b',"method":"%b"' % method.encode()
         found = len(drivers), b",".join(drivers), ending
         resp.data = b'{"count":%d,"drivers":[%b]%b}' % found

@@ -44,10 +44,12 @@ async def endless(writer: asyncio.StreamWriter) -> None:
 
 @contextlib.asynccontextmanager
 async def speaker(say: Say) -> AsyncIterator[str]:
-    tasks = set()
+    tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
             await reader.readuntil(b"\r\n\r\n")
             await say(writer)

@@ -67,7 +67,7 @@ def said():
         log.configure("test", "warning", style)
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(text))
         log.get("here").info("not.said")
-        log.get("here").warning("some.action", value="a\nb")
+        log.get("here").warning("some.action", value="a\nb\x1b[2J\x9b\u2028")
         return text.getvalue()
 
     yield say
