@@ -95,12 +95,14 @@ class NoMessage(OSError):
 
 def decode_from_ingest(data: bytes) -> FromIngest:
     """What ingest says. Raises `NoMessage`."""
-    return _decoded(_from_ingest, data)
+    said: FromIngest = _decoded(_from_ingest, data)
+    return said
 
 
 def decode_from_planner(data: bytes) -> FromPlanner:
     """What the planner says. Raises `NoMessage`."""
-    return _decoded(_from_planner, data)
+    said: FromPlanner = _decoded(_from_planner, data)
+    return said
 
 
 def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
