@@ -23,6 +23,7 @@ from common.redis.opening import new_nodes
 from common.redis.place import PlaceKind, parse_place
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
+from common.roads.travel import REST_S
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -102,7 +103,7 @@ class IngestWorker:
             timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
         )
         self.paces = PaceStore(order_database.read)
-        self.travel = open_travel(settings.roads_url, self.paces)
+        self.travel = open_travel(settings.roads_url, self.paces, REST_S)
         self.orders = OrderDesk(order_database, book, self.live)
         self.keeper = OrderKeeper(
             settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s

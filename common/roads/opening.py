@@ -5,6 +5,6 @@ from common.roads.travel import PaceSource, StraightPaces, Travel
 from common.roads.urls import parse_roads_url
 
 
-def open_travel(roads_url: str, paces: PaceSource | None = None) -> Travel:
+def open_travel(roads_url: str, paces: PaceSource | None = None, rest_s: float = 0.0) -> Travel:
     """Connects to nothing before it is asked. Raises `ValueError` for a wrong ROADS_URL."""
-    return Travel(RoadEngine(parse_roads_url(roads_url)), paces or StraightPaces())
+    return Travel(RoadEngine(parse_roads_url(roads_url)), paces or StraightPaces(), rest_s)

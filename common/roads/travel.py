@@ -19,9 +19,11 @@ from common.roads.thin import TraceFix
 from common.roads.trace_match import match_trace
 from common.roads.way import Leg, MatchedPiece, Matrix, Point, Way
 
-# Cells of the fallback that are worked out in one turn of the event loop, about a millisecond:
-# fixes are taken in the same loop, and come in between.
-CELLS_AT_ONCE = 1_000
+# Cells of the fallback that are worked out in one turn of the event loop: half a millisecond.
+CELLS_AT_ONCE = 500
+# For ingest, between two turns of a large matrix. The server's threads that bring fixes need the
+# interpreter: they get it when the loop has nothing to do, else after its switch interval of 5 ms.
+REST_S = 0.002
 
 
 class PaceSource(Protocol):
@@ -40,11 +42,15 @@ class StraightPaces:
 
 
 class Travel:
-    """Matrices and ways. One for a process: it holds the engine's connections."""
+    """Matrices and ways. One for a process: it holds the engine's connections.
 
-    def __init__(self, engine: RoadEngine, paces: PaceSource) -> None:
+    `rest_s`: between two turns of the fallback, where others wait for the same interpreter.
+    """
+
+    def __init__(self, engine: RoadEngine, paces: PaceSource, rest_s: float = 0.0) -> None:
         self._engine = engine
         self._paces = paces
+        self._rest_s = rest_s
         # One at a time: eight that take turns are in the way of a fix eight times.
         self._straight = asyncio.Lock()
 
@@ -69,7 +75,7 @@ class Travel:
                 part = straight_matrix(band, targets, pace)
                 found.durations_s.extend(part.durations_s)
                 found.distances_m.extend(part.distances_m)
-                await asyncio.sleep(0)
+                await asyncio.sleep(self._rest_s)
         return found
 
     async def route(self, points: Sequence[Point], vehicle: Vehicle = "car") -> Way | None:

@@ -92,9 +92,11 @@ def run_program(argv: list[str], log: Path, waiting: Callable[[], None]) -> None
 
 
 def last_words(log: Path) -> str:
-    """The last line of a program's output."""
+    """The last line of a program's output, which may hold what an extract holds: text alone."""
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1][:500] if lines else "it said nothing"
+    if not lines:
+        return "it said nothing"
+    return "".join(c if c.isprintable() else "?" for c in lines[-1][:500])
 
 
 def _before_exec() -> None:

@@ -104,7 +104,7 @@ def list_graphs(
     elif not rows:
         print("there is no graph: fleetline roads add FILE.osm.pbf")
     else:
-        Console(highlight=False).print(_table(rows))
+        Console(highlight=False, markup=False).print(_table(rows))
 
 
 @app.command()

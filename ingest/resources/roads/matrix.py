@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import falcon.asgi
 
 from common.access.policy import Action
-from common.roads.travel import Travel
+from common.roads.travel import REST_S, Travel
 from common.roads.way import Point, Rows
 from ingest.http.access import Access
 from ingest.http.read_limiter import ReadLimiter
@@ -40,8 +40,7 @@ class MatrixDoor:
             sources, targets = points[:first], points[first:]
             known = await self._travel.matrix(_known(sources), _known(targets), asked.vehicle)
         durations_s = spread(known.durations_s, sources, targets)
-        # Fixes come in between.
-        await asyncio.sleep(0)
+        await asyncio.sleep(REST_S)
         resp.data = dump(
             {
                 "durations_s": durations_s,
