@@ -58,10 +58,15 @@ def _escape(
     """No value speaks to the terminal: what it would obey, or break a line at, is spelt out."""
     for name, value in event.items():
         if isinstance(value, str) and name != "exception" and not value.isprintable():
-            event[name] = "".join(
-                c if c.isprintable() else c.encode("unicode_escape").decode() for c in value
-            )
+            event[name] = printable(value)
     return event
+
+
+def printable(text: str) -> str:
+    r"""`text` with control and format characters escaped, as in \x1b or \u202e."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
 
 
 def get(name: str) -> Log:

@@ -77,7 +77,7 @@ def run(settings: Settings, *, as_json: bool) -> int:
         shown = {"processes": processes, "shards": listed, "apps": apps}
         print(json.dumps(shown))
         return 0
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(_process_table(processes))
     console.print(_shard_table(shards) if shards else trouble, markup=False)
     if apps:

@@ -27,7 +27,7 @@ def run(name: str | None, settings: Settings, logs: Sequence[Path], *, as_json: 
     if as_json:
         print(json.dumps([_shown(fix) for fix in fixes[-FIXES_MAX:]]))
     elif fixes:
-        Console(highlight=False).print(_table(fixes[-FIXES_MAX:]))
+        Console(highlight=False, markup=False).print(_table(fixes[-FIXES_MAX:]))
     else:
         print("no such fix in the logs; TRACE_SAMPLE says how many are followed, in JSON lines")
     return 0 if fixes else 1

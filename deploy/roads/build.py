@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common.contract import Vehicle
 from common.errors import ConfigError, FleetlineError
+from common.log import printable
 from common.processes.process import set_parent_death_signal
 from deploy.roads.executables import RoadPrograms
 from deploy.roads.graphs import GRAPH_FILE, STEM, GraphFacts, write_facts
@@ -96,7 +97,7 @@ def last_words(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     if not lines:
         return "it said nothing"
-    return "".join(c if c.isprintable() else "?" for c in lines[-1][:500])
+    return printable(lines[-1][:500])
 
 
 def _before_exec() -> None:

@@ -16,6 +16,7 @@ from typing import IO, Final
 import msgspec
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
+from common.log import printable
 from common.processes.process import PARENT_PID_ENV
 from deploy.servers.privileges import descent, python_paths
 from deploy.stack import folders
@@ -95,4 +96,4 @@ def _last_words(errors: IO[bytes]) -> str:
     errors.seek(0, os.SEEK_END)
     errors.seek(max(0, errors.tell() - LAST_WORDS_BYTES))
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "its process said nothing"
+    return printable(lines[-1]) if lines else "its process said nothing"

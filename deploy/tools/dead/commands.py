@@ -67,7 +67,8 @@ def show(
     home: HomeOption = None,
 ) -> None:
     """Show one dead letter whole, payload and all."""
-    from deploy.tools.dead.letter import parse_name, printable
+    from common.log import printable
+    from deploy.tools.dead.letter import parse_name
 
     shard, stream_id = parse_name(letter_id)
     with _letters(home) as dead:
@@ -126,7 +127,7 @@ def _print_table(letters: Sequence["StoredLetter"], count: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from deploy.tools.dead.letter import printable
+    from common.log import printable
 
     table = Table(box=None, header_style="bold")
     for column in ("id", "reason", "sqlstate", "tries", "failed at", "driver", "error"):

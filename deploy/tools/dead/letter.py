@@ -49,13 +49,6 @@ class StoredLetter:
         }
 
 
-def printable(text: str) -> str:
-    r"""`text` with control and format characters escaped, as in \x1b or \u202e."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
-
-
 def parse_name(name: str) -> tuple[int, str]:
     """Shard and stream id of a letter's name. Raises `ConfigError`."""
     match = _ID.match(name)

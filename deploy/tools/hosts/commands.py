@@ -116,6 +116,7 @@ def _print_table(found: "HostsState") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from common.log import printable
     from deploy.tools.hosts.state import ranges
 
     table = Table(box=None, header_style="bold")
@@ -125,9 +126,16 @@ def _print_table(found: "HostsState") -> None:
     for host in found.hosts:
         only = ranges(host.terms.only) if host.terms.only is not None else ""
         heard = f"{host.heard_s:.1f} s ago" if host.heard_s is not None else ""
-        row = (host.name, host.state, str(len(host.held)), ranges(host.held), only, heard)
+        row = (
+            printable(host.name),
+            host.state,
+            str(len(host.held)),
+            ranges(host.held),
+            only,
+            heard,
+        )
         table.add_row(*row)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if found.hosts:
         console.print(table)
     if found.unheld:

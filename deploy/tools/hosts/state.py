@@ -57,7 +57,7 @@ def read_hosts(client: Any, settings: Settings) -> HostsState:
     seconds, micros = map(int, client.eval("return redis.call('TIME')", 1, HOSTS))
     now_s = seconds + micros / 1e6
     heard = {
-        name.decode(): now_s - at / 1000
+        name.decode("utf-8", "replace"): now_s - at / 1000
         for name, at in client.zrange(HOSTS, 0, -1, withscores=True)
     }
     said, drained = client.hgetall(HOSTS_SAID), client.hgetall(HOSTS_DRAINED)

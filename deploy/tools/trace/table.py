@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 
 from common.errors import ConfigError
-from deploy.tools.dead.letter import printable
+from common.log import printable
 from deploy.tools.trace.fix import FIELDS, REQUIRED, Row
 from deploy.tools.trace.trace import CutShort
 

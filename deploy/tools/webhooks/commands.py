@@ -118,7 +118,7 @@ def _print_table(rows: "Rows", columns: Sequence[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from deploy.tools.dead.letter import printable
+    from common.log import printable
 
     table = Table(box=None, header_style="bold")
     for column in columns:
