@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,8 @@ from deploy.stack.home import Home
 app = typer.Typer(help="The road engine: graphs made of map extracts; without a command, its role.")
 HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 _MB = 1e6
+# A pipe has no width; wide enough that names and times stay whole.
+PIPE_COLUMNS = 200
 
 
 @app.callback(invoke_without_command=True)
@@ -104,7 +107,8 @@ def list_graphs(
     elif not rows:
         print("there is no graph: fleetline roads add FILE.osm.pbf")
     else:
-        Console(highlight=False).print(_table(rows))
+        width = None if sys.stdout.isatty() else PIPE_COLUMNS
+        Console(highlight=False, width=width).print(_table(rows))
 
 
 @app.command()
