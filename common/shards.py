@@ -8,25 +8,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from common.keys import ShardKeys, shard_keys
+from common.keys import FIRST_EPOCH, ShardKeys, shard_keys
+from common.slots import slot_of
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of the streams: its number, 0 up to the count, and its keys."""
+    """One of the streams: its number, 0 up to the count, its keys, and their slot in a cluster."""
 
     index: int
     keys: ShardKeys
+    slot: int
 
 
 class Shards:
     """All shards of a system, in order of their index."""
 
-    __slots__ = ("_shards", "count")
+    __slots__ = ("_shards", "count", "epoch")
 
-    def __init__(self, stream_name: str, count: int) -> None:
+    def __init__(self, stream_name: str, count: int, epoch: int = FIRST_EPOCH) -> None:
         self.count = count
-        self._shards = tuple(Shard(n, shard_keys(stream_name, n)) for n in range(count))
+        # The layout's number: two layouts have no key in common.
+        self.epoch = epoch
+        keys = (shard_keys(stream_name, n, count, epoch) for n in range(count))
+        self._shards = tuple(Shard(n, k, slot_of(k.stream)) for n, k in enumerate(keys))
 
     def of(self, driver_id: str) -> Shard:
         """The shard of a driver."""

@@ -71,8 +71,7 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped. Raises whatever ended a task."""
         parts = self.parts
-        for wire in parts.wires.all:
-            await wire.start()
+        await parts.wires.start()
         self.tasks.every(REPORT_EVERY_S, self._reporter.report, name="report")
         try:
             if await self._take_shard():
@@ -84,8 +83,7 @@ class Worker:
         finally:
             await self.tasks.close()
             await parts.table.close()
-            for wire in parts.wires.all:
-                await wire.close()
+            await parts.wires.close()
             self._reporter.report_now()
 
     async def _work(self) -> None:
@@ -150,7 +148,7 @@ class Worker:
     async def _check_meta(self) -> None:
         """The check asks several things, each of which may take its time: that is no standstill."""
         checking = asyncio.ensure_future(
-            check_meta(self._settings.redis_url, self._settings.shards)
+            check_meta(self._settings.redis_url, self._settings.shards, self._settings.stream_name)
         )
         try:
             while not checking.done():

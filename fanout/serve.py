@@ -54,8 +54,8 @@ async def running(
     """
     fanout = Fanout(settings, tuning, policy=policy, heartbeat=heartbeat)
     async with contextlib.AsyncExitStack() as stack:
-        await fanout.wire.start()
-        stack.push_async_callback(fanout.wire.close)
+        await fanout.nodes.start()
+        stack.push_async_callback(fanout.nodes.close)
         if fanout.watch is not None:
             await fanout.watch.start()
             stack.push_async_callback(fanout.watch.stop)

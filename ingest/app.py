@@ -150,7 +150,7 @@ def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
         worker.nodes,
         worker.shards,
         worker.pulse,
-        worker.backlog.capacity,
+        worker.backlog,
         worker.access,
         group=settings.consumer_group,
     )

@@ -12,7 +12,8 @@ from common.pack import split_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Receiver
 from common.shards import Shards
-from ingest.intake.writer.write_turns import Turns, WriteTurns
+from ingest.intake.writer.turns import Turns
+from ingest.intake.writer.write_turns import WriteTurns
 from tests.wait import pace
 
 TIMEOUT_S = 1.5

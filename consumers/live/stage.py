@@ -200,6 +200,8 @@ class LiveStage:
             return
         self._rewrite_at_s = now_s + REWRITE_EVERY_S
         await self._drivers.arm()
+        # What waited for its server is decided, if that is back.
+        self._orders.decide((), await self._orders.learn(()))
         before = self.unwritten + 1
         while 0 < self.unwritten < before:
             before = self.unwritten

@@ -23,8 +23,7 @@ from common.processes.background import EXPECTED, Background, keep_beating
 from common.processes.heartbeat import Heartbeat
 from common.processes.signals import set_on_stop
 from common.redis.meta import check_meta
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.opening import new_nodes
 from common.settings import Settings
 from common.shards import Shards
 from consumers.places.fence_book import FenceBook
@@ -65,12 +64,11 @@ class PlacesRole:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shards = Shards(settings.stream_name, settings.shards)
-        self.wire = Wire(
+        self.nodes = new_nodes(
             settings.redis_url, reply_timeout_s=REDIS_REPLY_TIMEOUT_S, name="fleetline-places"
         )
-        self._nodes = Nodes(self.wire)
-        self._book = OrderBook(self._nodes, position_ttl_s=settings.order_ttl_s)
-        self.hold = StreamHold(self._nodes, self._shards)
+        self._book = OrderBook(self.nodes, position_ttl_s=settings.order_ttl_s)
+        self.hold = StreamHold(self.nodes, self._shards)
         self.numbers = PlacesNumbers()
 
     async def follow(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
@@ -92,7 +90,7 @@ class PlacesRole:
 
     async def publish(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
         """Publish what happened, if no other process does. Raises `TROUBLE`."""
-        publisher = EventPublisher(connection, self._nodes)
+        publisher = EventPublisher(connection, self.nodes)
         await publisher.begin()
         while True:
             if await publisher.publish() < PAGE:
@@ -115,7 +113,7 @@ class PlacesRole:
         return PlacesTurns(
             engine=engine,
             store=store,
-            reader=StreamReader(self._nodes, self._shards, places),
+            reader=StreamReader(self.nodes, self._shards, places),
             fences=fences,
             orders=orders,
             moved=self._book.write,
@@ -142,7 +140,7 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
     stopping = asyncio.Event()
     set_on_stop(asyncio.get_running_loop(), stopping)
     role, tasks = PlacesRole(settings), Background(_log)
-    await role.wire.start()
+    await role.nodes.start()
     try:
         tasks.run(keep_beating(heartbeat), name="heartbeat")
         tasks.run(RoleMetrics("places", settings, role.numbers.put).run(), name="metrics")
@@ -155,7 +153,7 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
         # A turn that is under way is rolled back, and done again by the next process.
         stopping.set()
         await tasks.close()
-        await role.wire.close()
+        await role.nodes.close()
 
 
 async def _check(settings: Settings, stopping: asyncio.Event) -> None:
@@ -164,7 +162,7 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
     attempt = 0
     while not stopping.is_set():
         try:
-            await check_meta(settings.redis_url, settings.shards)
+            await check_meta(settings.redis_url, settings.shards, settings.stream_name)
         except (RedisError, OSError) as e:
             trouble.failed(error=str(e))
             await asyncio.sleep(RETRY.delay_s(attempt))

@@ -14,14 +14,16 @@ import time
 import hiredis
 
 from common.errors import EXIT_CONFIG, ConfigError, Overloaded
+from common.keys import HOSTS
 from common.log import Repeated, configure, get
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import STOP_SIGNALS
 from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.opening import new_wires
 from common.settings import Settings, load_settings
 from common.shards import Shards
+from common.slots import slot_of
 from consumers.sharing.membership import Membership
 from consumers.sharing.orders import encode_orders
 from consumers.sharing.share import Sharing, is_settled, share
@@ -116,22 +118,23 @@ class ShareAgent:
 async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> None:
     """Speak for host `me` until SIGTERM or SIGINT. Raises `ConfigError`."""
     heartbeat = Heartbeat.from_env()
-    wire, news = (
-        Wire(settings.redis_url, reply_timeout_s=timeout_s, name="fleetline-sharing")
-        for timeout_s in (REPLY_TIMEOUT_S, LOOK_EVERY_S + REPLY_TIMEOUT_S)
-    )
+    new_wire, cluster = new_wires(settings.redis_url, slot_of(HOSTS), name="fleetline-sharing")
+    news = new_wire(LOOK_EVERY_S + REPLY_TIMEOUT_S)
+    nodes = cluster or Nodes(new_wire(REPLY_TIMEOUT_S))
     shards = Shards(settings.stream_name, settings.shards)
-    agent = ShareAgent(Membership(Nodes(wire), news, shards, me, only), me, heartbeat)
+    agent = ShareAgent(Membership(nodes, news, shards, me, only), me, heartbeat)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, agent.stop)
-    await asyncio.gather(wire.start(), news.start())
+    # First, since a cluster's map says where the news are.
+    await nodes.start()
+    await news.start()
     try:
-        if not wire.up:
+        if not news.up:
             await _check(settings, heartbeat)
         await agent.run()
     finally:
-        await wire.close()
         await news.close()
+        await nodes.close()
 
 
 async def _check(settings: Settings, heartbeat: Heartbeat) -> None:
@@ -143,7 +146,7 @@ async def _check(settings: Settings, heartbeat: Heartbeat) -> None:
 
     heartbeat.beat()
     try:
-        await check_meta(settings.redis_url, settings.shards)
+        await check_meta(settings.redis_url, settings.shards, settings.stream_name)
     except (RedisError, OSError) as e:
         _log.warning("hosts.no_redis", error=str(e))
 

@@ -44,7 +44,7 @@ class Membership:
         """Say that this host lives; who else does, and who holds what."""
         # Asked first: a host that comes in between is among the hosts then, whatever it has taken.
         holders = await self._holders()
-        answer = await self._nodes.single_wire().send(
+        answer = await self._nodes.key_wire(HOSTS).send(
             *("EVAL", _HOSTS, 4, HOSTS, HOSTS_SAID, HOSTS_DRAINED, HOSTS_NEWS),
             *(self._me, self._said, int(SILENT_S * 1000), NEWS_MAX),
         )
@@ -87,7 +87,7 @@ class Membership:
 
     async def leave(self) -> None:
         """Say that this host goes: what it holds is free as soon as its workers have ended."""
-        await self._nodes.single_wire().pipeline(
+        await self._nodes.key_wire(HOSTS).pipeline(
             [
                 ("ZREM", HOSTS, self._me),
                 ("HDEL", HOSTS_SAID, self._me),

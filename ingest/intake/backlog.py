@@ -14,12 +14,13 @@ from common.backlog import fixes_waiting, totals_question
 from common.errors import Overloaded
 from common.keys import META
 from common.log import Repeated, get
+from common.redis.meta import IS_A_CLUSTER
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 
 POLL_EVERY_S = 1.0
 # While nothing is taken the next look decides how soon fixes are accepted again.
@@ -38,6 +39,8 @@ class Backlog:
         # Fixes that wait in each shard, None where Redis has not said, and what follows from them.
         self.waiting: list[int | None] = [None] * len(shards)
         self.outlooks = [Outlook() for _ in shards]
+        # Shards whose server did not answer the last question.
+        self.missing: list[int] = [shard.index for shard in shards]
         self._nodes = nodes
         self._turns = turns
         self._shards = shards
@@ -54,15 +57,29 @@ class Backlog:
         try:
             if await self._is_other_layout():
                 return
-            for wire in self._nodes.wires:
-                await self._poll_waiting(wire)
         except Overloaded:
-            return
+            if not self._nodes.is_cluster:
+                self.missing = [shard.index for shard in self._shards]
+                return
+            # The server of what there is one of may be away while those of shards are not.
+        by_wire: dict[Wire, list[Shard]] = {}
+        for shard in self._shards:
+            by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
+        # One that does not answer holds up no other, nor leaves the others without room.
+        found = await asyncio.gather(*map(self._poll_waiting, by_wire, by_wire.values()))
+        self.missing = sorted(shard.index for shards in found for shard in shards)
+
+    def unreplicated(self) -> list[int]:
+        """Shards whose fixes have only the disk of their primary."""
+        return self._turns.unreplicated()
 
     async def _is_other_layout(self) -> bool:
         try:
-            count = await self._nodes.wires[0].send("HGET", META, "shards")
-        except hiredis.ReplyError:
+            count = await self._nodes.key_wire(META).send("HGET", META, "shards")
+        except hiredis.ReplyError as e:
+            if str(e).startswith("MOVED"):
+                self._refuse_cluster()
+                return True
             return False
         if count is None or count == b"%d" % len(self._shards):
             self._mismatch.healed()
@@ -71,10 +88,20 @@ class Backlog:
         self.capacity.close("the data in Redis has another number of shards")
         return True
 
-    async def _poll_waiting(self, wire: Wire) -> None:
-        shards = [shard for shard in self._shards if self._nodes.wire(shard) is wire]
-        if not shards:
-            return
+    def _refuse_cluster(self) -> None:
+        """The start could not find it out, since this server did not answer then."""
+        self._mismatch.failed(error=IS_A_CLUSTER)
+        self.capacity.close("REDIS_URL names one node of a Redis Cluster: redis+cluster:// is due")
+
+    async def _poll_waiting(self, wire: Wire, shards: Sequence[Shard]) -> Sequence[Shard]:
+        """Ask one server about its shards; those that it did not answer for."""
+        try:
+            await self._ask_waiting(wire, shards)
+        except Overloaded:
+            return shards
+        return ()
+
+    async def _ask_waiting(self, wire: Wire, shards: Sequence[Shard]) -> None:
         snapshot = self.capacity.snapshot(self._turns.gathered())
         questions = [
             question
@@ -85,7 +112,7 @@ class Backlog:
         waiting: list[int | None] = [None] * len(self._shards)
         for place, shard in enumerate(shards):
             waiting[shard.index] = self._note(shard, replies[2 * place : 2 * place + 2])
-        # While closed nothing is known of any shard: then all must answer before one opens.
+        # While closed nothing is known of any shard: then all of a server must answer first.
         if not self.capacity.closed or all(waiting[shard.index] is not None for shard in shards):
             self.capacity.correct(snapshot, waiting)
 

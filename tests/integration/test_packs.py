@@ -22,7 +22,7 @@ from ingest.intake.pace import Pace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 from tests.entries import STREAM, fixes_in, packs_in
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey

@@ -18,7 +18,7 @@ from ingest.intake.capacity import Capacity
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 from tests.access import AUTH, bearer, token
 from tests.entries import fixes_in
 from tests.ingest_server import ingest

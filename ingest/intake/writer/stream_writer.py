@@ -26,7 +26,8 @@ from ingest.intake.capacity import Capacity
 from ingest.intake.pace import Ask
 from ingest.intake.per_driver import SCRIPT
 from ingest.intake.validate import Fix
-from ingest.intake.writer.write_turns import Asked, Portion, Turns, WriteTurns
+from ingest.intake.writer.turns import Turns
+from ingest.intake.writer.write_turns import Asked, Portion, WriteTurns
 
 _SHA = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()
 # What the script is told of entries, behind the rate's terms and before the events.

@@ -113,6 +113,10 @@ class NearbyDrivers(msgspec.Struct):
 
     count: Annotated[int, Meta(ge=0)]
     drivers: list[NearbyDriver]
+    missing_shards: Annotated[
+        Maybe[list[int]],
+        Meta(description="shards whose Redis does not answer: their drivers are not among these"),
+    ] = msgspec.UNSET
 
 
 class OrderEnded(msgspec.Struct):
@@ -147,6 +151,13 @@ class Health(msgspec.Struct):
     )
     dead_letters: Maybe[int | None] = msgspec.UNSET
     shards: Maybe[list[ShardHealth]] = msgspec.UNSET
+    missing_shards: Annotated[
+        Maybe[list[int]], Meta(description="shards whose Redis does not answer")
+    ] = msgspec.UNSET
+    unreplicated_shards: Annotated[
+        Maybe[list[int]],
+        Meta(description="shards whose Redis has no replica though REPLICATION wants one"),
+    ] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.
     apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 
