@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.backoff import Backoff
+from common.keys import FIRST_EPOCH
 from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
 from common.redis.carry_over import old_shard_keys
 from common.redis.nodes import Nodes
@@ -21,12 +22,14 @@ from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
 from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
+from consumers.live.earlier import EarlierPositions
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
 from consumers.live.write_fence import WriteFence
 from consumers.liveness import Liveness
 from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
+from consumers.stream.barrier import Barrier
 from consumers.stream.counts.counts import Counts
 from consumers.stream.counts.gauge import StreamGauge
 from consumers.stream.counts.population import Population
@@ -103,6 +106,7 @@ class Parts:
 
     wires: Wires
     lease: Lease
+    barrier: Barrier
     group: GroupMaker
     settled: SettledFixes
     live: LiveStage
@@ -116,9 +120,11 @@ class Parts:
     chores: dict[str, tuple[float, Chore]]
 
 
-def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Liveness) -> Parts:
-    """The parts of the worker of shard `index`; nothing is connected yet."""
-    shard = Shards(settings.stream_name, settings.shards)[index]
+def assemble(
+    settings: Settings, shards: Shards, index: int, pace: WorkerPace, liveness: Liveness
+) -> Parts:
+    """The parts of the worker of shard `index` of `shards`; nothing is connected yet."""
+    shard = shards[index]
     keys, group = shard.keys, settings.consumer_group
     wires = _wires(settings, shard, pace)
     quick, bulk, nodes = wires.quick, wires.bulk, wires.nodes
@@ -137,6 +143,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         shard,
         nodes,
         WriteFence(quick, keys.fence, lease),
+        EarlierPositions(nodes, shards.older),
         names_max=pace.names_max,
         location_ttl_s=settings.location_ttl,
     )
@@ -173,12 +180,12 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    if not nodes.is_cluster:
+    if not nodes.is_cluster and shards.epoch == FIRST_EPOCH:
         # No older release could use one.
         old = OldStream(bulk, old_shard_keys(settings.stream_name, index), keys)
         timed["old_stream"] = (LOOK_EVERY_S, old.move)
     return Parts(
-        wires, lease, maker, settled, live, history, table, trim,
+        wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
 

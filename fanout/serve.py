@@ -21,6 +21,7 @@ from common.processes.process import die_with_parent
 from common.processes.signals import set_on_stop
 from common.settings import Settings
 from fanout.door.policy import Policy
+from fanout.fleet.layout_watch import LOOK_EVERY_S, LayoutWatch
 from fanout.listening import listen
 from fanout.numbers import FanoutNumbers
 from fanout.parts import Fanout
@@ -64,6 +65,8 @@ async def running(
         background.run(fanout.subscriptions.run(), name="subscriptions")
         background.run(fanout.probe.run(), name="probe")
         background.run(fanout.feed.run(), name="feed")
+        layouts = LayoutWatch(fanout.nodes, fanout.feed, settings.stream_name, settings.shards)
+        background.every(LOOK_EVERY_S, layouts.look, name="layout")
         background.run(fanout.keep_ticking(), name="wheel")
         background.run(fanout.with_token.run(), name="tokens")
         server = await aiofastnet.create_server(

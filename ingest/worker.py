@@ -12,6 +12,8 @@ from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
 from common.errors import Overloaded
 from common.event import Clock, TimeLimits
+from common.keys import FIRST_EPOCH
+from common.layout import Layouts
 from common.log import get
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
 from common.metrics.snapshot import Source
@@ -94,7 +96,10 @@ class IngestWorker:
             replication=Mode(settings.replication),
             replicated=parse_place(settings.redis_url).kind is not Kind.SINGLE,
         )
-        self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
+        self._stream_name = settings.stream_name
+        self.backlog = Backlog(
+            self.nodes, self.shards, self._turns, settings.backlog_max, self.adopt
+        )
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
@@ -138,9 +143,28 @@ class IngestWorker:
         pace: Pace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
-        writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
+        self._writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
-        return Intake(Producer(writer, pace), validator, BATCH_FIXES_MAX)
+        return Intake(Producer(self._writer, pace), validator, BATCH_FIXES_MAX)
+
+    def adopt(self, layouts: Layouts) -> bool:
+        """Write to the shards of these layouts from now on, and read from both; False: refuse.
+
+        All in one step: a fix goes to its shard of the one or of the other. A number that was set
+        wrong from the beginning is no change.
+        """
+        now, before = layouts.now, layouts.before
+        if now.epoch == FIRST_EPOCH and now != self.shards.layout:
+            return False
+        shards = Shards(self._stream_name, *now, before)
+        if now != self.shards.layout:
+            get("ingest").info("shards.adopted", shards=now.shards, epoch=now.epoch)
+            self._turns.adopt(shards)
+            self.backlog.adopt(shards)
+        self.backlog.follow(shards)
+        self._writer.adopt(shards)
+        self.shards = self.live.shards = shards
+        return True
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""

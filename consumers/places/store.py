@@ -16,6 +16,7 @@ from common.orders.store import move
 from common.shards import Shards
 from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
 from consumers.places.membership import Visit, Visits
+from consumers.places.presence import Presence
 from consumers.places.reader import ReadTo
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from consumers.stream.groups import START
@@ -88,6 +89,45 @@ class PlacesStore:
             self._snapshot_bytes[number] = len(row["state"]) if row else 0
             self._changes_bytes[number] = sum(len(r["state"]) for r in changes)
         return Engine(states, await self._visits(held), radius_m=radius_m), places
+
+    async def inherit(self, held: Collection[int], older: Shards, ttl: timedelta) -> None:
+        """Begin with what is known of the drivers of shards that were never followed before.
+
+        `older`: those that these replace, which are followed no more.
+        """
+        begun = {
+            row[0]
+            for row in await self.connection.fetch(
+                "SELECT stream FROM places_streams UNION SELECT stream FROM places_changes"
+            )
+        }
+        new = [n for n in sorted(held) if self._shards[n].keys.stream not in begun]
+        if not new:
+            return
+        known = [await self._state(shard.keys.stream, ttl) for shard in older]
+        for number in new:
+            state = ShardDrivers(Presence(ttl))
+            for theirs in known:
+                for into, of in (
+                    (state.presence.newest, theirs.presence.newest),
+                    (state.ends, theirs.ends),
+                ):
+                    into.update(
+                        (name, what)
+                        for name, what in of.items()
+                        if self._shards.of(name).index == number
+                    )
+            stream = self._shards[number].keys.stream
+            await self.connection.execute(_SNAPSHOT, stream, START.decode(), 0, encode_state(state))
+
+    async def _state(self, stream: str, ttl: timedelta) -> ShardDrivers:
+        rows = await self.connection.fetch(
+            "SELECT state FROM places_streams WHERE stream = $1", stream
+        )
+        rows += await self.connection.fetch(
+            "SELECT changes AS state FROM places_changes WHERE stream = $1 ORDER BY id", stream
+        )
+        return load_state((row["state"] for row in rows), ttl)
 
     async def _visits(self, held: Collection[int]) -> dict[str, Visits]:
         rows = await self.connection.fetch(

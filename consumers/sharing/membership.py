@@ -6,7 +6,8 @@ run out, or at once where its process was seen to be dead.
 
 from importlib.resources import files
 
-from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
+from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
+from common.layout import FIELDS, Layout, Layouts, read_layouts
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.shards import Shard, Shards
@@ -29,11 +30,20 @@ class Membership:
     """
 
     def __init__(
-        self, nodes: Nodes, news: Wire, shards: Shards, me: str, only: frozenset[int] | None
+        self,
+        nodes: Nodes,
+        news: Wire,
+        me: str,
+        only: frozenset[int] | None,
+        *,
+        stream_name: str,
+        shards: int,
     ) -> None:
         self._nodes = nodes
         self._news = news
-        self._shards = shards
+        # Those of the layout that was set, or of those that Redis has.
+        self.shards = Shards(stream_name, shards)
+        self._set, self._stream_name = self.shards.layout, stream_name
         self._me = me
         self._terms = HostTerms(only)
         self._agent = Holder.of_this_process()
@@ -42,6 +52,7 @@ class Membership:
 
     async def look(self) -> Sharing:
         """Say that this host lives; who else does, and who holds what."""
+        await self._follow_layouts()
         # Asked first: a host that comes in between is among the hosts then, whatever it has taken.
         holders = await self._holders()
         answer = await self._nodes.key_wire(HOSTS).send(
@@ -58,18 +69,29 @@ class Membership:
             for shard, holder in holders.items()
             if host_of(holder) in hosts or not self._is_dead(holder)
         }
-        return Sharing(hosts, owners, len(self._shards))
+        return Sharing(hosts, owners, len(self.shards.all))
+
+    async def _follow_layouts(self) -> None:
+        found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+        if found is None or found == Layouts(Layout(found.now.shards)):
+            # A number that was set wrong is refused by the workers, which say why.
+            found = Layouts(self._set)
+        older = self.shards.older.layout if self.shards.older is not None else None
+        if (found.newest, found.older) != (self.shards.layout, older):
+            self.shards = Shards(self._stream_name, *found.newest, found.older)
 
     async def _holders(self) -> dict[int, str]:
+        """The holders of all shards, by their places among them."""
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._shards:
+        places = {shard: place for place, shard in enumerate(self.shards.all)}
+        for shard in places:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         holders: dict[int, str] = {}
         for wire, part in by_wire.items():
             asked: list[Command] = [("GET", shard.keys.consumer) for shard in part]
             for shard, reply in zip(part, await wire.pipeline(asked), strict=True):
                 if reply:
-                    holders[shard.index] = reply.decode("utf-8", "replace")
+                    holders[places[shard]] = reply.decode("utf-8", "replace")
         return holders
 
     def _is_dead(self, holder: str) -> bool:
