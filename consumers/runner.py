@@ -51,7 +51,9 @@ class ShardRunner:
     def began(self, child: str) -> None:
         """A child was started."""
         if child == FORK_SERVER:
+            # It does no work, so there are no numbers of it.
             self._loading_until_s = time.monotonic() + LOADING_S
+            return
         self._metrics.began(child)
 
     def heard(self, child: str, message: bytes) -> None:
@@ -70,6 +72,7 @@ class ShardRunner:
         """A child was reaped."""
         if child == FORK_SERVER:
             self._forks.ended()
+            return
         self._metrics.ended(child)
 
     def retired(self, child: str) -> None:

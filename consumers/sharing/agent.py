@@ -17,6 +17,10 @@ import hiredis
 from common.errors import EXIT_CONFIG, ConfigError, Overloaded
 from common.keys import FIRST_EPOCH, HOSTS
 from common.log import Repeated, configure, get
+from common.metrics.names.consumers import HOSTS_SEEN
+from common.metrics.reporter import REPORT_EVERY_S, Reporter
+from common.metrics.snapshot import Snapshot
+from common.processes.background import Background
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import STOP_SIGNALS
@@ -109,6 +113,11 @@ class ShareAgent:
         self._heartbeat.report(encode_orders(workers_of(self._membership.shards, running)))
         self._hurrying = not self._settled and now_s - self._changed_at_s < HURRY_MAX_S
 
+    def put(self, snapshot: Snapshot) -> None:
+        """How many hosts there are."""
+        if self._facts is not None:
+            snapshot.put(HOSTS_SEEN, len(self._facts.hosts))
+
     @property
     def pause_s(self) -> float:
         """Until the next look."""
@@ -150,6 +159,8 @@ async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> Non
     agent = ShareAgent(membership, me, heartbeat)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+    tasks = Background(_log)
+    tasks.every(REPORT_EVERY_S, Reporter(heartbeat.report, agent.put).report, name="report")
     # First, since a cluster's map says where the news are.
     await nodes.start()
     await news.start()
@@ -158,6 +169,7 @@ async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> Non
             await _check(settings, heartbeat)
         await agent.run()
     finally:
+        await tasks.close()
         await news.close()
         await nodes.close()
 

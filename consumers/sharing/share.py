@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 # Shards that change hands at a time, as a share of all: each has no writer for some tenths of a
 # second, and what lags behind then catches up before the next go.
-MOVING_SHARE = 16
+MOVING_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from common.errors import ConfigError
 from common.event import decode_event
-from common.keys import FORMAT_VERSION, META
+from common.keys import ENTRY_FIELD, FORMAT_VERSION, META, order_key
 from consumers.stream.group_reader import is_group_missing
 from consumers.stream.holder import Holder
 from consumers.stream.lease import Fenced
@@ -130,6 +130,52 @@ def test_a_worker_waits_for_a_living_holder_and_leaves_when_it_is_fenced(servers
             assert await it.redis.get(KEYS.consumer) == b"another-machine/pid:[1]/8/b/other"
 
     asyncio.run(main())
+
+
+def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(servers):
+    """What a lease cannot see: it was frozen, or cut off, between looking at it and writing."""
+
+    async def main():
+        async with shard(*servers) as it:
+            worker = new_worker(worker_settings(*servers))
+            running = asyncio.create_task(worker.run())
+            await it.add(payload(1, order="o1"))
+            await it.stored(1)
+            assert await it.redis.get(KEYS.fence) == b"1"
+            newer = payload(9, order="o1")
+            # The other has shown a newer position, and this one is given an older at that moment.
+            async with it.redis.pipeline(transaction=True) as pipe:
+                pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other")
+                pipe.incr(KEYS.fence)
+                pipe.hset(KEYS.live, "d1", newer)
+                pipe.set(order_key("o1"), newer)
+                pipe.xadd(KEYS.stream, {ENTRY_FIELD: payload(5, order="o1")})
+                await pipe.execute()
+            async with asyncio.timeout(10):
+                with pytest.raises(Fenced):
+                    await running
+            assert await it.live("d1") == newer
+            # Orders lie elsewhere: what was overwritten there is put back.
+            assert await it.redis.get(order_key("o1")) == newer
+
+    asyncio.run(main())
+
+
+def test_a_lease_that_was_lost_and_taken_again_goes_on_with_its_new_number(servers):
+    async def main():
+        async with shard(*servers) as it, working(worker_settings(*servers)):
+            await it.add(payload(1))
+            await it.stored(1)
+            await it.redis.delete(KEYS.consumer)
+            await until(lambda: _taken(it, b"2"))
+            await it.add(payload(2))
+            await until(lambda: it.live_is("d1", payload(2)))
+
+    asyncio.run(main())
+
+
+async def _taken(it, number):
+    return await it.redis.get(KEYS.fence) == number
 
 
 def test_a_holder_on_this_machine_that_died_is_replaced_at_once(servers):

@@ -18,6 +18,11 @@ LEASE_AGE = gauge(
     _SHARD,
     Merge.MOST,
 )
+HOSTS_SEEN = gauge(
+    "fleetline_hosts",
+    "Hosts that share the shards, as this one sees them.",
+    "Fewer than there are: one of them does not reach Redis, or speaks to another.",
+)
 DRIVERS = gauge("fleetline_drivers", "Drivers with a live position.", "", _SHARD)
 LIVE_FIXES = counter(
     "fleetline_live_fixes_total",
@@ -110,7 +115,7 @@ ENTRIES_LOST = counter(
 )
 
 METRICS = (
-    *(SHARD_OWNER, LEASE_AGE, DRIVERS),
+    *(SHARD_OWNER, LEASE_AGE, HOSTS_SEEN, DRIVERS),
     *(LIVE_FIXES, LIVE_AGE, LIVE_TROUBLES, LIVE_UNWRITTEN),
     *(STORED_ROWS, STORE_AGE, STORE_SECONDS, STORE_BATCHES, STORE_TROUBLES, DATABASE_UP),
     *(REPEATS, DEAD_LETTERS, DEAD_LETTERS_WAITING, GROUPS_LOST, ENTRIES_LOST),

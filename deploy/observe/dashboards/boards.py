@@ -138,7 +138,9 @@ SHARDS = Board(
             (
                 lines("Owner", "Each shard has one.",
                       ("fleetline_shard_owner", "{{shard}} on {{host}}")),
-                lines("Lease age", "Confirmed once a second; above 5 s it is in doubt.",
+                lines("Hosts", "As each of them sees it; they agree.",
+                      ("fleetline_hosts", "{{instance}}")),
+                lines("Lease age", "Confirmed once a second; above 4 s it is in doubt.",
                       ("max by (shard) (fleetline_lease_age_seconds)", "{{shard}}"), unit="s"),
                 lines("Restarts", "Of workers, in ten minutes.",
                       ("increase(fleetline_process_restarts_total[10m])", "{{process}}")),
