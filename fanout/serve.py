@@ -19,6 +19,7 @@ from common.processes.background import Background, Crashed, end_process
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import set_on_stop
+from common.redis.kind import require_kind
 from common.settings import Settings
 from fanout.door.policy import Policy
 from fanout.fleet.layout_watch import LOOK_EVERY_S, LayoutWatch
@@ -57,6 +58,7 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         await fanout.nodes.start()
         stack.push_async_callback(fanout.nodes.close)
+        await require_kind(fanout.nodes)
         if fanout.watch is not None:
             await fanout.watch.start()
             stack.push_async_callback(fanout.watch.stop)
@@ -130,7 +132,10 @@ def run_worker(settings: Settings) -> int:
     except ConfigError as e:
         return _refuse(e)
     gc.set_threshold(*GC_THRESHOLDS)
-    uvloop.run(serve(settings, sock))
+    try:
+        uvloop.run(serve(settings, sock))
+    except ConfigError as e:
+        return _refuse(e)
     return 0
 
 

@@ -20,7 +20,7 @@ from consumers.assembly import WorkerPace
 from consumers.worker import Worker
 from tests.wait import until
 
-KEYS = shard_keys("driver-locations", 0)
+KEYS = shard_keys("driver-locations", 0, 4)
 GROUP = "location-processors"
 # What is done once a second or seldom is done at once.
 QUICK = WorkerPace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05), read_block_s=0.05)

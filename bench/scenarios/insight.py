@@ -160,7 +160,7 @@ def _drain(bench: Bench, made: list[tuple[str, bytes]], insight: str) -> float:
     stack = bench.stack
     stack.reset(1)
     add_entries(stack, made)
-    stream = shard_keys(stack.settings.stream_name, 0).stream
+    stream = shard_keys(stack.settings.stream_name, 0, 1).stream
     group = stack.settings.consumer_group
     begin_s = 0.0
     stack.start("consumers", INSIGHT=insight)

@@ -56,6 +56,10 @@ class OrderBook:
         self._nodes = nodes
         self._position_ttl_s = position_ttl_s
 
+    def reaches(self, order_id: str) -> bool:
+        """Whether the order's server is there; of one server it is found out by asking."""
+        return not self._nodes.is_cluster or self._nodes.order_wire(order_id).up
+
     async def read(self, order_id: str) -> Kept:
         """What Redis has of an order."""
         book = order_book_key(order_bucket(order_id))

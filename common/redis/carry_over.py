@@ -17,6 +17,7 @@ from typing import Any
 from redis import exceptions as redis_errors
 
 from common.keys import (
+    FIRST_EPOCH,
     ShardKeys,
     order_ended_key,
     order_key,
@@ -29,6 +30,7 @@ OLD_FORMATS = frozenset({"1", "2"})
 SCAN_COUNT = 1000
 
 _STEMS = {"order": order_key, "order-ended": order_ended_key}
+_STREAM = re.compile(rf"(.+):\{{{FIRST_EPOCH}\.([0-9]+)-[0-9a-z]+\}}", re.DOTALL)
 _RATE = re.compile(r"rate:\{([0-9]+)\}:(.+)", re.DOTALL)
 # A lease is its holder's, who would not know its new name; a channel and the probe are no keys;
 # rates are found by a scan.
@@ -38,6 +40,12 @@ _NOT_CARRIED = frozenset({"consumer", "fleet", "probe", "rate"})
 def old_shard_keys(stream_name: str, shard: int) -> ShardKeys:
     """The keys of a shard in formats 1 and 2."""
     return tagged_keys(stream_name, f"{{{shard}}}")
+
+
+def old_stream_name(stream: str) -> str | None:
+    """What the stream of a shard of the first layout was called in formats 1 and 2."""
+    match = _STREAM.fullmatch(stream)
+    return None if match is None else f"{match[1]}:{{{match[2]}}}"
 
 
 def new_name(key: str) -> str | None:

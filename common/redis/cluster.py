@@ -7,8 +7,9 @@ does not answer holds up the callers of its own keys and nobody else.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import hiredis
 
@@ -17,6 +18,7 @@ from common.keys import ORDER_BUCKETS, order_book_key, order_bucket
 from common.log import Repeated, get
 from common.processes.background import spawn
 from common.redis.connection import FAILURES, open_greeted
+from common.redis.kind import IS_NO_CLUSTER
 from common.redis.link import Link
 from common.redis.nodes import Nodes
 from common.redis.place import RedisPlace
@@ -39,7 +41,7 @@ from common.slots import SLOTS, slot_of
 
 REFRESH_EVERY_S = 10.0
 # While a primary is away: how soon it is seen that another has its slots.
-REFRESH_AWAY_S = 0.25
+REFRESH_AWAY_S = 0.5
 # Least time between two looks, whatever happens.
 REFRESH_GAP_S = 0.05
 # Longest wait for what a node says of the cluster.
@@ -49,6 +51,9 @@ HOPS_MAX = 5
 HOP_PAUSE_S = 0.02
 _VIEW_BYTES_MAX = 65_536
 _VIEW: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLUSTER", "SLOTS"))
+
+# What a server says that is no node.
+_NO_NODE = View(ok=False, epoch=0, ranges=())
 
 _log = get("cluster")
 
@@ -167,7 +172,9 @@ class ClusterNodes(Nodes):
             views = await asyncio.gather(*(self._view_from(server) for server in named))
             view = newest_view(v for v in views if v is not None)
         if view is None:
-            self._trouble.failed(error="no node says which primary has which keys")
+            self.none_is_cluster = _NO_NODE in views
+            error = IS_NO_CLUSTER if self.none_is_cluster else "no node knows the primaries"
+            self._trouble.failed(error=error)
         else:
             self._trouble.healed()
             self._adopt(view)
@@ -286,14 +293,10 @@ class ClusterNodes(Nodes):
                 replies[place] = answer
         return answers[-1]
 
-    def _run(self, work: Awaitable[None]) -> None:
-        task = spawn(_awaited(work), name="cluster")
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = spawn(work, name="cluster")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
 
 
 async def _view_over(wire: ClusterWire) -> View | None:
@@ -305,6 +308,7 @@ async def _view_over(wire: ClusterWire) -> View | None:
 
 
 def _read(replies: Sequence[Reply], asked: Address) -> View | None:
-    if any(isinstance(reply, hiredis.ReplyError) for reply in replies):
-        return None
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError):
+            return _NO_NODE if "cluster support disabled" in str(reply) else None
     return read_view(replies[0], replies[1], asked)

@@ -17,15 +17,12 @@ from common.errors import ConfigError
 from common.keys import CARRIED_FROM, FIRST_EPOCH, FORMAT_VERSION, META, STREAM_NAME
 from common.redis.carry_over import OLD_FORMATS, carry_over
 from common.redis.client import new_async_client
+from common.redis.kind import IS_A_CLUSTER, IS_NO_CLUSTER
 from common.redis.place import parse_place
 from common.redis.weakness import durability_of
 
 _log = log.get("meta")
 
-IS_A_CLUSTER = (
-    "REDIS_URL: this server is a node of a Redis Cluster; "
-    "write redis+cluster://HOST:PORT, with some of its nodes separated by commas"
-)
 _NO_CLUSTER = "Cluster mode is not enabled"
 
 
@@ -52,15 +49,6 @@ async def durability_warning(redis_url: str) -> str | None:
         return await durability_of(redis, is_cluster=parse_place(redis_url).is_cluster)
 
 
-async def require_kind(redis_url: str) -> None:
-    """See that there is a cluster where the URL says so, and none where it does not.
-
-    Raises as `check_meta` does.
-    """
-    async with _opened(redis_url):
-        return
-
-
 @contextlib.asynccontextmanager
 async def _opened(redis_url: str) -> AsyncIterator[Any]:
     """A client that decodes replies; raises `ConfigError` and `RedisError` as `check_meta` does."""
@@ -75,9 +63,7 @@ async def _opened(redis_url: str) -> AsyncIterator[Any]:
             raise ConfigError(f"REDIS_URL: {e}") from e
         except RedisClusterException as e:
             if _NO_CLUSTER in f"{e} {e.__cause__}":
-                raise ConfigError(
-                    "REDIS_URL: this server is no cluster; write redis://HOST:PORT"
-                ) from e
+                raise ConfigError(IS_NO_CLUSTER) from e
             # It is no `RedisError`, though it says that servers do not answer.
             raise RedisError(str(e)) from e
         yield client

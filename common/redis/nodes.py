@@ -19,6 +19,9 @@ class Nodes:
     publish: ClassVar[str] = "PUBLISH"
     count_subscribers: ClassVar[tuple[str, str]] = ("PUBSUB", "NUMSUB")
 
+    # Of a cluster: whether a server answered and is no node of one.
+    none_is_cluster = False
+
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 

@@ -5,7 +5,7 @@ only then its caller gets an answer. Whatever else goes wrong is the caller's to
 is never asked again.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import hiredis
@@ -20,7 +20,7 @@ from common.redis.wire import Locate, Reply, Wire
 # Asks again, elsewhere, what replies say is elsewhere; gives all replies. Raises `Overloaded`.
 Resend = Callable[[Sequence[Command], list[Reply], Address], Awaitable[list[Reply]]]
 # Runs that in the background.
-Spawn = Callable[[Awaitable[None]], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Redirected:
@@ -43,10 +43,13 @@ class Redirected:
 
     def set_result(self, result: Any, /) -> None:
         """The replies."""
-        if not self._alone and any(read_redirect(r, self._wire.address) for r in result):
-            self._wire.follow(self._follow(list(result)))
-        else:
-            self._receiver.set_result(result)
+        if not self._alone:
+            address = self._wire.address
+            for reply in result:
+                if isinstance(reply, hiredis.ReplyError) and read_redirect(reply, address):
+                    self._wire.follow(self._follow(list(result)))
+                    return
+        self._receiver.set_result(result)
 
     def set_exception(self, exception: Exception, /) -> None:
         """The reply is an error, or there will be none."""

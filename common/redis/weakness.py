@@ -10,9 +10,9 @@ async def durability_of(redis: Any, *, is_cluster: bool) -> str | None:
     """One line about the first server that is set weaker than promised; None if all is well."""
     try:
         if not is_cluster:
-            return weakness(await _settings(redis))
+            return weakness(await _settings(redis), is_cluster=False)
         for node in redis.get_nodes():
-            found = weakness(await _settings(redis, target_nodes=node))
+            found = weakness(await _settings(redis, target_nodes=node), is_cluster=True)
             if found is not None:
                 return f"{node.name}: {found}"
     except (ResponseError, RedisError):
@@ -27,7 +27,7 @@ async def _settings(redis: Any, **node: Any) -> dict[str, str]:
     return found | await redis.config_get("cluster-require-full-coverage", **node)
 
 
-def weakness(found: Mapping[str, str]) -> str | None:
+def weakness(found: Mapping[str, str], *, is_cluster: bool) -> str | None:
     """What is wrong with these settings, in one line. Pure."""
     if found.get("appendonly") != "yes":
         return "appendonly is off: accepted fixes are lost when Redis dies"
@@ -39,4 +39,6 @@ def weakness(found: Mapping[str, str]) -> str | None:
     policy = found.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
         return f"maxmemory-policy is {policy}, not noeviction: whole streams can be evicted"
+    if is_cluster and found.get("cluster-require-full-coverage") == "yes":
+        return "cluster-require-full-coverage is yes: one dead primary stops the shards of all"
     return None

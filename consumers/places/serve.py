@@ -29,6 +29,7 @@ from common.settings import Settings
 from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
+from consumers.places.inheritance import inherit
 from consumers.places.layouts import Followed, LayoutFollower
 from consumers.places.numbers import PlacesNumbers
 from consumers.places.order_follower import OrderFollower
@@ -120,7 +121,7 @@ class PlacesRole:
         store = PlacesStore(connection, followed.shards)
         ttl = timedelta(seconds=self._settings.location_ttl)
         if followed.known is not None:
-            await store.inherit(held, followed.known, ttl)
+            await inherit(connection, followed.shards, held, followed.known, ttl)
         engine, places = await store.load(held, ttl, self._settings.order_radius_m)
         return PlacesTurns(
             engine=engine,

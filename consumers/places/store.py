@@ -13,10 +13,10 @@ from common.events.happening import Happening
 from common.events.record import lock, record
 from common.orders.order import Order
 from common.orders.store import move
+from common.redis.carry_over import old_stream_name
 from common.shards import Shards
 from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
 from consumers.places.membership import Visit, Visits
-from consumers.places.presence import Presence
 from consumers.places.reader import ReadTo
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from consumers.stream.groups import START
@@ -55,6 +55,12 @@ ON CONFLICT (stream) DO UPDATE SET missed = places_streams.missed + excluded.mis
 RETURNING missed
 """
 
+# Only while nothing is known of the new name.
+_RENAMED = """
+UPDATE {table} SET stream = $2 WHERE stream = $1
+AND NOT EXISTS (SELECT FROM {table} AS known WHERE known.stream = $2)
+"""
+
 
 class PlacesStore:
     """Loads and stores an engine. Not for concurrent use; raises what asyncpg raises."""
@@ -74,6 +80,7 @@ class PlacesStore:
         places: dict[int, ReadTo] = {}
         for number in sorted(held):
             stream = self._shards[number].keys.stream
+            await self._carry_over(old_stream_name(stream), stream)
             row = await self.connection.fetchrow(
                 "SELECT through, entries, state FROM places_streams WHERE stream = $1", stream
             )
@@ -90,44 +97,11 @@ class PlacesStore:
             self._changes_bytes[number] = sum(len(r["state"]) for r in changes)
         return Engine(states, await self._visits(held), radius_m=radius_m), places
 
-    async def inherit(self, held: Collection[int], older: Shards, ttl: timedelta) -> None:
-        """Begin with what is known of the drivers of shards that were never followed before.
-
-        `older`: those that these replace, which are followed no more.
-        """
-        begun = {
-            row[0]
-            for row in await self.connection.fetch(
-                "SELECT stream FROM places_streams UNION SELECT stream FROM places_changes"
-            )
-        }
-        new = [n for n in sorted(held) if self._shards[n].keys.stream not in begun]
-        if not new:
-            return
-        known = [await self._state(shard.keys.stream, ttl) for shard in older]
-        for number in new:
-            state = ShardDrivers(Presence(ttl))
-            for theirs in known:
-                for into, of in (
-                    (state.presence.newest, theirs.presence.newest),
-                    (state.ends, theirs.ends),
-                ):
-                    into.update(
-                        (name, what)
-                        for name, what in of.items()
-                        if self._shards.of(name).index == number
-                    )
-            stream = self._shards[number].keys.stream
-            await self.connection.execute(_SNAPSHOT, stream, START.decode(), 0, encode_state(state))
-
-    async def _state(self, stream: str, ttl: timedelta) -> ShardDrivers:
-        rows = await self.connection.fetch(
-            "SELECT state FROM places_streams WHERE stream = $1", stream
-        )
-        rows += await self.connection.fetch(
-            "SELECT changes AS state FROM places_changes WHERE stream = $1 ORDER BY id", stream
-        )
-        return load_state((row["state"] for row in rows), ttl)
+    async def _carry_over(self, old: str | None, new: str) -> None:
+        """What was stored under the name that the stream had in the format before."""
+        if old is not None:
+            for table in ("places_streams", "places_changes"):
+                await self.connection.execute(_RENAMED.format(table=table), old, new)
 
     async def _visits(self, held: Collection[int]) -> dict[str, Visits]:
         rows = await self.connection.fetch(

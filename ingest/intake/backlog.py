@@ -15,7 +15,7 @@ from common.errors import Overloaded
 from common.keys import META
 from common.layout import FIELDS, Layouts, read_layouts
 from common.log import Repeated, get
-from common.redis.meta import IS_A_CLUSTER
+from common.redis.kind import IS_A_CLUSTER
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from common.keys import META, order_key, shard_of
+from common.keys import META, order_key, shard_keys, shard_of
 from common.pack import encode_pack
 from deploy import cli
 from deploy.tools.dead.letter import parse_name, parse_time
@@ -173,7 +173,7 @@ def test_a_payload_goes_to_its_drivers_shard_wherever_the_letter_lies(servers, r
 
     async def main() -> None:
         async with shard(*servers) as it:
-            assert await it.redis.xlen("driver-locations:{3}") == 1
+            assert await it.redis.xlen(shard_keys("driver-locations", 3, 4).stream) == 1
             assert await it.redis.xlen(KEYS.stream) == await it.redis.xlen(KEYS.dead) == 0
 
     asyncio.run(main())

@@ -28,7 +28,7 @@ from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import pace, wait_until
 
-KEYS = shard_keys("driver-locations", 0)
+KEYS = shard_keys("driver-locations", 0, 1)
 ONE = "/api/v1/drivers/{}/location"
 FIX = {"latitude": 1.0, "longitude": 2.0}
 

@@ -45,7 +45,7 @@ async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer
 
 
 def stored(server: RedisServer, driver_id: str) -> int:
-    stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS)).stream
+    stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS).stream
     return fixes_in(server.port, stream)
 
 

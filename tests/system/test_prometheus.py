@@ -208,7 +208,7 @@ async def ends(prometheus, *alerts):
 
 
 async def dead_letters_are_told(stack, prometheus):
-    keys = shard_keys("driver-locations", 0)
+    keys = shard_keys("driver-locations", 0, 4)
     with redis.Redis.from_url(stack.redis_url) as client:
         client.xadd(keys.stream, {ENTRY_FIELD: b"{nothing that can be read}"})
         await fires(prometheus, "FleetlineDeadLetters")
