@@ -198,8 +198,8 @@ def main() -> int:
     try:
         settings = load_settings()
         configure(f"consumer-{index}", settings.log_level, settings.log_format)
-        layout = arguments.layout or Layout(settings.shards)
-        shards = Shards(settings.stream_name, *layout, arguments.older)
+        layout: Layout = arguments.layout or Layout(settings.shards)
+        shards = Shards(settings.stream_name, layout.shards, layout.epoch, arguments.older)
         uvloop.run(work(settings, shards, index))
     except ConfigError as e:
         print(f"fleetline: {e}", file=sys.stderr)  # noqa: T201

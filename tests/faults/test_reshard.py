@@ -108,6 +108,12 @@ def reshard(hosts: Hosts, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def ended(hosts: Hosts, *arguments: str) -> int:
+    """The command's exit status, once it has ended."""
+    with reshard(hosts, *arguments) as command:
+        return command.wait(60)
+
+
 def layout(hosts: Hosts) -> Layout:
     return stack_layouts(hosts.redis, hosts.settings).now
 
@@ -116,7 +122,8 @@ async def rows(url: str) -> tuple[int, int]:
     database = await asyncpg.connect(url)
     try:
         query = "SELECT count(*), count(DISTINCT (driver_id, recorded_at)) FROM locations"
-        return tuple(await database.fetchrow(query))
+        stored, distinct = await database.fetchrow(query)
+        return stored, distinct
     finally:
         await database.close()
 
@@ -133,21 +140,18 @@ def test_shards_become_more_and_fewer_and_a_change_that_was_killed_goes_on(hosts
         fleet(api.url) as load,
     ):
         wait_until(lambda: load.accepted > 400)
-        first = reshard(hosts, "--shards", "9")
-        assert first.stdout is not None
-        for line in first.stdout:
-            # Fixes go to the new ones, and the old streams are open.
-            if line.startswith("fixes go to"):
-                break
-        first.kill()
-        first.wait()
+        with reshard(hosts, "--shards", "9") as first:
+            assert first.stdout is not None
+            for line in first.stdout:
+                # Fixes go to the new ones, and the old streams are open.
+                if line.startswith("fixes go to"):
+                    break
+            first.kill()
         assert layout(hosts) == Layout(9, 2)
-        again = reshard(hosts, "--shards", "9")
-        assert again.wait(40) == 0, again.communicate()
+        assert ended(hosts, "--shards", "9") == 0
         more = load.accepted
         wait_until(lambda: load.accepted > more + 400)
-        fewer = reshard(hosts, "--shards", "3")
-        assert fewer.wait(40) == 0, fewer.communicate()
+        assert ended(hosts, "--shards", "3") == 0
         assert layout(hosts) == Layout(3, 3)
         more = load.accepted
         wait_until(lambda: load.accepted > more + 400)
@@ -166,10 +170,9 @@ def test_shards_become_more_and_fewer_and_a_change_that_was_killed_goes_on(hosts
 
 def test_a_change_is_taken_back_before_it_is_made(hosts: Hosts) -> None:
     # Nobody runs consumers, so the new shards get no workers.
-    begun = reshard(hosts, "--shards", "8")
-    wait_until(lambda: stack_layouts(hosts.redis, hosts.settings).coming == Layout(8, 2))
-    begun.kill()
-    begun.wait()
-    assert reshard(hosts, "--shards", "5").wait(20) == 1
-    assert reshard(hosts, "--abort").wait(20) == 0
+    with reshard(hosts, "--shards", "8") as begun:
+        wait_until(lambda: stack_layouts(hosts.redis, hosts.settings).coming == Layout(8, 2))
+        begun.kill()
+    assert ended(hosts, "--shards", "5") == 1
+    assert ended(hosts, "--abort") == 0
     assert stack_layouts(hosts.redis, hosts.settings) == (Layout(4), None, None)
