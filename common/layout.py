@@ -14,6 +14,8 @@ from typing import NamedTuple, Self
 from common.keys import FIRST_EPOCH
 
 FIELDS = ("shards", "epoch", "next_shards", "next_epoch", "old_shards", "old_epoch")
+# Since when `before` is not written any more: milliseconds by Redis' clock.
+SINCE = "old_since"
 
 Field = bytes | str | int | None
 

@@ -153,10 +153,7 @@ async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> Non
     new_wire, cluster = new_wires(settings.redis_url, slot_of(HOSTS), name="fleetline-sharing")
     news = new_wire(LOOK_EVERY_S + REPLY_TIMEOUT_S)
     nodes = cluster or Nodes(new_wire(REPLY_TIMEOUT_S))
-    membership = Membership(
-        nodes, news, me, only, stream_name=settings.stream_name, shards=settings.shards
-    )
-    agent = ShareAgent(membership, me, heartbeat)
+    agent = ShareAgent(Membership(nodes, news, me, only, settings), me, heartbeat)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, agent.stop)
     tasks = Background(_log)

@@ -7,9 +7,10 @@ run out, or at once where its process was seen to be dead.
 from importlib.resources import files
 
 from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
-from common.layout import FIELDS, Layout, Layouts, read_layouts
+from common.layout import FIELDS, SINCE, Layout, Layouts, read_layouts
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
+from common.settings import Settings
 from common.shards import Shard, Shards
 from consumers.sharing.host import encode_record, read_terms
 from consumers.sharing.share import HostTerms, Sharing
@@ -20,7 +21,11 @@ SILENT_S = 4.0
 # Entries of news that are kept: whoever missed some finds out with its next look.
 NEWS_MAX = 64
 
+# Ingest looks once a second which layout is written.
+SWITCH_MS = 1500
+
 _HOSTS = files(__package__).joinpath("hosts.lua").read_text()
+_CLOSE = files(__package__).joinpath("close.lua").read_text()
 
 
 class Membership:
@@ -35,15 +40,15 @@ class Membership:
         news: Wire,
         me: str,
         only: frozenset[int] | None,
-        *,
-        stream_name: str,
-        shards: int,
+        settings: Settings,
     ) -> None:
         self._nodes = nodes
         self._news = news
         # Those of the layout that was set, or of those that Redis has.
-        self.shards = Shards(stream_name, shards)
-        self._set, self._stream_name = self.shards.layout, stream_name
+        self.shards = Shards(settings.stream_name, settings.shards)
+        self._settings = settings
+        # The shards of before whose streams were closed.
+        self._closed: Layout | None = None
         self._me = me
         self._terms = HostTerms(only)
         self._agent = Holder.of_this_process()
@@ -75,10 +80,25 @@ class Membership:
         found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
         if found is None or found == Layouts(Layout(found.now.shards)):
             # A number that was set wrong is refused by the workers, which say why.
-            found = Layouts(self._set)
+            found = Layouts(Layout(self._settings.shards))
         older = self.shards.older.layout if self.shards.older is not None else None
         if (found.newest, found.older) != (self.shards.layout, older):
-            self.shards = Shards(self._stream_name, *found.newest, found.older)
+            self.shards = Shards(self._settings.stream_name, *found.newest, found.older)
+        if found.before is not None and found.before != self._closed:
+            await self._close(Shards(self._settings.stream_name, *found.before))
+
+    async def _close(self, older: Shards) -> None:
+        """Once ingest has had its time to look, let Redis refuse all who have not."""
+        wire = self._nodes.key_wire(META)
+        since_ms, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        if now_ms - int(since_ms or now_ms) < SWITCH_MS:
+            return
+        for shard in older:
+            keys = (shard.keys.stream, shard.keys.closed)
+            group = self._settings.consumer_group
+            await self._nodes.wire(shard).send("EVAL", _CLOSE, 2, *keys, group)
+        self._closed = older.layout
 
     async def _holders(self) -> dict[int, str]:
         """The holders of all shards, by their places among them."""

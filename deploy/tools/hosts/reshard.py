@@ -2,8 +2,8 @@
 
 1. The new layout is announced: consumers start workers for it, which wait.
 2. It becomes the one that is written. Ingest looks once a second, and writes there from then on.
-3. The old streams are closed, one after the other: Redis refuses whoever has not looked. Once all
-   in them is shown the new workers begin; see `consumers.stream.barrier`.
+3. Consumers close the old streams: Redis refuses whoever has not looked. Once all in them is shown
+   the new workers begin; see `consumers.stream.barrier`. Neither waits for this command.
 4. Until the old streams are stored, and no position in their shards may be shown any more, both are
    read. Then what is left of the old ones is removed. Their streams stay, closed and empty, so that
    an ingest that slept through all this cannot write to where nobody reads.
@@ -17,7 +17,7 @@ from typing import Any
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
 from common.keys import HOSTS_NEWS, META, ShardKeys
-from common.layout import Layout, Layouts
+from common.layout import SINCE, Layout, Layouts
 from common.settings import Settings
 from common.shards import Shards
 from consumers.sharing.membership import NEWS_MAX
@@ -25,8 +25,6 @@ from consumers.stream.barrier import is_shown
 from deploy.tools.stack_shards import stack_layouts
 
 LOOK_EVERY_S = 0.2
-# Twice the time between two looks of ingest: who has not looked by then is refused by Redis.
-SWITCH_S = 2.0
 # Workers of the new layout are forked in milliseconds; an overloaded host takes longer.
 READY_TIMEOUT_S = 60.0
 # Longest wait for the workers of a layout to end that is not there any more.
@@ -35,7 +33,6 @@ GONE_TIMEOUT_S = 30.0
 CLOSED_KEPT_S = 7 * 86_400
 LETTERS_PAGE = 100
 
-_CLOSE = files(__package__).joinpath("close.lua").read_text()
 _SWITCH = files(__package__).joinpath("switch.lua").read_text()
 
 
@@ -49,6 +46,8 @@ class Resharding:
 
     def run(self, shards: int) -> None:
         """Bring the number of shards to `shards`, or go on with a change to that number."""
+        if not self._client.hexists(META, "shards"):
+            raise FleetlineError("nothing was ever started on this Redis: set SHARDS")
         self._remove_gone()
         layouts = stack_layouts(self._client, self._settings)
         under_way = layouts.coming or (layouts.now if layouts.before is not None else None)
@@ -66,12 +65,12 @@ class Resharding:
         if layouts.before is None:
             raise FleetlineError("somebody else took the change back")
         old = self._shards(layouts.before)
-        self._close(old)
+        self._await_closed(old)
         self._follow(layouts, old)
         for shard in old:
             self._move_letters(shard.keys.dead, self._shards(layouts.now))
         self._client.hset(META, mapping=_gone(layouts.before))
-        self._client.hdel(META, "old_shards", "old_epoch", "old_since")
+        self._client.hdel(META, "old_shards", "old_epoch", SINCE)
         self._tell_hosts()
         self._remove_gone()
 
@@ -112,22 +111,18 @@ class Resharding:
             raise FleetlineError("somebody else took the change back")
         self._say(f"fixes go to {shards} shards")
 
-    def _close(self, old: Shards) -> None:
-        """Wait until ingest has looked; then let Redis refuse all who have not."""
-        since = int(self._client.hget(META, "old_since") or 0)
-        while (self._now_s() - since) < SWITCH_S:
+    def _await_closed(self, old: Shards) -> None:
+        while open_ := sum(not self._client.exists(shard.keys.closed) for shard in old):
+            self._say(f"{open_} streams of before still take what comes")
             time.sleep(LOOK_EVERY_S)
-        for shard in old:
-            keys = (shard.keys.stream, shard.keys.closed)
-            self._client.eval(_CLOSE, 2, *keys, self._settings.consumer_group)
         self._say(f"the {len(old)} streams of before take no more")
 
     def _follow(self, layouts: Layouts, old: Shards) -> None:
-        since = int(self._client.hget(META, "old_since") or 0)
+        since_s = int(self._client.hget(META, SINCE) or 0) / 1000
         while True:
             unshown = sum(not self._is_shown(shard.keys) for shard in old)
             entries = sum(self._client.xlen(shard.keys.stream) for shard in old)
-            left_s = since + self._settings.location_ttl - self._now_s()
+            left_s = since_s + self._settings.location_ttl - self._now_s()
             if unshown:
                 self._say(f"{unshown} of them are not shown to their ends")
             elif entries:

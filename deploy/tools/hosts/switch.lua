@@ -8,7 +8,9 @@ end
 if meta[4] ~= ARGV[1] then
     return 0
 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], 'shards', meta[3], 'epoch', meta[4], 'old_shards', meta[1],
-    'old_epoch', meta[2] or '1', 'old_since', redis.call('TIME')[1])
+    'old_epoch', meta[2] or '1', 'old_since', now)
 redis.call('HDEL', KEYS[1], 'next_shards', 'next_epoch')
 return 1
