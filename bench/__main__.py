@@ -22,6 +22,7 @@ from bench.result import Figure, Outcome
 from bench.scenarios import (
     access,
     catch_up,
+    crossings,
     drain,
     end_to_end,
     fanout,
@@ -37,6 +38,9 @@ from bench.scenarios import (
     sustained,
     timescale,
 )
+from bench.scenarios.beside import drain as beside_drain
+from bench.scenarios.beside import live as beside_live
+from bench.scenarios.beside import metrics
 from bench.stack import Stack
 from common.errors import FleetlineError
 from common.processes.signals import stop_as_interrupt
@@ -47,9 +51,12 @@ SCENARIOS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
-        catch_up, one_redis, access, insight, geofences, locust_users, timescale,
+        catch_up, one_redis, access, insight, geofences, crossings, beside_live, beside_drain,
+        metrics, locust_users, timescale,
     )
 }  # fmt: skip
+# Ten minutes each, to tell one per cent: only when they are named.
+PAIRED = frozenset({beside_live.NAME, beside_drain.NAME, metrics.NAME})
 # What a scenario may end with when something around it is wrong; anything else is a bug.
 TROUBLE = (Failed, FleetlineError, OSError, asyncpg.PostgresError, RedisError, TimeoutError)
 # What would lead the stack elsewhere.
@@ -81,7 +88,7 @@ def main(
     unknown = set(only or ()) - set(SCENARIOS)
     if unknown:
         raise typer.BadParameter(f"no scenario {', '.join(sorted(unknown))}; see --list")
-    chosen = [name for name in SCENARIOS if not only or name in only]
+    chosen = [name for name in SCENARIOS if (name in only if only else name not in PAIRED)]
     if not only and not timescale.is_possible():
         chosen.remove(timescale.NAME)
     for name in FOREIGN:

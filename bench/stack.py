@@ -171,8 +171,8 @@ class Stack:
             return http_answers("127.0.0.1", self.settings.ingest_port, "/health/live")
         if role == "fanout":
             return http_answers("127.0.0.1", self.settings.fanout_port, "/health/ready")
-        if role == "insight":
-            # It is measured by what it stores.
+        if role in {"insight", "places", "hooks"}:
+            # They are measured by what they store and send.
             return True
         state = read_state(state_file(self.home, "consumers"))
         if state is None or state.pid != self._roles["consumers"].pid:

@@ -45,7 +45,7 @@ def parse_only(text: str, shards: int) -> frozenset[int]:
     return frozenset(chosen)
 
 
-def run(settings: Settings, only: frozenset[int] | None = None) -> int:
+def run(settings: Settings, heartbeat: Heartbeat, only: frozenset[int] | None = None) -> int:
     """Run this host's share of the shards, or of `only`, until a stop signal; the exit status."""
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
     state = state_file(home, "consumers") if home is not None else None
@@ -55,7 +55,7 @@ def run(settings: Settings, only: frozenset[int] | None = None) -> int:
         "consumers",
         drain_timeout_s=settings.drain_timeout_s,
         state_file=state,
-        heartbeat=Heartbeat.from_env(),
+        heartbeat=heartbeat,
         drain_together=True,
         observer=runner,
     )

@@ -112,13 +112,18 @@ def consumers(
 ) -> None:
     """Run the consumers: stream in, live positions and history out. Hosts share the shards."""
     process.die_with_parent()
+    from common.processes.heartbeat import Heartbeat
+
+    # As with the others below: settings and metrics are half a second of imports.
+    heartbeat = Heartbeat.from_env()
+    heartbeat.beat()
     from common.settings import load_settings
     from consumers.supervisor import parse_only, run
 
     settings = load_settings()
     _configure("consumers", settings)
     shards = parse_only(only, settings.shards) if only is not None else None
-    raise typer.Exit(run(settings, shards))
+    raise typer.Exit(run(settings, heartbeat, shards))
 
 
 @app.command()

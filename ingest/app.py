@@ -15,7 +15,7 @@ from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, announced_length
 from ingest.http.body_deadlines import BodyDeadlines
 from ingest.http.edge import Cors, Edge
-from ingest.http.fast_path import TEMPLATE, FastPath, is_post_one
+from ingest.http.fast_path import FastPath
 from ingest.http.read_limiter import ReadLimiter
 from ingest.http.request_watch import BEGUN, FastTimes, RequestWatch
 from ingest.openapi.pages import pages
@@ -23,7 +23,7 @@ from ingest.resources.events import EventList
 from ingest.resources.fences.routes import add_fence_routes
 from ingest.resources.health import AliveResource, HealthResource
 from ingest.resources.insight.routes import add_insight_routes
-from ingest.resources.location import Location
+from ingest.resources.location import PREFIX, SUFFIX, Location
 from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
@@ -44,9 +44,10 @@ class Ingest:
     No answer leaves a body unread behind it: see `Body.drain`.
     """
 
-    def __init__(self, app: App, fast_path: FastPath, body_timeout_s: float) -> None:
+    def __init__(self, app: App, one: FastPath, many: FastPath, body_timeout_s: float) -> None:
         self.app = app
-        self._fast_path = fast_path
+        self._one = one
+        self._many = many
         self._deadlines = BodyDeadlines(body_timeout_s)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -57,12 +58,16 @@ class Ingest:
             # Granian's word for HTTP/1.0, which Falcon does not know.
             scope["http_version"] = "1.0"
         body = scope[SCOPE_KEY] = Body(receive, self._deadlines)
-        if is_post_one(scope):
-            return self._post_one(scope, body, send)
+        path: str = scope["path"]
+        if scope["method"] == "POST" and path.startswith(PREFIX):
+            if path.endswith(SUFFIX):
+                return self._take(self._one, scope, body, send)
+            if path == Locations.template:
+                return self._take(self._many, scope, body, send)
         return self._ask_falcon(scope, body, send)
 
-    async def _post_one(self, scope: Scope, body: Body, send: Send) -> None:
-        if not await self._fast_path.answer(scope, body, send):
+    async def _take(self, fast: FastPath, scope: Scope, body: Body, send: Send) -> None:
+        if not await fast.answer(scope, body, send):
             await self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
@@ -84,8 +89,8 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
 
     `tell` is given the worker's numbers about once a second (`common.metrics.reporter`).
     """
-    times = FastTimes()
-    watch = RequestWatch(times, TEMPLATE)
+    times = {Location.template: FastTimes(), Locations.template: FastTimes()}
+    watch = RequestWatch(times)
     worker = IngestWorker(settings, tell, watch.put)
     origins = parse_origins("CORS_ORIGINS", settings.cors_origins)
     hosts = parse_hosts("ALLOWED_HOSTS", settings.allowed_hosts)
@@ -99,25 +104,28 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     app.req_options.strip_url_path_trailing_slash = True
     problem.install(app, worker.access)
     location = Location(worker.intake, worker.live, worker.access, bytes_max=BODY_BYTES_MAX)
-    app.add_route("/api/v1/drivers/{driver_id}/location", location)
-    _add_driver_routes(app, worker, settings)
+    locations = Locations(worker.intake, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
+    for route in (location, locations):
+        app.add_route(route.template, route)
+    _add_driver_routes(app, worker)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
     app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
     add_webhook_routes(app, worker.history, worker.access, settings)
     _add_other_routes(app, worker, settings)
-    fast_path = FastPath(location, worker.access, edge, BODY_BYTES_MAX, times)
-    return Ingest(app, fast_path, settings.body_timeout_s)
+    one, many = (
+        FastPath(route, worker.access, edge, times[route.template])
+        for route in (location, locations)
+    )
+    return Ingest(app, one, many, settings.body_timeout_s)
 
 
-def _add_driver_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
+def _add_driver_routes(app: App, worker: IngestWorker) -> None:
     access, drivers = worker.access, "/api/v1/drivers"
     # More routes at once are no faster: one thread formats them all. A search mostly waits.
     route_reads, nearby_reads = ReadLimiter(2, 1), ReadLimiter(8, 4)
     app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
-    locations = Locations(worker.intake, access, bytes_max=BATCH_BODY_BYTES_MAX)
-    app.add_route(f"{drivers}/locations", locations)
     app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
 
 

@@ -1,6 +1,7 @@
 """A real browser for tests: Chromium by Playwright, watched for what must not happen."""
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocke
 
 from tests.wait import wait_until
 
+# Where pictures for a person to look at go, if `PICTURES` is set: they take a second each.
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
@@ -146,6 +148,8 @@ class Visit:
 
     def shoot(self, name: str, sizes: Iterable[str] = tuple(SIZES)) -> None:
         """Pictures of how it looks now: narrow and wide, light and dark."""
+        if "PICTURES" not in os.environ:
+            return
         ARTIFACTS.mkdir(exist_ok=True)
         for size in sizes:
             width, height = SIZES[size]

@@ -2,16 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import Databases, PostgresServer, postgres
 from tests.redis_cluster import RedisClusterServers, redis_cluster
 from tests.servers import RedisServer, valkey
 from tests.timescale import NAMED, timescale
 
-# Long files first, so that no process works on one alone while the others are done.
-ORDER: Sequence[str] = ("faults", "system", "integration", "odd", "unit")
+# Long ones first, so that no process works on one alone while the others are done.
+ORDER: Sequence[str] = ("system", "faults", "integration", "odd", "unit")
+
+# How long an example takes says something of the machine, and who else uses it.
+settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return ORDER.index(folder) if folder in ORDER else len(ORDER)
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that share a stack go to one process."""
+    from tests.scheduling import StackScheduling
+
+    return StackScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,9 @@ class PostgresServer(Databases):
             "postgres", "-D", str(self._data), "-p", str(self.port),
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
             "-c", "max_connections=50", "-c", "shared_buffers=64MB", "-c", "jit=off",
+            # No test ends the machine, and what a killed server wrote the kernel has. Making and
+            # dropping a database for each test waits for the disk otherwise.
+            "-c", "fsync=off",
             *self._options,
         )  # fmt: skip
         wait_until(self.answers, timeout_s=20, what="PostgreSQL")

@@ -1,5 +1,6 @@
 """A real Prometheus for tests, with the project's own configuration made quicker."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,16 +8,17 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+import pytest
 import yaml
 
 from common.metrics.catalogue import ROLES, metrics_port
 from tests.servers import free_port
-from tests.wait import wait_until
+from tests.wait import pace, until, wait_until
 
 FOLDER = Path(__file__).parents[1] / "deploy/prometheus"
 MISSING = "prometheus and promtool (Debian: apt install prometheus) are not here"
@@ -27,30 +29,53 @@ EVERY = "500ms"
 WINDOW = "6s"
 
 
+# Limits that would take minutes to pass, and those of tests.
+SOONER = {
+    "max by (shard) (fleetline_lag_seconds) > 60": 4,
+    "max(fleetline_insight_lag_seconds) > 300": 32,
+    "max(fleetline_places_turn_age_seconds) > 60": 4,
+    "fleetline_report_age_seconds > 10": 3,
+}
+
+
 def hurried(rules: str) -> str:
-    """Alerts that wait half a second, look back a few and find a lag of some seconds long."""
+    """Alerts that wait half a second, look back a few and have the limits of SOONER."""
+    # Deaths of ten minutes; half a dozen do not fit into a short window.
+    rules = rules.replace("[10m]", "[30s]")
     rules = re.sub(r"\[\d+m\]", f"[{WINDOW}]", re.sub(r"for: \w+", "for: 500ms", rules))
-    return rules.replace("(fleetline_lag_seconds) > 60", "(fleetline_lag_seconds) > 4")
+    for condition, limit in SOONER.items():
+        assert rules.count(condition) == 1, condition
+        rules = rules.replace(condition, f"{condition.rpartition(' ')[0]} {limit}")
+    return rules
 
 
-def scrape_config(first_port: int) -> str:
-    """The project's configuration, for a stack whose ports of metrics begin there."""
+def scrape_config(first_port: int, more: Mapping[str, int] = MappingProxyType({})) -> str:
+    """The project's configuration, for a stack whose ports of metrics begin there.
+
+    `more`: roles beside it, with their ports.
+    """
     text = re.sub(r"_interval: \w+", f"_interval: {EVERY}", (FOLDER / "prometheus.yml").read_text())
     for role in ROLES:
         port = metrics_port(role)
         assert f"127.0.0.1:{port}" in text, role
         text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{metrics_port(role, first_port)}")
+    for role, port in more.items():
+        text += f'      - targets: ["127.0.0.1:{port}"]\n        labels: {{role: {role}}}\n'
     return text
 
 
 class Prometheus:
-    """Scrapes the stack whose ports of metrics begin at `first_port`. Use as a context."""
+    """Scrapes the stack whose ports of metrics begin at `first_port`, and `more` roles by their
+    ports. Use as a context.
+    """
 
-    def __init__(self, folder: Path, first_port: int) -> None:
+    def __init__(
+        self, folder: Path, first_port: int, more: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self._folder = folder
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "prometheus.yml").write_text(scrape_config(first_port))
+        (folder / "prometheus.yml").write_text(scrape_config(first_port, more))
         (folder / "alerts.yml").write_text(hurried((FOLDER / "alerts.yml").read_text()))
 
     def __enter__(self) -> Self:
@@ -115,6 +140,47 @@ class Prometheus:
         with urllib.request.urlopen(url, data, timeout=10) as reply:
             answer: dict[str, Any] = json.load(reply)
         return answer
+
+
+class Alarms:
+    """The alerts that were caused, and fired: `seen`."""
+
+    def __init__(self, prometheus: Prometheus) -> None:
+        self.seen: set[str] = set()
+        self._prometheus = prometheus
+        self._caused: set[str] = set()
+
+    @contextlib.asynccontextmanager
+    async def told_of(self, *alerts: str) -> AsyncIterator[None]:
+        """They do not fire before the block, where their cause begins, and have by its end."""
+        await self.end(*alerts)
+        self._caused.update(alerts)
+        yield
+        await self.fire(*alerts)
+
+    async def fire(self, *alerts: str) -> None:
+        """Wait until each of them has fired since its cause began, or now."""
+        self._caused.update(alerts)
+
+        async def told() -> bool:
+            await pace(0.1)
+            self.seen |= self._prometheus.firing() & self._caused
+            return self.seen >= set(alerts)
+
+        try:
+            await until(told, timeout_s=40)
+        except TimeoutError:
+            left = sorted(set(alerts) - self.seen)
+            pytest.fail(f"{left} did not fire, but {sorted(self._prometheus.firing())}")
+
+    async def end(self, *alerts: str) -> None:
+        """Wait until none of them fires."""
+
+        async def over() -> bool:
+            await pace(0.1)
+            return not self._prometheus.firing() & set(alerts)
+
+        await until(over, timeout_s=40, what=f"the end of {alerts}")
 
 
 def alert_names() -> list[str]:

@@ -24,12 +24,17 @@ from tests.wait import wait_until
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+# Where the stop is not what is tested: other tests use the machine, too.
+LEAVE_TIMEOUT_S = 60.0
 ROLES = (
     *("redis", "postgres", "gateway"),
     *("insight", "places", "hooks", "consumers", "fanout", "ingest"),
 )
-# What a person's shell may hold and a test must not.
+# Options of a stack without those who only follow: they are half of the time of its start.
+LIVE = ("--roles", "consumers,fanout,ingest")
+# What a person's shell may hold and a test must not; of make it is what `make test` was told.
 FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
+FOREIGN += ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
 
 
 # Beside OFFSETS: the ports of metrics, one a role.
@@ -134,7 +139,7 @@ class Stack:
         trace: TracebackType | None,
     ) -> None:
         if self._process is not None:
-            self.stop()
+            self.stop(timeout_s=LEAVE_TIMEOUT_S)
 
     def start(self) -> None:
         """Start it and wait for `ready`. Raises `RuntimeError` with all it said."""
@@ -164,13 +169,13 @@ class Stack:
             self._process = None
             raise RuntimeError(f"{self.said()}\n{self.logs()}")
 
-    def stop(self, number: int = signal.SIGINT) -> int:
+    def stop(self, number: int = signal.SIGINT, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """Send the signal and wait; the exit status."""
         assert self._process is not None
         process, self._process = self._process, None
         process.send_signal(number)
         try:
-            return process.wait(STOP_TIMEOUT_S)
+            return process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -229,6 +234,16 @@ class Stack:
             raise OSError(str(e)) from e
         finally:
             connection.close()
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may come to, as a careless umask makes them."""
+    with tempfile.TemporaryDirectory(
+        prefix="fleetline-", dir="/var/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @contextlib.contextmanager

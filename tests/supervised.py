@@ -24,6 +24,8 @@ from common.processes.supervisor import Supervisor
 
 DRAIN_S = 1.5
 SILENT_S = 2.0
+# A child that loads for longer than its silence is borne, and what is borne before its first beat.
+LOADS_S, LOADING_S = 3.0, 10.0
 # From linux/ptrace.h.
 PTRACE_SEIZE = 0x4206
 
@@ -36,6 +38,7 @@ def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpe
         log_file=folder / f"{name}.log",
         pid_file=folder / "run" / f"{name}.pid",
         heartbeat_timeout_s=SILENT_S if beats else None,
+        first_beat_s=LOADING_S if kind == "loads" else SILENT_S,
         prepare=partial(require_first, folder) if kind == "misled" else None,
     )
 
@@ -50,6 +53,7 @@ CASES = {
     "plain": (("a", "plain", False), ("b", "plain", False), ("c", "plain", False)),
     "hangs": (("a", "hangs", True),),
     "beats": (("a", "beats", True),),
+    "loads": (("a", "loads", True),),
     "reports": (("a", "reports", True),),
     "talks": (("a", "talks", True),),
     "leaves": (("a", "leaves", False),),
@@ -130,9 +134,11 @@ def child(folder: Path, kind: str, name: str) -> None:
         # In a session of its own, as PostgreSQL's processes are: no group signal reaches it.
         orphan = subprocess.Popen(("sleep", "60"), start_new_session=True)
         (folder / f"orphan-{os.getpid()}").write_text(str(orphan.pid))
+    if kind == "loads":
+        threading.Event().wait(LOADS_S)
     (folder / f"up-{name}").touch()
     for number in itertools.count():
-        if kind in {"beats", "reports"}:
+        if kind in {"beats", "loads", "reports"}:
             heartbeat.beat()
         if kind in {"reports", "talks"}:
             heartbeat.report(b"%d says %d" % (os.getpid(), number))

@@ -48,7 +48,7 @@ def _drain(bench: Bench, made: list[Event], shards: int) -> Figure:
     streams = [shard.keys.stream for shard in Shards(stack.settings.stream_name, shards)]
     stack.start("consumers")
     group = stack.settings.consumer_group
-    span_s, cost = _drained(bench, streams, group, entries=entries, fixes=len(made))
+    span_s, cost = drained(bench, streams, group, entries=entries, fixes=len(made))
     stack.stop_roles()
     rows = stack.rows()
     if rows != len(made):
@@ -62,7 +62,7 @@ def _drain(bench: Bench, made: list[Event], shards: int) -> Figure:
     )  # fmt: skip
 
 
-def _drained(bench: Bench, streams: list[str], group: str, *, entries: int, fixes: int) -> Drained:
+def drained(bench: Bench, streams: list[str], group: str, *, entries: int, fixes: int) -> Drained:
     """Wait, from the first entry read to the last one acknowledged."""
     # Starting the processes is not what a fix costs.
     before: dict[str, float] = {}
@@ -106,7 +106,7 @@ def _drained_group(bench: Bench, count: int) -> Drained:
             if time.monotonic() > until_s:
                 raise Failed("the plain worker did not begin")
             time.sleep(0.01)
-    return _drained(bench, [STREAM], GROUP, entries=count, fixes=count)
+    return drained(bench, [STREAM], GROUP, entries=count, fixes=count)
 
 
 def _plain_entry(event: bytes) -> tuple[object, ...]:

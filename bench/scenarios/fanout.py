@@ -36,7 +36,7 @@ def run(bench: Bench) -> Iterable[Figure]:
     """Nothing but Redis and the fan-out under it."""
     stack = bench.stack
     port = stack.settings.fanout_port
-    made = _events(bench.seed)
+    made = two_events(bench.seed)
     stack.reset()
     yield _bare(bench, made)
     stack.start("fanout")
@@ -52,7 +52,7 @@ def run(bench: Bench) -> Iterable[Figure]:
     stack.stop_roles()
 
 
-def _events(seed: int) -> list[bytes]:
+def two_events(seed: int) -> list[bytes]:
     """Two events of the same driver and length."""
     fix = next(streets(seed, 1))
     made = []

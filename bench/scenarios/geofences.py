@@ -29,7 +29,7 @@ M_NORTH, M_EAST = 111_195.0, 66_300.0
 def run(bench: Bench) -> Iterable[Figure]:
     """Drives `FenceIndex` and `follow` as `consumers.places.engine` does."""
     rng = random.Random(bench.seed)
-    index = FenceIndex([*_circles(rng), *_areas(rng)])
+    index = FenceIndex([*circles(rng), *areas(rng)])
     fixes = _walks(rng, bench.pick(60, 10))
     for page in (50, 100, 500):
         yield _cost(index, fixes, page)
@@ -60,13 +60,15 @@ def _place(rng: random.Random) -> LngLat:
     return rng.uniform(WEST, EAST), rng.uniform(SOUTH, NORTH)
 
 
-def _circles(rng: random.Random) -> Iterable[Fence]:
+def circles(rng: random.Random) -> Iterable[Fence]:
+    """CIRCLES of 75 m, `circle-0` and so on."""
     for n in range(CIRCLES):
         shape = Shape(line=(_place(rng),), reach_m=75.0)
         yield Fence(geofence_id=f"circle-{n}", name="circle", shape=shape, dwell_s=60.0)
 
 
-def _areas(rng: random.Random) -> Iterable[Fence]:
+def areas(rng: random.Random) -> Iterable[Fence]:
+    """AREAS of up to 4 km across, with up to 60 corners."""
     for n in range(AREAS):
         (lng, lat), far, corners = _place(rng), rng.uniform(0.002, 0.02), rng.randint(6, 60)
         turns = [2 * math.pi * corner / corners for corner in range(corners)]

@@ -1,9 +1,9 @@
-"""Trips and statistics: backfill of a day, questions about it, following live, and what it costs
-those whom it must not slow.
+"""Trips and statistics: backfill of a day, questions about it, following live.
+
+What it costs those whom it must not slow is `beside`.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -13,19 +13,17 @@ import asyncpg
 
 from bench import accounting, database
 from bench.context import Bench, LostFixes, rate_figure
-from bench.fill import add_entries, events
 from bench.generator import Plan
 from bench.result import Figure
 from bench.shifts import add_shifts
 from common.geo import cells
-from common.keys import shard_keys
 from consumers.insight.database import Database, connect
 from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
 from consumers.insight.shares import SHARES
 
 NAME = "insight"
-TITLE = "Insight: backfill, fleet summary, heat, following 2,000 fixes/s, drain with and without"
+TITLE = "Insight: backfill, fleet summary, heat, following 2,000 fixes/s"
 BOUND_S = 900.0
 # A day of one driver, a fix every 5 s; 579 of them are 10 million rows.
 DAY_POINTS = 17_280
@@ -45,7 +43,7 @@ FROM known, generate_series(1, $2::int) AS driver, generate_series(1, $3::int) A
 
 
 def run(bench: Bench) -> Iterable[Figure]:
-    """Backfill and questions over 10 million rows, then live, then the drain in turns."""
+    """Backfill and questions over 10 million rows, then live."""
     stack = bench.stack
     stack.reset()
     drivers = bench.pick(579, 58)
@@ -57,7 +55,6 @@ def run(bench: Bench) -> Iterable[Figure]:
     yield _ask(bench, "fleet", "fleet/summary", f"a day of {drivers} drivers")
     yield _ask(bench, "heat", "fleet/heat", f"heat of an hour, {CITY[0]:,} drivers")
     yield from _follow(bench)
-    yield from _drains(bench)
     stack.stop_roles()
 
 
@@ -137,43 +134,3 @@ async def _behind_s(connection: asyncpg.Connection) -> float:
         )
         or 0.0
     )
-
-
-def _drains(bench: Bench) -> Iterable[Figure]:
-    """Full streams of rows that are all late, with marks and without, in turns; the best of each.
-
-    It is the worst case: every batch leaves a mark.
-    """
-    made = events(bench.seed, bench.pick(200_000, 60_000))
-    best: dict[str, float] = {"off": 0.0, "on": 0.0}
-    order = ["off", "on"] * bench.pick(3, 2)
-    random.Random(bench.seed).shuffle(order)
-    for insight in order:
-        best[insight] = max(best[insight], _drain(bench, made, insight))
-        bench.say(f"drain, INSIGHT={insight}: {best[insight]:,.0f} fixes/s")
-    for insight, rate in best.items():
-        label = f"drain of late rows, INSIGHT={insight}"
-        yield Figure(f"insight.drain_{insight}", label, rate, "fixes/s")
-
-
-def _drain(bench: Bench, made: list[tuple[str, bytes]], insight: str) -> float:
-    stack = bench.stack
-    stack.reset(1)
-    add_entries(stack, made)
-    stream = shard_keys(stack.settings.stream_name, 0, 1).stream
-    group = stack.settings.consumer_group
-    begin_s = 0.0
-    stack.start("consumers", INSIGHT=insight)
-    with stack.redis() as client:
-        while True:
-            known = {g["name"]: g for g in client.xinfo_groups(stream)}.get(group)
-            if begin_s == 0.0 and known and known["entries-read"]:
-                begin_s = time.monotonic()
-            if stack.backlog(client) == 0:
-                break
-            time.sleep(0.01)
-    span_s = time.monotonic() - begin_s
-    stack.stop_roles()
-    if stack.rows() != len(made):
-        raise LostFixes(f"drain, INSIGHT={insight}: {len(made)} entries, stored {stack.rows()}")
-    return len(made) / span_s

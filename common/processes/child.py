@@ -80,7 +80,10 @@ class Child:
             self.heartbeat_fd = read_fd
         self.ready_at_s = None
         self.kill_at_s = None
-        self.beat_at_s = now_s if self.spec.beats_from_start else None
+        self.beat_at_s = None
+        if self.spec.beats_from_start:
+            early_s = self.spec.first_beat_s - (self.spec.heartbeat_timeout_s or 0.0)
+            self.beat_at_s = now_s + max(0.0, early_s)
         self.enter(State.STARTING)
         self._write_pid()
 

@@ -51,6 +51,9 @@ class ChildSpec:
     fork: Fork | None = None
     # False: watched only once it has beaten for the first time.
     beats_from_start: bool = True
+    # Patience until the first beat, if that is more. Loading a program takes a second, and many
+    # where the cores are full: killed in the middle of it, a child never gets to its work.
+    first_beat_s: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     # Its share of the common deadline when everything stops; then it is killed.
     stop_timeout_s: float = 8.0

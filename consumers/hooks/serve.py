@@ -1,9 +1,9 @@
 """`fleetline hooks`: sends webhooks until a stop signal."""
 
 import asyncio
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 
 import asyncpg
@@ -12,25 +12,19 @@ from common.backoff import Backoff
 from common.errors import ConfigError
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
-from common.processes.background import keep_beating
 from common.processes.heartbeat import Heartbeat
 from common.settings import Settings
 from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.secret import SecretKeys
 from consumers.hooks.numbers import SenderNumbers
 from consumers.hooks.outbox import WebhookOutbox, connect
+from consumers.role import TROUBLE, run_until_stopped
 
 RETRY = Backoff(first_s=0.5, most_s=5.0)
 # A connection that lasted so long was a good one.
 LASTING_S = 10.0
-# Between two tries to end what is under way once the deadline of a stop has passed.
-STOP_STEP_S = 0.5
-# What a database that is away or restarts answers with; and a connection that was cut while one
-# statement was being given up.
-DATABASE_TROUBLE = (
-    *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
-    asyncpg.InternalClientError,
-)
+# And a connection that was cut while one statement was being given up.
+SENDER_TROUBLE = (*TROUBLE, asyncpg.InternalClientError)
 NOT_INSTALLED = "webhooks need the package aiohttp: pip install 'fleetline[webhooks]'"
 
 _log = get("hooks")
@@ -50,27 +44,15 @@ def run(settings: Settings, heartbeat: Heartbeat) -> int:
 
 
 async def _send(settings: Settings, heartbeat: Heartbeat) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     use_lookup_threads()
     numbers = SenderNumbers()
-    metrics = asyncio.create_task(RoleMetrics("hooks", settings, numbers.put).run())
-    work = asyncio.create_task(_work(settings, stopping, numbers))
-    stop = asyncio.create_task(stopping.wait())
-    beats = asyncio.create_task(keep_beating(heartbeat))
-    await asyncio.wait((work, stop, beats), return_when=asyncio.FIRST_COMPLETED)
-    stopping.set()
-    # What is on its way comes to its end, if it does so in time; else it is sent again.
-    await asyncio.wait((work,), timeout=settings.drain_timeout_s)
-    while not work.done():
-        work.cancel()
-        await asyncio.wait((work,), timeout=STOP_STEP_S)
-    beats.cancel()
-    metrics.cancel()
-    if not work.cancelled():
-        work.result()
+    await run_until_stopped(
+        partial(_work, settings, numbers),
+        heartbeat,
+        RoleMetrics("hooks", settings, numbers.put),
+        # What is on its way comes to its end, if it does so in time; else it is sent again.
+        drain_s=settings.drain_timeout_s,
+    )
 
 
 def use_lookup_threads() -> None:
@@ -83,14 +65,14 @@ def use_lookup_threads() -> None:
     asyncio.get_running_loop().set_default_executor(threads)
 
 
-async def _work(settings: Settings, stopping: asyncio.Event, numbers: SenderNumbers) -> None:
+async def _work(settings: Settings, numbers: SenderNumbers, stopping: asyncio.Event) -> None:
     trouble = Repeated(_log, "hooks.waiting")
     attempt = 0
     while not stopping.is_set():
         begin_s = time.monotonic()
         try:
             await _send_while_connected(settings, stopping, trouble, numbers)
-        except* DATABASE_TROUBLE as group:
+        except* SENDER_TROUBLE as group:
             first = _first(group)
             trouble.failed(error=str(first) or type(first).__name__)
         if not stopping.is_set():

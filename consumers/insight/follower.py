@@ -19,12 +19,12 @@ from consumers.insight.fold.results import HOUR_US, Results
 from consumers.insight.fold.rules import Rules
 from consumers.insight.fold.state import CellOf, dump, load, new_fold
 from consumers.insight.page import PG_EPOCH_US, FixRow
+from consumers.insight.pauses import Pauses
 from consumers.insight.shares import share_of
 from consumers.insight.trip_news import EndedTrip, ended_trips, tell
 
-# Drivers listed, and folded in one transaction. More would hold their results in memory longer.
+# Drivers listed at a time.
 NAMES_MAX = 2000
-DRIVERS_MAX = 1000
 # Fixes of each in it: a live driver has fewer. Whoever has more is folded on in a smaller company.
 FIXES_MAX = 50
 COMPANY = 5
@@ -106,6 +106,7 @@ class Follower:
         self._rules = rules
         self._cell_of = cell_of
         self._advanced = advanced
+        self._pauses = Pauses()
         self._log = get("insight")
         self.fixes = 0
         self.repaired = 0
@@ -134,6 +135,7 @@ class Follower:
         """Fold everybody up to `until`, day by day."""
         swept = await self._database.swept()
         since = min((swept.get(share, EPOCH) for share in shares), default=until)
+        self._pauses.begin(since, until)
         for day in await self._database.days():
             if day + DAY <= since or day > until:
                 continue
@@ -152,9 +154,10 @@ class Follower:
             after = names[-1]
             ours = [name for name in names if share_of(name) in shares]
             left: list[str] = []
-            for first in range(0, len(ours), DRIVERS_MAX):
-                some = ours[first : first + DRIVERS_MAX]
+            for first in range(0, len(ours), self._pauses.drivers_max):
+                some = ours[first : first + self._pauses.drivers_max]
                 left += await self._fold(some, (day, end), FIXES_MAX)
+                await self._pauses.rest()
             while left:
                 some, left = left[:COMPANY], left[COMPANY:]
                 left = await self._fold(some, (day, end), COMPANY_FIXES_MAX) + left

@@ -4,6 +4,8 @@ It holds what is known of the drivers of some shards. `apply` takes what was rea
 `look` what time alone brings about; `take` hands out what is to be stored since it was called
 last. State and outcome belong into one transaction: what comes of a fix is a function of the state
 before it, so an engine that is loaded where another was stored goes on exactly there.
+
+A rule that cannot take a fix changes nothing: it is left out of this rule alone (`left_out`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +18,8 @@ from common.events.happening import Happening
 from common.orders.ends import EndFix, EndVisit, step
 from common.orders.order import Order, moved
 from common.orders.states import DeliveryState
-from consumers.places.fence_index import FenceIndex
+from consumers.places.fence_index import FenceIndex, Inside
+from consumers.places.left_out import LeftOut, Rule
 from consumers.places.membership import NO_VISITS, Visit, Visits, end_closed, follow
 from consumers.places.presence import Presence, SeenAt
 
@@ -78,6 +81,10 @@ class ShardDrivers:
     changed_ends: dict[str, EndVisits | None] = field(default_factory=dict)
 
 
+# A fix that counts, what it says of its driver's presence, and its shard.
+Arrived = tuple[LocationEvent, Sequence[Happening], ShardDrivers]
+
+
 class Engine:
     """The drivers of some shards. `radius_m`: of the circles around the ends of orders."""
 
@@ -89,6 +96,7 @@ class Engine:
         self._radius_m = radius_m
         self._steps: list[Happening | OrderMove] = []
         self._visits: list[VisitChange] = []
+        self._left_out: list[LeftOut] = []
 
     def apply(
         self,
@@ -97,34 +105,69 @@ class Engine:
         found_at: datetime,
     ) -> int:
         """Work off fixes by shard, in the order of the streams. How many counted."""
-        counted: list[tuple[LocationEvent, Sequence[Happening], ShardDrivers]] = []
-        for number, fixes in pages.items():
-            shard = self.shards[number]
-            arrive = shard.presence.arrive
-            for fix in fixes:
-                said = arrive(fix, found_at)
-                if said is not None:
-                    counted.append((fix, said, shard))
+        counted = self._arrived(pages, found_at)
         if not counted:
             return 0
         # Asked once for all: a page of fifty costs a tenth of fifty pages.
-        inside = around.fences.inside(
-            [fix.latitude for fix, _, _ in counted], [fix.longitude for fix, _, _ in counted]
-        )
+        inside = self._inside(around.fences, [fix for fix, _, _ in counted])
         visits, orders = self.visits, around.orders
         for (fix, said, shard), fences in zip(counted, inside, strict=True):
             if said:
                 self._steps += said
             driver_id = fix.driver_id
             before = visits.get(driver_id, NO_VISITS)
-            if fences or before:
-                after, happenings = follow(before, fix, fences, around.fences, found_at)
-                self._steps += happenings
-                if after is not before:
-                    self._changed(driver_id, before, after)
+            if fences is not None and (fences or before):
+                try:
+                    after, happenings = follow(before, fix, fences, around.fences, found_at)
+                except Exception as e:  # of one fix: the others go on
+                    self._leave_out(Rule.GEOFENCES, driver_id, e, fix)
+                else:
+                    self._steps += happenings
+                    if after is not before:
+                        self._changed(driver_id, before, after)
             if driver_id in orders or driver_id in shard.ends:
-                self._follow_orders(shard, fix, orders)
+                try:
+                    self._follow_orders(shard, fix, orders)
+                except Exception as e:  # of one fix: the others go on
+                    self._leave_out(Rule.ORDERS, driver_id, e, fix)
         return len(counted)
+
+    def _arrived(
+        self, pages: Mapping[int, Sequence[LocationEvent]], found_at: datetime
+    ) -> list[Arrived]:
+        """The fixes that count."""
+        counted: list[Arrived] = []
+        for number, fixes in pages.items():
+            shard = self.shards[number]
+            arrive = shard.presence.arrive
+            for fix in fixes:
+                try:
+                    said = arrive(fix, found_at)
+                except Exception as e:  # of one fix: the others go on
+                    self._leave_out(Rule.PRESENCE, fix.driver_id, e, fix)
+                    continue
+                if said is not None:
+                    counted.append((fix, said, shard))
+        return counted
+
+    def _inside(self, index: FenceIndex, fixes: Sequence[LocationEvent]) -> Sequence[Inside | None]:
+        """For each fix the fences that hold it; None where that cannot be said."""
+        try:
+            return index.inside([fix.latitude for fix in fixes], [fix.longitude for fix in fixes])
+        except Exception as e:  # of some of them: halved until each stands alone
+            if len(fixes) == 1:
+                self._leave_out(Rule.GEOFENCES, fixes[0].driver_id, e, fixes[0])
+                return [None]
+        middle = len(fixes) // 2
+        return [*self._inside(index, fixes[:middle]), *self._inside(index, fixes[middle:])]
+
+    def _leave_out(
+        self, rule: Rule, driver_id: str, error: Exception, fix: LocationEvent | None = None
+    ) -> None:
+        if isinstance(error, MemoryError):
+            # It says nothing of the fix.
+            raise error
+        self._left_out.append(LeftOut(rule, driver_id, fix, error))
 
     def look(
         self, clocks: Mapping[int, datetime], around: Surroundings, found_at: datetime
@@ -140,7 +183,11 @@ class Engine:
             return
         clock = min(clocks.values())
         for driver_id, before in list(self.visits.items()):
-            after, happenings = end_closed(driver_id, before, around.fences, clock)
+            try:
+                after, happenings = end_closed(driver_id, before, around.fences, clock)
+            except Exception as e:  # of one driver: the others go on
+                self._leave_out(Rule.GEOFENCES, driver_id, e)
+                continue
             if after is not before:
                 self._steps += happenings
                 self._changed(driver_id, before, after)
@@ -155,6 +202,11 @@ class Engine:
             if seen or ends:
                 outcome.shards[number] = ShardChange(seen, ends)
         return outcome
+
+    def take_left_out(self) -> list[LeftOut]:
+        """What a rule could not take, each only once."""
+        left_out, self._left_out = self._left_out, []
+        return left_out
 
     def _changed(self, driver_id: str, before: Visits, after: Visits) -> None:
         if after:
@@ -175,16 +227,18 @@ class Engine:
         at = effective_time(fix)[0]
         end_fix = EndFix(at, fix.latitude, fix.longitude, fix.accuracy or 0.0)
         after: EndVisits = {}
-        left = []
+        left, moves = [], []
         mine = orders.get(driver_id, ())
         for order in mine[:ORDERS_MAX]:
             visit, state = step(order, before.get(order.order_id), end_fix, self._radius_m)
             if visit is not None:
                 after[order.order_id] = visit
             if state is not None:
-                self._steps.append(OrderMove(order.order_id, state, at, fix.recorded_at))
+                moves.append(OrderMove(order.order_id, state, at, fix.recorded_at))
                 order = moved(order, state, at) or order  # noqa: PLW2901
             left.append(order)
+        # Nothing fails from here on.
+        self._steps += moves
         if driver_id in orders:
             orders[driver_id] = (*left, *mine[ORDERS_MAX:])
         if after != before:

@@ -59,9 +59,9 @@ class Presence:
         """
         oldest = clock - self._ttl - ARRIVAL_MAX
         silent = [driver_id for driver_id, seen_at in self.newest.items() if seen_at[0] < oldest]
-        said = []
+        said = [_offline(driver_id, self.newest[driver_id], found_at) for driver_id in silent]
         for driver_id in silent:
-            said.append(_offline(driver_id, self.newest.pop(driver_id), found_at))
+            del self.newest[driver_id]
             self.changed[driver_id] = None
         return said
 

@@ -17,7 +17,7 @@ from common.keys import ShardKeys
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shards
-from consumers.stream.entry import decode_page, entries_of, id_order
+from consumers.stream.entry import PlacedEvent, decode_page, entries_of, id_order
 from consumers.stream.groups import START, is_beyond, is_key_missing
 from consumers.stream.page import BatchLimits, PageCount, batches_of
 
@@ -32,10 +32,15 @@ class ShardPage(NamedTuple):
     """
 
     shard: int
-    fixes: Sequence[LocationEvent]
+    placed: Sequence[PlacedEvent]
     entries: int
     clock: datetime
     is_full: bool
+
+    @property
+    def fixes(self) -> list[LocationEvent]:
+        """The fixes alone."""
+        return [placed.event for placed in self.placed]
 
 
 class ReadTo(NamedTuple):
@@ -89,9 +94,8 @@ class StreamReader:
         self.places[shard] = ReadTo(last_id, self.places[shard].entries + len(entries))
         # What cannot be decoded, or is no driver's that ingest would take, is passed over: the
         # database might refuse it (a NUL in a name), and the history dead-letters it.
-        decoded = (placed.event for placed in decode_page(entries).events)
-        fixes = [fix for fix in decoded if is_id(fix.driver_id)]
-        return ShardPage(shard, fixes, len(entries), clock, is_full)
+        placed = [each for each in decode_page(entries).events if is_id(each.event.driver_id)]
+        return ShardPage(shard, placed, len(entries), clock, is_full)
 
     async def check(self) -> dict[int, int]:
         """Entries that were trimmed, or deleted, before they were read, by shard; each once.

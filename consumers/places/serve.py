@@ -6,10 +6,10 @@ Any trouble with the database ends the turns; they begin again from what is stor
 
 import asyncio
 import gc
-import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import uvloop
@@ -20,8 +20,9 @@ from common.keys import FIRST_EPOCH
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
 from common.orders.book import OrderBook
-from common.processes.background import EXPECTED, Background, keep_beating
+from common.processes.background import Background, keep_beating
 from common.processes.heartbeat import Heartbeat
+from common.processes.priority import step_back
 from common.processes.signals import set_on_stop
 from common.redis.meta import check_meta
 from common.redis.opening import new_nodes
@@ -37,6 +38,7 @@ from consumers.places.publisher import PAGE, PAGE_GAP_S, EventPublisher
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
 from consumers.places.turns import TURN_S, PlacesTurns
+from consumers.role import over_connections
 from consumers.shares import Shares
 
 # First key of the advisory locks on shards: "plac" as bytes.
@@ -52,13 +54,8 @@ CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 15.0
 REDIS_REPLY_TIMEOUT_S = 5.0
 RETRY = Backoff(first_s=0.1, most_s=2.0)
-# What a database that is away or restarts answers with; what is in hand is loaded again then.
-TROUBLE = (*EXPECTED, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = get("places")
-
-# What is done over a connection; it says when all is well.
-Work = Callable[[asyncpg.Connection, Callable[[], None]], Awaitable[None]]
 
 
 class PlacesRole:
@@ -75,7 +72,7 @@ class PlacesRole:
         self.numbers = PlacesNumbers()
 
     async def follow(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
-        """Take turns for the shards that this process gets. Raises `TROUBLE`."""
+        """Take turns for the shards that this process gets. Raises `consumers.role.TROUBLE`."""
         fences, orders = FenceBook(), OrderFollower(connection)
         await orders.start()
         while True:
@@ -99,7 +96,7 @@ class PlacesRole:
             await shares.leave()
 
     async def publish(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
-        """Publish what happened, if no other process does. Raises `TROUBLE`."""
+        """Publish what happened, if no other process does. Raises `consumers.role.TROUBLE`."""
         publisher = EventPublisher(connection, self.nodes)
         await publisher.begin()
         while True:
@@ -143,7 +140,7 @@ async def _take_turns(turns: PlacesTurns, numbers: PlacesNumbers, until_s: float
 
 def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status; raises `ConfigError`."""
-    os.nice(NICENESS)
+    step_back(NICENESS)
     gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
     uvloop.run(_serve(settings, heartbeat))
     return 0
@@ -160,7 +157,9 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
         await _check(settings, stopping)
         tasks.every(1.0, role.hold.tell, name="hold")
         for name, work in (("places", role.follow), ("events", role.publish)):
-            tasks.run(_over_connections(settings.database_url, name, work, stopping), name=name)
+            connect = partial(_connect, settings.database_url, name)
+            trouble = Repeated(_log, f"{name}.waiting")
+            tasks.run(over_connections(connect, work, stopping, trouble, RETRY), name=name)
         await stopping.wait()
     finally:
         # A turn that is under way is rolled back, and done again by the next process.
@@ -183,29 +182,6 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
         else:
             trouble.healed()
             return
-
-
-async def _over_connections(url: str, name: str, work: Work, stopping: asyncio.Event) -> None:
-    """Do `work` over a connection, and over another one after each trouble, until `stopping`."""
-    trouble = Repeated(_log, f"{name}.waiting")
-    attempt = 0
-
-    def well() -> None:
-        nonlocal attempt
-        attempt = 0
-        trouble.healed()
-
-    while not stopping.is_set():
-        try:
-            connection = await _connect(url, name)
-            try:
-                await work(connection, well)
-            finally:
-                connection.terminate()
-        except TROUBLE as e:
-            trouble.failed(error=str(e) or type(e).__name__)
-        await asyncio.sleep(RETRY.delay_s(attempt))
-        attempt += 1
 
 
 async def _connect(url: str, name: str) -> asyncpg.Connection:

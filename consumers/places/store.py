@@ -16,6 +16,7 @@ from common.orders.store import move
 from common.redis.carry_over import old_stream_name
 from common.shards import Shards
 from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
+from consumers.places.left_out import LeftOut, Rule
 from consumers.places.membership import Visit, Visits
 from consumers.places.reader import ReadTo
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
@@ -24,6 +25,9 @@ from consumers.stream.groups import START
 # A snapshot is written once the changes since the last are larger than it, and than this: so what
 # is written at most doubles, and a start reads little more than it needs.
 CHANGES_BYTES_MIN = 65_536
+
+# What an event is refused with for what it says (SQLSTATE 22*, 23*).
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 _VISITS = """
 INSERT INTO fence_visits (
@@ -71,6 +75,7 @@ class PlacesStore:
         # Of each shard: bytes of its snapshot, and of the changes since.
         self._snapshot_bytes: dict[int, int] = {}
         self._changes_bytes: dict[int, int] = {}
+        self._left_out: list[LeftOut] = []
 
     async def load(
         self, held: Collection[int], ttl: timedelta, radius_m: float
@@ -180,7 +185,7 @@ class PlacesStore:
             if isinstance(step, Happening):
                 happenings.append(step)
                 continue
-            await record(self.connection, happenings)
+            await self._record(happenings)
             happenings = []
             order = await move(
                 self.connection,
@@ -193,8 +198,29 @@ class PlacesStore:
             )
             if order is not None:
                 moved.append(order)
-        await record(self.connection, happenings)
+        await self._record(happenings)
         return moved
+
+    async def _record(self, happenings: Sequence[Happening]) -> None:
+        """Without those that the database refuses, which are found by halving."""
+        if not happenings:
+            return
+        try:
+            async with self.connection.transaction():
+                await record(self.connection, happenings)
+        except REFUSED as e:
+            if len(happenings) == 1:
+                driver_id = happenings[0].driver_id or ""
+                self._left_out.append(LeftOut(Rule.EVENTS, driver_id, None, e))
+                return
+            middle = len(happenings) // 2
+            await self._record(happenings[:middle])
+            await self._record(happenings[middle:])
+
+    def take_left_out(self) -> list[LeftOut]:
+        """Events that were refused, each only once."""
+        left_out, self._left_out = self._left_out, []
+        return left_out
 
     async def count_missed(self, shard: int, entries: int) -> int:
         """Count entries of a shard that were trimmed before they were read; how many by now."""

@@ -8,12 +8,14 @@ other without a pause.
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 from common.log import get
 from common.orders.order import Order
 from consumers.places.engine import Engine, Surroundings
 from consumers.places.fence_book import LOOK_EVERY_S as FENCES_EVERY_S
 from consumers.places.fence_book import FenceBook
+from consumers.places.left_out import LeftOutCounts
 from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
@@ -48,8 +50,9 @@ class PlacesTurns:
         # How far each stream was read and stored.
         self.stored = {shard: place.entry_id for shard, place in reader.places.items()}
         self._look_at_s = self._fences_at_s = 0.0
-        # Fixes that counted, and all.
+        # Fixes that counted, and all; and those that a rule could not take.
         self.counted = self.fixes = 0
+        self.left_out = LeftOutCounts()
 
     async def turn(self) -> bool:
         """One turn. Whether more is waiting."""
@@ -63,7 +66,7 @@ class PlacesTurns:
         changed = await self._refresh(now_s)
         around = Surroundings(self._fences.index, self._orders.orders)
         found_at = datetime.now(UTC)
-        fixes = {page.shard: page.fixes for page in pages if page.fixes}
+        fixes = {page.shard: page.fixes for page in pages if page.placed}
         if fixes:
             self.counted += self._engine.apply(fixes, around, found_at)
             self.fixes += sum(map(len, fixes.values()))
@@ -75,6 +78,8 @@ class PlacesTurns:
         self.stored.update({shard: place.entry_id for shard, place in places.items()})
         if moved:
             await self._moved(moved)
+        left_out = [*self._engine.take_left_out(), *self._store.take_left_out()]
+        self.left_out.note(left_out, chain.from_iterable(page.placed for page in pages))
         return any(page.is_full for page in pages)
 
     async def _refresh(self, now_s: float) -> bool:

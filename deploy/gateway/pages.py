@@ -18,7 +18,7 @@ from common.settings import Settings
 WEB = Path(__file__).with_name("web")
 # Page -> hosts whose pages may show it in a frame. A shop shows its customers their order on its
 # own host; a frame around the map could borrow an operator's clicks.
-PAGES = {"track": "'self'", "map": "'none'", "fleet": "'none'"}
+PAGES = {"track": "'self'", "map": "'none'", "fleet": "'none'", "webhooks": "'none'"}
 YEAR_S = 31_536_000
 
 _LOCATIONS = """\
@@ -40,6 +40,13 @@ _LOCATIONS = """\
             root web;
             rewrite ^ /fleet.html break;
             {fleet}
+            charset utf-8;
+            add_header Cache-Control "no-cache";
+        }}
+        location ~ ^/+webhooks/?$ {{
+            root web;
+            rewrite ^ /webhooks.html break;
+            {webhooks}
             charset utf-8;
             add_header Cache-Control "no-cache";
         }}

@@ -3,13 +3,13 @@
 `on` is False with AUTH=off; hot paths test it and nothing else. With AUTH=on a known credential
 costs one look-up of the whole Authorization header in memory (`common.access.gate`).
 
-A resource does, before it reads the body:
+A resource begins with
 
-    principal = self._access.principal(req)
-    self._access.require(principal, Action.SEND_FIX, driver_id=driver_id)
+    principal = self._access.admit(req, Action.SEND_FIX, driver_id=driver_id)
+    body = await self._access.body(principal, req, bytes_max)
 
-or `require_role` where the body says whose fixes it holds. Refusals are `common.errors.Refused`:
-401, 403 or 429, made a problem by `ingest.http.problem`.
+or `principal` and `require_role` where the body says whose fixes it holds. Refusals are
+`common.errors.Refused`: 401, 403 or 429, made a problem by `ingest.http.problem`.
 """
 
 from time import time
@@ -21,8 +21,9 @@ from common.access.claims import unknown
 from common.access.gate import Gate
 from common.access.policy import ALLOWED, Action, Principal, Role, allowed
 from common.errors import Refused
+from common.ids import require_id
 from common.problem import TOO_MANY_REFUSED
-from ingest.http.body import SCOPE_KEY, Body
+from ingest.http.body import SCOPE_KEY, Body, read_json
 
 # What a 401 asks for on the paths of phone apps.
 BASIC_TOO = 'Basic realm="fleetline", Bearer'
@@ -40,6 +41,33 @@ class Access:
         self._gate = gate
         self._refusals = refusals
         self._doors = doors
+
+    def admit(
+        self,
+        req: falcon.asgi.Request,
+        action: Action,
+        *,
+        driver_id: str | None = None,
+        order_id: str | None = None,
+        webhook_id: str | None = None,
+    ) -> Principal:
+        """Who sends `req`, who may do that to what is named.
+
+        Raises `Refused` (401, 403), and then `InvalidUpdate` for an id that can be nobody's.
+        """
+        principal = self.principal(req)
+        self.require(principal, action, driver_id=driver_id, order_id=order_id)
+        ids = (("driver_id", driver_id), ("order_id", order_id), ("webhook_id", webhook_id))
+        for name, text in ids:
+            if text is not None:
+                require_id(name, text)
+        return principal
+
+    async def body(self, principal: Principal, req: falcon.asgi.Request, bytes_max: int) -> bytes:
+        """The JSON body of `req`. Raises also `Refused` (401) for who was shut out meanwhile."""
+        body = await read_json(req, bytes_max)
+        self.recheck(principal, req)
+        return body
 
     def principal(self, req: falcon.asgi.Request) -> Principal:
         """Who sends `req`, by `Authorization: Bearer` (or Basic, whose password is a token or key).

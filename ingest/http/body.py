@@ -110,15 +110,21 @@ class Body:
             return False
         if not self._size and self.first is not _UNREAD and self.first is not _NOTHING:
             self._note(self.first)
+        if self._is_whole(length):
+            # The usual case; a timer costs more than all of this.
+            return True
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                while not self._ended and self._size != length and self._size <= DRAIN_BYTES_MAX:
+                while not self._is_whole(length) and self._size <= DRAIN_BYTES_MAX:
                     event = await self._receive()
                     if event["type"] != "http.request":
                         return False
                     self._note(event)
         except TimeoutError:
             return False
+        return self._is_whole(length)
+
+    def _is_whole(self, length: int | None) -> bool:
         return self._ended or self._size == length
 
     def _note(self, event: Event) -> None:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ingest.http.query import ParamReader, Params, decode_cursor
+from ingest.http.query import ParamReader, Params, read_place, read_span
 
-SPAN = timedelta(hours=24)
 # A page of trips or stops; more would be a body of megabytes.
 ITEMS_MAX = 1000
 ITEMS = 100
@@ -74,11 +73,7 @@ def read_items_query(params: Params, now: datetime) -> ItemsQuery:
     start, end = read_span(reader, now)
     form = reader.choice("format", ("json", "geojson", "csv"), "json")
     limit = reader.integer("limit", ITEMS, 1, ITEMS_MAX)
-    cursor, after = reader.text("cursor"), None
-    if cursor is not None:
-        after = decode_cursor(cursor)
-        if after is None:
-            reader.fault("cursor", "must be the next_cursor of an earlier answer")
+    after = read_place(reader)
     reader.done()
     return ItemsQuery(start, end, limit, after, form)
 
@@ -148,22 +143,6 @@ def _box(reader: ParamReader) -> Box | None:
         pass
     reader.fault("bbox", "must be west,south,east,north in degrees")
     return None
-
-
-def read_span(
-    reader: ParamReader, now: datetime, default: timedelta = SPAN
-) -> tuple[datetime, datetime]:
-    """`start_time` and `end_time`; by default `default` up to now."""
-    end = reader.time("end_time") or now
-    start = reader.time("start_time")
-    if start is None:
-        try:
-            start = end - default
-        except OverflowError:
-            start = end
-    if not reader.faults and start >= end:
-        reader.fault("start_time", "must be before end_time")
-    return start, end
 
 
 def _whole(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, datetime]:

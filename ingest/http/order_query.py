@@ -7,8 +7,8 @@ from typing import Any
 
 from common.ids import ID_DETAIL, is_id
 from common.orders.states import DeliveryState
-from ingest.http.insight_query import BUCKETS_MAX, DRIVERS, DRIVERS_MAX, ID, read_span
-from ingest.http.query import ParamReader, Params, decode_cursor, encode_cursor
+from ingest.http.insight_query import BUCKETS_MAX, DRIVERS, DRIVERS_MAX, ID
+from ingest.http.query import ParamReader, Params, decode_cursor, encode_cursor, read_span
 
 ORDERS_MAX = 1000
 ORDERS = 100

@@ -17,7 +17,7 @@ from common.event import EPOCH, MICROSECOND
 
 Params = Mapping[str, str | list[str]]
 
-ROUTE_SPAN = timedelta(hours=24)
+SPAN = timedelta(hours=24)
 # One page of a route: 10,000 points are about 2 MB of JSON and 50 ms of a worker's CPU.
 ROUTE_POINTS_MAX = 10_000
 ROUTE_POINTS = 1000
@@ -125,28 +125,38 @@ class ParamReader:
 def read_route_query(params: Params, now: datetime) -> RouteQuery:
     """The route that is asked for. Raises `InvalidUpdate`."""
     reader = ParamReader(params)
-    end = reader.time("end_time") or now
-    start = reader.time("start_time") or _before(end)
+    start, end = read_span(reader, now)
     limit = reader.integer("limit", ROUTE_POINTS, 1, ROUTE_POINTS_MAX)
     form = reader.choice("format", ROUTE_FORMATS, "json")
     simplify_m = reader.decimal("simplify", 0.0, 0, SIMPLIFY_M_MAX)
-    cursor = reader.text("cursor")
-    after = None
-    if cursor is not None:
-        after = decode_cursor(cursor)
-        if after is None:
-            reader.fault("cursor", "must be the next_cursor of an earlier answer")
-    if not reader.faults and start >= end:
-        reader.fault("start_time", "must be before end_time")
+    after = read_place(reader)
     reader.done()
     return RouteQuery(start, end, limit, after, form, simplify_m)
 
 
-def _before(end: datetime) -> datetime:
-    try:
-        return end - ROUTE_SPAN
-    except OverflowError:
-        return end
+def read_span(
+    reader: ParamReader, now: datetime, default: timedelta = SPAN
+) -> tuple[datetime, datetime]:
+    """`start_time` and `end_time`; by default `default` up to now."""
+    end = reader.time("end_time") or now
+    start = reader.time("start_time")
+    if start is None:
+        try:
+            start = end - default
+        except OverflowError:
+            start = end
+    if not reader.faults and start >= end:
+        reader.fault("start_time", "must be before end_time")
+    return start, end
+
+
+def read_place(reader: ParamReader) -> datetime | None:
+    """The time in `cursor` of the item after which a page begins."""
+    cursor = reader.text("cursor")
+    after = None if cursor is None else decode_cursor(cursor)
+    if cursor is not None and after is None:
+        reader.fault("cursor", "must be the next_cursor of an earlier answer")
+    return after
 
 
 def encode_cursor(recorded_at: datetime) -> str:

@@ -1,10 +1,11 @@
 """How requests went: their answers and times by route, for metrics; their ids, for logs.
 
-POST one on the fast path is timed there (`FastTimes`); all that goes through
-Falcon is counted by this middleware.
+What the fast path answers is timed there (`FastTimes`); all that goes through Falcon is counted
+by this middleware.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +23,7 @@ _METHODS = frozenset(falcon.HTTP_METHODS)
 
 
 class FastTimes:
-    """Of POST one on its fast path: all times, and the answers that are not 202 by status."""
+    """Of one path that is answered fast: all times, and the answers that are not 202 by status."""
 
     __slots__ = ("failed", "times")
 
@@ -32,11 +33,13 @@ class FastTimes:
 
 
 class RequestWatch:
-    """A Falcon middleware, to stand before all others; gives what it counts."""
+    """A Falcon middleware, to stand before all others; gives what it counts.
 
-    def __init__(self, fast: FastTimes, fast_route: str) -> None:
+    `fast` are the times of paths that are answered fast, by their templates.
+    """
+
+    def __init__(self, fast: Mapping[str, FastTimes]) -> None:
         self._fast = fast
-        self._fast_route = fast_route
         # By route, method and status; by route.
         self._answers: Counter[tuple[str, str, int]] = Counter()
         self._times: dict[str, Histogram] = {}
@@ -64,12 +67,13 @@ class RequestWatch:
 
     def put(self, snapshot: Snapshot) -> None:
         """Give all of it."""
-        answers, route, fast = Counter(self._answers), self._fast_route, self._fast
-        answers[route, "POST", 202] += sum(fast.times.counts) - fast.failed.total()
-        for status, count in fast.failed.items():
-            answers[route, "POST", status] += count
+        answers = Counter(self._answers)
+        for route, fast in self._fast.items():
+            answers[route, "POST", 202] += sum(fast.times.counts) - fast.failed.total()
+            for status, count in fast.failed.items():
+                answers[route, "POST", status] += count
+            snapshot.put_histogram(REQUEST_SECONDS, fast.times, route)
         for (name, method, status), count in answers.items():
             snapshot.put(REQUESTS, count, name, method, status)
-        snapshot.put_histogram(REQUEST_SECONDS, fast.times, route)
         for name, histogram in self._times.items():
             snapshot.add_histogram(REQUEST_SECONDS, histogram, name)

@@ -51,8 +51,7 @@ class EventList:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """One page; `cursor` leads on from its end, whenever that is asked."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.READ_EVENTS)
+        principal = self._access.admit(req, Action.READ_EVENTS)
         query = read_events_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             sql, arguments = statement_of(query)

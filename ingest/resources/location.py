@@ -7,18 +7,22 @@ import falcon
 import falcon.asgi
 import orjson
 
-from common.access.policy import Action
-from common.ids import require_id
+from common.access.policy import Action, Principal, allowed
+from common.ids import is_id
 from common.problem import NO_POSITION
 from ingest.http.access import Access
-from ingest.http.body import read_json
+from ingest.http.fast_path import FastAnswer
 from ingest.http.problem import HTTPProblem
 from ingest.intake.intake import Intake
 from ingest.resources.live_positions import LivePositions
 
+PREFIX, SUFFIX = "/api/v1/drivers/", "/location"
+
 
 class Location:
-    """One driver's position. `bytes_max` bounds a fix's body."""
+    """One driver's position, and a `FastRoute` for its fixes. `bytes_max` bounds a fix's body."""
+
+    template = f"{PREFIX}{{driver_id}}{SUFFIX}"
 
     def __init__(
         self, intake: Intake, live: LivePositions, access: Access, *, bytes_max: int
@@ -26,42 +30,46 @@ class Location:
         self._access = access
         self._intake = intake
         self._live = live
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
 
     async def on_post(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """Take a fix: 202 once the stream has it."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.SEND_FIX, driver_id=driver_id)
-        require_id("driver_id", driver_id)
-        data = await read_json(req, self._bytes_max)
-        access.recheck(principal, req)
-        resp.data = await self.take(driver_id, data)
+        principal = self._access.admit(req, Action.SEND_FIX, driver_id=driver_id)
+        data = await self._access.body(principal, req, self.bytes_max)
+        resp.data = (await self.take(driver_id, data)).body
         resp.status = falcon.HTTP_202
 
-    async def take(self, driver_id: str, data: bytes) -> bytes:
-        """Put the fix in `data` into its stream; the answer's body.
+    def subject(self, path: str) -> str | None:
+        """The driver in `path`, if there is one whose id may be one."""
+        driver_id = path[len(PREFIX) : -len(SUFFIX)]
+        return driver_id if is_id(driver_id) else None
+
+    def may(self, principal: Principal, subject: str) -> bool:
+        """Whether `principal` may send fixes of the driver."""
+        return allowed(principal, Action.SEND_FIX, driver_id=subject, order_id=None)
+
+    async def take(self, subject: str, data: bytes) -> FastAnswer:
+        """Put the driver's fix in `data` into its stream.
 
         Raises `InvalidUpdate`, `Refused` (too fast), `Overloaded`.
         """
         intake = self._intake
-        intake.require_pace(driver_id)
-        recorded_at, event = intake.validate_one(driver_id, data)
-        receipt = await intake.add(((driver_id, event),))
-        return b'{"status":"accepted","message_id":"%b","recorded_at":%b}' % (
+        intake.require_pace(subject)
+        recorded_at, event = intake.validate_one(subject, data)
+        receipt = await intake.add(((subject, event),))
+        taken = b'{"status":"accepted","message_id":"%b","recorded_at":%b}' % (
             receipt.message_id,
             orjson.dumps(recorded_at, option=orjson.OPT_UTC_Z),
         )
+        return FastAnswer(202, taken)
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """The current position, as it was encoded at its arrival."""
-        access = self._access
-        access.require(access.principal(req), Action.READ_DRIVER, driver_id=driver_id)
-        require_id("driver_id", driver_id)
+        self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         event = await self._live.read(driver_id)
         if event is None:
             raise HTTPProblem(NO_POSITION, "the driver has no current position")

@@ -1,15 +1,17 @@
 """`/api/v1/drivers/locations`: take many fixes in one body."""
 
+from collections.abc import Awaitable
+
 import falcon
 import falcon.asgi
 import orjson
 
-from common.access.policy import Action, Principal
+from common.access.policy import ALLOWED, Action, Principal
 from common.errors import Refused
-from common.problem import INVALID_VALUE
-from ingest.http.access import Access
-from ingest.http.body import read_json
-from ingest.http.problem import answer
+from common.problem import INVALID_VALUE, MEDIA_TYPE, encode_problem
+from ingest.http.access import ANYBODY, Access
+from ingest.http.body import JSON
+from ingest.http.fast_path import FastAnswer
 from ingest.intake.batch import errors_listed
 from ingest.intake.intake import Intake
 from ingest.intake.validate import Verdicts
@@ -17,35 +19,52 @@ from ingest.intake.writer.stream_writer import Receipt
 
 
 class Locations:
-    """Many drivers' fixes. `bytes_max` bounds their body."""
+    """Many drivers' fixes, and a `FastRoute` for bodies of backends. `bytes_max` bounds a body."""
+
+    template = "/api/v1/drivers/locations"
 
     def __init__(self, intake: Intake, access: Access, *, bytes_max: int) -> None:
         self._access = access
         self._intake = intake
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """202 once the streams have every good fix; 422 when there is none."""
-        access, intake = self._access, self._intake
+        access = self._access
         # What can be refused for who sends it is refused before its body is read.
         principal = access.principal(req)
         access.require_role(principal, Action.SEND_FIX)
-        sender = principal.driver_id
-        if sender is not None:
-            intake.require_pace(sender)
-        body = await read_json(req, self._bytes_max)
-        access.recheck(principal, req)
-        verdicts = await intake.validate_batch(body, sender)
+        if principal.driver_id is not None:
+            self._intake.require_pace(principal.driver_id)
+        data = await access.body(principal, req, self.bytes_max)
+        taken = await self._take(principal, data)
+        resp.status = taken.status
+        resp.content_type = JSON if taken.status == 202 else MEDIA_TYPE
+        resp.data = taken.body
+        resp.set_headers(taken.headers)
+
+    def subject(self, path: str) -> str | None:
+        """Nobody in particular."""
+        return "" if path == self.template else None
+
+    def may(self, principal: Principal, subject: str) -> bool:
+        """Whether it is a backend's. That a driver's body is its own is seen on Falcon's way."""
+        return principal.driver_id is None and principal.role in ALLOWED[Action.SEND_FIX]
+
+    def take(self, subject: str, data: bytes) -> Awaitable[FastAnswer]:
+        """Put every good fix of a backend's body into its stream."""
+        return self._take(ANYBODY, data)
+
+    async def _take(self, principal: Principal, data: bytes) -> FastAnswer:
+        verdicts = await self._intake.validate_batch(data, principal.driver_id)
         self._require_own(principal, verdicts)
         if not verdicts.fixes:
             detail = f"none of the {len(verdicts.rejected)} fixes can be accepted"
-            answer(resp, INVALID_VALUE, detail, errors_listed(verdicts))
-            return
-        receipt = await intake.add(verdicts.fixes)
-        if receipt.limited:
-            resp.set_header("retry-after", str(receipt.retry_after_s))
-        resp.status = falcon.HTTP_202
-        resp.data = _answer(verdicts, receipt)
+            problem = encode_problem(INVALID_VALUE, detail, errors_listed(verdicts))
+            return FastAnswer(INVALID_VALUE.status, problem)
+        receipt = await self._intake.add(verdicts.fixes)
+        wait = (("retry-after", str(receipt.retry_after_s)),) if receipt.limited else ()
+        return FastAnswer(202, _answer(verdicts, receipt), wait)
 
     def _require_own(self, principal: Principal, verdicts: Verdicts) -> None:
         """Raise `Refused` (403) when one fix, a broken one too, is of another's driver.

@@ -42,8 +42,7 @@ class Nearby:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The nearest first; none that is older than LOCATION_TTL."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.FIND_DRIVERS)
+        principal = self._access.admit(req, Action.FIND_DRIVERS)
         query = read_nearby_query(req.params)
         drivers: list[bytes] = []
         missing: set[int] = set()

@@ -3,7 +3,6 @@
 import falcon.asgi
 
 from common.access.policy import Action
-from common.ids import require_id
 from common.keys import order_ended_key, order_key
 from common.problem import NO_POSITION, TRACKING_ENDED
 from common.redis.nodes import Nodes
@@ -24,9 +23,7 @@ class OrderLocation:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """The newest event that carried the order; 404 once it is complete, or when it is old."""
-        access = self._access
-        access.require(access.principal(req), Action.READ_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
+        self._access.admit(req, Action.READ_ORDER, order_id=order_id)
         wire = self._nodes.order_wire(order_id)
         ended, event = await wire.send("MGET", order_ended_key(order_id), order_key(order_id))
         if ended is not None:

@@ -14,7 +14,6 @@ import orjson
 from common.access.claims import new_claims
 from common.access.gate import Gate
 from common.access.policy import Action, Role
-from common.ids import require_id
 from common.keys import order_ended_key
 from common.problem import TRACKING_ENDED
 from common.redis.nodes import Nodes
@@ -46,9 +45,7 @@ class TrackingLink:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """200 with a new link; 404 once the order is complete."""
-        access = self._access
-        access.require(access.principal(req), Action.START_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
+        self._access.admit(req, Action.START_ORDER, order_id=order_id)
         if await self._nodes.order_wire(order_id).send("EXISTS", order_ended_key(order_id)):
             raise HTTPProblem(TRACKING_ENDED, "tracking of this order has ended")
         now = time.time()

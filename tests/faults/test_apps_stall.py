@@ -31,7 +31,7 @@ LONG_BODIES = {
     "/owntracks": b'{"_type":"location","x":[' + b"{}," * 340_000 + b"{}]}",
     "/osmand": b"id=" + b"%41" * 340_000,
 }
-ROUND_S = 3.0
+ROUND_S = 2.0
 ATTACKERS = 3
 # Bodies a second from each of them, far more than once was enough. They are only to keep the
 # server busy: what they burn themselves is taken from nobody.

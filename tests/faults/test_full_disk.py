@@ -21,7 +21,7 @@ from deploy.stack.home import Home
 from tests.faults.conftest import SETTINGS
 from tests.faults.disk import ballast, small_disk
 from tests.faults.test_stack import FIX, new_driver, now, post
-from tests.stack import Stack, new_home
+from tests.stack import LIVE, Stack, new_home
 from tests.system.test_up import count_rows
 from tests.wait import wait_until
 
@@ -42,7 +42,7 @@ def cramped(tmp_path: Path) -> Iterator[Stack]:
             subprocess.run(("cp", "-a", f"{made.path}/data/postgres/.", str(data)), check=True)
             shutil.copy(made.path / POSTGRES_PASSWORD, home)
             settings = {name: text for name, text in SETTINGS.items() if name != "BACKLOG_MAX"}
-            with Stack(home, extra=settings) as stack:
+            with Stack(home, *LIVE, extra=settings) as stack:
                 yield stack
 
 

@@ -1,14 +1,17 @@
 """Poison: never twice in the dead letters, never in the way of others, never half the speed."""
 
 import asyncio
+import contextlib
 import json
 import time
 
+import psutil
 import pytest
 
 from common.dead_letter import DeadLetter
 from common.redis.wire import Wire
 from consumers.stream.poison.dead_letters import DeadLetterWriter
+from tests.postgres import PostgresServer
 from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
@@ -76,10 +79,10 @@ def test_what_decodes_but_cannot_be_is_dead_lettered_and_others_move_on(servers,
 
 
 POISON_EVERY = 100
-COUNT = 20_000
+COUNT = 10_000
 # As many fixes of the usual length as ingest puts into a pack.
 PACK = 17
-ROUNDS_MAX = 4
+ROUNDS_MAX = 3
 
 
 def poisoned(n: int) -> bytes:
@@ -89,17 +92,29 @@ def poisoned(n: int) -> bytes:
     return payload(n % 3600, driver=f"poison-{n}\x00")
 
 
-async def drain_s(servers, payloads):
-    """Seconds in which a worker works off a stream that was filled before."""
+def cpu_s(pids):
+    """CPU seconds of this process, in which the worker runs, and of servers."""
+    used = time.process_time()
+    for pid in pids:
+        server = psutil.Process(pid)
+        for process in (server, *server.children()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                # Its own, and of children that have ended.
+                used += sum(process.cpu_times()[:4])
+    return used
+
+
+async def drain_s(servers, pids, payloads):
+    """CPU seconds in which a worker works off a stream that was filled before."""
     async with shard(*servers) as it:
         await it.redis.flushall()
         await it.database.execute("TRUNCATE locations")
         for start in range(0, len(payloads), PACK):
             await it.add_pack(*payloads[start : start + PACK])
-        began_s = time.perf_counter()
+        began_s = cpu_s(pids)
         async with working(worker_settings(*servers)):
             await until(lambda: _empty(it), timeout_s=60)
-            took_s = time.perf_counter() - began_s
+            took_s = cpu_s(pids) - began_s
         letters = [fields[b"payload"] for fields in await it.dead()]
         return took_s, letters, await it.count()
 
@@ -109,19 +124,25 @@ async def _empty(it):
     return group and group[0]["pending"] == 0 and group[0]["lag"] == 0
 
 
-def test_one_percent_of_poison_costs_less_than_half_of_the_throughput(servers):
+def test_one_percent_of_poison_costs_less_than_half_of_the_throughput(
+    servers, redis_server, databases
+):
+    """In CPU, which is what bounds it: others may use the machine beside it."""
+    pids = [redis_server.pid]
+    if isinstance(databases, PostgresServer):
+        pids.append(databases.pid)
     good = [payload(n % 3600, driver=f"d{n // 3600}") for n in range(COUNT)]
     mixed = [poisoned(n) if n % POISON_EVERY == 0 else one for n, one in enumerate(good)]
     ratios = []
-    # Until one round holds: others may use the machine in the middle of one.
+    # Until one round holds: what else the servers do counts, too.
     for _ in range(ROUNDS_MAX):
-        good_s, letters, stored = asyncio.run(drain_s(servers, good))
+        good_s, letters, stored = asyncio.run(drain_s(servers, pids, good))
         assert (letters, stored) == ([], COUNT)
-        mixed_s, letters, stored = asyncio.run(drain_s(servers, mixed))
+        mixed_s, letters, stored = asyncio.run(drain_s(servers, pids, mixed))
         assert stored == COUNT - COUNT // POISON_EVERY
         assert sorted(letters) == sorted(mixed[::POISON_EVERY])
-        print(f"{COUNT / good_s:.0f}/s, with poison {COUNT / mixed_s:.0f}/s")
+        print(f"{good_s / COUNT * 1e6:.0f} µs a fix, with poison {mixed_s / COUNT * 1e6:.0f}")
         ratios.append(mixed_s / good_s)
         if ratios[-1] < 2:
             return
-    pytest.fail(f"times as long with poison: {ratios}")
+    pytest.fail(f"times as much CPU with poison: {ratios}")

@@ -16,7 +16,7 @@ from tests.faults.disk import grow, small_disk
 from tests.servers import RedisServer, valkey
 from tests.wait import until
 
-KILLS = 20
+KILLS = 10
 # Confirmed entries between two kills: enough for several group commits in flight.
 BETWEEN_KILLS = 400
 STREAM = "driver-locations:{0}"
@@ -69,7 +69,7 @@ def assert_all_there(server: RedisServer, ids: list[bytes]) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_twenty_kills_under_load_lose_nothing_that_was_confirmed():
+def test_ten_kills_under_load_lose_nothing_that_was_confirmed():
     async def main(server: RedisServer) -> list[bytes]:
         load, stopping = Load(server.url), asyncio.Event()
         running = asyncio.create_task(load.run(stopping))

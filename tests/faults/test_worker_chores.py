@@ -56,7 +56,7 @@ def test_a_command_that_is_refused_starves_nothing_else(redis_server, database_u
         ):
             await fleet.subscribe(KEYS.fleet)
             await fleet.get_message(timeout=5)
-            async with working_quickly(worker_settings(url, database_url, location_ttl=2)):
+            async with working_quickly(worker_settings(url, database_url, location_ttl=1)):
                 await it.add(*[payload_now(driver=f"d{n}") for n in range(50)])
                 assert await fleet.get_message(timeout=5)
                 await until(lambda: is_empty(it))
@@ -98,7 +98,7 @@ def test_the_lease_holds_while_replies_are_late_within_their_limit(redis_server,
                 lowest_ms.append(left_ms)
                 # The time to live jumps up with each renewal.
                 jumps = sum(b > a for a, b in itertools.pairwise(lowest_ms))
-                return jumps >= 5
+                return jumps >= 3
 
             before = len(beats)
             await until(renewed_often, timeout_s=40)

@@ -18,8 +18,8 @@ from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
 from consumers.insight.late import INSERT_LATE, MARKS_WAITING_MAX, late_marks
 from consumers.insight.rebuild import adopt
-from consumers.insight.serve import DATABASE_TROUBLE
 from consumers.insight.shares import SHARES
+from consumers.role import TROUBLE
 
 ALL = set(range(SHARES))
 
@@ -58,11 +58,20 @@ def follower(connection: asyncpg.Connection, rules: Rules, cell_of: Any = None) 
     return Follower(Database(connection), rules, cell_of)
 
 
+async def adopt_at_once(connection: asyncpg.Connection, rules: Rules) -> None:
+    """`adopt` where no row is under way, so that nothing needs to be waited for."""
+
+    async def no_wait(_seconds: float) -> None:
+        return
+
+    await adopt(connection, rules, no_wait)
+
+
 async def follow_to(url: str, rules: Rules, until: datetime, cell_of: Any = None) -> Follower:
     """One turn up to `until` by a process that then ends."""
     connection = await connect(url)
     try:
-        await adopt(connection, rules)
+        await adopt_at_once(connection, rules)
         one = follower(connection, rules, cell_of)
         while await one.turn(ALL, until):
             pass
@@ -74,8 +83,8 @@ async def follow_to(url: str, rules: Rules, until: datetime, cell_of: Any = None
 async def killed(url: str, rules: Rules, until: datetime, after_s: float, cell_of: Any) -> None:
     """A turn whose process dies somewhere in it: the server loses the connection."""
     connection = await connect(url)
-    await adopt(connection, rules)
-    with contextlib.suppress(TimeoutError, *DATABASE_TROUBLE):
+    await adopt_at_once(connection, rules)
+    with contextlib.suppress(TimeoutError, *TROUBLE):
         async with asyncio.timeout(after_s):
             await follower(connection, rules, cell_of).turn(ALL, until)
     connection.terminate()

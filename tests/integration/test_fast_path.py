@@ -1,4 +1,4 @@
-"""A POST one is answered the same whether Falcon sees it or not.
+"""POST one and POST many are answered the same whether Falcon sees them or not.
 
 Any `Origin` header sends a request to Falcon, so each case is asked both ways.
 """
@@ -63,6 +63,42 @@ def test_both_ways_say_the_same(case: str, api: httpx.Client) -> None:
         path, content=body, headers={**headers, "origin": str(api.base_url).rstrip("/")}
     )
     assert seen(direct) == seen(falcon)
+
+
+MANY = "/api/v1/drivers/locations"
+ITEM = {"driver_id": "d-1", **FIX}
+BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
+    "good": (orjson.dumps([ITEM, ITEM]), JSON),
+    "in an object": (orjson.dumps({"locations": [ITEM]}), JSON),
+    "with a charset": (orjson.dumps([ITEM]), CHARSET),
+    "without a type": (orjson.dumps([ITEM]), {}),
+    "another type": (orjson.dumps([ITEM]), {"content-type": "text/plain"}),
+    "empty": (b"", JSON),
+    "nothing in it": (b"[]", JSON),
+    "not JSON": (b"[", JSON),
+    "not a list": (orjson.dumps(ITEM), JSON),
+    "one is bad": (orjson.dumps([ITEM, {**ITEM, "latitude": 91}]), JSON),
+    "all are bad": (orjson.dumps([{**ITEM, "latitude": 91}, {"driver_id": "x"}]), JSON),
+    "too many": (orjson.dumps([ITEM] * 1001), JSON),
+    "too long": (b" " * 2_000_000, JSON),
+    "encoded": (orjson.dumps([ITEM]), {**JSON, "content-encoding": "gzip"}),
+    "named": (orjson.dumps([ITEM]), {**JSON, "x-request-id": "r-1"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_both_ways_say_the_same_of_many(case: str, api: httpx.Client) -> None:
+    body, headers = BODIES[case]
+    direct = api.post(MANY, content=body, headers=headers)
+    falcon = api.post(
+        MANY, content=body, headers={**headers, "origin": str(api.base_url).rstrip("/")}
+    )
+    if direct.status_code == 202:
+        assert direct.json() == falcon.json()
+    else:
+        assert seen(direct) == seen(falcon)
+        assert direct.json().get("errors") == falcon.json().get("errors")
+    assert direct.headers.get("x-request-id") == falcon.headers.get("x-request-id")
 
 
 def test_a_body_in_parts_and_a_body_at_once_are_one_fix_each(api: httpx.Client, store: Any) -> None:

@@ -10,12 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight import follower as following
+from consumers.insight import pauses
 from consumers.insight.columns import time_of
 from consumers.insight.fold.results import SECOND_US
 from consumers.insight.fold.rules import Rules
-from consumers.insight.rebuild import adopt, mark, waiting
-from tests.integration.insight_history import follow_to, killed, row, rows_of, store, stored
+from consumers.insight.rebuild import adopt, mark, rules_used, waiting
+from tests.integration.insight_history import (
+    adopt_at_once,
+    follow_to,
+    killed,
+    row,
+    rows_of,
+    store,
+    stored,
+)
 from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import CELL_OF, START, journeys
 
@@ -30,10 +40,12 @@ EMPTY = (
 def small_pages(monkeypatch):
     """Every bound is met: more drivers, fixes and marks than fit at once."""
     for name, value in (
-        ("NAMES_MAX", 2), ("DRIVERS_MAX", 2), ("FIXES_MAX", 3), ("COMPANY", 2),
+        ("NAMES_MAX", 2), ("FIXES_MAX", 3), ("COMPANY", 2),
         ("COMPANY_FIXES_MAX", 11), ("MARKS_MAX", 1), ("REPAIRS_MAX", 1),
     ):  # fmt: skip
         monkeypatch.setattr(following, name, value)
+    for name in ("DRIVERS_LIVE", "DRIVERS_BEHIND"):
+        monkeypatch.setattr(pauses, name, 2)
 
 
 async def arrive(url, drivers, rng):
@@ -111,21 +123,60 @@ def test_a_late_fix_folds_no_more_than_the_hours_before_it_again(database_url):
     assert count < len(fixes) // 2
 
 
+def test_each_first_follower_waits_for_rows_that_leave_no_mark(database_url):
+    """The rules were stored before the wait: who died in it let the next one begin at once.
+
+    A row that was under way without a mark then stayed unknown for ever.
+    """
+    waits = []
+
+    async def dies(seconds):
+        waits.append(seconds)
+        raise ConnectionResetError
+
+    async def lasts(seconds):
+        waits.append(seconds)
+
+    async def run():
+        connection = await asyncpg.connect(database_url)
+        for begun in range(1, 4):
+            with pytest.raises(ConnectionResetError):
+                await adopt(connection, RULES, dies)
+            assert len(waits) == begun
+            assert await rules_used(connection) is None
+        # Whoever stores late rows meanwhile marks them, though nothing is folded yet.
+        await store(connection, rows_of("a", drive(hours=1)))
+        assert await connection.fetchval("SELECT count(*) FROM insight_late") == 1
+        await adopt(connection, RULES, lasts)
+        assert waits == [INSIGHT_LAG_S] * 4
+        await adopt(connection, RULES, dies)
+        assert await rules_used(connection) == repr(RULES)
+        await connection.execute("UPDATE insight_settings SET unmarked = true")
+        for wait in (dies, dies):
+            with pytest.raises(ConnectionResetError):
+                await adopt(connection, RULES, wait)
+        await adopt(connection, RULES, lasts)
+        await connection.close()
+
+    asyncio.run(run())
+    assert len(waits) == 7
+
+
 def test_other_rules_and_rows_without_marks_fold_everything_again(database_url):
     fixes = drive()
 
     async def run():
         connection = await asyncpg.connect(database_url)
-        await adopt(connection, RULES)
+        await adopt_at_once(connection, RULES)
         await store(connection, rows_of("a", fixes[:-1]), marked=False)
         await follow_to(database_url, RULES, time_of(START + SOON), CELL_OF)
         other = Rules(stop_min_s=1000, cells=True)
-        await adopt(connection, other)
+        await adopt_at_once(connection, other)
         await follow_to(database_url, other, time_of(START + SOON), CELL_OF)
         first = await stored(connection, "a")
         await connection.execute("UPDATE insight_settings SET unmarked = true")
         await store(connection, rows_of("a", fixes), marked=False)
-        await adopt(connection, other)
+        await adopt_at_once(connection, other)
         await follow_to(database_url, other, time_of(START + SOON), CELL_OF)
         second = await stored(connection, "a")
         await mark(connection, time_of(START), "a")

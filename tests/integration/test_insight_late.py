@@ -13,7 +13,7 @@ from common.settings import load_settings
 from consumers.history.table import HistoryTable, RowsRefused
 from consumers.insight.fold.rules import Rules
 from consumers.insight.late import late_marks
-from consumers.insight.rebuild import adopt
+from tests.integration.insight_history import adopt_at_once
 from tests.integration.insight_history import row as history_row
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -30,7 +30,7 @@ def row(driver_id, age_s):
 async def marks_after(url, *batches, insight=True, followed=True):
     connection = await asyncpg.connect(url)
     if followed:
-        await adopt(connection, Rules())
+        await adopt_at_once(connection, Rules())
     await connection.close()
     table = HistoryTable(url, timeout_s=10, insight=insight)
     for rows, possibly_stored in batches:

@@ -13,8 +13,7 @@ from consumers.history.table import HistoryTable
 from consumers.insight.columns import time_of
 from consumers.insight.fold.results import SECOND_US
 from consumers.insight.fold.rules import Rules
-from consumers.insight.rebuild import adopt
-from tests.integration.insight_history import follow_to, rows_of, stored
+from tests.integration.insight_history import adopt_at_once, follow_to, rows_of, stored
 from tests.integration.test_insight_follower import EMPTY
 from tests.timescale import compress
 from tests.unit.insight_tables import at_once
@@ -61,7 +60,7 @@ async def arrive(url, drivers, rng):
     table = HistoryTable(url, timeout_s=10)
     try:
         await connection.execute(EMPTY)
-        await adopt(connection, RULES)
+        await adopt_at_once(connection, RULES)
         for day, came in arrivals(drivers, rng):
             rows = {(row[0], row[1]): row for name, fix in came for row in rows_of(name, [fix])}
             await table.store(sorted(rows.values()), possibly_stored=rng.random() < 0.2)

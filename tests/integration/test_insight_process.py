@@ -13,8 +13,7 @@ import pytest
 
 from consumers.insight.columns import us_of
 from consumers.insight.fold.rules import Rules
-from consumers.insight.rebuild import adopt
-from tests.integration.insight_history import row, rows_of, store, stored
+from tests.integration.insight_history import adopt_at_once, row, rows_of, store, stored
 from tests.stack import environment, fleetline
 from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import CELL_OF
@@ -64,7 +63,7 @@ def ask(url, work):
 @pytest.fixture
 def followed_url(database_url):
     """A database in use: the very first start of all waits for rows that leave no mark."""
-    ask(database_url, lambda c: adopt(c, RULES))
+    ask(database_url, lambda c: adopt_at_once(c, RULES))
     return database_url
 
 
@@ -78,7 +77,7 @@ def processes():
             process.wait()
 
 
-def test_killed_anywhere_it_goes_on_where_it_was(database_url, processes):
+def test_killed_anywhere_it_goes_on_where_it_was(followed_url, processes):
     """kill -9 again and again, while fixes of any age arrive; then all is as if nothing was."""
     rng = random.Random(3)
     drivers = {f"driver-{n}": drives(n, rng) for n in range(6)}
@@ -91,26 +90,26 @@ def test_killed_anywhere_it_goes_on_where_it_was(database_url, processes):
         for name, fixes in some.items():
             await store(connection, rows_of(name, fixes))
 
-    ask(database_url, lambda c: arrive(c, young))
+    ask(followed_url, lambda c: arrive(c, young))
     for _ in range(4):
-        process = spawn(database_url)
+        process = spawn(followed_url)
         processes.append(process)
-        before = ask(database_url, lambda c: c.fetchval(FOLDED))
+        before = ask(followed_url, lambda c: c.fetchval(FOLDED))
         # Once all is folded there is no more progress to be seen.
         with contextlib.suppress(TimeoutError):
             wait_until(
-                lambda seen=before: ask(database_url, lambda c: c.fetchval(FOLDED)) != seen,
+                lambda seen=before: ask(followed_url, lambda c: c.fetchval(FOLDED)) != seen,
                 timeout_s=rng.choice([2, 4]),
             )
         end(process, signal.SIGKILL)
-    ask(database_url, lambda c: arrive(c, late))
+    ask(followed_url, lambda c: arrive(c, late))
     # Two at once share the work.
-    processes += [spawn(database_url), spawn(database_url)]
+    processes += [spawn(followed_url), spawn(followed_url)]
     expected = {name: at_once(fixes, RULES, CELL_OF) for name, fixes in drivers.items()}
 
     def right():
         return all(
-            ask(database_url, lambda c, name=name: stored(c, name)) == rows
+            ask(followed_url, lambda c, name=name: stored(c, name)) == rows
             for name, rows in expected.items()
         )
 

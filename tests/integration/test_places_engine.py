@@ -19,7 +19,9 @@ from common.pack import encode_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shards
+from consumers.places import engine as engines
 from consumers.places.fence_book import FenceBook
+from consumers.places.left_out import Rule
 from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
@@ -185,3 +187,70 @@ def test_an_order_comes_into_its_states_once_by_its_drivers_fixes(redis_server, 
         ("order.arriving", "courier", START + timedelta(seconds=18), "fence"),
     ]
     assert (order.state, order.times.arriving) == ("arriving", told[-1][2])
+
+
+def test_an_event_that_the_database_refuses_stops_no_other(redis_server, database_url):
+    """One refused event ended the turn, and the next one, and so on: nothing was stored again."""
+    servers = redis_server.url, database_url
+    fences, fixes = circles(30, 4), walks(12, 60, 4)
+
+    async def main():
+        client = redis.asyncio.from_url(redis_server.url)
+        connection = await asyncpg.connect(database_url)
+        await put_fences(connection, fences)
+        await connection.execute(
+            "ALTER TABLE events ADD CHECK (driver_id <> 'driver-3' OR type <> 'geofence.enter')"
+        )
+        await add(client, fixes, random.Random(4))
+        async with turning(*servers) as turns:
+            while await turns.turn():
+                pass
+            counts = turns.left_out.counts
+        told = await told_in(connection)
+        await connection.close()
+        await client.aclose()
+        return told, counts
+
+    told, counts = asyncio.run(main())
+    expected = oracle(fixes, fences)
+    refused = [e for e in expected if e[:2] == ("geofence.enter", "driver-3")]
+    assert refused
+    assert by_driver(told) == by_driver(e for e in expected if e not in refused)
+    assert counts == {
+        **dict.fromkeys(Rule, 0),
+        Rule.EVENTS: len(refused),
+    }
+
+
+def test_a_fix_that_a_rule_cannot_take_is_left_out_and_named(
+    redis_server, database_url, monkeypatch
+):
+    servers = redis_server.url, database_url
+    fences, fixes = circles(30, 5), walks(12, 60, 5)
+    real = engines.follow
+
+    def follow(visits, fix, *rest):
+        if fix.driver_id == "driver-2":
+            raise ZeroDivisionError("of this rule")
+        return real(visits, fix, *rest)
+
+    monkeypatch.setattr(engines, "follow", follow)
+
+    async def main():
+        client = redis.asyncio.from_url(redis_server.url)
+        connection = await asyncpg.connect(database_url)
+        await put_fences(connection, fences)
+        await add(client, fixes, random.Random(5))
+        async with turning(*servers) as turns:
+            while await turns.turn():
+                pass
+            counts = turns.left_out.counts
+        told = await told_in(connection)
+        await connection.close()
+        await client.aclose()
+        return told, counts
+
+    told, counts = asyncio.run(main())
+    expected = [e for e in oracle(fixes, fences) if e[2] is None or e[1] != "driver-2"]
+    assert by_driver(told) == by_driver(expected)
+    assert counts[Rule.GEOFENCES] > 0

@@ -14,7 +14,7 @@ from tests.wait import pace, wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}
 RATE = 20.0
-MEASURED_S = 4.0
+MEASURED_S = 2.5
 
 
 def path(driver_id: str) -> str:

@@ -17,7 +17,7 @@ from tests.wait import wait_until
 
 FIXES = 10_000
 READERS = 20
-ROUND_S = 3.0
+ROUND_S = 2.0
 # Beside 20 readers the median was 100 times what it was alone; what is left is one thread's time
 # shared with a read that is formatted in pieces.
 RATIO_MAX = 8.0

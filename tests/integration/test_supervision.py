@@ -109,9 +109,19 @@ def test_a_frozen_child_cannot_write_anything_and_is_replaced_all_the_same(
 def test_a_child_that_beats_is_left_alone(tmp_path: Path, start: Start) -> None:
     start("beats")
     before = child_pid(tmp_path, "a")
-    until = time.monotonic() + 3 * SILENT_S
+    until = time.monotonic() + 1.5 * SILENT_S
     wait_until(lambda: time.monotonic() > until)
     assert child_pid(tmp_path, "a") == before
+
+
+def test_a_child_that_loads_for_long_is_left_alone_and_then_watched(
+    tmp_path: Path, start: Start
+) -> None:
+    start("loads")
+    assert "child.silent" not in (tmp_path / "supervisor.log").read_text()
+    before = child_pid(tmp_path, "a")
+    os.kill(before, signal.SIGSTOP)
+    wait_until(lambda: pid_of(tmp_path, "a") not in {None, before}, timeout_s=SILENT_S + 6)
 
 
 def test_what_a_dead_child_left_is_gone_before_the_next_one_starts(

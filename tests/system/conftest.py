@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.access import AUTH
-from tests.stack import Stack, new_home
+from tests.stack import Stack, new_home, open_folder
 from tests.wait import wait_until
 
 # Sooner than by default, so that tests are short: a hanging child is noticed, a position is old.
@@ -21,15 +21,20 @@ def stack_session() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture
-def stack(stack_session: Stack) -> Stack:
-    """The running stack, whole."""
+def await_whole(running: Stack) -> Stack:
+    """Wait until nothing of it is being replaced."""
     wait_until(
-        lambda: all(state in {"running", "stopped"} for state in stack_session.states().values()),
+        lambda: all(state in {"running", "stopped"} for state in running.states().values()),
         timeout_s=20,
         what="a whole stack",
     )
-    return stack_session
+    return running
+
+
+@pytest.fixture
+def stack(stack_session: Stack) -> Stack:
+    """The running stack, whole."""
+    return await_whole(stack_session)
 
 
 # Closed, and behind a load balancer: a test names the address of a stranger as that would do.
@@ -45,7 +50,15 @@ CLOSED = {
 
 
 @pytest.fixture(scope="package")
-def closed_stack() -> Iterator[Stack]:
-    """A stack that asks for tokens, those of `tests.access`; strangers knock at its front door."""
-    with new_home() as home, Stack(home, extra=CLOSED) as running:
+def closed_session() -> Iterator[Stack]:
+    """A stack that asks for tokens, those of `tests.access`; strangers knock at its front door,
+    and may come to the folder where it is.
+    """
+    with open_folder() as folder, Stack(folder / "home", extra=CLOSED) as running:
         yield running
+
+
+@pytest.fixture
+def closed_stack(closed_session: Stack) -> Stack:
+    """That stack, whole."""
+    return await_whole(closed_session)

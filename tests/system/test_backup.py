@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.stack import Stack, fleetline, new_home
+from tests.stack import LIVE, Stack, fleetline, new_home
 from tests.system.conftest import QUICK
 from tests.wait import wait_until
 
@@ -101,7 +101,7 @@ def test_what_was_accepted_before_a_backup_is_in_it_once(stack: Stack, tmp_path:
         assert secrets_of(home) == secrets_of(stack.home) != {}
         again = fleetline("restore", str(folder), "--home", str(home))
         assert (again.returncode, "not empty" in again.stderr) == (2, True)
-        with Stack(home, extra=QUICK) as restored:
+        with Stack(home, *LIVE, extra=QUICK) as restored:
             wait_until(lambda: set(rows_of(restored)) >= set(before), what="all to be stored")
             wait_until(lambda: nothing_waits(restored), what="the restored stream to be settled")
             rows = rows_of(restored)

@@ -20,7 +20,6 @@ from common.access.policy import Role
 from tests.access import bearer, token
 from tests.raw_http import exchange, request
 from tests.stack import Stack, new_home
-from tests.system.conftest import CLOSED
 from tests.wait import wait_until
 
 # Stands in every query, header value and body that is sent here.
@@ -36,13 +35,6 @@ JSON = {"Content-Type": "application/json"}
 FLOOD = 300
 # A few lines of a role that was frozen or killed; a flood is hundreds of them.
 GROWTH_BYTES_MAX = 20_000
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """A closed stack of its own: its logs are read."""
-    with new_home() as home, Stack(home, extra=CLOSED) as running:
-        yield running
 
 
 def queries(secret: str) -> list[bytes]:
@@ -109,49 +101,49 @@ def logs(stack: Stack) -> list[Path]:
     return found
 
 
-def test_no_log_holds_a_secret(stack: Stack) -> None:
+def test_no_log_holds_a_secret(closed_stack: Stack) -> None:
     secret = token(Role.DRIVER, "d1")
     raws = [*queries(secret), *headers_and_bodies(secret)]
-    send(stack, raws)
+    send(closed_stack, raws)
     # Upstreams that are late, and upstreams that are gone.
     ask = f"?token={secret}&q={MARK}"
     late = [
         request("POST", f"/osmand{ask}&lat=1&lon=2", bearer(secret)),
         request("GET", f"/api/v1/drivers/d1/location{ask}", bearer(secret)),
     ]
-    with frozen(stack, "ingest"):
-        send(stack, late)
+    with frozen(closed_stack, "ingest"):
+        send(closed_stack, late)
     dead = [request("GET", f"{SOCKET}{ask}", UPGRADE), *late]
     for role in ("fanout", "ingest"):
-        pid = stack.pid(role)
+        pid = closed_stack.pid(role)
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        send(stack, dead)
-        wait_until(partial(_is_replaced, stack, role, pid), timeout_s=20)
+        send(closed_stack, dead)
+        wait_until(partial(_is_replaced, closed_stack, role, pid), timeout_s=20)
     # TLS at a door that speaks none, and half a handshake.
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", closed_stack.port), timeout=5) as sock:
         context = ssl.create_default_context()
         with contextlib.suppress(OSError):
             context.wrap_socket(sock, server_hostname=MARK)
-    for log in logs(stack):
+    for log in logs(closed_stack):
         text = log.read_text(errors="replace")
         for told in (secret, secret[-30:], MARK, "token="):
             assert told not in text, log
 
 
-def test_a_flood_of_refused_requests_is_no_flood_of_lines(stack: Stack) -> None:
+def test_a_flood_of_refused_requests_is_no_flood_of_lines(closed_stack: Stack) -> None:
     # 2 KB a request, 6 MB a second from one client.
-    before = sum(log.stat().st_size for log in logs(stack))
+    before = sum(log.stat().st_size for log in logs(closed_stack))
     raws = [*queries(MARK), *headers_and_bodies(MARK)]
-    send(stack, raws * (FLOOD // len(raws)))
-    assert sum(log.stat().st_size for log in logs(stack)) - before < GROWTH_BYTES_MAX
+    send(closed_stack, raws * (FLOOD // len(raws)))
+    assert sum(log.stat().st_size for log in logs(closed_stack)) - before < GROWTH_BYTES_MAX
 
 
 def test_a_start_that_fails_is_still_said(tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("no certificate")
     bad = {"TLS_CERT": str(tmp_path / "bad.pem"), "TLS_KEY": str(tmp_path / "bad.pem")}
     with new_home() as home, pytest.raises(RuntimeError, match="cannot load certificate"):
-        Stack(home, extra=bad).start()
+        Stack(home, "--roles", "", extra=bad).start()
 
 
 def _is_replaced(stack: Stack, role: str, pid: int) -> bool:

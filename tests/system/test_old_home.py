@@ -17,7 +17,7 @@ from deploy.servers import packages
 from deploy.servers.privileges import descent
 from deploy.stack.accounts import SystemUser, named_account
 from tests.servers import RedisServer
-from tests.stack import Stack, new_home
+from tests.stack import LIVE, Stack, new_home
 from tests.system.test_up import count_rows, goes_all_the_way
 
 # As it was made; the rights of the role are what a stranger could add.
@@ -83,7 +83,7 @@ def old_home() -> Iterator[Path]:
 
 
 def test_it_is_closed_and_nothing_is_lost(old_home: Path) -> None:
-    with Stack(old_home) as stack:
+    with Stack(old_home, *LIVE) as stack:
         assert value(stack.database_url, "SELECT n FROM kept") == 42
         with redis.Redis.from_url(stack.redis_url) as client:
             assert client.get("kept") == b"42"
@@ -99,8 +99,8 @@ def test_it_is_closed_and_nothing_is_lost(old_home: Path) -> None:
         before = (old_home / "postgres.password").read_text()
         assert stack.stop() == 0
 
-        # Once: the next start finds it closed.
-        stack.start()
+    # Once: the next start finds it closed.
+    with Stack(old_home, "--roles", "") as stack:
         assert (old_home / "postgres.password").read_text() == before
         assert count_rows(stack) == 1
 

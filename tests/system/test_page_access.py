@@ -12,7 +12,7 @@ from common.access.policy import Role
 from tests.browser import TIMEOUT_MS, Visit, any_browser
 from tests.courier import Courier
 from tests.crowd import Crowd
-from tests.stack import Stack, fleetline, new_home
+from tests.stack import LIVE, Stack, fleetline, new_home
 from tests.system.conftest import QUICK
 
 # Few, so that few fill it; enough for a page of each kind, and a map that looks elsewhere.
@@ -33,24 +33,14 @@ def stack() -> Iterator[Stack]:
             # All tests are one address, and most of them are refused.
             "REFUSALS_PER_ADDRESS_MAX": "0",
         }
-        with Stack(home, "--auth", extra=extra) as running:
-            running.token = new_token(running, "gateway", "shop", "1h")
+        with Stack(home, "--auth", *LIVE, extra=extra) as running:
+            running.token = new_token(running, Role.GATEWAY, "shop")
             yield running
 
 
-def new_token(stack: Stack, role: str, subject: str, ttl: str = "1h") -> str:
-    done = fleetline(
-        "token", "create", "--home", str(stack.home),
-        "--role", role, "--subject", subject, "--ttl", ttl,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    token: str = done.stdout.strip()
-    return token
-
-
-def short_token(stack: Stack, role: Role, subject: str) -> str:
-    """A token that is over soon: a command would take a part of its time to start."""
-    claims = new_claims(role, subject, "fleetline", now=time.time(), ttl_s=SHORT_TTL_S)
+def new_token(stack: Stack, role: Role, subject: str, ttl_s: float = 3600.0) -> str:
+    """As `fleetline token create` makes it; a command would take a second to start."""
+    claims = new_claims(role, subject, "fleetline", now=time.time(), ttl_s=ttl_s)
     secret = (stack.home / "auth.secret").read_text().strip()
     return jwt.encode(claims, secret, algorithm="HS256")
 
@@ -85,8 +75,8 @@ def await_end_of_map(page: Visit, title: str) -> None:
 
 
 def test_links_that_expire_while_they_are_watched(browser: Browser, stack: Stack) -> None:
-    tracker = short_token(stack, Role.TRACKER, "page-expires")
-    operator = short_token(stack, Role.OPERATOR, "map-expires")
+    tracker = new_token(stack, Role.TRACKER, "page-expires", SHORT_TTL_S)
+    operator = new_token(stack, Role.OPERATOR, "map-expires", SHORT_TTL_S)
     with (
         Courier(stack, "page-expires"),
         visit(browser, f"{stack.url}/track/page-expires#token={tracker}") as page,
@@ -128,7 +118,7 @@ def test_a_link_that_is_revoked_while_it_is_watched(browser: Browser, stack: Sta
 
 
 def test_a_map_whose_token_is_revoked(browser: Browser, stack: Stack) -> None:
-    token = new_token(stack, "operator", "map-revoked")
+    token = new_token(stack, Role.OPERATOR, "map-revoked")
     with Courier(stack, "page-map-revoked"), visit(browser, map_link(stack, token)) as page:
         page.await_text("#link", "Live")
         page.await_true("Number(document.querySelector('#in-all').textContent) >= 1")
@@ -148,7 +138,7 @@ def test_a_link_for_another_order(browser: Browser, stack: Stack) -> None:
 
 
 def test_a_map_with_the_token_of_a_driver(browser: Browser, stack: Stack) -> None:
-    link = map_link(stack, new_token(stack, "driver", "page-driver"))
+    link = map_link(stack, new_token(stack, Role.DRIVER, "page-driver"))
     with visit(browser, link) as page:
         await_end_of_map(page, "No access to the fleet map")
         page.shoot("map-denied")
@@ -168,7 +158,7 @@ def test_links_that_lost_their_token(browser: Browser, stack: Stack) -> None:
 
 def test_a_full_server_is_asked_until_it_has_room(browser: Browser, stack: Stack) -> None:
     # One token may have half of all places.
-    tokens = [new_token(stack, "operator", name) for name in ("crowd", "more", "map")]
+    tokens = [new_token(stack, Role.OPERATOR, name) for name in ("crowd", "more", "map")]
     with (
         Courier(stack, "page-full"),
         Crowd(stack, "page-full", *tokens[:2]) as crowd,
@@ -193,7 +183,7 @@ def test_a_full_server_is_asked_until_it_has_room(browser: Browser, stack: Stack
 
 
 def test_the_fleets_day_wants_an_operators_link(browser: Browser, stack: Stack) -> None:
-    desk = new_token(stack, "operator", "desk-day")
+    desk = new_token(stack, Role.OPERATOR, "desk-day")
     # A day of which nothing is known, whatever other tests have sent today.
     with Visit(browser, f"{stack.url}/fleet#token={desk}&day=2020-01-01") as page:
         page.await_text("#state", "Nothing was recorded on this day")
@@ -207,9 +197,25 @@ def test_the_fleets_day_wants_an_operators_link(browser: Browser, stack: Stack) 
         loading = page.page.locator("#state").filter(has_text="Loading")
         loading.wait_for(state="hidden")
     for token, words in (
-        (new_token(stack, "gateway", "shop-day"), "not made for operators"),
+        (new_token(stack, Role.GATEWAY, "shop-day"), "not made for operators"),
         ("flk_nothing", "no longer works"),
     ):
         with Visit(browser, f"{stack.url}/fleet#token={token}", outage=True) as page:
             page.await_text("#state", words)
             page.page.locator("#drivers").wait_for(state="hidden")
+
+
+def test_webhooks_want_an_operators_link(browser: Browser, stack: Stack) -> None:
+    desk = new_token(stack, "operator", "desk-hooks")
+    with Visit(browser, f"{stack.url}/map#token={desk}") as page:
+        page.page.click("#webhooks-link")
+        page.await_text("#state", "There are no webhooks yet")
+        # The token goes along with a click, and stands nowhere in the page.
+        assert desk not in page.page.content()
+    for token, words in (
+        (new_token(stack, "driver", "page-hooks"), "not made for"),
+        ("flk_nothing", "no longer works"),
+    ):
+        with Visit(browser, f"{stack.url}/webhooks#token={token}", outage=True) as page:
+            page.await_text("#state", words)
+            assert page.page.locator("#hooks li").count() == 0

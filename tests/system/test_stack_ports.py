@@ -5,7 +5,7 @@ import sys
 
 from tests.stack import environment
 
-CLAIMS = 12
+CLAIMS = 5
 # The same first guess for both, and neither ends before the other has chosen.
 SCRIPT = f"""
 import os, sys

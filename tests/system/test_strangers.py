@@ -7,10 +7,8 @@ key in Redis, held the lock of the home, and read every log.
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +24,7 @@ from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
 from tests.postgres import PostgresServer
 from tests.servers import RedisServer
-from tests.stack import Stack
+from tests.stack import LIVE, Stack, open_folder
 from tests.stranger import WHAT
 from tests.system.test_up import goes_all_the_way
 
@@ -39,12 +37,10 @@ NAMES = ("games", "news", "uucp", "mail")
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody may come to, as a careless umask makes them."""
-    folder = Path(tempfile.mkdtemp(prefix="fleetline-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+def folder() -> Iterator[Path]:
+    """Where everybody may come to."""
+    with open_folder() as path:
+        yield path
 
 
 def try_all(redis_port: int, postgres_port: int, paths: list[Path], pids: list[int]) -> Any:
@@ -64,20 +60,20 @@ def try_all(redis_port: int, postgres_port: int, paths: list[Path], pids: list[i
 
 
 def test_a_stranger_gets_in_where_nothing_is_closed(
-    redis_server: RedisServer, postgres_session: PostgresServer, open_folder: Path
+    redis_server: RedisServer, postgres_session: PostgresServer, folder: Path
 ) -> None:
     """Else what follows would prove nothing."""
-    (open_folder / "lock").touch(0o644)
-    open_folder.chmod(0o777)
-    paths = [open_folder, open_folder / "lock"]
+    (folder / "lock").touch(0o644)
+    folder.chmod(0o777)
+    paths = [folder, folder / "lock"]
     with subprocess.Popen(("cat",), stdin=subprocess.PIPE, user=65_534, group=65_534) as own:
         tried = try_all(redis_server.port, postgres_session.port, paths, [own.pid])
         own.kill()
     assert "postgres@postgres" in tried["postgres"]
     assert {"PING", "CONFIG GET dir"} <= set(tried["redis"])
     assert set(tried["processes"]) == {f"{own.pid} {what}" for what in WHAT}
-    assert tried["locked"] == tried["read"] == [str(open_folder / "lock")]
-    assert tried["listed"] == tried["written"] == [str(open_folder)]
+    assert tried["locked"] == tried["read"] == [str(folder / "lock")]
+    assert tried["listed"] == tried["written"] == [str(folder)]
 
 
 def require_closed(stack: Stack) -> None:
@@ -111,30 +107,29 @@ def secret_files(home: Home) -> list[str]:
     return [name for name in names if (home.path / name).exists()]
 
 
-def test_as_root_in_an_open_place(open_folder: Path) -> None:
-    with Stack(open_folder / "home", "--auth") as stack:
-        require_closed(stack)
-        assert uids(stack) == {
-            "redis": {NUMBERS["redis"]},
-            "postgres": {NUMBERS["postgres"]},
-            "gateway": {NUMBERS["gateway"]},
-            **{role: {NUMBERS["roles"]} for role in ("ingest", "fanout", "consumers")},
-        }
-        assert writing_capabilities(stack) == set()
-        assert capabilities(stack, "gateway") == {0}
-        environments = {role: environment_of(stack, role) for role in uids(stack)}
-        have = {role for role, names in environments.items() if "AUTH_SECRET" in names}
-        assert have == {"ingest", "fanout"}
-        reach = {role for role, names in environments.items() if "DATABASE_URL" in names}
-        assert reach == {"ingest", "consumers"}
-        assert not {"AUTH_SECRET", "REDIS_URL"} & environments["postgres"]
+def test_as_root_in_an_open_place(closed_stack: Stack) -> None:
+    require_closed(closed_stack)
+    assert uids(closed_stack) == {
+        "redis": {NUMBERS["redis"]},
+        "postgres": {NUMBERS["postgres"]},
+        "gateway": {NUMBERS["gateway"]},
+        **{role: {NUMBERS["roles"]} for role in ("ingest", "fanout", "consumers")},
+    }
+    assert writing_capabilities(closed_stack) == set()
+    assert capabilities(closed_stack, "gateway") == {0}
+    environments = {role: environment_of(closed_stack, role) for role in uids(closed_stack)}
+    have = {role for role, names in environments.items() if "AUTH_SECRET" in names}
+    assert have == {"ingest", "fanout"}
+    reach = {role for role, names in environments.items() if "DATABASE_URL" in names}
+    assert reach == {"ingest", "consumers"}
+    assert not {"AUTH_SECRET", "REDIS_URL"} & environments["postgres"]
 
 
 def test_as_root_in_a_closed_place(tmp_path: Path) -> None:
     # Whoever keeps a checkout under /root: parts that are not root are let in to read.
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with Stack(closed / "home") as stack:
+    with Stack(closed / "home", *LIVE) as stack:
         goes_all_the_way(stack)
         require_closed(stack)
         assert "CAP_DAC_READ_SEARCH" in stack.said()
@@ -143,15 +138,16 @@ def test_as_root_in_a_closed_place(tmp_path: Path) -> None:
                 assert answer.status == 200
         assert writing_capabilities(stack) == set()
         assert capabilities(stack, "gateway") == {0}
+        assert 0 not in set().union(*uids(stack).values())
         assert closed.stat().st_mode & 0o777 == 0o700
         assert copies_for(stack.home) == 1
     # What the front door was given to read elsewhere goes with it.
     assert copies_for(stack.home) == 0
 
 
-def test_as_a_user(open_folder: Path) -> None:
+def test_as_a_user(folder: Path) -> None:
     entry = next(entry for entry in pwd.getpwall() if entry.pw_name in NAMES)
-    home = open_folder / "mine"
+    home = folder / "mine"
     home.mkdir()
     os.chown(home, entry.pw_uid, entry.pw_gid)
     # It may read what is root's alone here, so that it has an interpreter.

@@ -122,7 +122,7 @@ def test_a_folder_that_nginx_cannot_name_is_refused(settings):
 def test_what_is_written_for_nginx(settings, tmp_path):
     write_pages(tmp_path / "web", find_pages(leaflet_folder()), settings)
     assert {path.name for path in (tmp_path / "web").iterdir()} == {
-        "track.html", "map.html", "fleet.html", "config.json",
+        "track.html", "map.html", "fleet.html", "webhooks.html", "config.json",
     }  # fmt: skip
     assert orjson.loads(config_json(settings)) == {
         "tile_url": "", "tile_attribution": "", "stale_age_s": 60, "location_ttl_s": 300,

@@ -12,5 +12,12 @@ PLACES_TURN_AGE = gauge(
     "Since the last turn was stored; there are ten a second.",
     "Above 60: the database is away, or the role waits for it. Events come late, none is lost.",
 )
+PLACES_LEFT_OUT = counter(
+    "fleetline_places_left_out_total",
+    "Fixes that a rule could not take (presence, geofences, orders), and events that the database "
+    "refused (events). Each is left out of that rule alone.",
+    "Any: a bug. `places.left_out` in the log names the fix.",
+    ("rule",),
+)
 
-METRICS = (PLACES_FIXES, PLACES_TURN_AGE)
+METRICS = (PLACES_FIXES, PLACES_TURN_AGE, PLACES_LEFT_OUT)

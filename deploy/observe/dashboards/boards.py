@@ -1,5 +1,6 @@
 """What each dashboard shows, and what a reader is to see in it."""
 
+from deploy.observe.dashboards.following import FOLLOWING
 from deploy.observe.dashboards.panel import Board, lines, number, percentiles, quantile, rate
 
 # POST one, POST many: the aims are theirs.
@@ -243,11 +244,6 @@ DATABASE = Board(
                 lines("Dead letters", "Put aside in an hour, by reason.",
                       ("sum by (reason) (increase(fleetline_dead_letters_total[1h]))",
                        "{{reason}}")),
-                lines("Fences and arrivals", "Age of the last turn; fixes looked at, a second.",
-                      ("max(fleetline_places_turn_age_seconds)", "age in s"),
-                      (rate("fleetline_places_fixes_total"), "fixes")),
-                lines("Trips and statistics", "How far they are behind; 15 to 30 s is well.",
-                      ("max(fleetline_insight_lag_seconds)", "behind"), unit="s"),
             ),
         ),
         (
@@ -269,4 +265,4 @@ DATABASE = Board(
     ),
 )  # fmt: skip
 
-BOARDS = (OVERVIEW, WAY, SHARDS, SOCKETS, DATABASE)
+BOARDS = (OVERVIEW, WAY, SHARDS, SOCKETS, DATABASE, FOLLOWING)

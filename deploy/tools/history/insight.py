@@ -15,7 +15,6 @@ from common.event import EPOCH
 from common.processes import process
 from common.processes.heartbeat import Heartbeat
 from common.settings import Settings, load_settings
-from common.settings.insight import INSIGHT_LAG_S
 from deploy.tools.dead.letter import parse_time
 
 app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
@@ -71,8 +70,7 @@ async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> N
                 f"the follower computes by {used}, these settings say {rules}: "
                 "make them the same, and start the follower again where they changed"
             )
-        if await adopt(connection, rules):
-            await asyncio.sleep(INSIGHT_LAG_S)
+        await adopt(connection, rules)
         left = await left_since(connection, since) if since == EPOCH and driver is None else 0
         if left:
             console.print(f"going on: {left} drivers were left")

@@ -9,8 +9,8 @@ from common.access.policy import Action
 from common.fences.row import shown
 from common.problem import NO_GEOFENCE
 from ingest.http.access import Access
-from ingest.http.body import read_json
 from ingest.http.fence_query import read_inside_query
+from ingest.http.next_page import link_next
 from ingest.http.problem import HTTPProblem
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk, Row
@@ -33,11 +33,9 @@ class FenceItem:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, geofence_id: str
     ) -> None:
         """Make it, or change it to what the body says: what the body leaves out is unset."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.WRITE_FENCES)
+        principal = self._access.admit(req, Action.WRITE_FENCES)
         require_fence_id(geofence_id)
-        body = await read_json(req, self._bytes_max)
-        self._access.recheck(principal, req)
+        body = await self._access.body(principal, req, self._bytes_max)
         async with self._turns.turn(principal.subject):
             row, made = await self._desk.put(await judge_fence(geofence_id, body))
         resp.status = falcon.HTTP_201 if made else falcon.HTTP_200
@@ -47,8 +45,7 @@ class FenceItem:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, geofence_id: str
     ) -> None:
         """The fence as it is stored."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.READ_FENCES)
+        principal = self._access.admit(req, Action.READ_FENCES)
         require_fence_id(geofence_id)
         async with self._turns.turn(principal.subject):
             row = await self._desk.one(geofence_id)
@@ -62,8 +59,7 @@ class FenceItem:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, geofence_id: str
     ) -> None:
         """Delete it. The visits of drivers that are inside end with an exit."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.WRITE_FENCES)
+        principal = self._access.admit(req, Action.WRITE_FENCES)
         require_fence_id(geofence_id)
         async with self._turns.turn(principal.subject):
             deleted = await self._desk.delete(geofence_id)
@@ -84,8 +80,7 @@ class FenceDrivers:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, geofence_id: str
     ) -> None:
         """One page, by id; a Link header leads to the next."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.READ_FENCES)
+        principal = self._access.admit(req, Action.READ_FENCES)
         require_fence_id(geofence_id)
         page = read_inside_query(req.params)
         async with self._turns.turn(principal.subject):
@@ -95,8 +90,7 @@ class FenceDrivers:
         cursor = rows[page.limit - 1]["driver_id"] if len(rows) > page.limit else None
         now = datetime.now(UTC)
         drivers = [_inside(row, now) for row in rows[: page.limit]]
-        if cursor is not None:
-            resp.append_link(f"{req.path}?limit={page.limit}&cursor={cursor}", "next")
+        link_next(req, resp, page, cursor)
         resp.data = dump(
             {
                 "geofence_id": geofence_id,

@@ -7,6 +7,7 @@ from common.fences.row import shown, shown_feature
 from ingest.http.access import Access
 from ingest.http.body import GEOJSON, read_any, require_json
 from ingest.http.fence_query import read_fences_query
+from ingest.http.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk
 from ingest.resources.fences.judge import judge_features
@@ -23,16 +24,13 @@ class FenceList:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """One page, by id; a Link header leads to the next."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.READ_FENCES)
+        principal = self._access.admit(req, Action.READ_FENCES)
         page = read_fences_query(req.params)
         async with self._turns.turn(principal.subject):
             rows = await self._desk.page(page.after, page.limit + 1)
         cursor = rows[page.limit - 1]["geofence_id"] if len(rows) > page.limit else None
         rows = rows[: page.limit]
-        if cursor is not None:
-            query = f"format={page.format}&limit={page.limit}&cursor={cursor}"
-            resp.append_link(f"{req.path}?{query}", "next")
+        link_next(req, resp, page, cursor)
         if page.format == "json":
             fences = [shown(row) for row in rows]
             resp.data = dump({"count": len(fences), "geofences": fences, "next_cursor": cursor})
@@ -57,8 +55,7 @@ class FenceImport:
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Make or change a fence for each feature: all of them, or none where one is at fault."""
-        principal = self._access.principal(req)
-        self._access.require(principal, Action.WRITE_FENCES)
+        principal = self._access.admit(req, Action.WRITE_FENCES)
         require_json(req.content_type or GEOJSON, GEOJSON)
         body = await read_any(req, self._bytes_max)
         self._access.recheck(principal, req)

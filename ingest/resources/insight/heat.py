@@ -56,9 +56,7 @@ class FleetHeat:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """JSON, or GeoJSON polygons."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_FLEET)
+        principal = self._access.admit(req, Action.READ_FLEET)
         query = read_heat_query(req.params, datetime.now(UTC))
         cells.require()
         async with self._reads.turn(principal.subject):

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
-from urllib.parse import urlencode
 
 import falcon.asgi
 
 from common.access.policy import Action
-from common.ids import require_id
 from ingest.http.access import Access
 from ingest.http.insight_query import ITEMS_MAX, LINES_MAX, ItemsQuery, read_items_query
+from ingest.http.next_page import link_next
 from ingest.http.query import encode_cursor
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
@@ -62,10 +61,7 @@ class _Items(ABC):
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """One page, what began first comes first; a Link header leads to the next."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
-        require_id("driver_id", driver_id)
+        principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         now = datetime.now(UTC)
         query = read_items_query(req.params, now)
         if query.format == "geojson":
@@ -79,15 +75,7 @@ class _Items(ABC):
             silent = silent_since(now, self._gap_s)
             items = [type(self).shape(row, silent) for row in rows]
             resp.content_type, resp.data = await self._body(driver_id, items, query, cursor)
-        if cursor is not None:
-            following = {
-                "start_time": query.start.isoformat(),
-                "end_time": query.end.isoformat(),
-                "limit": query.limit,
-                "format": query.format,
-                "cursor": cursor,
-            }
-            resp.append_link(f"{req.path}?{urlencode(following)}", "next")
+        link_next(req, resp, query, cursor)
 
     on_head = on_get
 

@@ -5,13 +5,11 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
-from urllib.parse import urlencode
 
 import falcon.asgi
 
 from common.access.policy import Action
 from common.errors import Fault, InvalidUpdate
-from common.ids import require_id
 from ingest.http.access import Access
 from ingest.http.insight_query import (
     DRIVERS_MAX,
@@ -19,6 +17,7 @@ from ingest.http.insight_query import (
     read_fleet_query,
     read_summary_query,
 )
+from ingest.http.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import (
@@ -63,10 +62,7 @@ class DriverSummary(_Summary):
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """The buckets in which something was, and the total."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
-        require_id("driver_id", driver_id)
+        principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_summary_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             rows = await self._read(_BUCKETS, driver_id, query.start, query.end, query.by, query.tz)
@@ -91,9 +87,7 @@ class FleetSummary(_Summary):
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Drivers with fixes in the span in order of their ids; a Link header leads on."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_FLEET)
+        principal = self._access.admit(req, Action.READ_FLEET)
         query = read_fleet_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             if query.group == "none":
@@ -103,14 +97,7 @@ class FleetSummary(_Summary):
             if query.by and query.group == "driver":
                 await self._add_buckets(drivers, query)
             self._answer(resp, query, drivers, cursor)
-        if cursor:
-            following = {
-                "start_time": query.start.isoformat(), "end_time": query.end.isoformat(),
-                "by": query.by, "tz": query.tz, "format": query.format, "group": query.group,
-                "limit": query.limit, "cursor": cursor,
-            }  # fmt: skip
-            asked = urlencode({name: value for name, value in following.items() if value})
-            resp.append_link(f"{req.path}?{asked}", "next")
+        link_next(req, resp, query, cursor)
 
     on_head = on_get
 

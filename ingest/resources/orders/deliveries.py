@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode
 
 import falcon.asgi
 
 from common.access.policy import Action
 from ingest.http.access import Access
 from ingest.http.insight_query import BUCKETS_MAX
+from ingest.http.next_page import link_next
 from ingest.http.order_query import DeliveriesQuery, read_deliveries_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
@@ -74,9 +74,7 @@ class FleetDeliveries:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The total, and rows by driver or hour; a Link header leads to further drivers."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_FLEET)
+        principal = self._access.admit(req, Action.READ_FLEET)
         query = read_deliveries_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             rows = await self._database.read(deliveries_sql("none"), query.start, query.end, "", 1)
@@ -88,13 +86,7 @@ class FleetDeliveries:
             else:
                 resp.content_type = JSON_TYPE
                 resp.data = dump(_body(query, items, total, cursor))
-        if cursor:
-            following = {
-                "start_time": query.start.isoformat(), "end_time": query.end.isoformat(),
-                "group": query.group, "format": query.format, "limit": query.limit,
-                "cursor": cursor,
-            }  # fmt: skip
-            resp.append_link(f"{req.path}?{urlencode(following)}", "next")
+        link_next(req, resp, query, cursor)
 
     on_head = on_get
 

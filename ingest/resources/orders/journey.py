@@ -11,7 +11,6 @@ import orjson
 from common.access.policy import Action, Role
 from common.event import EPOCH
 from common.geo.simplify import simplify
-from common.ids import require_id
 from common.orders.driven import DrivenDistance
 from common.orders.journey import DRIVERS, PAGE_FIXES, DriverSpan, JourneyReader, spans
 from common.orders.order import Order
@@ -83,10 +82,7 @@ class OrderJourney:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """The journey as far as it went; 404 when nobody registered the order."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
+        principal = self._access.admit(req, Action.READ_ORDER, order_id=order_id)
         async with self._reads.turn(principal.subject):
             order = await self._desk.stored(order_id)
             if order is None:
@@ -94,7 +90,7 @@ class OrderJourney:
             now = datetime.now(UTC)
             drivers = spans(order, await self._desk.database.read(DRIVERS, order_id), now)
             # Where else a driver was is not for a customer to know.
-            customer = access.on and principal.role is Role.TRACKER
+            customer = self._access.on and principal.role is Role.TRACKER
             way = await self._read(order_id, drivers, named_only=customer)
             resp.data = dump(journey_of(order, drivers, way.fixes, way.metres, _line(way, order)))
 

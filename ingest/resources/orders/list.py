@@ -1,13 +1,12 @@
 """`/api/v1/orders`: orders of a driver, or in a state, page by page, the newest first."""
 
-from urllib.parse import urlencode
-
 import falcon.asgi
 
 from common.access.policy import Action
 from common.orders import store
 from common.orders.row import order_of
 from ingest.http.access import Access
+from ingest.http.next_page import link_next
 from ingest.http.order_query import OrdersQuery, orders_cursor, read_orders_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
@@ -40,9 +39,7 @@ class OrderList:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """One page; a Link header leads to the next."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.LIST_ORDERS)
+        principal = self._access.admit(req, Action.LIST_ORDERS)
         query = read_orders_query(req.params)
         async with self._reads.turn(principal.subject):
             sql, args = orders_sql(query)
@@ -53,14 +50,6 @@ class OrderList:
                 cursor = orders_cursor(rows[-1])
             orders = [facts_of(order_of(row)) for row in rows]
             resp.data = dump({"count": len(orders), "orders": orders, "next_cursor": cursor})
-        if cursor is not None:
-            following = {
-                "driver_id": query.driver_id,
-                "state": query.state,
-                "limit": query.limit,
-                "cursor": cursor,
-            }
-            asked = urlencode({name: value for name, value in following.items() if value})
-            resp.append_link(f"{req.path}?{asked}", "next")
+        link_next(req, resp, query, cursor)
 
     on_head = on_get

@@ -9,12 +9,10 @@ from common.access.policy import Action
 from common.contract import ORDER_BODY_BYTES_MAX
 from common.errors import Fault, InvalidUpdate, Overloaded
 from common.event import MALFORMED
-from common.ids import require_id
 from common.orders.order import changed, decode_order_update
 from common.orders.states import DeliveryState
 from common.problem import NO_ORDER, ORDER_OVER, STATE_PASSED
 from ingest.http.access import Access
-from ingest.http.body import read_json
 from ingest.http.problem import HTTPProblem
 from ingest.resources.orders.desk import OrderDesk
 from ingest.resources.orders.shapes import position_of, shown
@@ -53,12 +51,8 @@ class OneOrder:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """201 for a new order, 200 for one that was there; 409 for a change once it is over."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.WRITE_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
-        body = await read_json(req, ORDER_BODY_BYTES_MAX)
-        access.recheck(principal, req)
+        principal = self._access.admit(req, Action.WRITE_ORDER, order_id=order_id)
+        body = await self._access.body(principal, req, ORDER_BODY_BYTES_MAX)
         update = decode_order_update(body)
         kept = await self._desk.kept(order_id)
         if kept.full or kept.ended:
@@ -78,9 +72,7 @@ class OneOrder:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """The order as it is now; 404 when nobody registered it."""
-        access = self._access
-        access.require(access.principal(req), Action.READ_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
+        self._access.admit(req, Action.READ_ORDER, order_id=order_id)
         order, event = await self._desk.find(order_id)
         if order is None:
             raise HTTPProblem(NO_ORDER, "nobody registered this order")
@@ -100,12 +92,8 @@ class OrderStateChange:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, order_id: str
     ) -> None:
         """200 with the order, also when it is in that state; 409 when it is past it, or over."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.WRITE_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
-        body = await read_json(req, ORDER_BODY_BYTES_MAX)
-        access.recheck(principal, req)
+        principal = self._access.admit(req, Action.WRITE_ORDER, order_id=order_id)
+        body = await self._access.body(principal, req, ORDER_BODY_BYTES_MAX)
         wanted = decode_state(body)
         order = await self._desk.move(order_id, wanted)
         if order is None:
@@ -135,9 +123,7 @@ class OrderComplete:
         A full Redis refuses the marker. Watchers must not be told of an end then that new ones
         would not find: close 4000 says that they need not come back.
         """
-        access = self._access
-        access.require(access.principal(req), Action.END_ORDER, order_id=order_id)
-        require_id("order_id", order_id)
+        self._access.admit(req, Action.END_ORDER, order_id=order_id)
         await self._desk.complete(order_id)
         resp.status = falcon.HTTP_202
         resp.data = orjson.dumps({"status": "accepted", "order_id": order_id})

@@ -2,14 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 
 import falcon
 import falcon.asgi
 
 from common.access.policy import Action
-from common.ids import require_id
 from ingest.http.access import Access
+from ingest.http.next_page import link_next
 from ingest.http.query import RouteQuery, encode_cursor, read_route_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
@@ -37,25 +36,11 @@ class Route:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str
     ) -> None:
         """One page, oldest first; a Link header leads to the next in every format."""
-        access = self._access
-        principal = access.principal(req)
-        access.require(principal, Action.READ_DRIVER, driver_id=driver_id)
-        require_id("driver_id", driver_id)
+        principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_route_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
             resp.content_type, resp.data, cursor = await self.read(driver_id, query)
-        if cursor is not None:
-            # The times are spelled out: defaults would move on between two pages.
-            following = {
-                "start_time": query.start.isoformat(),
-                "end_time": query.end.isoformat(),
-                "limit": query.limit,
-                "format": query.format,
-                "cursor": cursor,
-            }
-            if query.simplify_m:
-                following["simplify"] = query.simplify_m
-            resp.append_link(f"{req.path}?{urlencode(following)}", "next")
+        link_next(req, resp, query, cursor)
 
     async def read(self, driver_id: str, query: RouteQuery) -> tuple[str, bytes, str | None]:
         """Media type and body of a page, and the cursor of the next one if there is one.

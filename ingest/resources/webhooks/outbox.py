@@ -10,7 +10,6 @@ import falcon
 import falcon.asgi
 
 from common.access.policy import Action
-from common.ids import require_id
 from common.problem import WEBHOOK_OFF
 from common.webhooks.limits import DELIVERIES, DELIVERIES_MAX
 from common.webhooks.secret import SecretKeys, shown
@@ -36,11 +35,6 @@ class _OfWebhook:
         self._history = history
         self._access = access
 
-    def _judge(self, req: falcon.asgi.Request, webhook_id: str) -> None:
-        access = self._access
-        access.require(access.principal(req), Action.MANAGE_WEBHOOKS)
-        require_id("webhook_id", webhook_id)
-
     async def _require(self, webhook_id: str) -> None:
         if not await self._history.run(partial(store.read, webhook_id=webhook_id)):
             raise unknown_webhook()
@@ -53,7 +47,7 @@ class DeliveryList(_OfWebhook):
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, webhook_id: str
     ) -> None:
         """One page; a Link header leads to the next."""
-        self._judge(req, webhook_id)
+        self._access.admit(req, Action.MANAGE_WEBHOOKS, webhook_id=webhook_id)
         state, limit, before = read_deliveries_query(req.params)
         states = STATES if state == "" else (state,)
         rows = await self._history.run(
@@ -109,7 +103,7 @@ class WebhookTest(_OfWebhook):
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, webhook_id: str
     ) -> None:
         """202 with its event's id: the deliveries say what became of it. It is tried once."""
-        self._judge(req, webhook_id)
+        self._access.admit(req, Action.MANAGE_WEBHOOKS, webhook_id=webhook_id)
         event_id = f"evt_{uuid.uuid4().hex}"
         body = dump(
             {
@@ -142,7 +136,7 @@ class SecretRotation(_OfWebhook):
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, webhook_id: str
     ) -> None:
         """200 with the new secret, which is shown this once."""
-        self._judge(req, webhook_id)
+        self._access.admit(req, Action.MANAGE_WEBHOOKS, webhook_id=webhook_id)
         seed = self._keys.new_seed()
         until = await self._history.run(partial(store.rotate, webhook_id=webhook_id, seed=seed))
         if until is None:

@@ -8,13 +8,11 @@ import falcon.asgi
 
 from common.access.policy import Action
 from common.contract import BODY_BYTES_MAX
-from common.ids import require_id
 from common.problem import NO_WEBHOOK, TOO_MANY_WEBHOOKS
 from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.request import decode_webhook
 from common.webhooks.secret import SecretKeys, shown
 from ingest.http.access import Access
-from ingest.http.body import read_json
 from ingest.http.problem import HTTPProblem
 from ingest.resources.history import History
 from ingest.resources.route.page import dump
@@ -42,8 +40,9 @@ class WebhookItem:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, webhook_id: str
     ) -> None:
         """201 with the secret, which is shown this once; 200 where there was one, changed now."""
-        self._judge(req, webhook_id)
-        update = decode_webhook(await read_json(req, BODY_BYTES_MAX), private=self._private)
+        principal = self._access.admit(req, Action.MANAGE_WEBHOOKS, webhook_id=webhook_id)
+        body = await self._access.body(principal, req, BODY_BYTES_MAX)
+        update = decode_webhook(body, private=self._private)
         seed = self._keys.new_seed()
         put = partial(store.put, webhook_id=webhook_id, update=update, seed=seed)
         is_new = await self._history.run(put)
@@ -58,7 +57,7 @@ class WebhookItem:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, webhook_id: str
     ) -> None:
         """The webhook as it is."""
-        self._judge(req, webhook_id)
+        self._access.admit(req, Action.MANAGE_WEBHOOKS, webhook_id=webhook_id)
         await self._show(resp, webhook_id)
 
     on_head = on_get
@@ -67,15 +66,10 @@ class WebhookItem:
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, webhook_id: str
     ) -> None:
         """204. What waits for it is dropped."""
-        self._judge(req, webhook_id)
+        self._access.admit(req, Action.MANAGE_WEBHOOKS, webhook_id=webhook_id)
         if not await self._history.run(partial(store.remove, webhook_id=webhook_id)):
             raise unknown_webhook()
         resp.status = HTTPStatus.NO_CONTENT
-
-    def _judge(self, req: falcon.asgi.Request, webhook_id: str) -> None:
-        access = self._access
-        access.require(access.principal(req), Action.MANAGE_WEBHOOKS)
-        require_id("webhook_id", webhook_id)
 
     async def _show(
         self, resp: falcon.asgi.Response, webhook_id: str, seed: bytes | None = None
@@ -98,8 +92,7 @@ class WebhookList:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """All of them, by their ids."""
-        access = self._access
-        access.require(access.principal(req), Action.MANAGE_WEBHOOKS)
+        self._access.admit(req, Action.MANAGE_WEBHOOKS)
         items = [webhook_of(row) for row in await self._history.run(store.read)]
         resp.data = dump({"count": len(items), "webhooks": items})
 

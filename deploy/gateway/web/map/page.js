@@ -250,7 +250,7 @@ async function start() {
   const page = new Page(config, token, { newMap, DriverLayer, Details, Day, Fences });
   if (token === "") return page.stream.end("incomplete");
   page.fences.start();
-  keepToken(byId("fleet-link"), token);
+  for (const link of ["fleet-link", "webhooks-link"]) keepToken(byId(link), token);
   const { driver, day } = askedOf(location.hash);
   if (driver !== null) {
     page.placed = true;

@@ -1,0 +1,45 @@
+"""The dashboard of the roles that follow: places, insight and webhooks."""
+
+from deploy.observe.dashboards.panel import Board, lines, percentiles, rate
+
+FOLLOWING = Board(
+    "following",
+    "Fleetline: places, trips, webhooks",
+    "Do those who follow the fixes keep up, and do receivers hear of what happens?",
+    (
+        (
+            "Places",
+            (
+                lines("Fixes looked at", "For fences, orders and presence: all that are accepted.",
+                      (rate("fleetline_places_fixes_total"), "fixes")),
+                lines("Last turn", "Since it was stored; there are ten a second.",
+                      ("max(fleetline_places_turn_age_seconds)", "age"), unit="s"),
+                lines("Left out", "Fixes that a rule could not take, in an hour: any is a bug.",
+                      ("sum by (rule) (increase(fleetline_places_left_out_total[1h]))",
+                       "{{rule}}")),
+            ),
+        ),
+        (
+            "Trips and statistics",
+            (
+                lines("Behind", "How far behind the clock; 15 to 30 s is well.",
+                      ("max(fleetline_insight_lag_seconds)", "behind"), unit="s"),
+                lines("Fixes folded", "Worked into trips and sums, a second.",
+                      (rate("fleetline_insight_fixes_total"), "fixes")),
+                lines("Repairs", "Drivers whose past was computed again for late fixes, a second.",
+                      (rate("fleetline_insight_repairs_total"), "drivers")),
+            ),
+        ),
+        (
+            "Webhooks",
+            (
+                lines("Attempts", "By what came of them; waiting ones are tried again.",
+                      (rate("fleetline_webhook_attempts_total", "result"), "{{result}}")),
+                lines("Event to delivery", "Of what was taken at the first try.",
+                      *percentiles("fleetline_webhook_delivery_seconds"), unit="s"),
+                lines("Webhooks", "By state; /webhooks says why one fails.",
+                      ("max by (state) (fleetline_webhooks)", "{{state}}")),
+            ),
+        ),
+    ),
+)  # fmt: skip
