@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 
 from common.keys import probe_channel
 from common.log import get
+from common.redis.cluster.slot_map import Address
 from common.redis.connection import FAILURES
 from common.redis.nodes import Nodes
-from common.redis.slot_map import Address
 from fanout.orders.bridge import Bridge
 from fanout.orders.lane import Lane
 from fanout.orders.subscriptions import Subscriptions

@@ -22,7 +22,7 @@ from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.opening import new_nodes
-from common.redis.place import Kind, parse_place
+from common.redis.place import PlaceKind, parse_place
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -94,7 +94,7 @@ class IngestWorker:
             bytes_max=GATHERED_BYTES_MAX,
             trace_sample=settings.trace_sample,
             replication=Mode(settings.replication),
-            replicated=parse_place(settings.redis_url).kind is not Kind.SINGLE,
+            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
         )
         self._stream_name = settings.stream_name
         self.backlog = Backlog(

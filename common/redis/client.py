@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.errors import ConfigError
-from common.redis.place import Kind, RedisPlace, parse_place
+from common.redis.place import PlaceKind, RedisPlace, parse_place
 from common.redis.url import RedisUrl
 
 TIMEOUT_S = 5.0
@@ -35,12 +35,13 @@ def new_client(url: str, *, decode: bool = True, timeout_s: float = TIMEOUT_S) -
     place = parse_place(url)
     retry = Retry(NoBackoff(), CLUSTER_TRIES if place.is_cluster else 0)
     if place.is_cluster:
-        nodes = [redis.cluster.ClusterNode(s.host, s.port) for s in place.servers]
+        new_node: Any = redis.cluster.ClusterNode
+        nodes = [new_node(s.host, s.port) for s in place.servers]
         options = _options(place.data, decode, timeout_s)
         # A primary that is away is no reason to be shut out of the others.
         options["require_full_coverage"] = False
         return redis.RedisCluster(startup_nodes=nodes, retry=retry, **options)
-    if place.kind is Kind.SENTINEL:
+    if place.kind is PlaceKind.SENTINEL:
         sentinel: Any = redis.sentinel.Sentinel
         return _behind_sentinels(sentinel, place, retry, decode, timeout_s)
     return _new(redis.Redis, url, retry, decode, timeout_s)
@@ -58,7 +59,7 @@ def new_async_client(url: str, *, decode: bool = True, timeout_s: float = TIMEOU
         options = _options(place.data, decode, timeout_s)
         options["require_full_coverage"] = False
         return redis.asyncio.RedisCluster(startup_nodes=nodes, retry=retry, **options)
-    if place.kind is Kind.SENTINEL:
+    if place.kind is PlaceKind.SENTINEL:
         sentinel: Any = redis.asyncio.sentinel.Sentinel
         return _behind_sentinels(sentinel, place, retry, decode, timeout_s)
     return _new(redis.asyncio.Redis, url, retry, decode, timeout_s)

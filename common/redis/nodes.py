@@ -5,7 +5,7 @@ server that has it: always the same one, or in a cluster that of its primary (`C
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from common.redis.slot_map import Address
+from common.redis.cluster.slot_map import Address
 from common.redis.wire import Wire
 from common.shards import Shard
 

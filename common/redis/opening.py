@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from common.redis.cluster import ClusterNodes
+from common.redis.cluster.cluster_nodes import ClusterNodes
 from common.redis.nodes import Nodes
-from common.redis.place import Kind, RedisPlace, parse_place
+from common.redis.place import PlaceKind, RedisPlace, parse_place
 from common.redis.sentinel import sentinel_locator
 from common.redis.wire import Locate, Wire
 
@@ -31,7 +31,7 @@ def new_wire(
     """A connection to the one primary that `url` names, not started. Raises `ConfigError`."""
     place = parse_place(url)
     return Wire(
-        url if place.kind is Kind.SINGLE else locator(place),
+        url if place.kind is PlaceKind.SINGLE else locator(place),
         reply_timeout_s=reply_timeout_s,
         inflight_bytes_max=inflight_bytes_max,
         name=name,
@@ -58,7 +58,7 @@ def new_wires(
 
 def locator(place: RedisPlace) -> Locate:
     """What finds the one primary of `place`, which is no cluster, before each connection."""
-    if place.kind is Kind.SENTINEL:
+    if place.kind is PlaceKind.SENTINEL:
         return sentinel_locator(place)
 
     async def locate() -> object:

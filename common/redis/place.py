@@ -18,7 +18,7 @@ from common.redis.url import RedisUrl, parse_redis_url
 SENTINEL_PORT = 26379
 
 
-class Kind(StrEnum):
+class PlaceKind(StrEnum):
     """What a URL names."""
 
     SINGLE = "single"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 class RedisPlace:
     """`servers`: the server; or the Sentinels; or some nodes. `data` greets servers with data."""
 
-    kind: Kind
+    kind: PlaceKind
     servers: tuple[RedisUrl, ...]
     data: RedisUrl
     # What Sentinels call the primary.
@@ -39,7 +39,7 @@ class RedisPlace:
     @property
     def is_cluster(self) -> bool:
         """Whether keys lie on several servers."""
-        return self.kind is Kind.CLUSTER
+        return self.kind is PlaceKind.CLUSTER
 
     def at(self, host: str, port: int) -> RedisUrl:
         """A server of this system, greeted as all of them."""
@@ -52,7 +52,7 @@ def parse_place(url: str) -> RedisPlace:
     transport, _, kind = scheme.partition("+")
     if not kind:
         server = parse_redis_url(url)
-        return RedisPlace(Kind.SINGLE, (server,), server)
+        return RedisPlace(PlaceKind.SINGLE, (server,), server)
     if transport not in ("redis", "rediss") or kind not in ("sentinel", "cluster"):
         raise ConfigError(
             "REDIS_URL must begin with redis://, rediss://, unix://, redis+sentinel:// or "
@@ -74,7 +74,7 @@ def parse_place(url: str) -> RedisPlace:
 def _cluster(servers: list[RedisUrl]) -> RedisPlace:
     if any(server.db for server in servers):
         raise ConfigError("REDIS_URL: a cluster has database 0 alone; leave the number out")
-    return RedisPlace(Kind.CLUSTER, tuple(servers), servers[0])
+    return RedisPlace(PlaceKind.CLUSTER, tuple(servers), servers[0])
 
 
 def _sentinel(servers: list[RedisUrl], named: list[str], path: str, query: str) -> RedisPlace:
@@ -95,7 +95,7 @@ def _sentinel(servers: list[RedisUrl], named: list[str], path: str, query: str) 
         for server, one in zip(servers, named, strict=True)
     )
     data = replace(servers[0], db=int(number) if number else servers[0].db)
-    return RedisPlace(Kind.SENTINEL, sentinels, data, name)
+    return RedisPlace(PlaceKind.SENTINEL, sentinels, data, name)
 
 
 def _has_port(url: str) -> bool:

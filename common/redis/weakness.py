@@ -24,7 +24,8 @@ async def durability_of(redis: Any, *, is_cluster: bool) -> str | None:
 async def _settings(redis: Any, **node: Any) -> dict[str, str]:
     found: dict[str, str] = await redis.config_get("append*", **node)
     found |= await redis.config_get("maxmemory-policy", **node)
-    return found | await redis.config_get("cluster-require-full-coverage", **node)
+    found |= await redis.config_get("cluster-require-full-coverage", **node)
+    return found
 
 
 def weakness(found: Mapping[str, str], *, is_cluster: bool) -> str | None:

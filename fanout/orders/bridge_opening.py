@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
+from common.redis.cluster.slot_map import Address
 from common.redis.opening import locator
 from common.redis.place import RedisPlace
-from common.redis.slot_map import Address
 from fanout.orders.bridge import Bridge, Routes, open_bridge
 from fanout.orders.lane import Connect
 

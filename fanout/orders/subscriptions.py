@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from common.keys import ORDER_BUCKETS, order_book_key, order_bucket
+from common.redis.cluster.slot_map import Address
 from common.redis.connection import FAILURES
 from common.redis.nodes import Nodes
-from common.redis.slot_map import Address
 from common.slots import slot_of
 from common.trace import Tracing
 from fanout.orders.bridge import Bridge, Routes

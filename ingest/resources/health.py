@@ -101,9 +101,8 @@ class HealthResource:
         by_wire: dict[Wire, list[Shard]] = {}
         for shard in self._live.shards:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
-        *looks, apps = await asyncio.gather(
-            *map(self._probe_server, by_wire, by_wire.values()), self._probe_apps()
-        )
+        looking = asyncio.gather(*map(self._probe_server, by_wire, by_wire.values()))
+        looks, apps = await asyncio.gather(looking, self._probe_apps())
         shards = {health.shard: health for _, states in looks for health in states}
         return any(accepting for accepting, _ in looks), shards, apps
 

@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import ConfigError, Overloaded
 from common.keys import ORDER_BUCKETS, order_book_key, order_key
-from common.redis.cluster import ClusterNodes
+from common.redis.cluster.cluster_nodes import ClusterNodes
 from common.redis.kind import require_kind
 from common.redis.meta import check_meta, durability_warning
 from common.redis.opening import new_nodes

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from common.errors import Overloaded
 from common.keys import order_key
-from common.redis.cluster import ClusterNodes
+from common.redis.cluster.cluster_nodes import ClusterNodes
 from common.redis.opening import new_nodes
 from common.slots import slot_of
 from tests.fanout_server import event, fanout, in_loop, number_of, until

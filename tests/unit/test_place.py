@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import ConfigError
-from common.redis.place import Kind, parse_place
+from common.redis.place import PlaceKind, parse_place
 from common.redis.url import RedisUrl
 
 
@@ -13,7 +13,7 @@ def hosts(servers: tuple[RedisUrl, ...]) -> list[tuple[str, int]]:
 
 def test_a_plain_url_is_one_server() -> None:
     place = parse_place("rediss://u:p%40w@h:1/2")
-    assert (place.kind, hosts(place.servers)) == (Kind.SINGLE, [("h", 1)])
+    assert (place.kind, hosts(place.servers)) == (PlaceKind.SINGLE, [("h", 1)])
     assert (place.data.user, place.data.password, place.data.db) == ("u", "p@w", 2)
     assert parse_place("unix:///run/redis.sock").data.path == "/run/redis.sock"
 
@@ -30,7 +30,7 @@ def test_a_cluster_is_some_of_its_nodes() -> None:
 
 def test_sentinels_name_a_primary() -> None:
     place = parse_place("redis+sentinel://:pw@a,b:2/main/3?sentinel_password=other")
-    assert (place.kind, place.name) == (Kind.SENTINEL, "main")
+    assert (place.kind, place.name) == (PlaceKind.SENTINEL, "main")
     assert hosts(place.servers) == [("a", 26379), ("b", 2)]
     assert [s.password for s in place.servers] == ["other", "other"]
     assert [s.db for s in place.servers] == [0, 0]

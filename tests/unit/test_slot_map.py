@@ -4,7 +4,7 @@ import hiredis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.redis.slot_map import (
+from common.redis.cluster.slot_map import (
     Address,
     View,
     fewest_copies,

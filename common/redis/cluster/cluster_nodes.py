@@ -11,29 +11,24 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import hiredis
-
 from common.errors import Overloaded
 from common.keys import ORDER_BUCKETS, order_book_key, order_bucket
 from common.log import Repeated, get
 from common.processes.background import spawn
-from common.redis.connection import FAILURES, open_greeted
-from common.redis.kind import IS_NO_CLUSTER
-from common.redis.link import Link
-from common.redis.nodes import Nodes
-from common.redis.place import RedisPlace
-from common.redis.redirect import ClusterWire
-from common.redis.slot_map import (
+from common.redis.cluster.redirect import ClusterWire
+from common.redis.cluster.slot_map import (
     Address,
     Redirect,
     Resent,
     View,
     by_address,
     fewest_copies,
-    newest_view,
-    read_view,
     redirected,
 )
+from common.redis.cluster.views import NO_NODE, view_from, view_over
+from common.redis.kind import IS_NO_CLUSTER
+from common.redis.nodes import Nodes
+from common.redis.place import RedisPlace
 from common.redis.url import Command, RedisUrl
 from common.redis.wire import Reply, Wire
 from common.shards import Shard
@@ -44,16 +39,9 @@ REFRESH_EVERY_S = 10.0
 REFRESH_AWAY_S = 0.5
 # Least time between two looks, whatever happens.
 REFRESH_GAP_S = 0.05
-# Longest wait for what a node says of the cluster.
-VIEW_TIMEOUT_S = 1.0
 # How often a command is led on: a node that was led to may not know yet that it has the slot.
 HOPS_MAX = 5
 HOP_PAUSE_S = 0.02
-_VIEW_BYTES_MAX = 65_536
-_VIEW: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLUSTER", "SLOTS"))
-
-# What a server says that is no node.
-_NO_NODE = View(ok=False, epoch=0, ranges=())
 
 _log = get("cluster")
 
@@ -164,36 +152,17 @@ class ClusterNodes(Nodes):
 
     async def _refresh(self) -> None:
         """Ask all primaries, or where none answers the nodes that are named, and believe one."""
-        wires = [wire for wire in self._by_address.values() if wire.up]
-        views = await asyncio.gather(*map(_view_over, wires))
-        view = newest_view(v for v in views if v is not None)
+        view = await view_over(wire for wire in self._by_address.values() if wire.up)
         if view is None:
-            named = [*self._place.servers, *(self._place.at(*a) for a in self._by_address)]
-            views = await asyncio.gather(*(self._view_from(server) for server in named))
-            view = newest_view(v for v in views if v is not None)
-        if view is None:
-            self.none_is_cluster = _NO_NODE in views
+            known = (self._place.at(*address) for address in self._by_address)
+            view = await view_from([*self._place.servers, *known])
+        if view is None or view is NO_NODE:
+            self.none_is_cluster = view is NO_NODE
             error = IS_NO_CLUSTER if self.none_is_cluster else "no node knows the primaries"
             self._trouble.failed(error=error)
         else:
             self._trouble.healed()
             self._adopt(view)
-
-    async def _view_from(self, server: RedisUrl) -> View | None:
-        try:
-            async with asyncio.timeout(VIEW_TIMEOUT_S):
-                link = await open_greeted(
-                    server,
-                    lambda: Link(VIEW_TIMEOUT_S, _VIEW_BYTES_MAX),
-                    name="fleetline",
-                    timeout_s=VIEW_TIMEOUT_S,
-                )
-                try:
-                    return _read(await link.add_many(_VIEW), Address(server.host, server.port))
-                finally:
-                    link.fail("asked")
-        except FAILURES:
-            return None
 
     def _adopt(self, view: View) -> None:
         wires = {address: self._wire_at(address) for address in view.primaries}
@@ -297,18 +266,3 @@ class ClusterNodes(Nodes):
         task = spawn(work, name="cluster")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _view_over(wire: ClusterWire) -> View | None:
-    try:
-        async with asyncio.timeout(VIEW_TIMEOUT_S):
-            return _read(await wire.here(_VIEW), wire.address)
-    except FAILURES:
-        return None
-
-
-def _read(replies: Sequence[Reply], asked: Address) -> View | None:
-    for reply in replies:
-        if isinstance(reply, hiredis.ReplyError):
-            return _NO_NODE if "cluster support disabled" in str(reply) else None
-    return read_view(replies[0], replies[1], asked)

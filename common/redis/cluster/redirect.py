@@ -11,9 +11,9 @@ from typing import Any
 import hiredis
 
 from common.errors import Overloaded
+from common.redis.cluster.slot_map import Address, read_redirect
 from common.redis.connection import FAILURES, pack
 from common.redis.link import Link, Receiver
-from common.redis.slot_map import Address, read_redirect
 from common.redis.url import Argument, Command
 from common.redis.wire import Locate, Reply, Wire
 
