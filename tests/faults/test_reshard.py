@@ -123,8 +123,8 @@ async def rows(url: str) -> tuple[int, int]:
     database = await asyncpg.connect(url)
     try:
         query = "SELECT count(*), count(DISTINCT (driver_id, recorded_at)) FROM locations"
-        stored, distinct = await database.fetchrow(query)
-        return stored, distinct
+        (row,) = await database.fetch(query)
+        return row[0], row[1]
     finally:
         await database.close()
 
