@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: up test check bench chaos house observe format clean
+.PHONY: up test check bench chaos house observe roads format clean
 .DEFAULT_GOAL := up
 
 up: .venv/run.stamp
@@ -44,6 +44,9 @@ observe: .venv/dev.stamp
 	$(BIN)/python -m deploy.observe.metrics_page
 	$(BIN)/python -m deploy.observe.dashboards
 
+# The road engine's programs (OSRM). Their wheel is for Python 3.12, they run beside any.
+roads: .venv/roads.stamp
+
 clean:
 	rm -rf .venv
 
@@ -60,6 +63,13 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements/dev.lock
+.venv/roads.stamp: .venv/run.stamp requirements/roads.lock
+	@echo "installing the road engine into .venv/share"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	  --target .venv/share/fleetline-osrm --python-version 3.12 --only-binary=:all: --no-deps \
+	  --require-hashes -r requirements/roads.lock
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp .venv/roads.stamp requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $@

@@ -21,6 +21,7 @@ from bench.processes import Failed
 from bench.result import Figure, Outcome
 from bench.scenarios import (
     access,
+    arrivals,
     catch_up,
     crossings,
     drain,
@@ -33,6 +34,7 @@ from bench.scenarios import (
     insight,
     locust_users,
     one_redis,
+    pace,
     reads,
     recovery,
     sustained,
@@ -52,7 +54,7 @@ SCENARIOS: dict[str, ModuleType] = {
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
         catch_up, one_redis, access, insight, geofences, crossings, beside_live, beside_drain,
-        metrics, locust_users, timescale,
+        arrivals, pace, metrics, locust_users, timescale,
     )
 }  # fmt: skip
 # Ten minutes each, to tell one per cent: only when they are named.

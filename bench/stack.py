@@ -171,7 +171,7 @@ class Stack:
             return http_answers("127.0.0.1", self.settings.ingest_port, "/health/live")
         if role == "fanout":
             return http_answers("127.0.0.1", self.settings.fanout_port, "/health/ready")
-        if role in {"insight", "places", "hooks"}:
+        if role in {"arrivals", "insight", "places", "hooks"}:
             # They are measured by what they store and send.
             return True
         state = read_state(state_file(self.home, "consumers"))

@@ -4,7 +4,7 @@ They are no settings. A client that is written against the contract must find th
 every installation; changing one is a change of the contract.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 # Largest body of one fix. A fix has ten short fields; 16 KiB leaves room for what apps add.
 BODY_BYTES_MAX: Final = 16_384
@@ -19,3 +19,5 @@ REDIS_REPLY_TIMEOUT_S: Final = 1.5
 # How long a completed order stays marked as ended. No tracking link works longer than this, or it
 # would show the order again.
 ORDER_ENDED_TTL_S: Final = 7 * 86_400
+# The kinds of vehicles that an order, a way and a plan can name.
+Vehicle = Literal["car", "bicycle", "foot"]

@@ -5,6 +5,8 @@ The latter two start with their type, an event with its driver, so one look at t
 tells them apart.
 """
 
+from datetime import datetime
+
 import orjson
 
 UPDATE_PREFIX = b'{"type":"location_update","data":'
@@ -14,6 +16,12 @@ DRIVER_PREFIX = b'{"driver_id":"'
 CONTROL_PREFIX = b'{"type":'
 ENDED_PREFIX = b'{"type":"tracking_ended"'
 DRIVER_SET_PREFIX = b'{"type":"driver_set"'
+# An arrival (`common.arrivals.arrival`): a whole frame, which names the order and its driver first.
+ARRIVAL_PREFIX = b'{"type":"arrival","data":'
+ARRIVAL_SUFFIX = b"}"
+_COMPUTED_AT = b'"computed_at":"'
+# Up to the Z, with or without a fraction of the second.
+_TIME_BYTES_MAX = 27
 
 
 def update_frame(event: bytes) -> bytes:
@@ -43,3 +51,20 @@ def driver_set_in(message: bytes) -> str | None:
 def is_of_driver(event: bytes, driver_id: str) -> bool:
     """Whether an event's bytes are of this driver."""
     return event.startswith(DRIVER_PREFIX + driver_id.encode() + b'"')
+
+
+def is_arrival_of(frame: bytes, driver_prefix: bytes) -> bool:
+    """Whether an arrival's frame is of the driver whose events begin with `driver_prefix`."""
+    # The order's id stands before it, and holds no quotes.
+    return frame.find(b"," + driver_prefix[1:]) > 0
+
+
+def computed_at(frame: bytes) -> datetime | None:
+    """When an arrival's frame was computed; None for what somebody made by hand."""
+    begin = frame.rfind(_COMPUTED_AT) + len(_COMPUTED_AT)
+    end = frame.find(b'"', begin, begin + _TIME_BYTES_MAX + 1)
+    try:
+        when = datetime.fromisoformat(frame[begin:end].decode("ascii"))
+    except ValueError:
+        return None
+    return when if when.tzinfo is not None else None

@@ -47,6 +47,8 @@ HOSTS_NEWS = "fleetline:{hosts}:news"
 # A stream of the ids of orders that have changed, for workers that remember them. An entry without
 # an id means all of them.
 ORDER_CHANGES = "fleetline:{orders}:changes"
+# Who works out arrivals: one process of all (`consumers.arrivals.lead`).
+ARRIVALS_LEADER = "fleetline:{arrivals}:leader"
 # The field of a book that Redis loses with it; it is no id.
 BOOK_KEPT = "."
 
@@ -129,6 +131,11 @@ def probe_channel(unique: str, bucket: int = 0) -> str:
 def order_ended_key(order_id: str) -> str:
     """Marker that an order is complete: it is read before the order is shown to anybody."""
     return f"order-ended:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
+
+
+def order_arrival_key(order_id: str) -> str:
+    """When the order's driver arrives, as the frame that customers get (`common.arrivals`)."""
+    return f"order-arrival:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
 
 
 def order_book_key(bucket: int) -> str:

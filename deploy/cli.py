@@ -17,7 +17,10 @@ from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes import process
 from deploy.container import commands as container
 from deploy.observe import commands as observe
+from deploy.roads import commands as roads
+from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
+from deploy.tools.arrivals import arrivals
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.hosts import commands as hosts
@@ -38,12 +41,14 @@ app = typer.Typer(
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
+app.add_typer(streets.app, name="streets")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(roads.app, name="roads")
 app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 
 # What `up` runs beside the servers.
-ALL_ROLES = "insight,places,hooks,consumers,fanout,ingest"
+ALL_ROLES = "roads,insight,places,hooks,arrivals,consumers,fanout,ingest"
 
 
 def _show_version(wanted: bool) -> None:
@@ -81,6 +86,7 @@ def up(
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
     from deploy import local
+    from deploy.roads.extra import roads_off
     from deploy.stack.extras import roles_off
     from deploy.stack.wiring import up_settings
     from deploy.tools.access.tokens import auth_overrides
@@ -88,7 +94,7 @@ def up(
     more = auth_overrides(home) if auth else None
     settings = up_settings(port, home, shards, more, cluster=cluster)
     _configure("up", settings)
-    off = roles_off(settings)
+    off = roles_off(settings) | roads_off(settings)
     chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
     options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen, cluster=cluster)
     raise typer.Exit(local.up(settings, options))
@@ -137,6 +143,7 @@ def fanout() -> None:
 
 
 app.command()(places)
+app.command()(arrivals)
 
 
 @app.command()

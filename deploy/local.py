@@ -40,6 +40,7 @@ from deploy.stack.wiring import (
     cluster_ports,
     cluster_url,
     database_url,
+    engine_urls,
     fitting_sockets,
     local_gateway_host,
     local_host,
@@ -50,7 +51,7 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("insight", "places", "hooks", "consumers", "fanout", "ingest")
+ROLES = ("roads", "insight", "places", "hooks", "arrivals", "consumers", "fanout", "ingest")
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0
@@ -203,10 +204,11 @@ def _require_same_redis(home: Home, settings: Settings, *, cluster: bool) -> Non
 
 
 def _stores(home: Home, settings: Settings, options: UpOptions) -> dict[str, str]:
-    """Where both stores are, with the passwords of those that are ours."""
+    """Where the stores and the road engines are, with the passwords of those that are ours."""
     redis, postgres = settings.given("redis_url"), settings.given("database_url")
     password = "" if redis else home.secret(REDIS_PASSWORD)
-    return {
+    engines = {"ROADS_URL": engine_urls(settings)} if "roads" in options.roles else {}
+    return engines | {
         "REDIS_URL": cluster_url(settings, password)
         if options.cluster
         else redis_url(settings, password),

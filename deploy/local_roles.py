@@ -9,6 +9,7 @@ from pathlib import Path
 from common.access.policy import Role
 from common.processes.spec import ChildSpec, State
 from common.processes.state import ROLES_FOLDER, read_state, state_file
+from common.roads.urls import VEHICLES
 from common.settings import Settings
 from deploy.servers.checks import fetch_json, http_answers
 from deploy.servers.privileges import Descent, descent, python_paths
@@ -47,6 +48,7 @@ class Roles:
         account = account_of("roles")
         folder = folders.make_folder(home.folder("run") / ROLES_FOLDER, 0o700, account)
         home.show_pids(f"consumer-{shard}" for shard in range(settings.shards))
+        home.show_pids(f"roads-{vehicle}" for vehicle in VEHICLES)
         keys = [Path(settings.auth_jwks)] if settings.auth_jwks else []
         become = descent(account, home.path, *python_paths(), *keys)
         return cls(home, settings, stores, folder, become)
@@ -88,7 +90,8 @@ class Roles:
             ready=checks.get(name),
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
-            beats_from_start=name in {"consumers", "hooks", "insight", "places"},
+            beats_from_start=name
+            in {"arrivals", "consumers", "hooks", "insight", "places", "roads"},
             stop_timeout_s=share_s,
         )
 

@@ -33,7 +33,7 @@ from deploy.tools.stack_redis import stack_redis
 from deploy.tools.stack_shards import stack_shards
 from ingest.apps.app_counts import AppTotals, by_app
 
-SUPERVISORS = ("up", "consumers", "fanout")
+SUPERVISORS = ("up", "consumers", "fanout", "roads")
 TIMEOUT_S = 1.0
 
 

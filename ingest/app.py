@@ -1,7 +1,6 @@
 """The ASGI application: which path leads where."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from time import perf_counter
 from typing import Any
 
 import falcon.asgi
@@ -17,7 +16,7 @@ from ingest.http.body_deadlines import BodyDeadlines
 from ingest.http.edge import Cors, Edge
 from ingest.http.fast_path import FastPath
 from ingest.http.read_limiter import ReadLimiter
-from ingest.http.request_watch import BEGUN, FastTimes, RequestWatch
+from ingest.http.request_watch import FastTimes, RequestWatch
 from ingest.openapi.pages import pages
 from ingest.resources.events import EventList
 from ingest.resources.fences.routes import add_fence_routes
@@ -27,7 +26,9 @@ from ingest.resources.location import PREFIX, SUFFIX, Location
 from ingest.resources.locations import Locations
 from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
+from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.routes import add_order_routes
+from ingest.resources.roads.routes import add_road_routes
 from ingest.resources.route.route import Route
 from ingest.resources.tracking import TrackingLink
 from ingest.resources.webhooks.routes import add_webhook_routes
@@ -71,7 +72,6 @@ class Ingest:
             await self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
-        scope[BEGUN] = perf_counter()
         length = announced_length(scope["headers"])
         if length == 0:
             return self.app(scope, body, send)  # type: ignore[arg-type]
@@ -108,6 +108,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     for route in (location, locations):
         app.add_route(route.template, route)
     _add_driver_routes(app, worker)
+    add_road_routes(app, worker.travel, worker.live, worker.history, worker.access)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
     app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
@@ -126,13 +127,14 @@ def _add_driver_routes(app: App, worker: IngestWorker) -> None:
     # More routes at once are no faster: one thread formats them all. A search mostly waits.
     route_reads, nearby_reads = ReadLimiter(2, 1), ReadLimiter(8, 4)
     app.add_route(f"{drivers}/{{driver_id}}/route", Route(worker.history, access, route_reads))
-    app.add_route(f"{drivers}/nearby", Nearby(worker.live, access, nearby_reads))
+    app.add_route(f"{drivers}/nearby", Nearby(worker.live, worker.travel, access, nearby_reads))
 
 
 def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     nodes, access, order = worker.nodes, worker.access, "/api/v1/orders/{order_id}"
     app.add_route(f"{order}/location", OrderLocation(nodes, worker.live, access))
-    add_order_routes(app, worker.orders, access, gap_s=settings.gap_s)
+    expected = ExpectedArrivals(worker.live, worker.paces)
+    add_order_routes(app, worker.orders, expected, access, gap_s=settings.gap_s)
     link = TrackingLink(
         nodes,
         worker.gate,

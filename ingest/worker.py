@@ -23,6 +23,8 @@ from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.opening import new_nodes
 from common.redis.place import PlaceKind, parse_place
+from common.roads.opening import open_travel
+from common.roads.pace_store import PaceStore
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from common.shards import Shards
@@ -30,7 +32,7 @@ from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.pace import Pace, Unlimited
+from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.validate import Validator
@@ -113,6 +115,8 @@ class IngestWorker:
             connections_max=ORDER_CONNECTIONS_MAX,
             timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
         )
+        self.paces = PaceStore(order_database.read)
+        self.travel = open_travel(settings.roads_url, self.paces)
         self.orders = OrderDesk(order_database, book, self.live)
         self.keeper = OrderKeeper(
             settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s
@@ -140,7 +144,7 @@ class IngestWorker:
         self._background = Background(get("ingest"))
 
     def _new_intake(self, settings: Settings) -> Intake:
-        pace: Pace = Unlimited()
+        pace: FixPace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
         self._writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
@@ -189,6 +193,7 @@ class IngestWorker:
         """Stop and close, in reverse order; requests have been answered by now."""
         await self.history.close()
         await self.pulse.close()
+        await self.travel.close()
         await self.orders.database.close()
         await self._background.close()
         await self.keeper.close()

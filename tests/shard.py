@@ -155,7 +155,7 @@ class Shard:
 
 
 @contextlib.asynccontextmanager
-async def shard(redis_url: str, database_url: str, shards: int = 4) -> AsyncIterator[Shard]:
+async def shard(redis_url: str, database_url: str, *, shards: int = 4) -> AsyncIterator[Shard]:
     """Shard 0 of so many, without a worker."""
     client = redis.asyncio.from_url(redis_url, protocol=2)
     database = await asyncpg.connect(database_url)

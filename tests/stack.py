@@ -28,7 +28,7 @@ STOP_TIMEOUT_S = 10.0
 LEAVE_TIMEOUT_S = 60.0
 ROLES = (
     *("redis", "postgres", "gateway"),
-    *("insight", "places", "hooks", "consumers", "fanout", "ingest"),
+    *("insight", "places", "hooks", "arrivals", "consumers", "fanout", "ingest"),
 )
 # Options of a stack without those who only follow: they are half of the time of its start.
 LIVE = ("--roles", "consumers,fanout,ingest")

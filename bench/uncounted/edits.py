@@ -13,14 +13,10 @@ from typing import Any
 Edit = tuple[str, str]
 _WATCH_OFF = "self.watch.read()", "pass"
 EDITS: Mapping[str, Sequence[Edit]] = {
-    "ingest.http.fast_path": (
-        ("begun = perf_counter()", "pass"),
-        ("self._observe(perf_counter() - begun)", "pass"),
-    ),
-    "ingest.app": (("scope[BEGUN] = perf_counter()", "pass"),),
+    "ingest.http.fast_path": (("self._observe(monotonic() - body.begun_at)", "pass"),),
     "ingest.http.request_watch": (
         ("self._answers[route, method, resp.status_code] += 1", "pass"),
-        ("times.observe(perf_counter() - begun)", "pass"),
+        ("times.observe(monotonic() - body.begun_at)", "pass"),
         ('route = req.uri_template or "unknown"', 'route = ""'),
         ('method = req.method if req.method in _METHODS else "other"', "pass"),
     ),

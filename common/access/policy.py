@@ -41,6 +41,7 @@ class Action(StrEnum):
     READ_EVENTS = "read or watch what happened"
     READ_FENCES = "read geofences and who is in them"
     WRITE_FENCES = "make, change or delete geofences"
+    ASK_ROADS = "ask for travel times and ways"
     READ_HEALTH = "read the state of the system"
 
 
@@ -74,6 +75,7 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.WRITE_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
+        Action.ASK_ROADS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_HEALTH: {Role.OPERATOR: Scope.ANY},
     }
 )

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 
 from common.metrics.metric import Metric
-from common.metrics.names import consumers, fanout, hooks, ingest, insight, places, process
+from common.metrics.names import (
+    arrivals,
+    consumers,
+    fanout,
+    hooks,
+    ingest,
+    insight,
+    places,
+    process,
+    roads,
+)
 
 # A role that is added puts its tuple of metrics here, and its name at the end of ROLES.
 BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
@@ -13,9 +23,11 @@ BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
     "insight": insight.METRICS,
     "places": places.METRICS,
     "hooks": hooks.METRICS,
+    "arrivals": arrivals.METRICS,
+    "roads": roads.METRICS,
 }
 # The order is a promise: a role's port is that of the first plus its place.
-ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks")
+ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks", "arrivals", "roads")
 PORT_FIRST = 8020
 CATALOGUE: Mapping[str, Metric] = {
     metric.name: metric for metrics in (process.METRICS, *BY_ROLE.values()) for metric in metrics

@@ -18,6 +18,7 @@ from common.frame import DRIVER_PREFIX, ended_frame, order_message
 from common.keys import (
     BOOK_KEPT,
     ORDER_CHANGES,
+    order_arrival_key,
     order_book_key,
     order_bucket,
     order_due_key,
@@ -40,13 +41,16 @@ _END = files(__package__).joinpath("end.lua").read_text()
 
 
 class Kept(NamedTuple):
-    """What Redis has of an order: the order if it is active, whether it ended, its position."""
+    """What Redis has of an order: the order if it is active, whether it ended, its position, and
+    its arrival, the frame that customers got.
+    """
 
     order: Order | None
     ended: bool
     event: bytes | None
     # Whether there is no room for another order.
     full: bool
+    arrival: bytes | None = None
 
 
 class OrderBook:
@@ -66,12 +70,16 @@ class OrderBook:
         replies = await self._nodes.order_wire(order_id).pipeline(
             [
                 ("HGET", book, order_id),
-                ("MGET", order_ended_key(order_id), order_key(order_id)),
+                (
+                    "MGET",
+                    *(order_ended_key(order_id), order_key(order_id), order_arrival_key(order_id)),
+                ),
                 ("HLEN", book),
             ]
         )
-        value, (ended, event), count = replies
-        return Kept(order_in(value), ended is not None, event, count > BOOK_ORDERS_MAX)
+        value, (ended, event, arrival), count = replies
+        full = count > BOOK_ORDERS_MAX
+        return Kept(order_in(value), ended is not None, event, full, arrival)
 
     async def write(
         self,

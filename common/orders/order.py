@@ -1,18 +1,18 @@
 """An order as it is stored, shown and kept in Redis, and what a PUT changes in it. Pure."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import orjson
 from msgspec import UNSET, Meta, UnsetType
 
+from common.contract import Vehicle
 from common.errors import Fault, InvalidUpdate
 from common.event import MALFORMED, Id, Latitude, Longitude
 from common.ids import ID_DETAIL
 from common.orders.states import OVER, DeliveryState, advance
 
-Vehicle = Literal["car", "bicycle", "foot"]
 Instant = Annotated[datetime, Meta(tz=True)]
 # Times outside these have no day in UTC, or none that PostgreSQL and Python both know.
 TIME_MIN, TIME_MAX = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)

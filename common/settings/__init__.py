@@ -14,12 +14,15 @@ from pydantic_settings import SettingsConfigDict
 
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
+from common.roads.urls import parse_roads_url
+from common.settings.arrivals import ArrivalSettings
 from common.settings.closed import require_auth_when_public
 from common.settings.files import IN_FILES, FromFiles, file_variable, given_values, require_one
 from common.settings.insight import require_insight
 from common.settings.lists import parse_hosts, parse_networks
 from common.settings.names import RETIRED, misspelt
 from common.settings.observing import ObservingSettings
+from common.settings.roads import RoadSettings
 from common.settings.webhooks import WebhookSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -34,7 +37,7 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ObservingSettings, WebhookSettings, FromFiles):
+class Settings(ArrivalSettings, ObservingSettings, RoadSettings, WebhookSettings, FromFiles):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(
@@ -189,7 +192,8 @@ class Settings(ObservingSettings, WebhookSettings, FromFiles):
     # Processes of the fan-out; limits on sockets, handshakes and refusals hold for each of them.
     fanout_workers: Annotated[int, Field(ge=1, le=64)] = 1
 
-    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means a plain grid.
+    # Map tiles of the pages: https://host/{z}/{x}/{y}.png or a path; empty means the streets that
+    # `fleetline streets` built, or else a plain grid.
     tile_url: str = ""
     # What the tile server wants to be named as, in a corner of the map.
     tile_attribution: str = ""
@@ -220,6 +224,7 @@ class Settings(ObservingSettings, WebhookSettings, FromFiles):
                 raise ValueError(f"{name.upper()} must not be empty or hold braces or spaces")
         require_auth_when_public(self)
         self.webhook_keys()
+        parse_roads_url(self.roads_url)
         return self
 
     def front_door_url(self) -> str:

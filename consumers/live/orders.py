@@ -31,6 +31,7 @@ from consumers.live.moves import (
     late_orders,
     order_moves,
     time_of,
+    value_in,
 )
 from consumers.live.newest import Newest
 from consumers.live.order_servers import OrderServers
@@ -173,7 +174,7 @@ class OrderState:
             part = by_wire[wire]
             for name, event, order in zip(part, replies[::2], replies[1::2], strict=True):
                 bindings.learn(name, order)
-                value = _value(event)
+                value = value_in(event)
                 shown = value is not None and bindings.may_show(name, value)
                 values[name] = value if shown else None
         return values
@@ -295,13 +296,3 @@ class OrderState:
         if moment > effective_time(placed.event):
             self._newest.learn(order_id, moment)
             self._replaced[order_id] = replaced
-
-
-def _value(reply: Reply) -> bytes | None:
-    """The value in a reply to GET; a key that somebody made by hand, of another kind, has none."""
-    if isinstance(reply, hiredis.ReplyError):
-        if not str(reply).startswith("WRONGTYPE"):
-            raise reply
-        return None
-    value: bytes | None = reply
-    return value

@@ -69,7 +69,8 @@ class LeftOutCounts:
                 id=positions.get(id(fix), ""),
                 error=f"{type(error).__name__}: {error}"[:_ERROR_CHARS_MAX],
                 unsaid=unsaid,
-                exc_info=error,
+                # Where it was; once a minute, since it is long and mostly the same.
+                exc_info=error if self._said == 1 else None,
             )
 
     def _may_say(self) -> bool:

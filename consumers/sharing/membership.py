@@ -6,6 +6,7 @@ run out, or at once where its process was seen to be dead.
 
 from importlib.resources import files
 
+from common.errors import Overloaded
 from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
 from common.layout import FIELDS, SINCE, Layout, Layouts, read_layouts
 from common.redis.nodes import Nodes
@@ -54,6 +55,8 @@ class Membership:
         self._agent = Holder.of_this_process()
         self._said = encode_record(self._agent, only)
         self._seen = b"$"
+        # Who held which shard when it was asked last.
+        self._holders_seen: dict[int, str] = {}
 
     async def look(self) -> Sharing:
         """Say that this host lives; who else does, and who holds what."""
@@ -84,6 +87,7 @@ class Membership:
         older = self.shards.older.layout if self.shards.older is not None else None
         if (found.newest, found.older) != (self.shards.layout, older):
             self.shards = Shards(self._settings.stream_name, *found.newest, found.older)
+            self._holders_seen = {}
         if found.before is not None and found.before != self._closed:
             await self._close(Shards(self._settings.stream_name, *found.before))
 
@@ -109,9 +113,19 @@ class Membership:
         holders: dict[int, str] = {}
         for wire, part in by_wire.items():
             asked: list[Command] = [("GET", shard.keys.consumer) for shard in part]
-            for shard, reply in zip(part, await wire.pipeline(asked), strict=True):
+            try:
+                replies = await wire.pipeline(asked)
+            except Overloaded:
+                if not self._nodes.is_cluster:
+                    raise
+                # A primary is away: nobody can take its shards, so nothing about them changes.
+                known = {places[shard] for shard in part}
+                holders |= {s: h for s, h in self._holders_seen.items() if s in known}
+                continue
+            for shard, reply in zip(part, replies, strict=True):
                 if reply:
                     holders[places[shard]] = reply.decode("utf-8", "replace")
+        self._holders_seen = holders
         return holders
 
     def _is_dead(self, holder: str) -> bool:

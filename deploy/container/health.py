@@ -114,6 +114,7 @@ CHECKS: dict[str, Callable[[Probed, bool], str]] = {
     "insight": _beats,
     "places": _beats,
     "hooks": _beats,
+    "arrivals": _beats,
 }
 # Roles whose main process beats while it makes progress. Ingest's is Granian, which does not.
 BEATING = CHECKS.keys() - {"ingest"}

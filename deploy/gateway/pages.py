@@ -95,13 +95,13 @@ def locations(pages: Pages, settings: Settings) -> str:
     """nginx's location blocks for the pages."""
     gzip = "gzip on; gzip_min_length 512; gzip_vary on; gzip_types text/css text/javascript"
     return _LOCATIONS.format(
-        **{page: _headers(policy(settings.tile_url, frames)) for page, frames in PAGES.items()},
-        plain=_headers("default-src 'none'"),
+        **{page: headers(policy(settings.tile_url, frames)) for page, frames in PAGES.items()},
+        plain=headers("default-src 'none'"),
         kept=f'add_header Cache-Control "public, max-age={YEAR_S}, immutable";\n'
         f"            {gzip} image/svg+xml;",
         assets=pages.assets,
-        leaflet=_quoted(pages.leaflet),
-        web=_quoted(pages.web),
+        leaflet=quoted(pages.leaflet),
+        web=quoted(pages.web),
     ).rstrip()
 
 
@@ -164,7 +164,8 @@ def write_pages(folder: Path, pages: Pages, settings: Settings) -> None:
     (folder / "config.json").write_bytes(config_json(settings))
 
 
-def _headers(csp: str) -> str:
+def headers(csp: str) -> str:
+    """The headers of an answer with this policy, as nginx adds them."""
     return "\n            ".join(
         (
             f'add_header Content-Security-Policy "{csp}" always;',
@@ -173,7 +174,7 @@ def _headers(csp: str) -> str:
     )
 
 
-def _quoted(folder: Path) -> str:
+def quoted(folder: Path) -> str:
     """A folder as nginx reads it."""
     path = str(folder)
     if "$" in path:

@@ -23,13 +23,16 @@ from common.settings import Settings
 from common.settings.lists import parse_networks
 from deploy.gateway.pages import Pages, find_pages, locations, write_pages
 from deploy.gateway.render import Door, address, is_name, render
+from deploy.gateway.streets import street_locations
 from deploy.servers import packages
 from deploy.servers.checks import http_answers
 from deploy.servers.privileges import Descent, first_closed
+from deploy.servers.streets import copy_streets, streets_parent
 from deploy.stack import folders
 from deploy.stack.accounts import SystemUser, account_of
 from deploy.stack.environment import plain_environment
 from deploy.stack.home import Home
+from deploy.stack.streets import FOLDER as STREETS_FOLDER
 from deploy.stack.wiring import gateway_host, local_gateway_host, local_host
 
 # More processes than this gain nothing beside the roles on the same machine.
@@ -65,6 +68,8 @@ def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
             leaflet=_copied(pages.leaflet, data / "leaflet"),
         )
     _fill(data, account, pages, settings)
+    streets = street_locations(streets_parent(home, data if closed == home.path else None))
+    _configure(data, account, f"{locations(pages, settings)}\n{streets}", settings)
     host, port = local_gateway_host(settings), settings.gateway_port
     tls = bool(settings.tls_cert)
     return ChildSpec(
@@ -86,19 +91,25 @@ def gateway_spec(home: Home, settings: Settings) -> ChildSpec:
 
 
 def _fill(data: Path, account: SystemUser | None, pages: Pages, settings: Settings) -> None:
-    """Its configuration and pages, which are ours, and the folders it writes in, which are its."""
+    """Its pages, which are ours, and the folders it writes in, which are its."""
     readable = 0o755 if account is not None else 0o700
     folders.make_folder(data, readable)
     web = folders.make_folder(data / "web", readable)
     write_pages(web, pages, settings)
-    config = render(_door(settings, locations(pages, settings)))
-    folders.write_file(data / "nginx.conf", config.encode())
-    for file in (data / "nginx.conf", *web.iterdir()):
+    for file in web.iterdir():
         file.chmod(0o644 if account is not None else 0o600)
     for name in WRITTEN:
         folders.make_folder(data / name, 0o700, account)
     if settings.tls_cert:
         _copy_certificate(data / "tls", account, settings)
+
+
+def _configure(
+    data: Path, account: SystemUser | None, locations_of_pages: str, settings: Settings
+) -> None:
+    config = render(_door(settings, locations_of_pages))
+    mode = 0o644 if account is not None else 0o600
+    folders.write_file(data / "nginx.conf", config.encode(), mode)
 
 
 def _copy_certificate(folder: Path, account: SystemUser | None, settings: Settings) -> None:
@@ -142,6 +153,13 @@ def _forget_gone_homes() -> None:
 
 def _open_path(home: Home) -> Path:
     return OPEN_FOLDER / hashlib.sha256(os.fsencode(home.path)).hexdigest()[:16]
+
+
+def renew_streets(home: Home) -> None:
+    """After a change of the home's streets: bring the copies up to date, where there are some."""
+    copies = _open_path(home)
+    if (copies / STREETS_FOLDER).is_dir():
+        copy_streets(home, copies)
 
 
 def forget_open_folder(home: Home) -> None:

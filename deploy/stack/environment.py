@@ -16,7 +16,7 @@ from deploy.stack.wiring import OFFSETS
 # All others are limits and names, which every role may know.
 GUARDED = frozenset(
     {
-        *("redis_url", "database_url", "webhook_secret"),
+        *("redis_url", "database_url", "webhook_secret", "roads_url"),
         *("auth", "auth_secret", "auth_jwks", "bind_host", "gateway_host"),
     }
 )
@@ -28,8 +28,11 @@ USED: Mapping[str, frozenset[str]] = {
     "insight": frozenset({"database_url"}),
     "places": _STORES,
     "hooks": frozenset({"database_url", "webhook_secret"}),
-    "ingest": _STORES | _DOOR | {"webhook_secret"},
+    "arrivals": _STORES | {"roads_url"},
+    "ingest": _STORES | _DOOR | {"webhook_secret", "roads_url"},
     "fanout": _DOOR | {"redis_url"},
+    # It learns from the history.
+    "roads": frozenset({"database_url"}),
     # Talks HTTP, as anybody would.
     "simulate": frozenset(),
 }

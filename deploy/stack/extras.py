@@ -6,7 +6,7 @@ from consumers.hooks import serve as hooks
 from consumers.places import extra as places
 
 # Role → the setting that switches it off.
-SWITCHES = {"insight": "insight", "places": "places", "hooks": "webhooks"}
+SWITCHES = {"insight": "insight", "places": "places", "hooks": "webhooks", "arrivals": "arrivals"}
 
 
 def roles_off(settings: Settings) -> set[str]:

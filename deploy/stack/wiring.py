@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.contract import Vehicle
 from common.errors import ConfigError
 from common.metrics.catalogue import PORT_FIRST, ROLES, metrics_port
+from common.roads.urls import VEHICLES
 from common.settings import Settings, load_settings
 
 # --port P moves everything by these; without it the embedded servers keep ports of their own.
@@ -14,6 +16,8 @@ OFFSETS = {
     "fanout_port": 9,
     "redis_port": 10,
     "postgres_port": 11,
+    # The first of three: an engine for each kind of vehicle.
+    "roads_port": 12,
     # The first of as many as there are roles.
     "metrics_port": 20,
 }
@@ -28,8 +32,8 @@ PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
 STOP_SHARES = {
-    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.07, "hooks": 0.06,
-    "insight": 0.07,
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.05, "hooks": 0.05,
+    "arrivals": 0.04, "insight": 0.04, "roads": 0.02,
 }  # fmt: skip
 
 
@@ -124,6 +128,17 @@ def fitting_sockets(settings: Settings, files_max: int) -> int | None:
     return max(1, fits)
 
 
+def engine_ports(settings: Settings) -> dict[Vehicle, int]:
+    """Ports of the road engines of this machine."""
+    return {vehicle: settings.roads_port + place for place, vehicle in enumerate(VEHICLES)}
+
+
+def engine_urls(settings: Settings) -> str:
+    """ROADS_URL of a stack that runs its own."""
+    ports = engine_ports(settings)
+    return ",".join(f"{vehicle}=http://127.0.0.1:{port}" for vehicle, port in ports.items())
+
+
 def role_metrics_port(settings: Settings, role: str) -> int:
     """Where a role of this stack serves its metrics: METRICS_PORT is that of the first."""
     return metrics_port(role, settings.metrics_port or PORT_FIRST)
@@ -147,6 +162,8 @@ def ports_needed(
         needed.append(("INGEST_PORT", settings.bind_host, settings.ingest_port))
     if "fanout" in roles:
         needed.append(("FANOUT_PORT", settings.bind_host, settings.fanout_port))
+    if "roads" in roles:
+        needed += [("ROADS_PORT", "127.0.0.1", port) for port in engine_ports(settings).values()]
     needed += [
         ("METRICS_PORT", settings.metrics_host, role_metrics_port(settings, role)) for role in roles
     ]

@@ -19,21 +19,21 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Protocol
 
-from common.errors import PoisonEntry
-from common.event import moment_of
 from common.frame import (
+    ARRIVAL_PREFIX,
     CONTROL_PREFIX,
-    DRIVER_PREFIX,
     DRIVER_SET_PREFIX,
     ENDED_PREFIX,
     driver_set_in,
     ended_frame,
+    is_arrival_of,
     is_of_driver,
     update_frame,
 )
-from common.keys import order_ended_key, order_key
+from common.keys import order_arrival_key, order_ended_key, order_key
 from common.trace import Stage, Tracing
 from fanout.orders.frame_counts import FrameCounts
+from fanout.orders.newest import driver_prefix, is_since, newer, newest_arrival
 from fanout.sockets.protocol import text_frame
 
 # No event begins with this.
@@ -46,6 +46,9 @@ class Watcher(Protocol):
     def offer(self, frame: bytes) -> None:
         """Show a whole WebSocket frame, or keep it if the socket is full."""
 
+    def offer_beside(self, frame: bytes) -> None:
+        """Likewise one that does not take the place of a position."""
+
     def end(self, frame: bytes) -> None:
         """Show the last frame, then close: tracking ended."""
 
@@ -57,6 +60,8 @@ class Channel:
     """One order: its sessions and the newest event they have been shown."""
 
     __slots__ = (
+        "arrival",
+        "arrival_key",
         "driver",
         "ended",
         "ended_key",
@@ -74,6 +79,7 @@ class Channel:
         self.shown = shown or FrameCounts()
         self.key = order_key(order_id)
         self.ended_key = order_ended_key(order_id)
+        self.arrival_key = order_arrival_key(order_id)
         self.name = self.key.encode()
         # Sessions that get frames, and those whose snapshot has not been read yet.
         self.live: set[Watcher] = set()
@@ -82,6 +88,8 @@ class Channel:
         # How the last event begins, up to its driver: the next of the same driver does, too.
         self.driver = _NOBODY
         self.ended = False
+        # The newest arrival: shown to who has seen a position, and after it to who has not.
+        self.arrival: bytes | None = None
 
     @property
     def watched(self) -> bool:
@@ -99,6 +107,12 @@ class Channel:
             if not newer(payload, self.last):
                 return
             self.driver = driver_prefix(payload)
+            if self.last is None and self.arrival is not None:
+                # Nobody has seen a position yet: the arrival that waited for one comes after it.
+                arrival, self.arrival = self.arrival, None
+                Channel.deliver(self, payload)
+                self._take_arrival(arrival)
+                return
         self.last = payload
         if self.live:
             frame = text_frame(update_frame(payload))
@@ -109,7 +123,9 @@ class Channel:
 
     def _obey(self, message: bytes) -> None:
         """Follow a message that is no event."""
-        if message.startswith(ENDED_PREFIX):
+        if message.startswith(ARRIVAL_PREFIX):
+            self._take_arrival(message)
+        elif message.startswith(ENDED_PREFIX):
             self.end()
         elif message.startswith(DRIVER_SET_PREFIX):
             driver_id = driver_set_in(message)
@@ -118,11 +134,33 @@ class Channel:
                 # who comes meanwhile is not shown the one before.
                 self.last, self.driver = None, _NOBODY
 
-    def refresh(self, snapshot: bytes | None, *, ended: bool, oldest: datetime) -> None:
+    def _take_arrival(self, frame: bytes) -> None:
+        """Remember an arrival, and show it to who has seen a position of its driver."""
+        if frame == self.arrival:
+            return
+        self.arrival = frame
+        if self.live and self._is_due(frame):
+            shown = text_frame(frame)
+            for session in self.live:
+                session.offer_beside(shown)
+            self.shown.frames += len(self.live)
+
+    def _is_due(self, arrival: bytes) -> bool:
+        """Whether an arrival is of the driver that is shown now; before a position it waits."""
+        return self.last is not None and is_arrival_of(arrival, driver_prefix(self.last))
+
+    def refresh(
+        self,
+        snapshot: bytes | None,
+        arrival: bytes | None = None,
+        *,
+        ended: bool,
+        oldest: datetime,
+    ) -> None:
         """Merge a snapshot that was read after the subscription was confirmed.
 
-        The marker wins over the snapshot. Sessions that waited go live. A position from before
-        `oldest` says nothing about now: nobody is shown it.
+        The marker wins over the snapshot. Sessions that waited go live. A position, or an arrival,
+        from before `oldest` says nothing about now: nobody is shown it.
         """
         if ended or self.ended:
             self.end()
@@ -131,12 +169,21 @@ class Channel:
             self.deliver(snapshot)
             # Messages from before it may still be on their way: the next is compared with it.
             self.driver = _NOBODY
+        known = newest_arrival(self.arrival, arrival, oldest)
+        if known is None:
+            self.arrival = None
+        else:
+            self._take_arrival(known)
         waiting, self.waiting = self.waiting, set()
         self.live |= waiting
         if waiting and self.last is not None and is_since(oldest, self.last):
             frame = text_frame(update_frame(self.last))
             for session in waiting:
                 session.offer(frame)
+            if self.arrival is not None and self._is_due(self.arrival):
+                frame = text_frame(self.arrival)
+                for session in waiting:
+                    session.offer_beside(frame)
 
     def end(self) -> None:
         """Tracking ended: say so to everybody and let them go."""
@@ -161,30 +208,6 @@ class FollowedChannel(Channel):
         super().deliver(payload)
         if self.last is payload is not before and self.live and self._tracing.picks(payload):
             self._tracing.note(Stage.SENT, payload)
-
-
-def driver_prefix(event: bytes) -> bytes:
-    """The bytes of an event up to the quote behind its driver's id, which holds no quotes."""
-    return event[: event.index(b'"', len(DRIVER_PREFIX)) + 1]
-
-
-def newer(event: bytes, than: bytes | None) -> bool:
-    """Whether `event` is newer by effective time. Bytes that are no event are never newer."""
-    if event == than:
-        return False
-    try:
-        moment = moment_of(event)
-        return than is None or moment > moment_of(than)
-    except PoisonEntry:
-        return False
-
-
-def is_since(oldest: datetime, event: bytes) -> bool:
-    """Whether `event` counts as of `oldest` or later. Bytes that are no event never do."""
-    try:
-        return moment_of(event)[0] >= oldest
-    except PoisonEntry:
-        return False
 
 
 class Hub:

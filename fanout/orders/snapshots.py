@@ -1,4 +1,4 @@
-"""Reads what Redis holds of orders: the newest position, and the marker of the end."""
+"""Reads what Redis holds of orders: the newest position, the marker of the end, the arrival."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,13 +27,19 @@ class Snapshots:
         replies = await asyncio.gather(
             *(
                 self._nodes.order_wire(some[0].order_id).send(
-                    "MGET", *(c.key for c in some), *(c.ended_key for c in some)
+                    "MGET",
+                    *(c.key for c in some),
+                    *(c.ended_key for c in some),
+                    *(c.arrival_key for c in some),
                 )
                 for some in buckets.values()
             )
         )
         oldest = datetime.now(UTC) - self._ttl
         for some, found in zip(buckets.values(), replies, strict=True):
-            markers = found[len(some) :]
-            for channel, snapshot, ended in zip(some, found, markers, strict=False):
-                channel.refresh(snapshot, ended=ended is not None, oldest=oldest)
+            count = len(some)
+            markers, arrivals = found[count : 2 * count], found[2 * count :]
+            for channel, snapshot, ended, arrival in zip(
+                some, found[:count], markers, arrivals, strict=True
+            ):
+                channel.refresh(snapshot, arrival, ended=ended is not None, oldest=oldest)

@@ -114,8 +114,14 @@ class Session(StrictListener):
         if self.outbox.offer(frame) and not self.closing and self._socket is not None:
             self._socket.write(frame)
 
+    def offer_beside(self, frame: bytes) -> None:
+        """Likewise a frame that does not take the place of a position."""
+        if self.outbox.offer_beside(frame) and not self.closing and self._socket is not None:
+            self._socket.write(frame)
+
     def end(self, frame: bytes) -> None:
         """Offer the last frame, and close once it is written."""
+        self.outbox.beside = None
         self.offer(frame)
         self._ending = True
         if not self.outbox.full:

@@ -8,7 +8,7 @@ failure too: both ways word it by `failure_of`. A driver that floods is refused 
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from time import perf_counter
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from common.access.policy import Principal
@@ -81,7 +81,6 @@ class FastPath:
 
     async def answer(self, scope: Scope, body: Body, send: Send) -> bool:
         """Whether it has been answered. Where not, `body` keeps what was read."""
-        begun = perf_counter()
         route = self._route
         headers = dict(scope["headers"])
         # A header given twice is not for us to interpret.
@@ -113,7 +112,7 @@ class FastPath:
             self._times.failed[status] += 1
         if extra:
             more = [*more, *_encoded(extra)]
-        self._observe(perf_counter() - begun)
+        self._observe(monotonic() - body.begun_at)
         await send(
             {
                 "type": "http.response.start",

@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import msgspec
 
+from common.contract import Vehicle
 from common.errors import Fault, InvalidUpdate
 from common.event import EPOCH, MICROSECOND
 
@@ -27,6 +29,8 @@ RADIUS_M_MAX = 100_000.0
 RADIUS_M = 1000.0
 NEARBY_MAX = 1000
 NEARBY = 50
+NEARBY_SORTS = ("distance", "arrival")
+DEFAULT_VEHICLE: Vehicle = "car"
 # Coarser than a kilometre is no route any more.
 SIMPLIFY_M_MAX = 1000.0
 
@@ -56,6 +60,9 @@ class NearbyQuery:
     longitude: float
     radius: float
     limit: int
+    # How they are ordered: distance, or arrival by `vehicle`.
+    sort: str = "distance"
+    vehicle: Vehicle = "car"
 
 
 class ParamReader:
@@ -182,6 +189,15 @@ def read_nearby_query(params: Params) -> NearbyQuery:
         longitude=reader.decimal("lng", None, -180, 180),
         radius=reader.decimal("radius", RADIUS_M, 0, RADIUS_M_MAX),
         limit=reader.integer("limit", NEARBY, 1, NEARBY_MAX),
+        sort=reader.choice("sort", NEARBY_SORTS, "distance"),
+        vehicle=read_vehicle(reader),
     )
     reader.done()
     return query
+
+
+def read_vehicle(reader: ParamReader) -> Vehicle:
+    """The kind of vehicle that is asked about."""
+    named = reader.choice("vehicle", get_args(Vehicle), DEFAULT_VEHICLE)
+    kinds: tuple[Vehicle, ...] = get_args(Vehicle)
+    return next((kind for kind in kinds if kind == named), DEFAULT_VEHICLE)

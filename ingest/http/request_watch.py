@@ -6,8 +6,7 @@ by this middleware.
 
 from collections import Counter
 from collections.abc import Mapping
-from time import perf_counter
-from typing import Any
+from time import monotonic
 
 import falcon
 import falcon.asgi
@@ -15,10 +14,9 @@ import falcon.asgi
 from common.metrics.histogram import Histogram
 from common.metrics.names.ingest import REQUEST_SECONDS, REQUESTS
 from common.metrics.snapshot import Snapshot
+from ingest.http.body import SCOPE_KEY, Body
 from ingest.http.request_id import HEADER, valid_request_id
 
-# In the scope: when the request was begun with, by `perf_counter`.
-BEGUN = "fleetline.begun"
 _METHODS = frozenset(falcon.HTTP_METHODS)
 
 
@@ -59,9 +57,8 @@ class RequestWatch:
         times = self._times.get(route)
         if times is None:
             times = self._times[route] = Histogram(REQUEST_SECONDS)
-        begun: Any = req.scope.get(BEGUN)
-        if begun is not None:
-            times.observe(perf_counter() - begun)
+        body: Body = req.scope[SCOPE_KEY]
+        times.observe(monotonic() - body.begun_at)
         if request_id := valid_request_id(req.get_header(HEADER)):
             resp.set_header(HEADER, request_id)
 

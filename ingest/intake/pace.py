@@ -1,6 +1,6 @@
 """What a driver's rate means for its fixes, whatever the rate is. Pure.
 
-`Producer` asks a `Pace` which fixes are paid, and which the rate's script has to be asked for.
+`Producer` asks a `FixPace` which fixes are paid, and which the rate's script has to be asked for.
 `Unlimited` is the pace without a limit, `per_driver.PerDriver` the one with a limit a driver.
 """
 
@@ -36,7 +36,7 @@ class Admitted:
     wait_s: float = 0.0
 
 
-class Pace(Protocol):
+class FixPace(Protocol):
     """Holds drivers to a rate, or does not."""
 
     @property

@@ -6,7 +6,7 @@ import hiredis
 
 from common.errors import Overloaded
 from ingest.intake.intake_counts import IntakeCounts
-from ingest.intake.pace import Pace, retry_after_s
+from ingest.intake.pace import FixPace, retry_after_s
 from ingest.intake.validate import Fix
 from ingest.intake.writer.stream_writer import Receipt, StreamWriter
 
@@ -18,7 +18,7 @@ class Producer:
     before anything it sends is looked at. `charge(driver_id, count)` makes refused fixes count.
     """
 
-    def __init__(self, writer: StreamWriter, pace: Pace) -> None:
+    def __init__(self, writer: StreamWriter, pace: FixPace) -> None:
         self._writer = writer
         self._pace = pace
         self.counts = IntakeCounts()

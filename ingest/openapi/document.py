@@ -23,7 +23,8 @@ from common.settings import Settings
 from ingest.openapi import shapes, tables
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
-from ingest.openapi.tables import drivers, orders, webhooks
+from ingest.openapi.tables import drivers, orders, roads, webhooks
+from ingest.resources.roads.asked import BODY_BYTES_MAX as ROADS_BODY_BYTES_MAX
 
 REF = "#/components/schemas/{name}"
 # Bodies that are smaller than those of many fixes.
@@ -32,12 +33,15 @@ BODIES_MAX = {
     orders.PUT.path: ORDER_BODY_BYTES_MAX,
     orders.STATE.path: ORDER_BODY_BYTES_MAX,
     webhooks.PUT.path: BODY_BYTES_MAX,
+    roads.MATRIX.path: ROADS_BODY_BYTES_MAX,
+    roads.ROUTE.path: ROADS_BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
     "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
+    "Roads": "How long it takes, and which way.",
     "Events": "What happened: at geofences, to orders and drivers.",
     "Webhooks": "Tell your server what happens.",
     "Live": "WebSockets.",
@@ -140,6 +144,8 @@ def _schema_of(schemas: dict[str, Schema], fixes_max: int, kind: object) -> Sche
             "properties": {"locations": items},
         }
         return {"anyOf": [wrapped, items]}
+    if isinstance(kind, tuple):
+        return {"anyOf": [_schema_of(schemas, fixes_max, one) for one in kind]}
     (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
     for name in found:
         schemas.setdefault(name, _portable(found[name]))

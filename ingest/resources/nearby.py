@@ -16,12 +16,14 @@ import orjson
 from common.access.policy import Action
 from common.errors import Overloaded
 from common.redis.wire import Argument
+from common.roads.travel import Travel
 from common.shards import Shard, Shards
 from ingest.http.access import Access
 from ingest.http.query import NearbyQuery, read_nearby_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.live_positions import LivePositions, is_fresh
 from ingest.resources.nearest import LATITUDE_MAX, Hit, Merged, merge
+from ingest.resources.roads.by_arrival import sort_by_arrival
 
 A = TypeVar("A")
 
@@ -35,10 +37,13 @@ HITS_MAX = 16_384
 class Nearby:
     """Drivers around a point."""
 
-    def __init__(self, live: LivePositions, access: Access, reads: ReadLimiter) -> None:
+    def __init__(
+        self, live: LivePositions, travel: Travel, access: Access, reads: ReadLimiter
+    ) -> None:
         self._access = access
         self._reads = reads
         self._live = live
+        self._travel = travel
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The nearest first; none that is older than LOCATION_TTL."""
@@ -50,8 +55,13 @@ class Nearby:
         if abs(query.latitude) <= LATITUDE_MAX:
             async with self._reads.turn(principal.subject):
                 drivers = await self._nearest(query, missing)
-        more = b',"missing_shards":%b' % orjson.dumps(sorted(missing)) if missing else b""
-        resp.data = b'{"count":%d,"drivers":[%b]%b}' % (len(drivers), b",".join(drivers), more)
+        ending = b',"missing_shards":%b' % orjson.dumps(sorted(missing)) if missing else b""
+        if query.sort == "arrival":
+            point = query.latitude, query.longitude
+            drivers, method = await sort_by_arrival(self._travel, drivers, point, query.vehicle)
+            ending += b',"method":"%b"' % method.encode()
+        found = len(drivers), b",".join(drivers), ending
+        resp.data = b'{"count":%d,"drivers":[%b]%b}' % found
 
     on_head = on_get
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import redis
 
+from tests.arrivals import Arrivals, arrivals
 from tests.ingest_server import IngestServer, ingest
 from tests.orders import Orders, orders
 from tests.postgres import PostgresServer
@@ -52,6 +53,20 @@ def within(redis_server: Any, database_url: str) -> Callable[..., None]:
     def run(main: Callable[[Orders], Awaitable[None]], **settings: object) -> None:
         async def begin() -> None:
             async with orders(redis_server.url, database_url, **settings) as made:
+                await main(made)
+
+        asyncio.run(begin())
+
+    return run
+
+
+@pytest.fixture
+def arrivals_role(redis_server: RedisServer, database_url: str) -> Callable[..., None]:
+    """Runs a test's coroutine over a role arrivals that looks when it is told to."""
+
+    def run(main: Callable[[Arrivals], Awaitable[None]], **settings: object) -> None:
+        async def begin() -> None:
+            async with arrivals(redis_server.url, database_url, **settings) as made:
                 await main(made)
 
         asyncio.run(begin())

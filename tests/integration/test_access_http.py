@@ -56,6 +56,11 @@ ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
         "GET", "/api/v1/orders/{o}/journey", None,
         {"gateway", "operator", "tracker"}, {"gateway", "operator"},
     ),
+    (
+        "GET", "/api/v1/orders/{o}/arrival", None,
+        {"gateway", "operator", "tracker"}, {"gateway", "operator"},
+    ),
+    ("GET", "/api/v1/fleet/arrivals/accuracy", None, {"operator"}, {"operator"}),
     ("POST", "/api/v1/orders/{o}/state", {"state": "arriving"}, {"gateway"}, {"gateway"}),
     ("GET", "/api/v1/fleet/deliveries", None, {"operator"}, {"operator"}),
     ("GET", "/api/v1/events", None, {"gateway", "operator"}, {"gateway", "operator"}),

@@ -55,7 +55,7 @@ def letters(
     """Dead letters without a worker; their names."""
 
     async def main() -> list[str]:
-        async with shard(url, database_url, shards) as it:
+        async with shard(url, database_url, shards=shards) as it:
             return [await bury(it, body, **options) for body in bodies]
 
     return asyncio.run(main())

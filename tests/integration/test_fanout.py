@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from common.keys import order_key
+from common.arrivals.arrival import Rest, arrival_of, encode_arrival
+from common.keys import order_arrival_key, order_key
 from tests.fanout_server import (
     QUICK,
     event,
@@ -50,6 +52,36 @@ def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:
                 # Whose order had no position has been shown nothing before its first.
                 await publisher.show(5, "none")
                 assert number_of(await silent.json()) == 5
+
+    in_loop(main())
+
+
+def test_arrivals_come_after_a_position_also_to_who_comes_later(
+    redis_server: RedisServer,
+) -> None:
+    def arriving(minutes: float, at: datetime) -> bytes:
+        rest = Rest(minutes * 60, minutes * 50, minutes * 80, 1000.0, "roads")
+        return encode_arrival(arrival_of("o1", "d1", rest, at, at))
+
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url) as server,
+            publishing(redis_server.url) as publisher,
+            watching(server.settings.fanout_port, "o1") as first,
+        ):
+            await until(lambda: server.subscriptions.hub.channels["o1"].live)
+            for minutes in (9, 8):
+                frame = arriving(minutes, datetime.now(UTC) + timedelta(seconds=9 - minutes))
+                await publisher.wire.send("SET", order_arrival_key("o1"), frame)
+                await publisher.wire.send("PUBLISH", order_key("o1"), frame)
+            await publisher.show(1)
+            assert number_of(await first.json()) == 1
+            assert await first.text() == frame
+            async with watching(server.settings.fanout_port, "o1") as second:
+                assert number_of(await second.json()) == 1
+                assert orjson.loads(await second.text())["data"]["remaining_s"] == 480
+            await publisher.end()
+            assert (await first.json())["type"] == "tracking_ended"
 
     in_loop(main())
 

@@ -18,7 +18,7 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shards
 from ingest.intake.backlog import Backlog
-from ingest.intake.pace import Pace, Unlimited
+from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
@@ -35,7 +35,7 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 
 @asynccontextmanager
 async def producing(
-    server: RedisServer, pace: Pace | None = None, *, backlog_max: int = 100_000
+    server: RedisServer, pace: FixPace | None = None, *, backlog_max: int = 100_000
 ) -> AsyncIterator[tuple[Producer, Backlog]]:
     """A producer into one shard, and what it knows of the shard's room."""
     wire = Wire(server.url, reply_timeout_s=1.5, name="test")

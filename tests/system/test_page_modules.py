@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser import any_browser
 from tests.stack import Stack
+from tests.system.arrival_cases import ARRIVALS
 
 FIX = (
     "{driverId: 'd', orderId: null, latitude: 1, longitude: 2, speed: null, heading: null,"
@@ -143,6 +144,7 @@ CASES: list[tuple[str, str, Any]] = [
     ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
      " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),
      [{"state": "b"}, None]),
+    *ARRIVALS,
     ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
      " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
     # Dated an hour ahead: it counts as of its arrival.
@@ -184,6 +186,20 @@ CASES: list[tuple[str, str, Any]] = [
     ("fleet/model.js", "m.sparkline([0, 10], 100, 12)", "M0.0,11.0L100.0,1.0"),
     ("fleet/model.js", "[m.shadeOf(1, 1), m.shadeOf(9, 9)].map(x => Math.round(x * 100))",
      [60, 85]),
+    ("webhooks/model.js", ("[{active: true}, {active: true, failing_since: '1970-01-01T00:00:00Z'},"
+     " {active: false, disabled_reason: 'gone'}, {active: false, disabled_reason: null}]"
+     ".map(h => m.stateOf({failing_since: null, ...h}, 5e3)).map(s => `${s.tone}: ${s.text}`)"),
+     ["good: On", "warn: Failing, first 5 s ago",
+      "bad: Switched off: its server answered 410 Gone", ": Paused"]),
+    ("webhooks/model.js", ("[{state: 'delivered', took_ms: 12, attempts: 2}, {state: 'waiting'},"
+     " {state: 'waiting', attempts: 1, error: 'status', status: 502,"
+     " next_attempt_at: '1970-01-01T00:01:00Z'}, {state: 'dead', error: 'new_word'}]"
+     ".map(d => m.deliveryOf({type: 't', driver_id: 'd', error: null, attempted_at: null,"
+     " created_at: '1970-01-01T00:00:00Z', ...d}, 2e3)).map(d => [d.title, d.text, d.when])"),
+     [["t \u00b7 d", "Delivered in 12 ms, try 2", "2 s ago"],
+      ["t \u00b7 d", "Waits to be sent", "2 s ago"],
+      ["t \u00b7 d", "Try 1 failed: answered 502; again in 58 s", "2 s ago"],
+      ["t \u00b7 d", "Given up: new_word", "2 s ago"]]),
     ("map/health.js", "m.healthView(0, null).tone", "bad"),
     ("map/health.js", "m.healthView(200, {status: 'ok'}).parts", []),
     ("map/health.js", ("m.slowest([{shard: 0, backlog: 1, pending: 2}, {shard: 1, backlog: 9},"
@@ -219,6 +235,31 @@ CASES: list[tuple[str, str, Any]] = [
     ("map/rate.js", ("(r => { r.add(10, 500); r.add(10, 5200);"
      " return [r.perSecond(5400), r.perSecond(5600), r.perSecond(99999)]; })(new m.Rate(0))"),
      [4, 2, 0]),
+    # Streets: a name stands where a line is straight, read from the left, or nowhere.
+    ("streets/placing.js", ("[[0, 0, 200, 0], [200, 0, 0, 0], [0, 0, 50, 50, 100, 0],"
+     " [0, 0, 50, 0]].map(path => m.placesOnLine(path, 80, 12))"),
+     [[{"x": 100, "y": 0, "angle": 0}], [{"x": 100, "y": 0, "angle": 0}], [], []]),
+    ("streets/placing.js", ("(r => [0, 5, 30].map(y => r.take({x: y, y, half: 40, height: 12,"
+     " angle: 0})))(new m.Room())"), [True, False, True]),
+    ("streets/words.js", "['Church of Saint Mary the Virgin', 'Vaduz', ''].map(m.linesOf)",
+     [["Church of", "Saint Mary", "the Virgin"], ["Vaduz"], [""]]),
+    ("streets/palette.js", "[5, 10, 19, 30].map(z => m.widthOf('motorway', z))",
+     [0.8, 2.4, 34, 34]),
+    ("streets/palette.js", "m.widthOf('unheard', 14)", 0),
+    ("streets/palette.js", ("[true, false].map(dark => Object.keys(m.colours(dark)).sort().join())"
+     ".every((keys, _, all) => keys === all[0])"), True),
+    ("streets/source.js", ("((map) => [[14, 8192, 8191], [14, 0, 0], [15, 1, 1], [5, 16, 15]]"
+     ".map(tile => m.covers(map, ...tile)))({zoom_min: 5, zoom_max: 14, west: 0, south: 0, east: 1,"
+     " north: 1})"), [True, False, False, True]),
+    # The bytes of a tile: a layer with a line, by hand; bytes that end too soon are no tile.
+    ("streets/tile.js", ("m.decode(new Uint8Array([26, 40, 10, 4, 114, 111, 97, 100, 18, 15, 18, 2,"
+     " 0, 0, 24, 2, 34, 7, 9, 4, 3, 18, 10, 0, 0, 26, 4, 107, 105, 110, 100, 34, 5, 10, 3, 119, 97,"
+     " 121, 120, 2, 40, 32]))"),
+     {"road": [{"type": "line", "facts": {"kind": "way"},
+                "paths": [[2, -2, 7, -2, 7, -2]]}]}),
+    ("streets/tile.js", ("[[26, 5, 1], [255, 255, 255], [13, 1]].map(bytes => { try {"
+     " m.decode(new Uint8Array(bytes)); } catch (error) { return error.name; } return ''; })"),
+     ["RangeError", "RangeError", "RangeError"]),
 ]  # fmt: skip
 
 

@@ -31,7 +31,8 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 GRAFANA = Path(__file__).parents[2] / "deploy/grafana"
-SERVING = [role for role in ROLES if role in BY_ROLE]
+# Roads run where there is a graph.
+SERVING = [role for role in ROLES if role in BY_ROLE and role != "roads"]
 GROUP = "location-processors"
 SHARDS = Shards("driver-locations", 2)
 # Small enough to come near: fixes that may wait, sockets that may be open. A frozen worker must
@@ -43,6 +44,10 @@ SETTINGS = {
 # One more short run and its supervisor would give it half a minute.
 KILLS_MAX = RestartPolicy().short_runs_max - 2
 SILENT = {
+    # There is no road graph.
+    "sum(fleetline_roads_engines)",
+    "sum(increase(fleetline_roads_restarts_total[1h]))",
+    "min(fleetline_roads_learned_age_seconds) / 86400",
     # Nothing grows, so the room lasts for ever: no line is the good news.
     "min by (shard) (fleetline_room_seconds < +Inf)",
 }

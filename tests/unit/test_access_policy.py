@@ -42,6 +42,8 @@ def test_own_and_others(principal, action):
         (Role.OPERATOR, Action.LIST_ORDERS): (True, True),
         (Role.OPERATOR, Action.WATCH_FLEET): (True, True),
         (Role.OPERATOR, Action.READ_FLEET): (True, True),
+        (Role.OPERATOR, Action.ASK_ROADS): (True, True),
+        (Role.GATEWAY, Action.ASK_ROADS): (True, True),
         (Role.OPERATOR, Action.READ_HEALTH): (True, True),
         (Role.OPERATOR, Action.READ_EVENTS): (True, True),
         (Role.OPERATOR, Action.MANAGE_WEBHOOKS): (True, True),

@@ -104,7 +104,8 @@ def test_roles_are_commands_that_are_asked_how_they_are():
 
 
 def test_every_role_of_a_stack_is_one_here():
-    assert {*ROLES, "migrate", "gateway"} <= compose_roles().keys()
+    # The road engine is a server of its own there: ROADS_URL.
+    assert {*ROLES, "migrate", "gateway"} - {"roads"} <= compose_roles().keys()
 
 
 def test_prometheus_takes_its_file(tmp_path):

@@ -21,10 +21,12 @@ TOLD = {
     "insight": {"DATABASE_URL"},
     "places": {"REDIS_URL", "DATABASE_URL"},
     "hooks": {"DATABASE_URL", "WEBHOOK_SECRET"},
+    "arrivals": {"REDIS_URL", "DATABASE_URL"},
     "ingest": {
         *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
         *("AUTH", "AUTH_SECRET", "AUTH_JWKS"),
     },
+    "roads": {"DATABASE_URL"},
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
     "simulate": set(),
 }

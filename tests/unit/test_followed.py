@@ -144,6 +144,9 @@ def test_some_messages_are_dated_after_their_delivery():
 class Watcher:
     """Takes what it is offered."""
 
+    def offer_beside(self, frame):
+        """An arrival."""
+
     def offer(self, frame):
         pass
 

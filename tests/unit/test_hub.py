@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from common.event import EPOCH
 from common.frame import ended_frame, order_message
 from common.keys import order_key
-from fanout.orders.hub import Channel, Hub, newer
+from fanout.orders.hub import Channel, Hub
+from fanout.orders.newest import newer
 from fanout.sockets.protocol import text_frame
 from tests.fanout_server import T0, event
 
 
 class Watcher:
-    """Remembers what it was shown: numbers of events, then 'end'."""
+    """Remembers what it was shown: numbers of events, minutes of arrivals, then 'end'."""
 
     def __init__(self) -> None:
         self.shown: list[object] = []
@@ -25,6 +26,12 @@ class Watcher:
         """An update."""
         body = orjson.loads(frame[4:] if frame[1] == 126 else frame[2:])
         self.shown.append(round((body["data"]["latitude"] - 10) * 1e5))
+
+    def offer_beside(self, frame: bytes) -> None:
+        """An arrival."""
+        body = orjson.loads(frame[4:] if frame[1] == 126 else frame[2:])
+        assert body["type"] == "arrival"
+        self.shown.append(f"{body['data']['remaining_s'] / 60:g} min")
 
     def end(self, frame: bytes) -> None:
         """The end."""

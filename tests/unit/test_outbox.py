@@ -19,6 +19,22 @@ def test_newest_only_while_full() -> None:
     assert outbox.drain() is None
 
 
+def test_what_goes_beside_takes_no_place() -> None:
+    outbox = Outbox()
+    assert outbox.offer_beside(b"a")
+    outbox.fill()
+    for frame in (b"a", b"b"):
+        assert not outbox.offer_beside(frame)
+    assert not outbox.offer(b"1")
+    assert not outbox.offer(b"2")
+    assert outbox.drain() == b"2b"
+    assert outbox.conflated == 2
+    outbox.fill()
+    outbox.offer_beside(b"c")
+    assert outbox.drain() == b"c"
+    assert outbox.drain() is None
+
+
 @given(st.lists(st.sampled_from(["offer", "fill", "drain"])))
 def test_what_is_written_rises_and_the_last_is_never_lost(steps: list[str]) -> None:
     outbox, written, number = Outbox(), [], 0

@@ -4,7 +4,7 @@ import random
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.event import decode_event
@@ -107,6 +107,7 @@ def run(rules, pages, monkeypatch):
     return outcomes, engine
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(0, 9))
 def test_all_else_is_as_if_the_rule_had_passed_the_fix_over(rng, seed):
     """Each rule fails for some fixes; the outcome is that of rules that pass those over."""

@@ -15,8 +15,8 @@ def settings(**given: str) -> Settings:
 
 def test_a_role_is_left_out_where_it_is_switched_off() -> None:
     assert roles_off(settings()) == set()
-    off = roles_off(settings(webhooks="off", insight="off", places="off"))
-    assert off == {"hooks", "insight", "places"}
+    off = roles_off(settings(webhooks="off", insight="off", places="off", arrivals="off"))
+    assert off == {"arrivals", "hooks", "insight", "places"}
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ class Customer:
         self.frame: bytes | None = None
         self.postponed = 0
 
+    def offer_beside(self, frame: bytes) -> None:
+        """An arrival."""
+
     def offer(self, frame: bytes) -> None:
         self.frame = frame
 

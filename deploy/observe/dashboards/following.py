@@ -31,6 +31,22 @@ FOLLOWING = Board(
             ),
         ),
         (
+            "Arrivals and roads",
+            (
+                lines("When orders arrive", "Worked out a second, by how; what customers are sent.",
+                      (rate("fleetline_arrivals_computed_total", "method"), "{{method}}"),
+                      (rate("fleetline_arrivals_published_total"), "sent")),
+                lines("Arrivals", "Orders that are followed; seconds since the last look.",
+                      ("sum(fleetline_arrivals_orders)", "orders"),
+                      ("max(fleetline_arrivals_look_age_seconds)", "age in s"),
+                      (rate("fleetline_arrivals_unlogged_total"), "not logged")),
+                lines("Roads", "Engines; deaths in an hour; days since speeds were learned.",
+                      ("sum(fleetline_roads_engines)", "engines"),
+                      ("sum(increase(fleetline_roads_restarts_total[1h]))", "deaths"),
+                      ("min(fleetline_roads_learned_age_seconds) / 86400", "days")),
+            ),
+        ),
+        (
             "Webhooks",
             (
                 lines("Attempts", "By what came of them; waiting ones are tried again.",

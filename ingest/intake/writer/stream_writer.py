@@ -59,7 +59,7 @@ class _Parcel:
 class StreamWriter:
     """Writes events by the turns of their servers, as far as there is capacity.
 
-    `rate_terms` are what the rate's script is told of the rate (`Pace.terms`).
+    `rate_terms` are what the rate's script is told of the rate (`FixPace.terms`).
     """
 
     def __init__(

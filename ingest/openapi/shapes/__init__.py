@@ -4,7 +4,18 @@ Answers are written as bytes where they are made. These types say what stands in
 tests hold real answers against the schemas made of them.
 """
 
-from ingest.openapi.shapes import apps, drivers, events, fences, insight, orders, sockets, webhooks
+from ingest.openapi.shapes import (
+    apps,
+    arrivals,
+    drivers,
+    events,
+    fences,
+    insight,
+    orders,
+    roads,
+    sockets,
+    webhooks,
+)
 
 # Their types stand in the document whether an operation names them or not.
-MODULES = (drivers, apps, sockets, events, fences, insight, orders, webhooks)
+MODULES = (*(drivers, apps, sockets, events, fences, insight, orders, webhooks, arrivals, roads),)

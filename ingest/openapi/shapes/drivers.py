@@ -106,6 +106,10 @@ class NearbyDriver(LocationEvent, kw_only=True):
     """A driver and how far away."""
 
     distance: Annotated[float, Meta(ge=0, description="metres")]
+    remaining_s: Annotated[
+        Maybe[float | None], Meta(description="with sort=arrival; null where no road leads there")
+    ] = msgspec.UNSET
+    remaining_m: Annotated[Maybe[float | None], Meta(description="likewise")] = msgspec.UNSET
 
 
 class NearbyDrivers(msgspec.Struct):
@@ -113,6 +117,10 @@ class NearbyDrivers(msgspec.Struct):
 
     count: Annotated[int, Meta(ge=0)]
     drivers: list[NearbyDriver]
+    method: Annotated[
+        Maybe[Literal["roads", "history", "straight"]],
+        Meta(description="with sort=arrival: how the times are known"),
+    ] = msgspec.UNSET
     missing_shards: Annotated[
         Maybe[list[int]],
         Meta(description="shards whose Redis does not answer: their drivers are not among these"),

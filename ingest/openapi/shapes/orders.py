@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from common.arrivals.arrival import Arrival
+from common.contract import Vehicle
 from common.event import LocationEvent
-from common.orders.order import OrderPlace, StateTimes, Vehicle
+from common.orders.order import OrderPlace, StateTimes
 from common.orders.states import DeliveryState
 from ingest.openapi.shapes.insight import Amount, Cursor, Metres, Span
 
@@ -35,7 +37,7 @@ class OrderAnswer(OrderFacts, kw_only=True):
     """An order, where its driver is, and when it arrives; null where that is not known."""
 
     position: LocationEvent | None
-    arrival: dict[str, Any] | None
+    arrival: Arrival | None
 
 
 class OrderPage(msgspec.Struct):

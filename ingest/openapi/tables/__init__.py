@@ -1,11 +1,24 @@
 """What there is, operation by operation. Each file has the rows of one subject; data only."""
 
-from ingest.openapi.tables import apps, drivers, events, fences, insight, orders, sockets, webhooks
+from ingest.openapi.tables import (
+    apps,
+    arrivals,
+    drivers,
+    events,
+    fences,
+    insight,
+    orders,
+    roads,
+    sockets,
+    webhooks,
+)
 
 OPERATIONS = (
     *drivers.OPERATIONS,
     *orders.OPERATIONS,
+    *arrivals.OPERATIONS,
     *insight.OPERATIONS,
+    *roads.OPERATIONS,
     *fences.OPERATIONS,
     *events.OPERATIONS,
     *webhooks.OPERATIONS,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from common.access.policy import Action
+from common.contract import Vehicle
 from common.event import Id, Latitude, LocationEvent, LocationUpdate, Longitude
 from ingest.http.query import (
     NEARBY,
@@ -152,6 +153,10 @@ FIND = Operation(
         Param("lng", Longitude, "Longitude, degrees.", -74.006, required=True),
         Param("radius", Radius, f"Metres; default {RADIUS_M:g}.", 1000),
         Param("limit", Count, f"Drivers at most; default {NEARBY}.", 50),
+        Param("sort", Literal["distance", "arrival"], "Default: distance. `arrival`: the same "
+              "drivers in order of their travel time to the point, each with `remaining_s` and "
+              "`remaining_m` (null where no road leads there), and `method` for all.", "distance"),
+        Param("vehicle", Vehicle, "With `sort=arrival`; default: car.", "car"),
     ),
     action=Action.FIND_DRIVERS,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from common.access.policy import Action
 from ingest.openapi.operation import Operation, Param, answer
+from ingest.openapi.shapes.arrivals import ArrivalFrame
 from ingest.openapi.shapes.sockets import PositionsFrame, UpdateFrame
 from ingest.openapi.tables.drivers import EVENT, ORDER
 
@@ -22,6 +23,8 @@ WATCH_ORDER = Operation(
     "get", "/api/v1/drivers/orders/{order_id}/driver-location", "watchOrder", "Live",
     "Watch an order",
     "First the newest position, if there is one, then each newer one, as `location_update`; "
+    "after the first, `arrival` when the order has a drop-off, and again when it moved by 30 s or "
+    "more, at most once in 10 s; "
     f"`tracking_ended` before close 4000.\n\n{SOCKET}",
     UPGRADE,
     errors=(422, 503),
@@ -30,7 +33,7 @@ WATCH_ORDER = Operation(
     schemes=("token",),
     extra={
         "x-websocket": {
-            "frames": UpdateFrame,
+            "frames": (UpdateFrame, ArrivalFrame),
             "example": {"type": "location_update", "data": EVENT},
         }
     },

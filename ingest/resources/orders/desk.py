@@ -47,11 +47,6 @@ class OrderDesk:
             return kept._replace(event=None)
         return kept
 
-    async def find(self, order_id: str) -> tuple[Order | None, bytes | None]:
-        """An order and its newest event. Active orders need no database."""
-        kept = await self.kept(order_id)
-        return kept.order or await self.stored(order_id), kept.event
-
     async def stored(self, order_id: str) -> Order | None:
         """An order as the database has it."""
         return await self.database.run(partial(store.read, order_id=order_id))

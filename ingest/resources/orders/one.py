@@ -15,6 +15,7 @@ from common.problem import NO_ORDER, ORDER_OVER, STATE_PASSED
 from ingest.http.access import Access
 from ingest.http.problem import HTTPProblem
 from ingest.resources.orders.desk import OrderDesk
+from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.shapes import position_of, shown
 
 _STATE_DETAIL = f"must be one of {', '.join(DeliveryState)}"
@@ -43,8 +44,9 @@ def decode_state(body: bytes) -> DeliveryState:
 class OneOrder:
     """An order as the backend registers it and others read it."""
 
-    def __init__(self, desk: OrderDesk, access: Access) -> None:
+    def __init__(self, desk: OrderDesk, expected: ExpectedArrivals, access: Access) -> None:
         self._desk = desk
+        self._expected = expected
         self._access = access
 
     async def on_put(
@@ -73,10 +75,12 @@ class OneOrder:
     ) -> None:
         """The order as it is now; 404 when nobody registered it."""
         self._access.admit(req, Action.READ_ORDER, order_id=order_id)
-        order, event = await self._desk.find(order_id)
+        kept = await self._desk.kept(order_id)
+        order = kept.order or await self._desk.stored(order_id)
         if order is None:
             raise HTTPProblem(NO_ORDER, "nobody registered this order")
-        resp.data = shown(order, position_of(order, event))
+        arrival = await self._expected.of(order, kept)
+        resp.data = shown(order, position_of(order, kept.event), arrival)
 
     on_head = on_get
 

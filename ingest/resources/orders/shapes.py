@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from common.arrivals.arrival import Arrival, facts_of_arrival
 from common.frame import is_of_driver
 from common.orders.order import Order
 from ingest.resources.route.page import dump
@@ -29,10 +30,11 @@ def facts_of(order: Order) -> Shown:
     }
 
 
-def shown(order: Order, event: bytes | None = None) -> bytes:
-    """An order with its position, an event's bytes. No arrival is known."""
+def shown(order: Order, event: bytes | None = None, arrival: Arrival | None = None) -> bytes:
+    """An order with its position, an event's bytes, and its arrival, where they are known."""
     position = None if event is None else orjson.Fragment(event)
-    return dump({**facts_of(order), "position": position, "arrival": None})
+    expected = None if arrival is None else facts_of_arrival(arrival)
+    return dump({**facts_of(order), "position": position, "arrival": expected})
 
 
 def position_of(order: Order, event: bytes | None) -> bytes | None:

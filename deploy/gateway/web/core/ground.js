@@ -1,5 +1,7 @@
-// What the map is drawn on: the tiles that the settings name, or a quiet grid of dots that asks
-// nobody for anything.
+// What the map is drawn on: the tiles that the settings name, or else the streets that this host
+// has, or else a quiet grid of dots.
+
+import { readStreetIndex } from "./street_index.js";
 
 const L = window.L;
 const ZOOM_MAX = 19;
@@ -23,8 +25,19 @@ export function newMap(element, config, { zoomPosition = "topright" } = {}) {
   map.attributionControl?.setPrefix(false);
   element.classList.toggle("has-tiles", Boolean(config.tile_url));
   if (config.tile_url) tiles(config).addTo(map);
-  else layDots(map);
+  else {
+    layDots(map);
+    layStreets(map);
+  }
   return map;
+}
+
+// Most of it is loaded only where there are streets.
+async function layStreets(map) {
+  const index = await readStreetIndex();
+  if (index === null) return;
+  const streets = await import("../streets/streets.js");
+  streets.layStreets(map, index);
 }
 
 function tiles(config) {

@@ -5,6 +5,7 @@
 import { jittered, retryDelayMs } from "../core/backoff.js";
 import { isNewer, readFix } from "../core/fix.js";
 import { protocolsFor, refusalOf } from "../core/link.js";
+import { readArrival } from "./arrival.js";
 import { getJson, socketUrl, whyNoSocket } from "../core/request.js";
 import { SHORT_LIFE_MS } from "./state.js";
 
@@ -104,6 +105,8 @@ export class Connection {
     }
     const fix = frame?.type === "location_update" ? readFix(frame.data) : null;
     if (fix !== null) this.dispatch({ type: "fix", fix });
+    const arrival = frame?.type === "arrival" ? readArrival(frame.data) : null;
+    if (arrival !== null) this.dispatch({ type: "arrival", arrival });
   }
 
   // Ask once where the driver is; and after a socket that failed, why it failed.

@@ -1,5 +1,7 @@
 // The order as its customer sees it: how far it is, when it is promised, its two ends. Pure.
 
+import { readArrival } from "./arrival.js";
+
 const WAY = ["new", "assigned", "at_pickup", "picked_up", "arriving", "delivered"];
 const STAGES = {
   new: "Order received",
@@ -32,6 +34,7 @@ export function readOrder(data) {
     pickup: readPlace(data.pickup),
     dropoff: readPlace(data.dropoff),
     promisedMs: readTime(data.promised_at),
+    arrival: readArrival(data.arrival),
     overMs: readTime(data.times?.[state === "cancelled" ? "cancelled" : "delivered"]),
   };
 }

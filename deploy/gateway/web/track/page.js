@@ -3,12 +3,15 @@
 import { Announcer, byId, setFacts, setShown, setText } from "../core/dom.js";
 import { loadConfig } from "../core/config.js";
 import { orderOf, refusalOf, tokenOf } from "../core/link.js";
+import { arrivalText, nextShown } from "./arrival.js";
 import { Connection } from "./connection.js";
 import { OrderFeed } from "./order_feed.js";
 import { INITIAL, reduce } from "./state.js";
 import { viewOf } from "./view.js";
 
 const TICK_MS = 1_000;
+// Between two changes of the arrival's minutes.
+const WALK_MS = 4_000;
 
 class Page {
   constructor(config, map, orderText) {
@@ -17,6 +20,9 @@ class Page {
     this.orderText = orderText;
     this.state = INITIAL;
     this.shown = null;
+    // The arrival as it stands on the card, and when it last changed.
+    this.arrival = null;
+    this.arrivalMs = 0;
     this.onOver = () => {};
     this.announcer = new Announcer(byId("announce"));
     setText(byId("order"), orderText);
@@ -48,6 +54,7 @@ class Page {
     document.body.classList.toggle("over", view.over);
     setText(byId("title"), view.title);
     setText(byId("detail"), view.detail);
+    this.drawArrival(view.arrival);
     setText(byId("stage"), view.stage);
     setShown(byId("stage"), view.stage !== "");
     drawWay(byId("way"), view.way);
@@ -62,6 +69,23 @@ class Page {
       this.announcer.say(said);
       document.title = this.orderText ? `${view.title} · ${this.orderText}` : view.title;
     }
+  }
+
+  // It walks by a minute at a time, so that nobody sees it jump; what is far off is shown anew.
+  drawArrival(expected) {
+    const nowMs = this.config.nowMs();
+    const next = nextShown(this.arrival, expected);
+    const isDue = next === null || next.leapt || nowMs - this.arrivalMs >= WALK_MS;
+    if (!isDue) return;
+    const line = byId("arrival");
+    const text = arrivalText(next, nowMs);
+    if (text !== line.textContent) {
+      this.arrivalMs = nowMs;
+      line.classList.toggle("leapt", next !== null && next.leapt);
+    }
+    this.arrival = next;
+    setText(line, text);
+    setShown(line, text !== "");
   }
 }
 

@@ -33,6 +33,8 @@ export const INITIAL = Object.freeze({
   fix: null,
   // What the order says of itself, once somebody registered it.
   order: null,
+  // When its driver is there, as it was last said.
+  arrival: null,
 });
 
 /** Why a close is final, or null if the page should come back. Codes from 4000 on say stop. */
@@ -53,6 +55,8 @@ export function reduce(state, event) {
       return state.link === "polling" ? state : { ...state, link: "connecting" };
     case "opened":
       return { ...state, link: "open", busy: false, cause: null };
+    case "arrival":
+      return withArrival(state, event.arrival);
     case "fix":
       return isNewer(event.fix, state.fix) ? { ...state, fix: event.fix } : state;
     case "closed":
@@ -67,13 +71,22 @@ export function reduce(state, event) {
 }
 
 function withOrder(state, order) {
-  return state.final === null || state.final === "ended" ? { ...state, order } : state;
+  if (state.final !== null) return state.final === "ended" ? { ...state, order } : state;
+  // The order knows of no arrival any more; one that it tells may have been overtaken.
+  const arrival = order.arrival ?? null;
+  return withArrival({ ...state, order, arrival: arrival && state.arrival }, arrival);
+}
+
+function withArrival(state, arrival) {
+  const known = state.arrival;
+  const isNew = arrival !== null && (known === null || arrival.computedMs >= known.computedMs);
+  return isNew ? { ...state, arrival } : state;
 }
 
 function over(state, reason) {
   // A token that may not watch any more is shown nothing any more.
   const order = reason === "ended" ? state.order : null;
-  return { ...state, final: reason, fix: null, order, busy: false };
+  return { ...state, final: reason, fix: null, order, arrival: null, busy: false };
 }
 
 function closed(state, { code, livedMs, refusal }) {

@@ -2,6 +2,7 @@
 
 import { accuracyText, ageText, clockText, speedText, waitText } from "../core/age.js";
 import { direction } from "../core/geo.js";
+import { believed } from "./arrival.js";
 import { STEPS, endText, stageText, stepOf } from "./order.js";
 import { modeOf } from "./state.js";
 
@@ -40,16 +41,18 @@ const CAUSES = {
     + " few seconds.",
 };
 
-/** Everything the card shows: {mode, title, detail, stage, way, note, facts, over, canRetry}. */
+/** Everything the card shows: {mode, title, detail, arrival, stage, way, note, facts, over, …}. */
 export function viewOf(state, nowMs, { staleAgeS }) {
   const mode = modeOf(state, nowMs, staleAgeS);
-  const { order = null } = state;
+  const { order = null, arrival = null } = state;
   const end = mode === "ended" ? endText(order, clockText) : null;
   const stage = state.final === null ? stageText(order, clockText) : "";
   return {
     mode,
     title: end?.[0] ?? TITLES[mode],
     detail: end?.[1] ?? DETAILS[mode] ?? detailOf(mode, state, nowMs),
+    // From now: {lowMs, highMs}; null where it is not known.
+    arrival: believed(arrival, { mode, order, fix: state.fix }, nowMs),
     stage,
     // Steps done and steps in all; null where there is nothing to show.
     way: stage === "" ? null : [stepOf(order), STEPS],

@@ -1,0 +1,125 @@
+"""Learns how long ways take from the trips that have ended, an hour's worth at a time.
+
+Samples of trips are kept, so that each trip is read once; what they say together is computed anew
+from all that are young enough. All of it is a function of the history and can be dropped.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.resources import files
+from math import isnan, nan
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from common.log import get
+from common.roads.pace import PaceFit
+from common.roads.pace_fit import LearnedTrip, PaceSample, TimedPlace, detour_of, learn, samples_of
+from common.roads.pace_store import EVERY
+from consumers.arrivals.database import ArrivalDatabase
+from consumers.arrivals.past_errors import EDGES_S, ErrorRow, PastErrors
+
+# A fleet, its streets and its seasons change.
+YOUNG = timedelta(days=28)
+# Trips that are learned from, the newest: half a second of CPU for all.
+TRIPS_MAX = 5_000
+# Trips that are read in one go; more are read the next time.
+NEW_AT_ONCE = 100
+# Orders whose predictions say what errors are like.
+ORDERS_MAX = 2_000
+SAMPLE_FIELDS = 3
+
+_log = get("arrivals")
+
+
+def _sql(name: str) -> str:
+    return files(__package__).joinpath("sql", f"{name}.sql").read_text()
+
+
+_NEW, _PLACES, _ERRORS = _sql("new_trips"), _sql("trip_places"), _sql("errors")
+_KEEP = """
+INSERT INTO pace_trips (driver_id, started_at, vehicle, detour, samples)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (driver_id, started_at) DO NOTHING
+"""
+_KNOWN = "SELECT vehicle, detour, samples FROM pace_trips ORDER BY started_at DESC LIMIT $1"
+_FORGET = "DELETE FROM pace_trips WHERE started_at < $1"
+_WRITE = """
+INSERT INTO pace_fits (vehicle, fit, learned_at) VALUES ($1, $2, now())
+ON CONFLICT (vehicle) DO UPDATE SET fit = excluded.fit, learned_at = excluded.learned_at
+"""
+
+
+class PaceLearner:
+    """Methods raise `Overloaded` when the database is away."""
+
+    def __init__(self, database: ArrivalDatabase) -> None:
+        self._database = database
+
+    async def read_trips(self) -> int:
+        """Read some trips that are new; how many. Fewer than `NEW_AT_ONCE`: those were all."""
+        rows = await self._database.read(_NEW, datetime.now(UTC) - YOUNG, NEW_AT_ONCE)
+        for row in rows:
+            await self._database.run(partial(_keep_trip, row=row))
+        return len(rows)
+
+    async def learn(self) -> None:
+        """Learn from all trips that were read and are young enough."""
+        since = datetime.now(UTC) - YOUNG
+        await self._database.run(lambda connection: connection.execute(_FORGET, since))
+        known = await self._database.read(_KNOWN, TRIPS_MAX)
+        # Half a second for thousands of trips: arrivals go on meanwhile.
+        fits = await asyncio.to_thread(fits_of, known)
+        for vehicle, fit in fits.items():
+            text = msgspec.json.encode(fit).decode()
+            await self._database.run(partial(_write_fit, vehicle=vehicle, text=text))
+        _log.info("pace.learned", trips=len(known))
+
+    async def errors(self) -> PastErrors:
+        """What came of the last days' predictions."""
+        rows = await self._database.read(_ERRORS, list(EDGES_S), ORDERS_MAX)
+        return PastErrors(
+            ErrorRow(row["method"], row["edge"], row["orders"], *row["quantiles"]) for row in rows
+        )
+
+
+def fits_of(rows: Sequence[Any]) -> dict[str, PaceFit]:
+    """What rows of `pace_trips` say, of all vehicles and of each kind."""
+    trips: dict[str, list[LearnedTrip]] = {EVERY: []}
+    for row in rows:
+        trip = _trip(row)
+        trips[EVERY].append(trip)
+        if row["vehicle"] is not None:
+            trips.setdefault(row["vehicle"], []).append(trip)
+    return {vehicle: fit for vehicle, some in trips.items() if (fit := learn(some)) is not None}
+
+
+async def _keep_trip(connection: asyncpg.Connection, row: Any) -> None:
+    fixes = await connection.fetch(_PLACES, row["driver_id"], row["started_at"], row["ended_at"])
+    places: list[TimedPlace] = [(fix[0], fix[1], fix[2]) for fix in fixes]
+    # A trip whose fixes are gone is kept too, without samples: it is not asked for again.
+    samples = samples_of(places) if places else []
+    detour = detour_of(places, row["distance_m"]) if places else None
+    flat = [value for s in samples for value in _stored(s)]
+    key = (row["driver_id"], row["started_at"])
+    await connection.execute(_KEEP, *key, row["vehicle"], detour, flat)
+
+
+async def _write_fit(connection: asyncpg.Connection, vehicle: str, text: str) -> None:
+    await connection.execute(_WRITE, vehicle, text)
+
+
+def _stored(sample: PaceSample) -> tuple[float, float, float]:
+    speed = nan if sample.recent_mps is None else sample.recent_mps
+    return (sample.distance_m, speed, sample.seconds)
+
+
+def _trip(row: Any) -> LearnedTrip:
+    flat: Sequence[float] = row["samples"]
+    samples = [
+        PaceSample(flat[n], None if isnan(flat[n + 1]) else flat[n + 1], flat[n + 2])
+        for n in range(0, len(flat), SAMPLE_FIELDS)
+    ]
+    return LearnedTrip(samples, row["detour"])

@@ -1,0 +1,25 @@
+-- Trips that ended and were not learned from yet, the newest first, with the vehicle of an order
+-- that the driver had then. $1: trips that began after it, $2: how many.
+SELECT
+    t.driver_id, t.started_at, t.ended_at, t.distance_m,
+    (
+        SELECT o.vehicle
+        FROM orders AS o
+        WHERE
+            o.driver_id = t.driver_id
+            AND o.vehicle IS NOT NULL
+            AND coalesce(o.assigned_at, o.new_at) < t.ended_at
+            AND coalesce(o.over_at, now()) > t.started_at
+        ORDER BY o.new_at DESC
+        LIMIT 1
+    ) AS vehicle
+FROM trips AS t
+WHERE
+    NOT t.open
+    AND t.started_at > $1
+    AND NOT EXISTS (
+        SELECT FROM pace_trips AS p
+        WHERE p.driver_id = t.driver_id AND p.started_at = t.started_at
+    )
+ORDER BY t.started_at DESC
+LIMIT $2

@@ -1,0 +1,1 @@
+"""Speeds of the roads, learned from the fleet's own trips."""

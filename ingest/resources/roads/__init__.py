@@ -1,0 +1,1 @@
+"""Travel times and ways: matrices, routes, what a driver's route was on the roads."""
