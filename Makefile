@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: up test check bench chaos house observe roads format clean
+.PHONY: up test check bench bench-plans chaos house observe roads format clean
 .DEFAULT_GOAL := up
 
 up: .venv/run.stamp
@@ -31,6 +31,10 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m bench $(ARGS)
+
+# How good plans are: ARGS is a folder of published instances.
+bench-plans: .venv/dev.stamp
+	$(BIN)/python -m bench.plans $(ARGS)
 
 chaos: .venv/dev.stamp
 	$(BIN)/python -m tests.faults.chaos $(ARGS)

@@ -48,7 +48,7 @@ app.add_typer(access.token_app, name="token")
 app.add_typer(access.key_app, name="key")
 
 # What `up` runs beside the servers.
-ALL_ROLES = "roads,insight,places,hooks,arrivals,consumers,fanout,ingest"
+ALL_ROLES = "roads,insight,places,hooks,arrivals,planner,consumers,fanout,ingest"
 
 
 def _show_version(wanted: bool) -> None:
@@ -160,6 +160,22 @@ def hooks() -> None:
 
     settings = load_settings()
     _configure("hooks", settings)
+    raise typer.Exit(run(settings, heartbeat))
+
+
+@app.command()
+def planner() -> None:
+    """Run the planner: who serves what, in which order."""
+    process.die_with_parent()
+    from common.processes.heartbeat import Heartbeat
+
+    heartbeat = Heartbeat.from_env()
+    heartbeat.beat()
+    from common.settings import load_settings
+    from consumers.planner.serve import run
+
+    settings = load_settings()
+    _configure("planner", settings)
     raise typer.Exit(run(settings, heartbeat))
 
 

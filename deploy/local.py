@@ -51,7 +51,10 @@ from deploy.stack.wiring import (
 from deploy.tools.access.tokens import first_tokens_text
 
 # Start order. Ingest last: what it accepts must find everybody there.
-ROLES = ("roads", "insight", "places", "hooks", "arrivals", "consumers", "fanout", "ingest")
+ROLES = (
+    *("roads", "insight", "places", "hooks", "arrivals", "planner"),
+    *("consumers", "fanout", "ingest"),
+)
 SERVERS_TIMEOUT_S = 60.0
 MIGRATE_TIMEOUT_S = 600.0
 ROLES_TIMEOUT_S = 60.0

@@ -91,7 +91,7 @@ class Roles:
             # The two servers of customers may not beat; the supervisor of the consumers does.
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
             beats_from_start=name
-            in {"arrivals", "consumers", "hooks", "insight", "places", "roads"},
+            in {"arrivals", "consumers", "hooks", "insight", "places", "planner", "roads"},
             stop_timeout_s=share_s,
         )
 

@@ -28,6 +28,9 @@ from ingest.resources.nearby import Nearby
 from ingest.resources.order import OrderLocation
 from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.routes import add_order_routes
+from ingest.resources.plans.client import PlannerClient
+from ingest.resources.plans.fleet import FleetLookUp
+from ingest.resources.plans.plan import Plans
 from ingest.resources.roads.routes import add_road_routes
 from ingest.resources.route.route import Route
 from ingest.resources.tracking import TrackingLink
@@ -114,6 +117,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
     add_webhook_routes(app, worker.history, worker.access, settings)
+    _add_plan_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
     one, many = (
         FastPath(route, worker.access, edge, times[route.template])
@@ -144,6 +148,12 @@ def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
         front_door_url=settings.front_door_url(),
     )
     app.add_route(f"{order}/tracking-token", link)
+
+
+def _add_plan_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
+    planner = PlannerClient(settings.planner_host, settings.planner_port)
+    fleet = FleetLookUp(worker.nodes, worker.live)
+    app.add_route("/api/v1/plans", Plans(planner, fleet, worker.access))
 
 
 def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> None:

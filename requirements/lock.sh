@@ -8,7 +8,7 @@ lock() { # name, what goes into it
     --no-emit-index-url --no-annotate --custom-compile-command "requirements/lock.sh" \
     "$@" -o "$out"
 }
-roles="--extra insight --extra places --extra webhooks"
+roles="--extra insight --extra places --extra webhooks --extra dispatch --extra roads"
 # shellcheck disable=SC2086 # a list of words
 lock run --extra embedded $roles --group build pyproject.toml
 # shellcheck disable=SC2086

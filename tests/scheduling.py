@@ -28,7 +28,7 @@ def shared_by(file: str) -> str:
     return file
 
 
-class StackScheduling(LoadFileScheduling):
+class StackScheduling(LoadFileScheduling):  # type: ignore[misc]
     """As `--dist loadfile`, but for those."""
 
     def _split_scope(self, nodeid: str) -> str:

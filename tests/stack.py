@@ -26,9 +26,9 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 # Where the stop is not what is tested: other tests use the machine, too.
 LEAVE_TIMEOUT_S = 60.0
-ROLES = (
+ROLES: tuple[str, ...] = (
     *("redis", "postgres", "gateway"),
-    *("insight", "places", "hooks", "arrivals", "consumers", "fanout", "ingest"),
+    *("insight", "places", "hooks", "arrivals", "planner", "consumers", "fanout", "ingest"),
 )
 # Options of a stack without those who only follow: they are half of the time of its start.
 LIVE = ("--roles", "consumers,fanout,ingest")

@@ -38,6 +38,7 @@ class Action(StrEnum):
     WATCH_FLEET = "watch the fleet"
     READ_FLEET = "read the statistics of the fleet"
     MANAGE_WEBHOOKS = "make, change and read webhooks"
+    PLAN = "plan routes"
     READ_EVENTS = "read or watch what happened"
     READ_FENCES = "read geofences and who is in them"
     WRITE_FENCES = "make, change or delete geofences"
@@ -71,6 +72,7 @@ ALLOWED: Final[Table] = MappingProxyType(
         Action.END_ORDER: {Role.GATEWAY: Scope.ANY},
         Action.WATCH_FLEET: {Role.OPERATOR: Scope.ANY},
         Action.READ_FLEET: {Role.OPERATOR: Scope.ANY},
+        Action.PLAN: {Role.OPERATOR: Scope.ANY},
         Action.MANAGE_WEBHOOKS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_EVENTS: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},
         Action.READ_FENCES: {Role.GATEWAY: Scope.ANY, Role.OPERATOR: Scope.ANY},

@@ -11,6 +11,7 @@ from common.metrics.names import (
     ingest,
     insight,
     places,
+    planner,
     process,
     roads,
 )
@@ -25,9 +26,13 @@ BY_ROLE: Mapping[str, tuple[Metric, ...]] = {
     "hooks": hooks.METRICS,
     "arrivals": arrivals.METRICS,
     "roads": roads.METRICS,
+    "planner": planner.METRICS,
 }
 # The order is a promise: a role's port is that of the first plus its place.
-ROLES = ("ingest", "fanout", "consumers", "insight", "places", "hooks", "arrivals", "roads")
+ROLES = (
+    *("ingest", "fanout", "consumers", "insight", "places", "hooks", "arrivals", "roads"),
+    "planner",
+)
 PORT_FIRST = 8020
 CATALOGUE: Mapping[str, Metric] = {
     metric.name: metric for metrics in (process.METRICS, *BY_ROLE.values()) for metric in metrics

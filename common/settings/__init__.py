@@ -22,6 +22,7 @@ from common.settings.insight import require_insight
 from common.settings.lists import parse_hosts, parse_networks
 from common.settings.names import RETIRED, misspelt
 from common.settings.observing import ObservingSettings
+from common.settings.plans import PlanSettings
 from common.settings.roads import RoadSettings
 from common.settings.webhooks import WebhookSettings
 
@@ -37,7 +38,9 @@ _TILE_URL = re.compile(
 )
 
 
-class Settings(ArrivalSettings, ObservingSettings, RoadSettings, WebhookSettings, FromFiles):
+class Settings(
+    ArrivalSettings, ObservingSettings, PlanSettings, RoadSettings, WebhookSettings, FromFiles
+):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
     model_config = SettingsConfigDict(

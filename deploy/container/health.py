@@ -115,6 +115,7 @@ CHECKS: dict[str, Callable[[Probed, bool], str]] = {
     "places": _beats,
     "hooks": _beats,
     "arrivals": _beats,
+    "planner": _beats,
 }
 # Roles whose main process beats while it makes progress. Ingest's is Granian, which does not.
 BEATING = CHECKS.keys() - {"ingest"}

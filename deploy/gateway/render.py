@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.plans.limits import PLAN_BODY_BYTES_MAX
 from deploy.gateway.problems import error_pages
 
 TEMPLATE: Final = Path(__file__).with_name("nginx.conf.template")
@@ -21,6 +22,8 @@ BODY_SLACK_S: Final = 5
 FIX_ANSWER_MS: Final = 1_900
 # The same for /health, promised within 1 s.
 HEALTH_ANSWER_MS: Final = 950
+# The longest plan: ingest gives it up before, and says so.
+PLAN_ANSWER_S: Final = 50
 # What is behind a name is asked again after this: a container has another address after a restart,
 # and name servers of containers say that theirs are good for minutes.
 NAME_VALID_S: Final = 5
@@ -123,6 +126,8 @@ def render(door: Door) -> str:
         resolver=_resolver(door.resolvers),
         body_bytes=str(door.body_bytes + BODY_SLACK_BYTES),
         batch_body_bytes=str(door.batch_body_bytes + BODY_SLACK_BYTES),
+        plan_body_bytes=str(PLAN_BODY_BYTES_MAX + BODY_SLACK_BYTES),
+        plan_answer_s=str(PLAN_ANSWER_S),
         body_timeout_s=str(door.body_timeout_s + BODY_SLACK_S),
         answer_s=str(door.answer_s),
         app_paths="|".join(APP_PATHS),

@@ -4,9 +4,16 @@ from common.log import get
 from common.settings import Settings
 from consumers.hooks import serve as hooks
 from consumers.places import extra as places
+from consumers.planner import serve as planner
 
 # Role → the setting that switches it off.
-SWITCHES = {"insight": "insight", "places": "places", "hooks": "webhooks", "arrivals": "arrivals"}
+SWITCHES = {
+    "insight": "insight",
+    "places": "places",
+    "hooks": "webhooks",
+    "arrivals": "arrivals",
+    "planner": "plans",
+}
 
 
 def roles_off(settings: Settings) -> set[str]:
@@ -17,6 +24,8 @@ def roles_off(settings: Settings) -> set[str]:
         lacking["places"] = places.MISSING
     if not hooks.available():
         lacking["hooks"] = hooks.NOT_INSTALLED
+    if not planner.available():
+        lacking["planner"] = planner.NOT_INSTALLED
     for role, missing in lacking.items():
         if role not in off:
             get("up").warning("role.off", role=role, detail=missing)

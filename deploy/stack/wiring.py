@@ -18,6 +18,7 @@ OFFSETS = {
     "postgres_port": 11,
     # The first of three: an engine for each kind of vehicle.
     "roads_port": 12,
+    "planner_port": 15,
     # The first of as many as there are roles.
     "metrics_port": 20,
 }
@@ -32,8 +33,8 @@ PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 SPARE_FILES = 512
 # Shares of the common deadline, in stop order. What the roles leave is for the servers.
 STOP_SHARES = {
-    "ingest": 0.25, "fanout": 0.25, "consumers": 0.3, "places": 0.05, "hooks": 0.05,
-    "arrivals": 0.04, "insight": 0.04, "roads": 0.02,
+    "ingest": 0.25, "fanout": 0.25, "consumers": 0.28, "places": 0.05, "hooks": 0.05,
+    "arrivals": 0.04, "insight": 0.04, "planner": 0.02, "roads": 0.02,
 }  # fmt: skip
 
 
@@ -164,6 +165,8 @@ def ports_needed(
         needed.append(("FANOUT_PORT", settings.bind_host, settings.fanout_port))
     if "roads" in roles:
         needed += [("ROADS_PORT", "127.0.0.1", port) for port in engine_ports(settings).values()]
+    if "planner" in roles:
+        needed.append(("PLANNER_PORT", settings.planner_host, settings.planner_port))
     needed += [
         ("METRICS_PORT", settings.metrics_host, role_metrics_port(settings, role)) for role in roles
     ]

@@ -101,6 +101,11 @@ class Body:
                 408, description=f"the body did not arrive within {self._deadlines.timeout_s:g} s"
             ) from e
 
+    async def left(self) -> None:
+        """Wait until the client is gone; only once the whole body has come."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def drain(self, length: int | None) -> bool:
         """Read and drop what is left of a body of `length` bytes (None: unknown); whether it ended.
 

@@ -18,16 +18,17 @@ from common.contract import (
     ORDER_BODY_BYTES_MAX,
 )
 from common.event import DriverUpdate
+from common.plans.limits import PLAN_BODY_BYTES_MAX
 from common.problem import PROBLEMS
 from common.settings import Settings
 from ingest.openapi import shapes, tables
 from ingest.openapi.dated import dated
 from ingest.openapi.operation import ERRORS, Schema, error_response
-from ingest.openapi.tables import drivers, orders, roads, webhooks
+from ingest.openapi.tables import drivers, orders, plans, roads, webhooks
 from ingest.resources.roads.asked import BODY_BYTES_MAX as ROADS_BODY_BYTES_MAX
 
 REF = "#/components/schemas/{name}"
-# Bodies that are smaller than those of many fixes.
+# Bodies that are smaller than those of many fixes, or larger.
 BODIES_MAX = {
     drivers.SEND.path: BODY_BYTES_MAX,
     orders.PUT.path: ORDER_BODY_BYTES_MAX,
@@ -35,10 +36,12 @@ BODIES_MAX = {
     webhooks.PUT.path: BODY_BYTES_MAX,
     roads.MATRIX.path: ROADS_BODY_BYTES_MAX,
     roads.ROUTE.path: ROADS_BODY_BYTES_MAX,
+    plans.MAKE.path: PLAN_BODY_BYTES_MAX,
 }
 TAGS = {
     "Drivers": "Fixes in; positions and routes out.",
     "Orders": "What a driver delivers, how far it is, and what its customer may see.",
+    "Plans": "Who serves what, in which order.",
     "Geofences": "Places that drivers enter and leave.",
     "Statistics": "Trips, stops and sums, computed from the history.",
     "Roads": "How long it takes, and which way.",

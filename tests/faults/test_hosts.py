@@ -138,8 +138,12 @@ def test_a_host_hands_over_before_it_is_stopped(hosts: Hosts) -> None:
     # Alone it keeps what it has.
     set_drained(hosts.redis, [name], drained=True)
     hosts.start()
+    wait_until(
+        lambda: {h.name: len(h.held) for h in hosts.state().hosts}.get(name) == 0,
+        timeout_s=LEVEL_S,
+        what="all handed over",
+    )
     level(hosts, 0, 6)
-    assert [h.name for h in hosts.state().hosts if not h.held] == [name]
     set_drained(hosts.redis, [name], drained=False)
     level(hosts, 3, 3)
 

@@ -81,6 +81,7 @@ ENDPOINTS: list[tuple[str, str, Any, set[str], set[str]]] = [
             ("POST", "/shop/rotate-secret", None),
         )
     ),
+    ("POST", "/api/v1/plans", {}, {"operator"}, {"operator"}),
     ("GET", "/api/v1/geofences", None, BACKENDS, BACKENDS),
     ("POST", "/api/v1/geofences/import", FEATURES, BACKENDS, BACKENDS),
     ("PUT", "/api/v1/geofences/f", FENCE, BACKENDS, BACKENDS),

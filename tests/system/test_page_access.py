@@ -209,14 +209,14 @@ def test_the_fleets_day_wants_an_operators_link(browser: Browser, stack: Stack) 
 
 
 def test_webhooks_want_an_operators_link(browser: Browser, stack: Stack) -> None:
-    desk = new_token(stack, "operator", "desk-hooks")
+    desk = new_token(stack, Role.OPERATOR, "desk-hooks")
     with Visit(browser, f"{stack.url}/map#token={desk}") as page:
         page.page.click("#webhooks-link")
         page.await_text("#state", "There are no webhooks yet")
         # The token goes along with a click, and stands nowhere in the page.
         assert desk not in page.page.content()
     for token, words in (
-        (new_token(stack, "driver", "page-hooks"), "not made for"),
+        (new_token(stack, Role.DRIVER, "page-hooks"), "not made for"),
         ("flk_nothing", "no longer works"),
     ):
         with Visit(browser, f"{stack.url}/webhooks#token={token}", outage=True) as page:

@@ -237,8 +237,9 @@ CASES: list[tuple[str, str, Any]] = [
      [4, 2, 0]),
     # Streets: a name stands where a line is straight, read from the left, or nowhere.
     ("streets/placing.js", ("[[0, 0, 200, 0], [200, 0, 0, 0], [0, 0, 50, 50, 100, 0],"
-     " [0, 0, 50, 0]].map(path => m.placesOnLine(path, 80, 12))"),
-     [[{"x": 100, "y": 0, "angle": 0}], [{"x": 100, "y": 0, "angle": 0}], [], []]),
+     " [0, 0, 50, 0]].map(path => m.placesOnLine(path, 80, 12)"
+     ".map(places => places[0] ?? null))"),
+     [[{"x": 100, "y": 0, "angle": 0}], [{"x": 100, "y": 0, "angle": 0}], [None], []]),
     ("streets/placing.js", ("(r => [0, 5, 30].map(y => r.take({x: y, y, half: 40, height: 12,"
      " angle: 0})))(new m.Room())"), [True, False, True]),
     ("streets/words.js", "['Church of Saint Mary the Virgin', 'Vaduz', ''].map(m.linesOf)",

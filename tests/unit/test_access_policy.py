@@ -46,6 +46,7 @@ def test_own_and_others(principal, action):
         (Role.GATEWAY, Action.ASK_ROADS): (True, True),
         (Role.OPERATOR, Action.READ_HEALTH): (True, True),
         (Role.OPERATOR, Action.READ_EVENTS): (True, True),
+        (Role.OPERATOR, Action.PLAN): (True, True),
         (Role.OPERATOR, Action.MANAGE_WEBHOOKS): (True, True),
         (Role.GATEWAY, Action.MANAGE_WEBHOOKS): (True, True),
         (Role.GATEWAY, Action.READ_EVENTS): (True, True),

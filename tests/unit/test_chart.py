@@ -53,7 +53,10 @@ SETS: dict[str, dict[str, Any]] = {
     "least": {
         "shards": 1, "consumers": {"pods": 1}, "networkPolicy": {"enabled": False},
         **{role: {"replicas": 1} for role in ("gateway", "ingest", "fanout")},
-        **{role: {"enabled": False} for role in ("insight", "places", "hooks", "arrivals")},
+        **{
+            role: {"enabled": False}
+            for role in ("insight", "places", "hooks", "arrivals", "planner")
+        },
     },
 }  # fmt: skip
 

@@ -192,7 +192,7 @@ def test_the_image_has_the_versions_that_are_tested_and_no_servers_of_its_own():
     extras = project["optional-dependencies"]
     wanted = [
         project["dependencies"],
-        *(extras[e] for e in ("door", "insight", "places", "webhooks")),
+        *(extras[e] for e in ("door", "insight", "places", "webhooks", "dispatch")),
     ]
     assert {re.split(r"[\[<>=]", one)[0] for part in wanted for one in part} <= names
     assert not {re.split(r"[\[<>=]", one)[0] for one in extras["embedded"]} & names

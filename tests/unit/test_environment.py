@@ -22,6 +22,7 @@ TOLD = {
     "places": {"REDIS_URL", "DATABASE_URL"},
     "hooks": {"DATABASE_URL", "WEBHOOK_SECRET"},
     "arrivals": {"REDIS_URL", "DATABASE_URL"},
+    "planner": set(),
     "ingest": {
         *("REDIS_URL", "DATABASE_URL", "WEBHOOK_SECRET"),
         *("AUTH", "AUTH_SECRET", "AUTH_JWKS"),

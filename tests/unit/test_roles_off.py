@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 from common.settings import Settings
 from consumers.hooks import serve as hooks
 from consumers.places import extra as places
+from consumers.planner import serve as planner
 from deploy.stack.extras import roles_off
 
 
@@ -15,8 +16,10 @@ def settings(**given: str) -> Settings:
 
 def test_a_role_is_left_out_where_it_is_switched_off() -> None:
     assert roles_off(settings()) == set()
-    off = roles_off(settings(webhooks="off", insight="off", places="off", arrivals="off"))
-    assert off == {"arrivals", "hooks", "insight", "places"}
+    off = roles_off(
+        settings(webhooks="off", insight="off", places="off", arrivals="off", plans="off")
+    )
+    assert off == {"arrivals", "hooks", "insight", "places", "planner"}
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,7 @@ def test_a_role_is_left_out_where_it_is_switched_off() -> None:
     [
         ("hooks", "webhooks", hooks, hooks.NOT_INSTALLED),
         ("places", "places", places, places.MISSING),
+        ("planner", "plans", planner, planner.NOT_INSTALLED),
     ],
 )
 def test_without_its_package_a_role_is_left_out_and_that_is_said(

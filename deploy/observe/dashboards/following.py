@@ -1,10 +1,10 @@
-"""The dashboard of the roles that follow: places, insight and webhooks."""
+"""The dashboard of the roles that follow, places, insight and webhooks, and of the planner."""
 
 from deploy.observe.dashboards.panel import Board, lines, percentiles, rate
 
 FOLLOWING = Board(
     "following",
-    "Fleetline: places, trips, webhooks",
+    "Fleetline: places, trips, webhooks, plans",
     "Do those who follow the fixes keep up, and do receivers hear of what happens?",
     (
         (
@@ -55,6 +55,18 @@ FOLLOWING = Board(
                       *percentiles("fleetline_webhook_delivery_seconds"), unit="s"),
                 lines("Webhooks", "By state; /webhooks says why one fails.",
                       ("max by (state) (fleetline_webhooks)", "{{state}}")),
+            ),
+        ),
+        (
+            "Plans",
+            (
+                lines("Plans", "By what came of them; busy ones want more cores.",
+                      (rate("fleetline_plans_total", "result"), "{{result}}")),
+                lines("Question to answer", "With the wait for a solver.",
+                      *percentiles("fleetline_plan_seconds"), unit="s"),
+                lines("Waiting", "For a solver; and solvers that died, in an hour.",
+                      ("sum(fleetline_plans_waiting)", "plans"),
+                      ("sum(increase(fleetline_plan_solver_deaths_total[1h]))", "deaths")),
             ),
         ),
     ),

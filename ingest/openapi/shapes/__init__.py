@@ -12,10 +12,13 @@ from ingest.openapi.shapes import (
     fences,
     insight,
     orders,
+    plans,
     roads,
     sockets,
     webhooks,
 )
 
 # Their types stand in the document whether an operation names them or not.
-MODULES = (*(drivers, apps, sockets, events, fences, insight, orders, webhooks, arrivals, roads),)
+MODULES = (
+    *(drivers, apps, sockets, events, fences, insight, orders, plans, webhooks, arrivals, roads),
+)

@@ -22,7 +22,9 @@ export async function getJson(path, { token = null, timeoutMs = TIMEOUT_MS } = {
 }
 
 /** Change something: {status, body}, as `getJson`. */
-export async function sendJson(path, { method, body = null, token = null }) {
+export async function sendJson(
+  path, { method, body = null, token = null, timeoutMs = TIMEOUT_MS },
+) {
   const headers = { ...(token && { Authorization: `Bearer ${token}` }) };
   if (body !== null) headers["Content-Type"] = "application/json";
   try {
@@ -31,7 +33,7 @@ export async function sendJson(path, { method, body = null, token = null }) {
       headers,
       body: body === null ? null : JSON.stringify(body),
       credentials: "omit",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     return { status: answer.status, body: await answer.json().catch(() => null) };
   } catch {

@@ -21,7 +21,7 @@ const SWEEP_MS = 60_000;
 const FOUND_ZOOM = 15;
 
 class Page {
-  constructor(config, token, { newMap, DriverLayer, Details, Day, Fences }) {
+  constructor(config, token, { newMap, DriverLayer, Details, Day, Fences, Plan }) {
     this.config = config;
     this.token = token;
     this.drivers = new Drivers();
@@ -60,6 +60,7 @@ class Page {
       onOpen: () => { if (this.details.driverId !== null) this.details.close(); },
       onDriver: (id) => this.search(id),
     });
+    this.plan = new Plan({ map: this.map, token, calm, paddings: () => this.paddings() });
     this.overview = new Overview({
       token,
       announcer: new Announcer(byId("announce")),
@@ -105,6 +106,7 @@ class Page {
     this.drivers.byId.clear();
     this.layer.refresh();
     this.fences.end();
+    this.plan.end();
     this.overview.end(link);
   }
 
@@ -243,11 +245,12 @@ async function start() {
   const token = tokenOf(location.hash);
   const config = await loadConfig();
   if (!window.L) return setText(byId("link"), "The map library did not load");
-  const [{ newMap }, { DriverLayer }, { Details }, { Day }, { Fences }] = await Promise.all([
-    import("../core/ground.js"), import("./layer.js"), import("./details.js"), import("./day.js"),
-    import("./fences.js"),
-  ]);
-  const page = new Page(config, token, { newMap, DriverLayer, Details, Day, Fences });
+  const [{ newMap }, { DriverLayer }, { Details }, { Day }, { Fences }, { Plan }] =
+    await Promise.all([
+      import("../core/ground.js"), import("./layer.js"), import("./details.js"),
+      import("./day.js"), import("./fences.js"), import("./plan.js"),
+    ]);
+  const page = new Page(config, token, { newMap, DriverLayer, Details, Day, Fences, Plan });
   if (token === "") return page.stream.end("incomplete");
   page.fences.start();
   for (const link of ["fleet-link", "webhooks-link"]) keepToken(byId(link), token);

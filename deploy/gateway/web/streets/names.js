@@ -146,14 +146,16 @@ export const NameLayer = L.Layer.extend({
     const style = STYLES[word.style];
     const width = this.widthOf(context, style, word.text);
     const path = word.path.map((value, i) => value * scale + (i % 2 ? origin.y : origin.x));
-    for (const { x, y, angle } of placesOnLine(path, width, style.px)) {
-      const turn = word.style === "shield" ? 0 : angle;
-      const place = { x, y, half: width / 2, height: style.px * LINE_HEIGHT, angle: turn };
-      if (!room.mayRepeat(word.text, x, y) || !room.take(place)) continue;
-      room.say(word.text, x, y);
-      const where = { x: x - bounds.min.x, y: y - bounds.min.y, angle: turn };
-      if (word.style === "shield") this.drawShield(context, width, style, where);
-      this.write(context, style, word.text, where);
+    const isShield = word.style === "shield";
+    const height = style.px * LINE_HEIGHT;
+    for (const places of placesOnLine(path, width, style.px)) {
+      const free = places.find(({ x, y, angle }) => room.mayRepeat(word.text, x, y)
+        && room.take({ x, y, half: width / 2, height, angle: isShield ? 0 : angle }));
+      if (free === undefined) continue;
+      room.say(word.text, free.x, free.y);
+      const [x, y] = [free.x - bounds.min.x, free.y - bounds.min.y];
+      if (isShield) this.drawShield(context, width, style, { x, y });
+      this.write(context, style, word.text, { x, y, angle: isShield ? 0 : free.angle });
     }
   },
 

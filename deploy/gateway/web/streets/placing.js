@@ -68,26 +68,22 @@ export class Room {
   }
 }
 
-/** Places of a name of `width` on a line of x, y, x, y…: [{x, y, angle}], read from the left. */
+/** Where a name of `width` may stand on a line of x, y, x, y…, read from the left: for each stretch
+ * that it should stand on once, the places {x, y, angle}, the best first. */
 export function placesOnLine(path, width, height) {
   const lengths = lengthsOf(path);
   const all = lengths.at(-1);
   if (all < width * 1.05) return [];
-  const count = Math.max(1, Math.floor(all / EVERY_PX));
-  const places = [];
+  const count = Math.max(1, Math.min(Math.floor(all / EVERY_PX), Math.floor(all / width)));
+  const stretch = all / count;
+  const stretches = [];
   for (let i = 0; i < count; i += 1) {
-    const begin = (all / count) * i;
-    const room = all / count - width;
-    if (room < 0) break;
-    for (const share of TRIED) {
-      const place = straight(path, lengths, begin + room * share, width, height);
-      if (place !== null) {
-        places.push(place);
-        break;
-      }
-    }
+    const begins = TRIED.map((share) => stretch * i + (stretch - width) * share);
+    stretches.push(begins
+      .map((begin) => straight(path, lengths, begin, width, height))
+      .filter((place) => place !== null));
   }
-  return places;
+  return stretches;
 }
 
 function lengthsOf(path) {

@@ -17,7 +17,7 @@ export class Source {
     this.take(index);
     this.onChange = onChange;
     this.kept = new Map();
-    this.askedMs = performance.now();
+    this.askedMs = -Infinity;
   }
 
   take(index) {

@@ -44,6 +44,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if not .root.Values.places.enabled }}{{ $_ := set $env "PLACES" "off" }}{{ end -}}
 {{- if not .root.Values.hooks.enabled }}{{ $_ := set $env "WEBHOOKS" "off" }}{{ end -}}
 {{- if not .root.Values.arrivals.enabled }}{{ $_ := set $env "ARRIVALS" "off" }}{{ end -}}
+{{- if not .root.Values.planner.enabled }}{{ $_ := set $env "PLANS" "off" }}{{ end -}}
 {{- if .root.Values.publicUrl }}{{ $_ := set $env "PUBLIC_URL" .root.Values.publicUrl }}{{ end -}}
 {{- $env = mergeOverwrite $env (deepCopy .root.Values.settings) (.env | default dict) -}}
 {{- /* All numbers of values are floats, and a million of those is written 1e+06. */}}

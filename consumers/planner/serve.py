@@ -1,0 +1,63 @@
+"""`fleetline planner`: makes plans until a stop signal."""
+
+import asyncio
+import signal
+from importlib.util import find_spec
+
+from common.errors import ConfigError
+from common.log import get
+from common.metrics.role import RoleMetrics
+from common.processes.background import keep_beating
+from common.processes.heartbeat import Heartbeat
+from common.roads.opening import open_travel
+from common.settings import Settings
+from consumers.planner.door import PlanDoor
+from consumers.planner.maker import PlanMaker
+from consumers.planner.numbers import PlannerNumbers
+from consumers.planner.solving.pool import SolverPool
+
+NOT_INSTALLED = "plans need the package pyvroom: pip install 'fleetline[dispatch]'"
+
+_log = get("planner")
+
+
+def available() -> bool:
+    """Whether the packages of the extra `dispatch` are installed."""
+    return find_spec("vroom") is not None
+
+
+def run(settings: Settings, heartbeat: Heartbeat) -> int:
+    """Make plans until SIGTERM or SIGINT. Returns the exit status. Raises `ConfigError`."""
+    if not available():
+        raise ConfigError(NOT_INSTALLED)
+    asyncio.run(_plan(settings, heartbeat))
+    return 0
+
+
+async def _plan(settings: Settings, heartbeat: Heartbeat) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    pool = SolverPool()
+    numbers = PlannerNumbers(pool)
+    travel = open_travel(getattr(settings, "roads_url", ""))
+    door = PlanDoor(pool, PlanMaker(travel, numbers), numbers)
+    host, port = settings.planner_host, settings.planner_port
+    try:
+        server = await door.open(host, port)
+    except OSError as e:
+        raise ConfigError(f"PLANNER_PORT: {host}:{port}: {e.strerror or e}") from e
+    metrics = asyncio.create_task(RoleMetrics("planner", settings, numbers.put).run())
+    beats = asyncio.create_task(keep_beating(heartbeat))
+    pool.start()
+    _log.info("planner.listening", host=host, port=port, solvers=len(pool.solvers))
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait((stop, beats), return_when=asyncio.FIRST_COMPLETED)
+    # Who waits for a plan is told so at once, and asks the next planner.
+    server.close()
+    await door.close()
+    await pool.close()
+    await travel.close()
+    metrics.cancel()
+    beats.cancel()
