@@ -22,8 +22,8 @@ from bench.plan_instances import driven, instances, vehicles_used
 from bench.random_plans import KINDS, random_body
 from common.contract import Vehicle
 from common.plans.messages import LookedUp
-from common.roads.opening import open_travel
-from common.roads.travel import Travel
+from common.roads.engine import RoadEngine
+from common.roads.urls import parse_roads_url
 from consumers.planner.maker import PlanMaker
 from consumers.planner.numbers import PlannerNumbers
 from consumers.planner.reading.plan import draft_of, read_plan
@@ -32,8 +32,8 @@ from consumers.planner.solving.pool import SolverPool
 from consumers.planner.solving.solver import Solver
 
 ORDERS, COURIERS, RESTAURANTS = 100, 30, 20
-# Degrees of latitude and longitude around the middle of the city: some 3 km.
-CITY = (0.027, 0.04)
+# Degrees of latitude and longitude around the middle of the city, a town in a valley: 5 km by 2.
+CITY = (0.025, 0.012)
 
 console = Console(highlight=False)
 
@@ -41,9 +41,9 @@ console = Console(highlight=False)
 class PlannerAtWork:
     """A planner without its door: one solver."""
 
-    def __init__(self, travel: Travel) -> None:
+    def __init__(self, engine: RoadEngine) -> None:
         self._pool = SolverPool([Solver()])
-        self._maker = PlanMaker(travel, PlannerNumbers(self._pool))
+        self._maker = PlanMaker(engine, PlannerNumbers(self._pool))
 
     async def __aenter__(self) -> "PlannerAtWork":
         self._pool.start()
@@ -58,7 +58,7 @@ class PlannerAtWork:
         read = read_plan(orjson.dumps(body))
         draft = draft_of(read, LookedUp({}, {}), datetime.now(UTC))
         async with self._pool.turn() as solver:
-            made = await self._maker.make(draft, read, solver)
+            made = await self._maker.make(draft, read, None, solver)
         return orjson.loads(made), time.monotonic() - begun_s
 
 
@@ -123,9 +123,9 @@ def city(middle: tuple[float, float], vehicle: Vehicle, seed: int) -> dict[str, 
 async def _main(
     folder: Path | None, limit_s: float, count: int, roads_url: str, middle: tuple[float, float]
 ) -> None:
-    travel = open_travel(roads_url)
+    engine = RoadEngine(parse_roads_url(roads_url))
     try:
-        async with PlannerAtWork(travel) as planner:
+        async with PlannerAtWork(engine) as planner:
             if folder is not None:
                 console.print(Markdown("\n".join(await published(planner, folder, limit_s))))
             if count:
@@ -137,7 +137,7 @@ async def _main(
                     f"cost {answer['cost']:.0f} s, {len(answer['unassigned'])} left over"
                 )
     finally:
-        await travel.close()
+        await engine.close()
 
 
 def main(
@@ -148,7 +148,7 @@ def main(
     roads_url: Annotated[str, typer.Option(help="A road engine, for the city.")] = "",
     middle: Annotated[
         tuple[float, float], typer.Option(help="Latitude and longitude of the city.")
-    ] = (47.14, 9.52),
+    ] = (47.155, 9.517),
 ) -> None:
     """Measure plans."""
     asyncio.run(_main(folder, limit_s, count, roads_url, middle))

@@ -28,7 +28,7 @@ class Shard:
 class Shards:
     """All shards of a system, in order of their index."""
 
-    __slots__ = ("_shards", "count", "epoch", "older")
+    __slots__ = ("_shards", "count", "epoch", "older", "stream_name")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Shards:
         epoch: int = FIRST_EPOCH,
         older: Layout | None = None,
     ) -> None:
+        self.stream_name = stream_name
         self.count = count
         # Those that are left by these, while there are any.
         self.older = Shards(stream_name, *older) if older is not None else None

@@ -138,15 +138,7 @@ def assemble(
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
     trim = Trim(bulk, nodes, keys, group=group, live_through=cursor.checked, places=places)
-    drivers = DriverState(
-        quick,
-        shard,
-        nodes,
-        WriteFence(quick, keys.fence, lease),
-        EarlierPositions(nodes, shards.older),
-        names_max=pace.names_max,
-        location_ttl_s=settings.location_ttl,
-    )
+    drivers = _driver_state(settings, wires, shard, lease, shards.older, pace=pace)
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
     letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
@@ -188,6 +180,26 @@ def assemble(
         wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
+
+
+def _driver_state(
+    settings: Settings,
+    wires: Wires,
+    shard: Shard,
+    lease: Lease,
+    older: Shards | None,
+    *,
+    pace: WorkerPace,
+) -> DriverState:
+    return DriverState(
+        wires.quick,
+        shard,
+        wires.nodes,
+        WriteFence(wires.quick, shard.keys.fence, lease),
+        EarlierPositions(wires.nodes, older),
+        names_max=pace.names_max,
+        location_ttl_s=settings.location_ttl,
+    )
 
 
 def _history_table(settings: Settings) -> HistoryTable:

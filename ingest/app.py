@@ -152,7 +152,7 @@ def _add_order_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
 
 def _add_plan_routes(app: App, worker: IngestWorker, settings: Settings) -> None:
     planner = PlannerClient(settings.planner_host, settings.planner_port)
-    fleet = FleetLookUp(worker.nodes, worker.live)
+    fleet = FleetLookUp(worker.nodes, worker.live, worker.paces)
     app.add_route("/api/v1/plans", Plans(planner, fleet, worker.access))
 
 

@@ -98,10 +98,8 @@ class IngestWorker:
             replication=Mode(settings.replication),
             replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
         )
-        self._stream_name = settings.stream_name
-        self.backlog = Backlog(
-            self.nodes, self.shards, self._turns, settings.backlog_max, self.adopt
-        )
+        fixes_max = settings.backlog_max
+        self.backlog = Backlog(self.nodes, self.shards, self._turns, fixes_max, self.adopt)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
@@ -160,7 +158,7 @@ class IngestWorker:
         now, before = layouts.now, layouts.before
         if now.epoch == FIRST_EPOCH and now != self.shards.layout:
             return False
-        shards = Shards(self._stream_name, *now, before)
+        shards = Shards(self.shards.stream_name, *now, before)
         if now != self.shards.layout:
             get("ingest").info("shards.adopted", shards=now.shards, epoch=now.epoch)
             self._turns.adopt(shards)

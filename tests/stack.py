@@ -33,8 +33,10 @@ ROLES: tuple[str, ...] = (
 # Options of a stack without those who only follow: they are half of the time of its start.
 LIVE = ("--roles", "consumers,fanout,ingest")
 # What a person's shell may hold and a test must not; of make it is what `make test` was told.
-FOREIGN = ("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID")
-FOREIGN += ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS")
+FOREIGN = (
+    *("REDIS_URL", "DATABASE_URL", "SHARDS", "FLEETLINE_HOME", "FLEETLINE_PARENT_PID"),
+    *("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"),
+)
 
 
 # Beside OFFSETS: the ports of metrics, one a role.

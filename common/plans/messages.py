@@ -2,16 +2,19 @@
 
     ingest                                planner
     PlanAsked   ── the body as it came ──►
-                ◄── whose positions? ──    LookUp          (only where the plan needs them)
+                ◄── whose positions? ──    LookUp          (only where the plan needs any)
     LookedUp    ── those that are live ──►
                 ◄── the answer ──          PlanMade | PlanInvalid | PlanBusy | PlanFailed
 
-The planner sees no token and asks no store for a position: who may ask is ingest's to say.
+The planner sees no token and asks no store: who may ask is ingest's to say.
 """
 
 from typing import NamedTuple
 
 import msgspec
+
+from common.contract import Vehicle
+from common.roads.pace import PaceFit
 
 
 class DriverOfOrder(NamedTuple):
@@ -28,17 +31,23 @@ class PlanAsked(msgspec.Struct, tag="asked", frozen=True):
 
 
 class LookUp(msgspec.Struct, tag="look_up", frozen=True):
-    """Where are these drivers, and whose are these orders?"""
+    """Where are these drivers, whose are these orders, how long does such a vehicle take?"""
 
     drivers: list[str]
     orders: list[str]
+    # None: a matrix is given.
+    vehicle: Vehicle | None
 
 
 class LookedUp(msgspec.Struct, tag="looked_up", frozen=True):
-    """Drivers with a live position (latitude, longitude); orders that are active and assigned."""
+    """Drivers with a live position (latitude, longitude); orders that are active and assigned.
+
+    `fit`: what the fleet's own trips say of the vehicle; None while they say nothing.
+    """
 
     positions: dict[str, tuple[float, float]]
     orders: dict[str, DriverOfOrder]
+    fit: PaceFit | None = None
 
 
 class PlanMade(msgspec.Struct, tag="made", frozen=True):

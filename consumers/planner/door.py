@@ -109,7 +109,7 @@ class PlanDoor:
                 body = read_plan(data)
                 looked_up = await asker.look_up(body)
                 draft = draft_of(body, looked_up, datetime.now(UTC))
-                made = await self._maker.make(draft, body, solver)
+                made = await self._maker.make(draft, body, looked_up.fit, solver)
         except LineFull:
             self._numbers.ended("busy")
             return PlanBusy("too many plans are under way", BUSY_RETRY_S)

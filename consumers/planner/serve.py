@@ -9,7 +9,8 @@ from common.log import get
 from common.metrics.role import RoleMetrics
 from common.processes.background import keep_beating
 from common.processes.heartbeat import Heartbeat
-from common.roads.opening import open_travel
+from common.roads.engine import RoadEngine
+from common.roads.urls import parse_roads_url
 from common.settings import Settings
 from consumers.planner.door import PlanDoor
 from consumers.planner.maker import PlanMaker
@@ -41,8 +42,8 @@ async def _plan(settings: Settings, heartbeat: Heartbeat) -> None:
         loop.add_signal_handler(number, stopping.set)
     pool = SolverPool()
     numbers = PlannerNumbers(pool)
-    travel = open_travel(getattr(settings, "roads_url", ""))
-    door = PlanDoor(pool, PlanMaker(travel, numbers), numbers)
+    engine = RoadEngine(parse_roads_url(settings.roads_url))
+    door = PlanDoor(pool, PlanMaker(engine, numbers), numbers)
     host, port = settings.planner_host, settings.planner_port
     try:
         server = await door.open(host, port)
@@ -58,6 +59,6 @@ async def _plan(settings: Settings, heartbeat: Heartbeat) -> None:
     server.close()
     await door.close()
     await pool.close()
-    await travel.close()
+    await engine.close()
     metrics.cancel()
     beats.cancel()

@@ -54,12 +54,15 @@ def add(
     """
     from deploy.roads.build import build, check_extract
     from deploy.roads.executables import require_programs
-    from deploy.streets.commands import build_shown
+    from deploy.streets.commands import build_beside
 
     vehicles = parse_vehicles(vehicle)
     check_extract(extract)
     programs = require_programs()
     stack = _home(home)
+    if streets:
+        # First: under root this process gives up its rights next, and the map belongs to root.
+        build_beside(stack, extract)
     store = open_store(stack, extract, programs.folder, programs.profiles)
     with store.changing(), RoadSteps() as steps:
         for kind in vehicles:
@@ -69,8 +72,6 @@ def add(
             store.put(kind, folder)
             size_mb = store.graph(kind).size() / _MB
             steps.say(f"{kind}: {facts.source}, {size_mb:,.1f} MB on disk")
-    if streets:
-        build_shown(stack, extract)
     _say_what_follows(stack)
 
 

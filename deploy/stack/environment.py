@@ -29,7 +29,7 @@ USED: Mapping[str, frozenset[str]] = {
     "places": _STORES,
     "hooks": frozenset({"database_url", "webhook_secret"}),
     "arrivals": _STORES | {"roads_url"},
-    "planner": frozenset(),
+    "planner": frozenset({"roads_url"}),
     "ingest": _STORES | _DOOR | {"webhook_secret", "roads_url"},
     "fanout": _DOOR | {"redis_url"},
     # It learns from the history.

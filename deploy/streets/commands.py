@@ -1,5 +1,6 @@
 """`fleetline streets`: the maps under the drivers, built from OpenStreetMap extracts."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from common.errors import ConfigError, FleetlineError
 from deploy.stack.home import Home
 from deploy.stack.streets import read_index, streets_folder
 
@@ -50,6 +52,14 @@ def build_shown(stack: Home, file: Path, name: str | None = None) -> None:
         console.print(f"left out {reason}: {count:,}")
 
 
+def build_beside(stack: Home, file: Path) -> None:
+    """The map of an extract that is added for its roads: what hinders it is one line, no more."""
+    try:
+        build_shown(stack, file)
+    except FleetlineError as e:
+        print(f"fleetline: no streets under the drivers: {e}", file=sys.stderr)
+
+
 @app.command("list")
 def list_maps(*, home: HomeOption = None) -> None:
     """Show the maps there are."""
@@ -64,7 +74,6 @@ def remove(
     name: Annotated[str, typer.Argument(help="The map's name.")], *, home: HomeOption = None
 ) -> None:
     """Remove a map. Pages show the bare grid in its place."""
-    from common.errors import ConfigError
     from deploy.streets.build import remove_streets
 
     if not remove_streets(_home(home), name):

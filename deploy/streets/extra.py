@@ -8,7 +8,12 @@ PACKAGES = ("mapbox_vector_tile", "numpy", "osmium", "shapely")
 MISSING = "the packages that read maps are not installed (pip install 'fleetline[roads]')"
 
 
+def available() -> bool:
+    """Whether the packages are there. Imports none of them."""
+    return all(find_spec(name) is not None for name in PACKAGES)
+
+
 def require() -> None:
-    """Raise `ConfigError` where the packages are not there. Imports none of them."""
-    if any(find_spec(name) is None for name in PACKAGES):
+    """Raise `ConfigError` where they are not."""
+    if not available():
         raise ConfigError(f"streets: {MISSING}")

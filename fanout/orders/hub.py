@@ -143,7 +143,6 @@ class Channel:
             shown = text_frame(frame)
             for session in self.live:
                 session.offer_beside(shown)
-            self.shown.frames += len(self.live)  # frames of this kind too
 
     def _is_due(self, arrival: bytes) -> bool:
         """Whether an arrival is of the driver that is shown now; before a position it waits."""

@@ -49,7 +49,7 @@ class Fleet:
                 answer = client.post("/api/v1/drivers/locations", json={"locations": fixes})
                 # A body of which some was refused is sent again as a whole, as drivers do.
                 while answer.status_code != 202 and not self.stopping.is_set():
-                    time.sleep(0.05)
+                    self.stopping.wait(0.05)
                     answer = client.post("/api/v1/drivers/locations", json={"locations": fixes})
                 if answer.status_code == 202:
                     self.accepted += len(fixes)

@@ -211,7 +211,7 @@ def test_a_revoked_token_is_refused_within_two_seconds(
 
 
 # What a token is revoked under, while its body comes.
-SLOW = (
+SLOW: tuple[tuple[str, str, Any, str, str], ...] = (
     ("POST", "/api/v1/drivers/d1/location", FIX, "driver", "d1"),
     ("PUT", "/api/v1/orders/o1", {}, "gateway", "shop"),
     ("PUT", "/api/v1/webhooks/slow", WEBHOOK, "gateway", "shop"),

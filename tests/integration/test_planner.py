@@ -14,7 +14,7 @@ import pytest
 
 from common.errors import Overloaded
 from common.plans.messages import FromPlanner, LookedUp, LookUp, PlanBusy, PlanFailed, PlanMade
-from common.roads.opening import open_travel
+from common.roads.engine import RoadEngine
 from consumers.planner.door import PlanDoor
 from consumers.planner.maker import PlanMaker
 from consumers.planner.numbers import PlannerNumbers
@@ -59,9 +59,9 @@ class Planning:
         self.solver = Solver((sys.executable, "-c", STUB % formed))
         self.pool = SolverPool([self.solver])
         self.numbers = PlannerNumbers(self.pool)
-        self.travel = open_travel("")
+        self.engine = RoadEngine({})
         self.port = free_port()
-        maker = PlanMaker(self.travel, self.numbers)
+        maker = PlanMaker(self.engine, self.numbers)
         self.door = PlanDoor(self.pool, maker, self.numbers)
 
     async def ask(self, body: dict[str, Any] = BODY) -> FromPlanner:
@@ -83,7 +83,7 @@ async def planning(formed: str) -> AsyncIterator[Planning]:
         server.close()
         await it.door.close()
         await it.pool.close()
-        await it.travel.close()
+        await it.engine.close()
 
 
 def run(formed: str, scenario: Any) -> None:

@@ -24,11 +24,11 @@ from deploy.streets import extract
 from deploy.streets.build import (
     LOCK,
     UNFINISHED,
-    StreetsFailed,
     build_streets,
     name_of,
     remove_streets,
 )
+from deploy.streets.child import StreetsFailed
 from deploy.streets.making import make
 from tests.stack import environment, fleetline
 from tests.town import HOSTILE_NAMES, MIDDLE, Extract, ring, town

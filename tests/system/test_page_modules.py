@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser import any_browser
 from tests.stack import Stack
-from tests.system.arrival_cases import ARRIVALS
+from tests.system.track_cases import TRACK
 
 FIX = (
     "{driverId: 'd', orderId: null, latitude: 1, longitude: 2, speed: null, heading: null,"
@@ -126,25 +126,7 @@ CASES: list[tuple[str, str, Any]] = [
     ("core/link.js", ("[[null, 0], ['', 0], ['flk_a', 1e9], ['a.eyJleHAiOjEwMH0.b', 94e3],"
      " ['a.eyJleHAiOjEwMH0.b', 95e3], ['a.%.b', 9e9]].map(p => m.refusalOf(...p))"),
      ["incomplete", "incomplete", "revoked", "revoked", "expired", "revoked"]),
-    ("track/view.js", ("['full', 'away', 'blocked'].map(cause => m.viewOf({link: 'polling', cause,"
-     " final: null, fix: null, failures: 3}, 0, {staleAgeS: 60}).note.split('.')[0])"),
-     ["All places for live updates are taken", "Live updates are interrupted",
-      "Live updates do not get through on this network"]),
-    ("track/order.js", ("[null, {}, {state: 'lost'}].map(m.readOrder)"), [None] * 3),
-    ("track/order.js", ("(o => [o.state, o.promisedMs, o.pickup, m.stepOf(o),"
-     " m.stageText(o, ms => `t${ms}`), m.endText(o, String)])(m.readOrder({state: 'at_pickup',"
-     " promised_at: '1970-01-01T00:00:09Z', pickup: {latitude: 1}, times: {}}))"),
-     ["at_pickup", 9000, None, 2, "The driver is at the pick-up \u00b7 promised by t9000", None]),
-    ("track/order.js", ("['delivered', 'cancelled'].map(state => m.readOrder({state,"
-     " times: {delivered: '1970-01-01T00:00:09Z'}})).map(o => [m.stageText(o, String),"
-     " ...m.endText(o, ms => `t${ms}`)])"),
-     [["", "Delivered", "Your order was delivered at t9000."],
-      ["", "Order cancelled", "This order was cancelled."]]),
-    # How it ended comes after the end; who may not watch is shown nothing of it.
-    ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
-     " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),
-     [{"state": "b"}, None]),
-    *ARRIVALS,
+    *TRACK,
     ("core/fix.js", ("[null, 5, {}, {latitude: '1', longitude: 2, recorded_at: '2026-01-01Z'},"
      " {latitude: 1, longitude: 2, recorded_at: 'never'}].map(m.readFix)"), [None] * 5),
     # Dated an hour ahead: it counts as of its arrival.

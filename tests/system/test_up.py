@@ -70,17 +70,33 @@ def shards_work(stack: Stack) -> None:
         goes_all_the_way(stack)
 
 
-@pytest.mark.parametrize("role", [*ROLES, "consumer-0", "consumer-3"])
-def test_what_is_killed_is_back_within_five_seconds(stack: Stack, role: str) -> None:
-    before = stack.pid(role)
-    assert before is not None
-    os.kill(before, signal.SIGKILL)
+def is_back(stack: Stack, role: str, before: int) -> bool:
+    return stack.pid(role) not in {None, before} and stack.states().get(role) == "running"
+
+
+# Those that nobody waits for die together.
+KILLED = (
+    ("redis",), ("postgres",), ("consumers",), ("fanout",), ("ingest",),
+    ("consumer-0", "consumer-3"),
+    ("gateway", "insight", "places"), ("hooks", "arrivals", "planner"),
+)  # fmt: skip
+
+
+def test_each_role_is_killed() -> None:
+    assert {role for roles in KILLED for role in roles} >= set(ROLES)
+
+
+@pytest.mark.parametrize("roles", KILLED, ids="-".join)
+def test_what_is_killed_is_back_within_five_seconds(stack: Stack, roles: tuple[str, ...]) -> None:
+    before = {role: stack.pid(role) for role in roles}
     killed_at = time.monotonic()
-    wait_until(
-        lambda: stack.pid(role) not in {None, before} and stack.states().get(role) == "running",
-        timeout_s=BACK_S,
-        what=f"{role} back",
-    )
+    for pid in before.values():
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+    for role, pid in before.items():
+        left_s = killed_at + BACK_S - time.monotonic()
+        back = partial(is_back, stack, role, pid or 0)
+        wait_until(back, timeout_s=left_s, what=f"{role} back")
     goes_all_the_way(stack)
     assert time.monotonic() - killed_at < 2 * BACK_S
     shards_work(stack)

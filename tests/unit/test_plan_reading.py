@@ -220,7 +220,11 @@ def test_what_is_assigned_stays_with_its_driver_if_that_is_asked_for() -> None:
     read = read_plan(orjson.dumps(GOOD | {"keep": "assigned"}))
     question = look_up_for(read)
     assert question is not None
-    assert (question.drivers, question.orders) == (["d1"], ["j1", "s1", "s2"])
+    assert (question.drivers, question.orders, question.vehicle) == (
+        ["d1"],
+        ["j1", "s1", "s2"],
+        "car",
+    )
     orders = {"s1": DriverOfOrder("d1", aboard=True), "j1": DriverOfOrder("d1", aboard=False)}
     orders["s2"] = DriverOfOrder("d7", aboard=True)
     draft = draft_of(read, LookedUp(POSITIONS.positions, orders), NOW)

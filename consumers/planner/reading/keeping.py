@@ -24,10 +24,11 @@ def look_up_for(body: PlanBody) -> LookUp | None:
     drivers = [v.driver_id for v in body.vehicles if v.driver_id is not None and v.start is None]
     if body.matrix is not None:
         drivers = []
+    vehicle = body.vehicle if body.matrix is None else None
     orders = []
     if body.keep == "assigned" and any(v.driver_id is not None for v in body.vehicles):
         orders = [job.id for job in body.jobs] + [shipment.id for shipment in body.shipments]
-    return LookUp(drivers, orders) if drivers or orders else None
+    return LookUp(drivers, orders, vehicle) if drivers or orders or vehicle else None
 
 
 def kept_of(body: PlanBody, looked_up: LookedUp, faults: FaultList) -> KeptTasks:

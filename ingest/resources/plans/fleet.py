@@ -1,4 +1,4 @@
-"""What a plan needs to know of the fleet, out of Redis: live positions, and whose orders are."""
+"""What a plan needs to know of the fleet: live positions, whose orders are, and how fast it is."""
 
 import asyncio
 from collections import defaultdict
@@ -11,6 +11,7 @@ from common.orders.book import order_in
 from common.orders.states import DeliveryState
 from common.plans.messages import DriverOfOrder, LookedUp, LookUp
 from common.redis.nodes import Nodes
+from common.roads.travel import PaceSource
 from ingest.resources.live_positions import LivePositions
 
 ABOARD = {DeliveryState.PICKED_UP, DeliveryState.ARRIVING}
@@ -19,16 +20,20 @@ ABOARD = {DeliveryState.PICKED_UP, DeliveryState.ARRIVING}
 class FleetLookUp:
     """Answers the planner. Raises `Overloaded`, `hiredis.ReplyError`."""
 
-    def __init__(self, nodes: Nodes, live: LivePositions) -> None:
+    def __init__(self, nodes: Nodes, live: LivePositions, paces: PaceSource) -> None:
         self._nodes = nodes
         self._live = live
+        self._paces = paces
 
     async def look_up(self, question: LookUp) -> LookedUp:
         """All of it at once."""
         positions, orders = await asyncio.gather(
             self._positions(question.drivers), self._orders(question.orders)
         )
-        return LookedUp(positions, orders)
+        fit = None
+        if question.vehicle is not None:
+            fit = (await self._paces.pace(question.vehicle)).fit
+        return LookedUp(positions, orders, fit)
 
     async def _positions(self, drivers: Sequence[str]) -> dict[str, tuple[float, float]]:
         events = await asyncio.gather(*(self._live.read(driver) for driver in drivers))

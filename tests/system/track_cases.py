@@ -1,4 +1,4 @@
-"""What the customer's page makes of arrivals: (module, expression, what it is)."""
+"""What the customer's page makes of what it is told: (module, expression, what it is)."""
 
 from typing import Any
 
@@ -8,6 +8,26 @@ AN_ARRIVAL = (
 )
 SEEN = "{mode: '%s', order: %s, fix: {driverId: '%s'}}"
 LIVE = SEEN % ("live", "null", "d")
+ORDERS: list[tuple[str, str, Any]] = [
+    ("track/view.js", ("['full', 'away', 'blocked'].map(cause => m.viewOf({link: 'polling', cause,"
+     " final: null, fix: null, failures: 3}, 0, {staleAgeS: 60}).note.split('.')[0])"),
+     ["All places for live updates are taken", "Live updates are interrupted",
+      "Live updates do not get through on this network"]),
+    ("track/order.js", ("[null, {}, {state: 'lost'}].map(m.readOrder)"), [None] * 3),
+    ("track/order.js", ("(o => [o.state, o.promisedMs, o.pickup, m.stepOf(o),"
+     " m.stageText(o, ms => `t${ms}`), m.endText(o, String)])(m.readOrder({state: 'at_pickup',"
+     " promised_at: '1970-01-01T00:00:09Z', pickup: {latitude: 1}, times: {}}))"),
+     ["at_pickup", 9000, None, 2, "The driver is at the pick-up \u00b7 promised by t9000", None]),
+    ("track/order.js", ("['delivered', 'cancelled'].map(state => m.readOrder({state,"
+     " times: {delivered: '1970-01-01T00:00:09Z'}})).map(o => [m.stageText(o, String),"
+     " ...m.endText(o, ms => `t${ms}`)])"),
+     [["", "Delivered", "Your order was delivered at t9000."],
+      ["", "Order cancelled", "This order was cancelled."]]),
+    # How it ended comes after the end; who may not watch is shown nothing of it.
+    ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
+     " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),
+     [{"state": "b"}, None]),
+]  # fmt: skip
 ARRIVALS: list[tuple[str, str, Any]] = [
     ("track/arrival.js", ("[null, {}, {computed_at: 'x', low_s: 1, high_s: 2},"
      " {computed_at: '1970-01-01T00:00:00Z', low_s: 9, high_s: 2}].map(m.readArrival)"),
@@ -47,3 +67,4 @@ ARRIVALS: list[tuple[str, str, Any]] = [
      " [{type: 'arrival', arrival: {computedMs: 2}}, {type: 'order', order: {arrival}}]"
      ".reduce(m.reduce, m.INITIAL).arrival?.computedMs ?? null)"), [2, 3, None]),
 ]  # fmt: skip
+TRACK = [*ORDERS, *ARRIVALS]
