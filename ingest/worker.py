@@ -88,7 +88,7 @@ class IngestWorker:
             name="ingest",
         )
         self.shards = Shards(settings.stream_name, settings.shards)
-        self._turns = Turns(
+        turns = self._turns = Turns(
             self.nodes,
             self.shards,
             gap_s=settings.pack_gap_ms / 1000,
@@ -98,8 +98,7 @@ class IngestWorker:
             replication=Mode(settings.replication),
             replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
         )
-        fixes_max = settings.backlog_max
-        self.backlog = Backlog(self.nodes, self.shards, self._turns, fixes_max, self.adopt)
+        self.backlog = Backlog(self.nodes, self.shards, turns, settings.backlog_max, self.adopt)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
