@@ -133,9 +133,7 @@ class IngestWorker:
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.nodes)
         self._memory = RedisMemory(self.nodes)
-        numbers = WorkerNumbers(
-            self.intake, self._turns, self.backlog, self.app_counts, self._memory
-        )
+        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self._memory)
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))

@@ -5,13 +5,11 @@ twice. Its wait is limited, because a server may take connections and answer not
 command is led on to the primary that has its key.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import redis
 import redis.asyncio
 import redis.asyncio.cluster
-import redis.asyncio.sentinel
 import redis.cluster
 import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -42,15 +40,15 @@ def new_client(url: str, *, decode: bool = True, timeout_s: float = TIMEOUT_S) -
         options["require_full_coverage"] = False
         return redis.RedisCluster(startup_nodes=nodes, retry=retry, **options)
     if place.kind is PlaceKind.SENTINEL:
-        sentinel: Any = redis.sentinel.Sentinel
-        return _behind_sentinels(sentinel, place, retry, decode, timeout_s)
+        server = _primary_of(place, timeout_s)
+        return redis.Redis(**_single(server, retry, decode, timeout_s))
     return _new(redis.Redis, url, retry, decode, timeout_s)
 
 
 def new_async_client(url: str, *, decode: bool = True, timeout_s: float = TIMEOUT_S) -> Any:
     """A `redis.asyncio.Redis` or, for a cluster, `RedisCluster`; connects with its first command.
 
-    Raises `ConfigError`.
+    Behind Sentinels the primary has to be found first, see `async_client_at`. Raises `ConfigError`.
     """
     place = parse_place(url)
     retry = AsyncRetry(NoBackoff(), CLUSTER_TRIES if place.is_cluster else 0)
@@ -59,9 +57,6 @@ def new_async_client(url: str, *, decode: bool = True, timeout_s: float = TIMEOU
         options = _options(place.data, decode, timeout_s)
         options["require_full_coverage"] = False
         return redis.asyncio.RedisCluster(startup_nodes=nodes, retry=retry, **options)
-    if place.kind is PlaceKind.SENTINEL:
-        sentinel: Any = redis.asyncio.sentinel.Sentinel
-        return _behind_sentinels(sentinel, place, retry, decode, timeout_s)
     return _new(redis.asyncio.Redis, url, retry, decode, timeout_s)
 
 
@@ -80,13 +75,30 @@ def _new(kind: Any, url: str, retry: object, decode: bool, timeout_s: float) -> 
         raise ConfigError("REDIS_URL: is not a Redis URL") from None
 
 
-def _behind_sentinels(
-    kind: Any, place: RedisPlace, retry: object, decode: bool, timeout_s: float
-) -> Any:
-    asking = _options(replace(place.servers[0], db=0), decode=True, timeout_s=timeout_s)
-    options = _options(place.data, decode, timeout_s) | {"db": place.data.db, "retry": retry}
-    hosts = [(s.host, s.port) for s in place.servers]
-    return kind(hosts, sentinel_kwargs=asking).master_for(place.name, **options)
+def async_client_at(server: RedisUrl) -> Any:
+    """A `redis.asyncio.Redis` of this server, decoding; connects with its first command."""
+    return redis.asyncio.Redis(
+        **_single(server, AsyncRetry(NoBackoff(), 0), decode=True, timeout_s=TIMEOUT_S)
+    )
+
+
+def _primary_of(place: RedisPlace, timeout_s: float) -> RedisUrl:
+    asking = _options(place.servers[0], decode=True, timeout_s=timeout_s)
+    hosts = [(server.host, server.port) for server in place.servers]
+    new_sentinels: Any = redis.sentinel.Sentinel
+    sentinels = new_sentinels(hosts, sentinel_kwargs=asking)
+    try:
+        host, port = sentinels.discover_master(place.name)
+    finally:
+        # Its own clients of the primary would leave these open.
+        for asked in sentinels.sentinels:
+            asked.close()
+    return place.at(host, port)
+
+
+def _single(server: RedisUrl, retry: object, decode: bool, timeout_s: float) -> dict[str, Any]:
+    where = {"host": server.host, "port": server.port, "db": server.db, "retry": retry}
+    return where | _options(server, decode, timeout_s)
 
 
 def _options(server: RedisUrl, decode: bool, timeout_s: float) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from typing import Any
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
 from common import log
-from common.errors import ConfigError
+from common.errors import ConfigError, Overloaded
 from common.keys import CARRIED_FROM, FIRST_EPOCH, FORMAT_VERSION, META, STREAM_NAME
 from common.redis.carry_over import OLD_FORMATS, carry_over
-from common.redis.client import new_async_client
+from common.redis.client import async_client_at, new_async_client
 from common.redis.kind import IS_A_CLUSTER, IS_NO_CLUSTER
-from common.redis.place import parse_place
+from common.redis.place import PlaceKind, parse_place
+from common.redis.sentinel import sentinel_locator
 from common.redis.weakness import durability_of
 
 _log = log.get("meta")
@@ -52,10 +53,17 @@ async def durability_warning(redis_url: str) -> str | None:
 @contextlib.asynccontextmanager
 async def _opened(redis_url: str) -> AsyncIterator[Any]:
     """A client that decodes replies; raises `ConfigError` and `RedisError` as `check_meta` does."""
-    client = new_async_client(redis_url)
+    place = parse_place(redis_url)
+    if place.kind is PlaceKind.SENTINEL:
+        try:
+            client = async_client_at(await sentinel_locator(place)())
+        except Overloaded as e:
+            raise RedisError(str(e)) from e
+    else:
+        client = new_async_client(redis_url)
     try:
         try:
-            if parse_place(redis_url).is_cluster:
+            if place.is_cluster:
                 await client.initialize()
             else:
                 await _require_no_cluster(client)

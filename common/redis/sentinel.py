@@ -4,6 +4,8 @@ After a failover the demoted server drops its clients or refuses their writes; e
 connections are made again, and lead to the new primary.
 """
 
+import asyncio
+
 import hiredis
 
 from common.errors import Overloaded
@@ -37,6 +39,11 @@ def sentinel_locator(place: RedisPlace) -> Locate:
 
 
 async def _ask(sentinel: RedisUrl, name: str) -> tuple[str, int] | None:
+    async with asyncio.timeout(2 * ASK_TIMEOUT_S):
+        return await _asked(sentinel, name)
+
+
+async def _asked(sentinel: RedisUrl, name: str) -> tuple[str, int] | None:
     link = await open_greeted(
         sentinel,
         lambda: Link(ASK_TIMEOUT_S, _ASKED_BYTES_MAX),
