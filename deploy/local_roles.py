@@ -11,7 +11,7 @@ from common.processes.spec import ChildSpec, State
 from common.processes.state import ROLES_FOLDER, read_state, state_file
 from common.roads.urls import VEHICLES
 from common.settings import Settings
-from deploy.servers.checks import fetch_json, http_answers
+from deploy.servers.checks import fetch_json, http_answers, listens
 from deploy.servers.privileges import Descent, descent, python_paths
 from deploy.stack import folders
 from deploy.stack.accounts import account_of
@@ -21,6 +21,7 @@ from deploy.stack.wiring import (
     STOP_SHARES,
     local_gateway_host,
     local_host,
+    reached_at,
     role_metrics_port,
 )
 from deploy.tools.access.tokens import new_token
@@ -77,6 +78,9 @@ class Roles:
             "ingest": lambda: http_answers(host, self.settings.ingest_port, "/health/live"),
             "fanout": lambda: http_answers(host, self.settings.fanout_port, "/health/ready"),
             "consumers": lambda: _consumers_run(self.home),
+            "planner": lambda: listens(
+                reached_at(self.settings.planner_host), self.settings.planner_port
+            ),
         }
         more["METRICS_PORT"] = str(role_metrics_port(self.settings, name))
         share_s = self.settings.drain_timeout_s * STOP_SHARES[name]

@@ -6,9 +6,10 @@ requests, or 5 s without one; a request that meets such an end is sent once more
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from common.contract import Vehicle
 from common.log import Repeated, get
@@ -33,6 +34,8 @@ REFUSED_S = 0.5
 SILENT_S = 5.0
 # Largest answer: a way of a thousand kilometres with all its steps is 5 MB.
 ANSWER_BYTES_MAX = 32 * 1_048_576
+
+T = TypeVar("T")
 
 _log = get("roads")
 
@@ -79,7 +82,10 @@ class RoadEngine:
     ) -> Matrix:
         bands = [
             [
-                osrm.read_table(await self._ask("table", vehicle, osrm.table_query(band, part)))
+                understood(
+                    osrm.read_table,
+                    await self._ask("table", vehicle, osrm.table_query(band, part)),
+                )
                 for part in pieces(targets, side)
             ]
             for band in pieces(sources, side)
@@ -89,7 +95,8 @@ class RoadEngine:
     async def route(self, points: Sequence[Point], vehicle: Vehicle) -> Way | None:
         """The quickest way through all points; None where no road joins them. Raises `NoRoads`."""
         try:
-            return osrm.read_route(await self._ask("route", vehicle, osrm.route_query(points)))
+            body = await self._ask("route", vehicle, osrm.route_query(points))
+            return understood(osrm.read_route, body)
         except NoWay:
             return None
 
@@ -99,7 +106,9 @@ class RoadEngine:
         """The pieces of a trace that follow roads, none where none does. Raises `NoRoads`."""
         query = osrm.match_query(fixes, nodes=nodes)
         try:
-            return osrm.read_match(await self._ask("match", vehicle, query), fixes)
+            return understood(
+                partial(osrm.read_match, fixes=fixes), await self._ask("match", vehicle, query)
+            )
         except NoWay:
             return []
 
@@ -152,6 +161,14 @@ class RoadEngine:
                 if is_last or isinstance(e, TimeoutError):
                     raise _plain(e) from e
         raise AssertionError("the loop returns or raises")
+
+
+def understood(read: Callable[[bytes], T], body: bytes) -> T:
+    """What an answer says. Raises `NoRoads` for one that is not OSRM's, and what `read` raises."""
+    try:
+        return read(body)
+    except (KeyError, IndexError, TypeError, ValueError) as e:
+        raise NoRoads("an answer that is not OSRM's") from e
 
 
 def pieces(points: Sequence[Point], most: int) -> list[Sequence[Point]]:

@@ -35,7 +35,7 @@ MATCH_POINTS_MAX = 100
 RADIUS_M, RADIUS_MAX_M = 10.0, 30.0
 # What OSRM says where the places are fine and no way joins them, and where a trace lies off the
 # roads.
-_NO_WAY = frozenset({"NoRoute", "NoTable"})
+_NO_WAY = frozenset({"NoRoute"})
 _NO_MATCH = frozenset({"NoMatch", "NoSegment"})
 
 
@@ -186,11 +186,8 @@ def _places(points: Sequence[Point]) -> str:
 
 
 def _decoded(body: bytes, no_way: frozenset[str] = _NO_WAY) -> Any:
-    try:
-        answer = orjson.loads(body)
-        code = answer["code"]
-    except (ValueError, KeyError, TypeError) as e:
-        raise NoRoads("an answer that is not OSRM's") from e
+    answer = orjson.loads(body)
+    code = answer["code"]
     if code in no_way:
         raise NoWay(code)
     if code == "TooBig":

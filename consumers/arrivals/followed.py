@@ -15,6 +15,8 @@ from consumers.arrivals.past_errors import rest_on_roads
 ROUTE_AGAIN_S = 60.0
 # How long a way is believed that no engine could renew.
 ROUTE_KEPT_S = 180.0
+# After an answer that was none: a city that is not on the graph costs one question so often.
+ASK_AGAIN_S = 30.0
 # Customers are told of an arrival that moved by so much, and not more often than that.
 MOVED_S = 30.0
 SAID_EVERY_S = 10.0
@@ -39,8 +41,8 @@ class Say(Enum):
 class FollowedOrder:
     """Times are seconds of a clock that only goes forward."""
 
-    __slots__ = ("_course", "_kept_s", "_minute", "_routed_s", "_said", "_said_s", "order",
-                 "raw", "stops", "told")  # fmt: skip
+    __slots__ = ("_course", "_failed_s", "_kept_s", "_minute", "_routed_s", "_said", "_said_s",
+                 "order", "raw", "stops", "told")  # fmt: skip
 
     def __init__(self, raw: bytes, order: Order) -> None:
         # As its book has it.
@@ -50,7 +52,7 @@ class FollowedOrder:
         # Whether it was told that the driver arrives soon.
         self.told = False
         self._course: Course | None = None
-        self._routed_s = float("-inf")
+        self._routed_s = self._failed_s = float("-inf")
         self._said: Arrival | None = None
         self._said_s = self._kept_s = float("-inf")
         self._minute = -1
@@ -62,25 +64,27 @@ class FollowedOrder:
             self._said, self.told = None, False
         if stops != self.stops or order.driver_id != self.order.driver_id:
             self._course = None
+            self._failed_s = float("-inf")
             self._kept_s = float("-inf")
         self.raw, self.order, self.stops = raw, order, stops
 
     def wants_route(self, here: Point, now_s: float) -> bool:
         """Go along the way to `here`; whether another one must be asked for."""
         course = self._course
-        if course is None:
-            return True
-        if course.advance(here) > OFF_M:
-            self._course = None
-            return True
-        return now_s - self._routed_s >= ROUTE_AGAIN_S
+        if course is not None and course.advance(here) > OFF_M:
+            self._course = course = None
+        is_old = course is None or now_s - self._routed_s >= ROUTE_AGAIN_S
+        return is_old and now_s - self._failed_s >= ASK_AGAIN_S
 
     def take_route(self, way: Way | None, here: Point, now_s: float) -> None:
         """What was answered; a fallback's way is none, and the last one is kept for a while."""
         if way is not None and way.method == "roads":
             self._course, self._routed_s = Course(way), now_s
+            self._failed_s = float("-inf")
             self._course.advance(here)
-        elif now_s - self._routed_s >= ROUTE_KEPT_S:
+            return
+        self._failed_s = now_s
+        if now_s - self._routed_s >= ROUTE_KEPT_S:
             self._course = None
 
     def rest_on_course(self) -> Rest | None:

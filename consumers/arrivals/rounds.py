@@ -75,8 +75,10 @@ class ArrivalRounds:
 
     async def look(self) -> None:
         """Look at the next books. Raises `Overloaded`, `hiredis.ReplyError`."""
-        placed = await self._places.look(await self.orders.look(PARTS[self._part]))
+        part = PARTS[self._part]
+        # First of all: a book that cannot be read holds up no others.
         self._part = (self._part + 1) % len(PARTS)
+        placed = await self._places.look(await self.orders.look(part))
         if self._part == 0:
             self._places.forget_others()
         now = datetime.now(UTC)

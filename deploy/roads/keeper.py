@@ -24,8 +24,8 @@ LOOK_EVERY_S = 2.0
 WATCH_EVERY_S = 0.1
 # A server that does not answer so many questions in a row is ended.
 ASK_EVERY_S, SILENCES_MAX = 5.0, 3
-# After a graph or its speeds failed, they are tried again.
-RETRY_S = 60.0
+# After a graph or its speeds failed, they are tried again: sooner where nothing is served.
+RETRY_S, FIRST_RETRY_S = 60.0, 5.0
 
 _log = get("roads")
 
@@ -77,7 +77,7 @@ class EngineKeeper:
         if edition == self.edition or (
             self._failed is not None
             and self._failed[0] == edition
-            and now_s < self._failed[1] + RETRY_S
+            and now_s < self._failed[1] + (RETRY_S if self.server.stem else FIRST_RETRY_S)
         ):
             return
         try:

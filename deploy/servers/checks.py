@@ -79,6 +79,15 @@ def fetch_json(host: str, port: int, path: str, *, tls: bool = False) -> dict[st
     return found if isinstance(found, dict) else {}
 
 
+def listens(host: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection((host, port), TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import shapely
 
 from common.errors import EXIT_CONFIG, ConfigError
@@ -25,7 +26,7 @@ from deploy.streets.extract import Found, read
 from deploy.streets.kinds import COAST, SEA, ZOOM_MAX, Drawing
 from deploy.streets.mercator import degrees
 from deploy.streets.report import MADE, READING, TILES, WRITING, MadeTiles, StreetReport
-from deploy.streets.sea import sea
+from deploy.streets.sea import Extent, sea
 from deploy.streets.spill import Spill, Tile
 from deploy.streets.tile import encode
 
@@ -60,10 +61,10 @@ def make(file: Path, folder: Path) -> MadeTiles:
     coast: list[str] = []
     with Spill(folder) as spill:
         things = without_coast(_counted(read(file, folder)), coast)
-        for batch in batched(itertools.chain(things, of_sea(coast)), BATCH):
-            geometries, drawings = unfolded(batch)
-            for piece in cutter.pieces(geometries, drawings):
-                spill.add(piece)
+        extent = cut_into(spill, cutter, things)
+        if coast and np.isfinite(extent).all():
+            areas = sea(list(shapely.from_wkb(coast)), extent)
+            cut_into(spill, cutter, ((shapely.to_wkb(area, hex=True), [SEA]) for area in areas))
         # The places of nodes are not needed any more, and may be the largest file of all.
         with contextlib.suppress(FileNotFoundError):
             (folder / "nodes").unlink()
@@ -86,10 +87,17 @@ def without_coast(things: Iterator[Found], coast: list[str]) -> Iterator[Found]:
             yield thing
 
 
-def of_sea(coast: list[str]) -> Iterator[Found]:
-    """What is drawn of the sea; asked for when `coast` is whole."""
-    for area in sea(list(shapely.from_wkb(coast))):
-        yield shapely.to_wkb(area, hex=True), [SEA]
+def cut_into(spill: Spill, cutter: Cutter, things: Iterator[Found]) -> Extent:
+    """Cut things into the buckets; west, south, east and north of all, not finite for none."""
+    edges = np.full(4, np.nan)
+    for batch in batched(things, BATCH):
+        geometries, drawings = unfolded(batch)
+        for piece in cutter.pieces(geometries, drawings):
+            spill.add(piece)
+        bounds = shapely.total_bounds(geometries)
+        edges[:2], edges[2:] = np.fmin(edges, bounds)[:2], np.fmax(edges, bounds)[2:]
+    west, south, east, north = (float(edge) for edge in edges)
+    return west, south, east, north
 
 
 def batched(things: Iterator[Found], size: int) -> Iterator[list[Found]]:

@@ -22,8 +22,14 @@ BESIDE: Final = 1e-6
 PIECE: Final = 0.5
 
 
-def sea(coastlines: list[Any]) -> list[Any]:
-    """Areas of the sea along these lines; none where the lines enclose nothing."""
+Extent = tuple[float, float, float, float]
+
+
+def sea(coastlines: list[Any], extent: Extent) -> list[Any]:
+    """Areas of the sea along these lines; none where the lines enclose nothing.
+
+    `extent`: west, south, east and north of what the extract has. Beyond, nothing is known.
+    """
     if not coastlines:
         return []
     lines = shapely.get_parts(
@@ -36,7 +42,8 @@ def sea(coastlines: list[Any]) -> list[Any]:
     if not wet.size:
         return []
     band = shapely.buffer(shapely.simplify(shapely.union_all(lines), BAND_TOLERANCE), BAND)
-    return _pieces(shapely.intersection(shapely.union_all(wet), band))
+    area = shapely.clip_by_rect(shapely.intersection(shapely.union_all(wet), band), *extent)
+    return _pieces(area) if not area.is_empty else []
 
 
 def _onwards(lines: NDArray[Any], frame: Any) -> list[Any]:

@@ -78,6 +78,17 @@ def test_a_matrix_in_parts_is_that_of_one_question(roads, monkeypatch):
     assert whole.durations_s[7][2] == pytest.approx(way.duration_s, abs=0.2)
 
 
+def test_an_engine_with_limits_of_its_own_is_asked_in_parts(store, monkeypatch):
+    """OSRM allows 100 places a side unless it is told otherwise."""
+    monkeypatch.setattr("deploy.roads.server.TABLE_SIZE_MAX", 3)
+    monkeypatch.setattr("common.roads.osrm.TABLE_SIDE_PLAIN", 3)
+    places = [place(n, n) for n in range(7)]
+    with engine(store) as small:
+        found = ask(small, lambda e: e.matrix(places, places, "car"))
+    assert [row[n] for n, row in enumerate(found.durations_s)] == [0.0] * 7
+    assert found.distances_m[0][6] == pytest.approx(12 * STREET_M, rel=0.01)
+
+
 def test_where_no_road_leads_there_is_no_way(roads):
     island, here = place(-5, 0.5), place(1, 1)
     assert ask(roads, lambda e: e.route([here, island], "car")) is None

@@ -118,15 +118,19 @@ class MadeUpCity:
             passed_s += took_s
         return found
 
-    async def live(self, url: str) -> None:
-        """Trips of all days in the database, as the follower of the history stores them."""
+    async def live(self, url: str, *, number_a_day: int, calm: int = 0) -> None:
+        """Trips of all days in the database, as the follower of the history stores them.
+
+        On so many last days, `calm` ones, all hours are as the one at night.
+        """
         trips: list[tuple[Any, ...]] = []
         rows: list[Any] = []
         for day in range(DAYS):
-            for number in range(TRIPS):
+            for number in range(number_a_day):
                 hour = HOURS[number % len(HOURS)]
                 begin = self.first + timedelta(days=day, hours=hour, seconds=number)
-                fixes = self.fixes(await self.drive(self.ends(), hour), begin)
+                truth = HOURS[0] if day >= DAYS - calm else hour
+                fixes = self.fixes(await self.drive(self.ends(), truth), begin)
                 name = f"d{number}"
                 rows += [row(name, *fix) for fix in fixes]
                 trips.append((name, fixes[0][0], fixes[-1][0], *[0] * 6, len(fixes), False))
@@ -226,7 +230,7 @@ def test_learned_speeds_foretell_days_that_were_not_seen(
         return found
 
     trips = [city.ends() for _ in range(40)]
-    asyncio.run(city.live(database))
+    asyncio.run(city.live(database, number_a_day=TRIPS))
     before = asyncio.run(errors())
     asyncio.run(learn(database, roads.store))
     after = asyncio.run(errors())
@@ -238,3 +242,28 @@ def test_learned_speeds_foretell_days_that_were_not_seen(
     assert sum(after.values()) * 5 <= sum(before.values()), (before, after)
     # Only the last set of speeds is left on the disk.
     assert len(list(roads.store.graph("car").folder.glob("live-*"))) == 1
+
+
+def test_speeds_that_foretell_the_last_day_worse_are_not_kept(
+    city: MadeUpCity, database: str, tmp_path: Path, capsys: Any
+) -> None:
+    """Rush hours on all days but the last: what they taught is no good on a holiday."""
+    store = make_store(tmp_path, side=SIDE)
+    asyncio.run(city.live(database, number_a_day=18, calm=1))
+    asyncio.run(learn(database, store))
+    assert "not kept" in capsys.readouterr().out
+    assert store.graph("car").learned() is None
+    asyncio.run(learn(database, store))
+    assert "no day with trips is left" in capsys.readouterr().out
+
+    async def lessons() -> list[Any]:
+        connection = await asyncpg.connect(database)
+        found = await connection.fetch(
+            "SELECT trips, kept, off_after_s FROM road_lessons ORDER BY day"
+        )
+        await connection.close()
+        return [tuple(row) for row in found]
+
+    *others, last = asyncio.run(lessons())
+    assert others == [(18, False, None)] * (DAYS - 1)
+    assert last[2] > 0

@@ -21,13 +21,7 @@ from common.processes.process import children_of
 from deploy.stack.home import Home
 from deploy.stack.streets import INDEX, read_index, streets_folder
 from deploy.streets import extract
-from deploy.streets.build import (
-    LOCK,
-    UNFINISHED,
-    build_streets,
-    name_of,
-    remove_streets,
-)
+from deploy.streets.build import LOCK, UNFINISHED, build_streets, name_of, remove_streets
 from deploy.streets.child import StreetsFailed
 from deploy.streets.making import make
 from tests.stack import environment, fleetline
@@ -193,6 +187,16 @@ def test_what_an_extract_cuts_off_is_drawn_up_to_there(home, tmp_path):
     street_map, _ = build_streets(home, drawn.write(tmp_path / "cut.osm.pbf"))
     tiles = tiles_of(home, street_map)
     assert {facts["kind"] for facts in facts_in(tiles, "road")} == {"primary"}
+
+
+def test_land_is_left_of_a_coastline_and_the_sea_is_right_of_it(home, tmp_path):
+    drawn = Extract()
+    drawn.way([(53.40, -3.02), (53.44, -3.02)], {"natural": "coastline"})
+    drawn.way([(53.41, -3.05), (53.43, -3.00)], {"route": "ferry"})
+    street_map, _ = build_streets(home, drawn.write(tmp_path / "coast.osm.pbf"))
+    wet = {column for (zoom, column, _), layers in tiles_of(home, street_map).items()
+           if zoom == 14 and "water" in layers}  # fmt: skip
+    assert (min(wet), max(wet)) == (8054, 8055)
 
 
 def test_across_180_degrees_there_is_one_town(home, tmp_path):

@@ -8,8 +8,9 @@ from typing import Any
 
 import psutil
 
+from deploy.roads.role import LEARN_FILE
 from tests.roads import STREET_M, needs_engine, place, write_grid
-from tests.stack import LIVE, Stack, fleetline, new_home
+from tests.stack import Stack, fleetline, new_home
 from tests.wait import wait_until
 
 pytestmark = needs_engine
@@ -17,6 +18,7 @@ pytestmark = needs_engine
 HERE, THERE = place(1, 1), place(4, 3)
 # What a process of the engine may take: its files are mapped, not read.
 MEMORY_MAX_MB = 30
+LONG_AGO = 1_700_000_000.0
 
 
 def ask(stack: Stack) -> Any:
@@ -42,12 +44,32 @@ def test_a_stack_with_a_road_engine(tmp_path: Path) -> None:
         assert "town: " in said
         (listed,) = json.loads(roads(home, "list", "--json"))
         assert (listed["vehicle"], listed["source"]) == ("car", "town.osm")
-        with Stack(home, *LIVE) as stack:
+        learned_at = _learned_long_ago(home)
+        with Stack(home, "--roles", "roads,consumers,fanout,ingest") as stack:
             _serves(stack)
+            wait_until(lambda: learned_at.stat().st_mtime > LONG_AGO, what="a night's learning")
             _comes_back(stack)
-            assert "no day with trips" in roads(home, "learn")
+            # The night's own learning may still be at it.
+            wait_until(lambda: _nothing_to_learn(home), timeout_s=30, what="the end of learning")
+            assert "roads.not_learned" not in (home / "log/roads.log").read_text()
             _changes(stack, home, extract)
         assert "there is no graph" in roads(home, "list")
+
+
+def _learned_long_ago(home: Path) -> Path:
+    """The note of when speeds were last learned: nights ago, so it is due."""
+    file = home / "data/roads" / LEARN_FILE
+    file.touch()
+    os.utime(file, (LONG_AGO, LONG_AGO))
+    folder = file.parent.stat()
+    os.chown(file, folder.st_uid, folder.st_gid)
+    return file
+
+
+def _nothing_to_learn(home: Path) -> bool:
+    done = fleetline("roads", "learn", "--home", str(home))
+    assert done.returncode == 0 or "another command works on it" in done.stderr
+    return "no day with trips" in done.stdout
 
 
 def _serves(stack: Stack) -> None:

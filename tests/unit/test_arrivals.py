@@ -24,6 +24,7 @@ from common.roads.pace import Pace
 from common.roads.way import Leg, Way
 from consumers.arrivals.course import OFF_M, Course
 from consumers.arrivals.followed import (
+    ASK_AGAIN_S,
     MOVED_S,
     ROUTE_AGAIN_S,
     ROUTE_KEPT_S,
@@ -122,6 +123,19 @@ def test_a_way_is_asked_for_when_it_must_be() -> None:
     one.take_route(WAY, LINE[3], ROUTE_KEPT_S)
     assert one.wants_route((53.405, -2.88), ROUTE_KEPT_S + 1)
     assert one.rest_on_course() is None
+
+
+def test_who_is_not_on_the_graph_is_seldom_asked_about() -> None:
+    one = followed()
+    one.take_route(None, LINE[0], 0.0)
+    assert not one.wants_route(LINE[0], ASK_AGAIN_S - 1)
+    assert one.wants_route(LINE[0], ASK_AGAIN_S)
+    one.take_route(None, LINE[0], ASK_AGAIN_S)
+    # Elsewhere there may be roads.
+    later = moved(ORDER, DeliveryState.PICKED_UP, NOW)
+    assert later is not None
+    one.change(encode_order(later), later)
+    assert one.wants_route(LINE[0], ASK_AGAIN_S)
 
 
 def test_another_state_is_another_way() -> None:

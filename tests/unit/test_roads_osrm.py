@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from common.roads.engine import understood
 from common.roads.osrm import (
     SNAP_MAX_M,
     EngineAway,
@@ -128,9 +129,11 @@ def test_pieces_have_their_fixes_times():
         (b"<html>502</html>", NoRoads),
         (b"[]", NoRoads),
         (b"", NoRoads),
+        (b'{"code":"Ok"}', NoRoads),
+        (b'{"code":"Ok","waypoints":[{"distance":1}],"routes":[]}', NoRoads),
     ],
 )
 def test_what_is_no_way_says_why(answer, error):
     with pytest.raises(error):
-        read_route(answer)
+        understood(read_route, answer)
     assert issubclass(EngineAway, NoRoads)

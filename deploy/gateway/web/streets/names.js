@@ -11,6 +11,7 @@ const SHOWN_PX = 512;
 const PADDING = 0.25;
 const HALO_PX = 3;
 const LINE_HEIGHT = 1.15;
+const NUMBER_REPEAT_PX = 70;
 // Widths of words are remembered; more than these are no map but a fault.
 const WIDTHS_MAX = 5_000;
 const RATIO_MAX = 3;
@@ -131,7 +132,9 @@ export const NameLayer = L.Layer.extend({
     const widths = lines.map((line) => this.widthOf(context, style, line));
     const step = style.px * LINE_HEIGHT;
     const rows = lines.map((_, i) => y + (i - (lines.length - 1) / 2) * step);
-    if (word.style !== "number" && !room.mayRepeat(word.text, x, y)) return;
+    // Each door of a house has its number.
+    const far = word.style === "number" ? NUMBER_REPEAT_PX : undefined;
+    if (!room.mayRepeat(word.text, x, y, far)) return;
     // A name stands whole or not at all: its widest line is taken for each.
     const half = Math.max(...widths) / 2;
     const height = step * lines.length;

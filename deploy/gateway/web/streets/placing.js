@@ -35,10 +35,10 @@ export class Room {
     return true;
   }
 
-  /** Whether a name may be said here: not beside itself. */
-  mayRepeat(text, x, y) {
+  /** Whether a name may be said here: not within `far` pixels of itself. */
+  mayRepeat(text, x, y, far = REPEAT_PX) {
     const places = this.said.get(text) ?? [];
-    return places.every((place) => (place.x - x) ** 2 + (place.y - y) ** 2 > REPEAT_PX ** 2);
+    return places.every((place) => (place.x - x) ** 2 + (place.y - y) ** 2 > far ** 2);
   }
 
   say(text, x, y) {
