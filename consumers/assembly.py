@@ -132,13 +132,10 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
     trim = Trim(bulk, nodes, keys, group=group, live_through=cursor.checked, places=places)
+    fence = WriteFence(quick, keys.fence, lease)
+    ttl_s = settings.location_ttl
     drivers = DriverState(
-        quick,
-        shard,
-        WriteFence(quick, keys.fence, lease),
-        nodes,
-        names_max=pace.names_max,
-        location_ttl_s=settings.location_ttl,
+        quick, shard, fence, nodes, names_max=pace.names_max, location_ttl_s=ttl_s
     )
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)

@@ -86,16 +86,7 @@ class IngestWorker:
             name="ingest",
         )
         self.shards = Shards(settings.stream_name, settings.shards)
-        self._turns = Turns(
-            self.nodes,
-            self.shards,
-            gap_s=settings.pack_gap_ms / 1000,
-            timeout_s=REDIS_REPLY_TIMEOUT_S,
-            bytes_max=GATHERED_BYTES_MAX,
-            trace_sample=settings.trace_sample,
-            replication=Mode(settings.replication),
-            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
-        )
+        self._turns = self._new_turns(settings)
         self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
@@ -137,6 +128,18 @@ class IngestWorker:
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))
+
+    def _new_turns(self, settings: Settings) -> Turns:
+        return Turns(
+            self.nodes,
+            self.shards,
+            gap_s=settings.pack_gap_ms / 1000,
+            timeout_s=REDIS_REPLY_TIMEOUT_S,
+            bytes_max=GATHERED_BYTES_MAX,
+            trace_sample=settings.trace_sample,
+            replication=Mode(settings.replication),
+            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
+        )
 
     def _new_intake(self, settings: Settings) -> Intake:
         pace: FixPace = Unlimited()

@@ -101,7 +101,7 @@ def api(server: IngestServer, store: Any) -> Iterator[httpx.Client]:
 def put_position(store: Any, driver_id: str, age_s: float = 0) -> None:
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     event = encode_event(driver_id, LocationUpdate(HERE["latitude"], HERE["longitude"]), when, when)
-    store.hset(shard_keys("driver-locations", shard_of(driver_id, 4)).live, driver_id, event)
+    store.hset(shard_keys("driver-locations", shard_of(driver_id, 4), 4).live, driver_id, event)
 
 
 def put_order(store: Any, order_id: str, driver_id: str, state: DeliveryState) -> None:

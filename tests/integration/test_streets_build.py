@@ -21,13 +21,7 @@ from common.processes.process import children_of
 from deploy.stack.home import Home
 from deploy.stack.streets import INDEX, read_index, streets_folder
 from deploy.streets import extract
-from deploy.streets.build import (
-    LOCK,
-    UNFINISHED,
-    build_streets,
-    name_of,
-    remove_streets,
-)
+from deploy.streets.build import LOCK, UNFINISHED, build_streets, name_of, remove_streets
 from deploy.streets.child import StreetsFailed
 from deploy.streets.making import make
 from tests.stack import environment, fleetline
