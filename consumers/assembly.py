@@ -170,14 +170,16 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    if not nodes.is_cluster:
-        # No older release could use one.
-        old = OldStream(bulk, old_shard_keys(settings.stream_name, index), keys)
-        timed["old_stream"] = (LOOK_EVERY_S, old.move)
+    timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
         wires, lease, maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
+
+
+def _moving(old: OldStream, nodes: Nodes) -> dict[str, tuple[float, Chore]]:
+    """The chore that empties an older release's stream; none of them could use a cluster."""
+    return {} if nodes.is_cluster else {"old_stream": (LOOK_EVERY_S, old.move)}
 
 
 def _history_table(settings: Settings) -> HistoryTable:
