@@ -172,10 +172,8 @@ def assemble(
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    if not nodes.is_cluster and shards.epoch == FIRST_EPOCH:
-        # No older release could use one.
-        old = OldStream(bulk, old_shard_keys(settings.stream_name, index), keys)
-        timed["old_stream"] = (LOOK_EVERY_S, old.move)
+    if shards.epoch == FIRST_EPOCH:
+        timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
         wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
@@ -200,6 +198,11 @@ def _driver_state(
         names_max=pace.names_max,
         location_ttl_s=settings.location_ttl,
     )
+
+
+def _moving(old: OldStream, nodes: Nodes) -> dict[str, tuple[float, Chore]]:
+    """The chore that empties an older release's stream; none of them could use a cluster."""
+    return {} if nodes.is_cluster else {"old_stream": (LOOK_EVERY_S, old.move)}
 
 
 def _history_table(settings: Settings) -> HistoryTable:
