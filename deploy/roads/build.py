@@ -88,13 +88,14 @@ def run_program(argv: list[str], log: Path, waiting: Callable[[], None]) -> None
                 child.wait()
     if child.returncode != 0:
         name = Path(argv[0]).name
-        raise BuildFailed(f"{name} ended with {child.returncode}: {last_words(log)}")
+        raise BuildFailed(f"roads: {name} failed: {last_words(log)}")
 
 
 def last_words(log: Path) -> str:
     """The last line of a program's output."""
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1][:500] if lines else "it said nothing"
+    # A C++ program that gives up over an exception begins its last line so.
+    return lines[-1].strip().removeprefix("what():").strip()[:500] if lines else "it said nothing"
 
 
 def _before_exec() -> None:

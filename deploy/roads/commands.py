@@ -144,7 +144,10 @@ def learn(
     wanted = parse_vehicles(vehicle) if vehicle else VEHICLES
     kinds = [graph.vehicle for graph, _ in store.graphs() if graph.vehicle in wanted]
     if not kinds:
-        raise ConfigError("roads: there is no graph; run fleetline roads add FILE.osm.pbf")
+        of_kind = f" for {', '.join(wanted)}" if vehicle else ""
+        raise ConfigError(
+            f"roads: there is no graph{of_kind}; run fleetline roads add FILE.osm.pbf"
+        )
     with store.changing(), RoadSteps() as steps:
         asyncio.run(learn_all(settings, programs, store, kinds, steps))
 
