@@ -71,7 +71,7 @@ def pipeline(url: str, commands: Iterable[tuple[object, ...]], at_once: int = AT
 def add_entries(stack: Stack, made: Sequence[Event], at_once: int = BODY_FIXES) -> int:
     """Put events into their shards' streams as bodies of `at_once` would; how many entries."""
     stem, shards = stack.settings.stream_name, stack.shards
-    keys = [shard_keys(stem, shard) for shard in range(shards)]
+    keys = [shard_keys(stem, shard, shards) for shard in range(shards)]
     entries = 0
 
     def commands() -> Iterator[tuple[object, ...]]:
@@ -94,7 +94,7 @@ def add_drivers(stack: Stack, count: int) -> None:
     """Put drivers on the live map, evenly over a town that grows with their number."""
     now = datetime.now(UTC)
     stem, shards = stack.settings.stream_name, stack.shards
-    keys = [shard_keys(stem, shard) for shard in range(shards)]
+    keys = [shard_keys(stem, shard, shards) for shard in range(shards)]
     side = int(count**0.5) + 1
     # About 1,000 drivers a square kilometre, whatever their number.
     step = 0.0003

@@ -202,7 +202,7 @@ class Stack:
         """Fixes that are not stored yet, over all shards; 0 only when no entry waits."""
         waiting = 0
         for shard in range(self.shards):
-            keys = shard_keys(self.settings.stream_name, shard)
+            keys = shard_keys(self.settings.stream_name, shard, self.shards)
             totals = client.hmget(keys.counts, ADDED, SETTLED)
             waiting += fixes_waiting(totals, _waiting_entries(client, keys.stream))
         return waiting

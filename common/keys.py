@@ -4,17 +4,22 @@ What stands in braces is a cluster hash tag: keys of one tag share a slot, so on
 transaction may hold several of them. A shard's keys share one tag, and an order's keys another.
 """
 
-from binascii import crc_hqx
 from dataclasses import dataclass
-from itertools import count
 from zlib import crc32
 
+from common.slots import shard_tags, spread_tags
+
+# What STREAM_NAME is unless somebody sets it.
+STREAM_NAME = "driver-locations"
 META = "fleetline:meta"
 # Bumped when the entries' bytes or the keys' meaning change; an older stack then refuses to start,
 # and a newer one carries over what is there (`common.redis.carry_over`).
-FORMAT_VERSION = 2
-# Slots of a Redis cluster, by its specification.
-SLOTS = 16_384
+FORMAT_VERSION = 3
+# Field of META: the format that the data had before this one. Roles of the release before may still
+# write under its names, so workers look for such entries.
+CARRIED_FROM = "carried_from"
+# Number of the first layout of shards. Another layout has another number, and keys of its own.
+FIRST_EPOCH = 1
 # Orders share this many tags: enough to spread over any cluster, and few enough that a batch of
 # orders is read with few commands. Changing it loses the markers of ended orders.
 ORDER_BUCKETS = 64
@@ -67,16 +72,26 @@ class ShardKeys:
     consumer: str
     # A number that grows each time that the lease is taken.
     fence: str
+    # The newest entry id of a stream that takes no more: another layout is written.
+    closed: str
     counts: str
     # What stands before a driver's id in the key of its rate.
     rate: str
     # Entry id up to which the places engine has read; expires when that does not live.
     places: str
+    # Never exists: what would be written there is refused when a fix would be.
+    probe: str
+    # Pub/Sub channel with one message per live batch of the shard, for operators' maps.
+    fleet: str
 
 
-def shard_keys(stream_name: str, shard: int) -> ShardKeys:
-    """Keys of `shard`; `stream_name` is the setting STREAM_NAME."""
-    tag = f"{{{shard}}}"
+def shard_keys(stream_name: str, shard: int, shards: int, epoch: int = FIRST_EPOCH) -> ShardKeys:
+    """Keys of `shard` of `shards` in the layout `epoch`; `stream_name` is STREAM_NAME."""
+    return tagged_keys(stream_name, shard_tags(shards, epoch)[shard])
+
+
+def tagged_keys(stream_name: str, tag: str) -> ShardKeys:
+    """The keys that have `tag`."""
     return ShardKeys(
         stream=f"{stream_name}:{tag}",
         live=f"live:{tag}",
@@ -86,28 +101,13 @@ def shard_keys(stream_name: str, shard: int) -> ShardKeys:
         cursor=f"cursor:{tag}",
         consumer=f"consumer:{tag}",
         fence=f"fence:{tag}",
+        closed=f"closed:{tag}",
         counts=f"counts:{tag}",
         rate=f"rate:{tag}:",
         places=f"places:{tag}",
+        probe=f"probe:{tag}",
+        fleet=f"fleet:{tag}",
     )
-
-
-def slot_of(key: str | bytes) -> int:
-    """Slot of a key in a Redis cluster: CRC-16 (XMODEM) of its tag, or of all of it without one."""
-    name = key.encode() if isinstance(key, str) else key
-    _, opened, rest = name.partition(b"{")
-    tag, closed, _ = rest.partition(b"}")
-    return crc_hqx(tag if opened and closed and tag else name, 0) % SLOTS
-
-
-def spread_tags(stem: str, buckets: int) -> tuple[str, ...]:
-    """Tags in braces whose slots lie evenly: tag `n` in the `n`-th of `buckets` equal ranges."""
-    width = SLOTS // buckets
-    tags = []
-    for bucket in range(buckets):
-        names = (f"{{{stem}{bucket}.{n}}}" for n in count())
-        tags.append(next(name for name in names if slot_of(name) // width == bucket))
-    return tuple(tags)
 
 
 _ORDER_TAGS = spread_tags("o", ORDER_BUCKETS)
@@ -121,6 +121,11 @@ def order_bucket(order_id: str) -> int:
 def order_key(order_id: str) -> str:
     """Key of an order's newest event, and the name of its Pub/Sub channel."""
     return f"order:{_ORDER_TAGS[order_bucket(order_id)]}:{order_id}"
+
+
+def probe_channel(unique: str, bucket: int = 0) -> str:
+    """Channel on which a process proves that it hears the server of a bucket."""
+    return f"fanout-probe:{_ORDER_TAGS[bucket]}:{unique}"
 
 
 def order_ended_key(order_id: str) -> str:
@@ -141,8 +146,3 @@ def order_book_key(bucket: int) -> str:
 def order_due_key(bucket: int) -> str:
     """Orders of a bucket that have ended in Redis, and not yet in the database: id -> when."""
     return f"order-due:{_ORDER_TAGS[bucket]}"
-
-
-def fleet_channel(shard: int) -> str:
-    """Pub/Sub channel with one message per live batch of a shard, for operators' maps."""
-    return f"fleet:{shard}"

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.backoff import Backoff
+from common.keys import FIRST_EPOCH
 from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
+from common.redis.carry_over import old_shard_keys
 from common.redis.nodes import Nodes
+from common.redis.opening import new_wires
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
@@ -19,12 +22,14 @@ from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
 from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
+from consumers.live.earlier import EarlierPositions
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
 from consumers.live.write_fence import WriteFence
 from consumers.liveness import Liveness
 from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
+from consumers.stream.barrier import Barrier
 from consumers.stream.counts.counts import Counts
 from consumers.stream.counts.gauge import StreamGauge
 from consumers.stream.counts.population import Population
@@ -33,6 +38,7 @@ from consumers.stream.cursor import LiveCursor
 from consumers.stream.group_maker import GroupMaker
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
+from consumers.stream.old_stream import LOOK_EVERY_S, OldStream
 from consumers.stream.places_hold import PlacesHold
 from consumers.stream.poison.dead_letters import DeadLetterWriter
 from consumers.stream.trim import Trim
@@ -67,16 +73,31 @@ class Wires:
     """A worker's connections: whatever takes long on one delays nothing on another.
 
     `reads` waits for new entries, `quick` is the live stage's, `bulk` takes the history's pages.
+    All lead to the server of the shard; `nodes` knows those of orders, and of what there is one of.
     """
 
+    nodes: Nodes
     reads: Wire
     quick: Wire
     bulk: Wire
 
     @property
     def all(self) -> tuple[Wire, ...]:
-        """Each of them."""
+        """Each of those to the shard's server."""
         return (self.reads, self.quick, self.bulk)
+
+    async def start(self) -> None:
+        """Connect, and keep connected until `close`. Returns after the first attempts."""
+        # First, since a cluster's map says where the shard is.
+        await self.nodes.start()
+        for wire in self.all:
+            await wire.start()
+
+    async def close(self) -> None:
+        """Stop; what still waits fails."""
+        for wire in self.all:
+            await wire.close()
+        await self.nodes.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,7 @@ class Parts:
 
     wires: Wires
     lease: Lease
+    barrier: Barrier
     group: GroupMaker
     settled: SettledFixes
     live: LiveStage
@@ -98,12 +120,14 @@ class Parts:
     chores: dict[str, tuple[float, Chore]]
 
 
-def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Liveness) -> Parts:
-    """The parts of the worker of shard `index`; nothing is connected yet."""
-    shard = Shards(settings.stream_name, settings.shards)[index]
+def assemble(
+    settings: Settings, shards: Shards, index: int, pace: WorkerPace, liveness: Liveness
+) -> Parts:
+    """The parts of the worker of shard `index` of `shards`; nothing is connected yet."""
+    shard = shards[index]
     keys, group = shard.keys, settings.consumer_group
     wires = _wires(settings, shard, pace)
-    quick, bulk = wires.quick, wires.bulk
+    quick, bulk, nodes = wires.quick, wires.bulk, wires.nodes
     lease = Lease(quick, keys)
     counts = Counts(bulk, keys.counts)
     settled = SettledFixes(bulk, keys, group=group)
@@ -113,14 +137,8 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     table = _history_table(settings)
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
-    trim = Trim(bulk, keys, group=group, live_through=cursor.checked, places=places)
-    drivers = DriverState(
-        quick,
-        shard,
-        WriteFence(quick, keys.fence, lease),
-        names_max=pace.names_max,
-        location_ttl_s=settings.location_ttl,
-    )
+    trim = Trim(bulk, nodes, keys, group=group, live_through=cursor.checked, places=places)
+    drivers = _driver_state(settings, wires, shard, lease, shards.older, pace=pace)
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
     letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
@@ -138,7 +156,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
         signs=told,
     )
     signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm, shown)
-    live = _live_stage(settings, cursor, drivers, quick, signs, pace=pace)
+    live = _live_stage(settings, cursor, drivers, nodes, signs, pace=pace)
     history = HistoryStage(
         _page_source(settings, reader, trials, cursor, pace),
         settler,
@@ -154,10 +172,37 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
+    if shards.epoch == FIRST_EPOCH:
+        timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
-        wires, lease, maker, settled, live, history, table, trim,
+        wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
+
+
+def _driver_state(
+    settings: Settings,
+    wires: Wires,
+    shard: Shard,
+    lease: Lease,
+    older: Shards | None,
+    *,
+    pace: WorkerPace,
+) -> DriverState:
+    return DriverState(
+        wires.quick,
+        shard,
+        wires.nodes,
+        WriteFence(wires.quick, shard.keys.fence, lease),
+        EarlierPositions(wires.nodes, older),
+        names_max=pace.names_max,
+        location_ttl_s=settings.location_ttl,
+    )
+
+
+def _moving(old: OldStream, nodes: Nodes) -> dict[str, tuple[float, Chore]]:
+    """The chore that empties an older release's stream; none of them could use a cluster."""
+    return {} if nodes.is_cluster else {"old_stream": (LOOK_EVERY_S, old.move)}
 
 
 def _history_table(settings: Settings) -> HistoryTable:
@@ -179,24 +224,25 @@ def _watches(settings: Settings, shard: int) -> tuple[StageWatch, StageWatch]:
 
 
 def _wires(settings: Settings, shard: Shard, pace: WorkerPace) -> Wires:
-    def wire(block_s: float = 0.0) -> Wire:
-        timeout_s = block_s + pace.reply_timeout_s
-        name = f"fleetline-consumer-{shard.index}"
-        return Wire(settings.redis_url, reply_timeout_s=timeout_s, name=name)
+    name = f"fleetline-consumer-{shard.index}"
+    new_wire, nodes = new_wires(settings.redis_url, shard.slot, name=name)
 
-    return Wires(reads=wire(pace.read_block_s), quick=wire(), bulk=wire())
+    def wire(block_s: float = 0.0) -> Wire:
+        return new_wire(block_s + pace.reply_timeout_s)
+
+    reads, quick, bulk = wire(pace.read_block_s), wire(), wire()
+    return Wires(nodes or Nodes(quick), reads, quick, bulk)
 
 
 def _live_stage(
     settings: Settings,
     cursor: LiveCursor,
     drivers: DriverState,
-    quick: Wire,
+    nodes: Nodes,
     signs: LiveSigns,
     *,
     pace: WorkerPace,
 ) -> LiveStage:
-    nodes = Nodes(quick)
     bindings = OrderBindings(nodes, registered_only=settings.orders == "registered")
     orders = OrderState(nodes, bindings, names_max=pace.names_max, ttl_s=settings.order_ttl_s)
     limits = LiveLimits(

@@ -80,6 +80,9 @@ def up(
     auth: Annotated[
         bool, typer.Option("--auth", help="Closed: nobody gets in without a token.")
     ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Redis as a cluster: 3 primaries, 3 replicas.")
+    ] = False,
     roles: Annotated[str, typer.Option(hidden=True)] = ALL_ROLES,
 ) -> None:
     """Run everything on this machine, in the foreground. Ctrl-C drains and stops."""
@@ -89,11 +92,12 @@ def up(
     from deploy.stack.wiring import up_settings
     from deploy.tools.access.tokens import auth_overrides
 
-    settings = up_settings(port, home, shards, auth_overrides(home) if auth else None)
+    more = auth_overrides(home) if auth else None
+    settings = up_settings(port, home, shards, more, cluster=cluster)
     _configure("up", settings)
     off = roles_off(settings) | roads_off(settings)
     chosen = tuple(name for name in local.ROLES if name in set(roles.split(",")) - off)
-    options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen)
+    options = local.UpOptions(gateway=gateway, demo=demo, roles=chosen, cluster=cluster)
     raise typer.Exit(local.up(settings, options))
 
 
@@ -262,6 +266,7 @@ def status(
 
 app.command()(hosts.hosts)
 app.command()(hosts.drain)
+app.command()(hosts.reshard)
 app.command()(observe.top)
 app.command()(observe.trace)
 container.add_to(app)

@@ -17,6 +17,7 @@ from typing import TextIO, cast
 import structlog
 
 import deploy
+from common.errors import ConfigError, FleetlineError
 from common.processes.logs import OwnLog
 from common.processes.spec import ChildSpec
 from common.processes.starting import StartFailed, Stopped
@@ -26,14 +27,18 @@ from common.settings import Settings
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
+from deploy.servers.cluster_forming import ClusterNode, form_cluster
 from deploy.servers.gateway import forget_open_folder, gateway_spec
 from deploy.servers.postgres import postgres_spec
 from deploy.servers.postgres_making import POSTGRES_PASSWORD
 from deploy.servers.privileges import Descent
-from deploy.servers.redis import REDIS_PASSWORD, redis_spec
+from deploy.servers.redis import REDIS_PASSWORD, node_specs, redis_spec
 from deploy.stack.home import Home
 from deploy.stack.limits import raise_file_limit
 from deploy.stack.wiring import (
+    CLUSTER_PRIMARIES,
+    cluster_ports,
+    cluster_url,
     database_url,
     engine_urls,
     fitting_sockets,
@@ -64,6 +69,8 @@ class UpOptions:
     gateway: bool = True
     # Drivers of the simulation that runs along; 0: none.
     demo: int = 0
+    # Whether the embedded Redis is a cluster.
+    cluster: bool = False
     roles: tuple[str, ...] = ROLES
 
 
@@ -82,7 +89,8 @@ def up(settings: Settings, options: UpOptions) -> int:
     os.umask(0o077)
     home.lock()
     try:
-        await_ports(home, settings, options.roles, gateway=options.gateway)
+        _require_same_redis(home, settings, cluster=options.cluster)
+        await_ports(home, settings, options.roles, gateway=options.gateway, cluster=options.cluster)
         home.close_to_others()
         raise_file_limit()
         # The terminal is for a person's lines; the supervisor's stand with the other logs.
@@ -111,13 +119,18 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
         if e.child == "migrate":
             # `fleetline migrate` has printed why.
             return supervisor.status or 1
-        names = {*ROLES, "redis", "postgres", "gateway"}
+        nodes = {f"redis-{number}" for number in range(1, 7)}
+        names = {*ROLES, "redis", "postgres", "gateway", *nodes}
         words = home.last_words(e.child) if e.child in names else ""
         detail = f": {words}" if words else ""
         # Several that were late have no log in common.
         log = home.log(e.child) if e.child in names else home.folder("log")
         print(f"fleetline: {e}{detail} (log: {log})", file=sys.stderr)
         return supervisor.status or 1
+    except FleetlineError as e:
+        # What was started is stopped by now.
+        print(f"fleetline: {e}", file=sys.stderr)
+        return 1
     finally:
         home.forget_run()
         forget_open_folder(home)
@@ -139,6 +152,8 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOp
     supervisor.await_ready(SERVERS_TIMEOUT_S)
     for spec in servers:
         say(f"{spec.name}: ready")
+    if options.cluster:
+        _form(home, settings)
     supervisor.spawn(roles.migrate())
     supervisor.await_ready(MIGRATE_TIMEOUT_S)
     supervisor.spawn(*(roles.role(name, **_fitted(name, settings)) for name in options.roles))
@@ -160,7 +175,9 @@ def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOp
 
 def _servers(home: Home, settings: Settings, options: UpOptions) -> list[ChildSpec]:
     servers = []
-    if not settings.given("redis_url"):
+    if options.cluster:
+        servers += node_specs(home, _nodes(settings), home.secret(REDIS_PASSWORD))
+    elif not settings.given("redis_url"):
         servers.append(redis_spec(home, settings.redis_port, home.secret(REDIS_PASSWORD)))
     if not settings.given("database_url"):
         servers.append(postgres_spec(home, settings.postgres_port, say))
@@ -169,12 +186,35 @@ def _servers(home: Home, settings: Settings, options: UpOptions) -> list[ChildSp
     return servers
 
 
+def _nodes(settings: Settings) -> list[ClusterNode]:
+    return [ClusterNode(port, bus) for port, bus in cluster_ports(settings)]
+
+
+def _form(home: Home, settings: Settings) -> None:
+    form_cluster(_nodes(settings), CLUSTER_PRIMARIES, home.secret(REDIS_PASSWORD))
+    say(f"cluster: ready, {CLUSTER_PRIMARIES} primaries, each with a replica")
+
+
+def _require_same_redis(home: Home, settings: Settings, *, cluster: bool) -> None:
+    """Raise `ConfigError` where the data of this home is the other kind's: it would seem lost."""
+    if settings.given("redis_url"):
+        return
+    data = home.path / "data"
+    if cluster and (data / "redis").exists():
+        raise ConfigError("--cluster: this home has the data of one Redis; take another home")
+    if not cluster and (data / "redis-1").exists():
+        raise ConfigError("FLEETLINE_HOME: this home has the data of a cluster; say --cluster")
+
+
 def _stores(home: Home, settings: Settings, options: UpOptions) -> dict[str, str]:
     """Where the stores and the road engines are, with the passwords of those that are ours."""
     redis, postgres = settings.given("redis_url"), settings.given("database_url")
+    password = "" if redis else home.secret(REDIS_PASSWORD)
     engines = {"ROADS_URL": engine_urls(settings)} if "roads" in options.roles else {}
     return engines | {
-        "REDIS_URL": redis_url(settings, "" if redis else home.secret(REDIS_PASSWORD)),
+        "REDIS_URL": cluster_url(settings, password)
+        if options.cluster
+        else redis_url(settings, password),
         "DATABASE_URL": database_url(settings, "" if postgres else home.secret(POSTGRES_PASSWORD)),
     }
 

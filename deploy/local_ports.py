@@ -17,7 +17,9 @@ from deploy.stack.wiring import ports_needed
 LEFTOVER_S = 10.0
 
 
-def await_ports(home: Home, settings: Settings, roles: tuple[str, ...], *, gateway: bool) -> None:
+def await_ports(
+    home: Home, settings: Settings, roles: tuple[str, ...], *, gateway: bool, cluster: bool
+) -> None:
     """Refuse ports that cannot be had. Raises `ConfigError`.
 
     What a killed `up` of this home left may still be letting go: for that alone it waits.
@@ -26,7 +28,7 @@ def await_ports(home: Home, settings: Settings, roles: tuple[str, ...], *, gatew
     leftovers = home.leftovers()
     # Nothing listens as root, even where `up` is root; one account may listen where another may.
     listener = account_of("roles")
-    for setting, host, port in ports_needed(settings, roles, gateway=gateway):
+    for setting, host, port in ports_needed(settings, roles, gateway=gateway, cluster=cluster):
         while not _is_ours(listener, host, port):
             waiting = any(process.is_alive(pid) for pid in leftovers)
             if not waiting or time.monotonic() > deadline_s:

@@ -3,9 +3,7 @@
 from redis.exceptions import RedisError
 
 from common.errors import FleetlineError
-from common.redis.carry_over import carry_over
-from common.redis.client import new_async_client
-from common.redis.meta import check_meta, durability_warning
+from common.redis.meta import carry_over_again, check_meta, durability_warning
 from common.settings import Settings
 from deploy.schema.columnstore import settle_columnstore
 from deploy.schema.migrate import migrate
@@ -14,8 +12,8 @@ from deploy.schema.migrate import migrate
 async def preflight(settings: Settings) -> None:
     """Migrate, and compare Redis with the settings. Raises `FleetlineError`."""
     try:
-        await check_meta(settings.redis_url, settings.shards)
-        await _carry_over(settings.redis_url)
+        await check_meta(settings.redis_url, settings.shards, settings.stream_name)
+        await carry_over_again(settings.redis_url, settings.shards, settings.stream_name)
         warning = await durability_warning(settings.redis_url)
     except (RedisError, OSError) as e:
         raise FleetlineError(f"REDIS_URL: Redis does not answer: {e or type(e).__name__}") from e
@@ -27,9 +25,3 @@ async def preflight(settings: Settings) -> None:
         print(f"migrate: applied {name}", flush=True)
     if not applied:
         print("migrate: up to date", flush=True)
-
-
-async def _carry_over(redis_url: str) -> None:
-    """What roles of an older release wrote since the first of this one started."""
-    async with new_async_client(redis_url) as redis:
-        await carry_over(redis)

@@ -19,7 +19,7 @@ class FanoutNumbers:
         snapshot.put(names.SOCKETS_FULL, len(sessions.full))
         snapshot.put(names.OPERATORS, len(fanout.feed.operators))
         snapshot.put(names.CHANNELS, len(fanout.subscriptions.hub.channels))
-        snapshot.put(names.DELIVERING, int(fanout.probe.delivering))
+        snapshot.put(names.DELIVERING, int(fanout.probe.whole))
         age_s = fanout.probe.age_s
         if age_s is not None:
             snapshot.put(names.PROBE_AGE, round(age_s, 3))

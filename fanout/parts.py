@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from functools import partial
 
 from common.access.address import FrontDoors
 from common.access.gate import Gate, open_gate
@@ -10,8 +9,8 @@ from common.access.local_rule import LocalRule
 from common.access.watch import AccessWatch
 from common.processes.heartbeat import Heartbeat
 from common.redis.nodes import Nodes
-from common.redis.url import parse_redis_url
-from common.redis.wire import Wire
+from common.redis.opening import new_nodes
+from common.redis.place import parse_place
 from common.settings import Settings
 from common.settings.lists import parse_hosts, parse_networks, parse_origins
 from common.shards import Shards
@@ -26,7 +25,7 @@ from fanout.door.watches import SessionFactory
 from fanout.events.feed import EventFeed
 from fanout.fleet.feed import FleetFeed
 from fanout.listening import sessions_max
-from fanout.orders.bridge import open_bridge
+from fanout.orders.bridge_opening import BridgeOpening
 from fanout.orders.frame_counts import FrameCounts
 from fanout.orders.snapshots import Snapshots
 from fanout.orders.subscriptions import Subscriptions
@@ -54,11 +53,12 @@ class Fanout:
         self._heartbeat = heartbeat or Heartbeat(None)
         name = f"fanout-{os.getpid()}"
         reply_timeout_s = tuning.reply_timeout_s
-        self.wire = Wire(settings.redis_url, reply_timeout_s=reply_timeout_s, name=name)
-        nodes = Nodes(self.wire)
+        nodes = self.nodes = new_nodes(
+            settings.redis_url, reply_timeout_s=reply_timeout_s, name=name
+        )
         gate = open_gate(settings)
         self.with_token = TokenSessions() if gate is None else TokenSessions(gate.is_revoked)
-        self.watch = None if gate is None else AccessWatch(self.wire, gate, self.with_token.recheck)
+        self.watch = None if gate is None else AccessWatch(nodes, gate, self.with_token.recheck)
         self.subscriptions = self._new_subscriptions(tuning, nodes, name)
         self.places = Places(socket_limits(settings), self.subscriptions.hub.watchers_of)
         self.sessions = Sessions(
@@ -70,7 +70,7 @@ class Fanout:
             stall_max_s=tuning.stall_max_s,
         )
         self.probe = Probe(
-            self.wire,
+            nodes,
             self.subscriptions,
             self.counts,
             interval_s=tuning.probe_interval_s,
@@ -94,16 +94,21 @@ class Fanout:
         )
 
     def _new_subscriptions(self, tuning: Tuning, nodes: Nodes, name: str) -> Subscriptions:
-        url = parse_redis_url(self.settings.redis_url)
         shown, reply_timeout_s = FrameCounts(), tuning.reply_timeout_s
-        connect = partial(open_bridge, url, name=f"{name}-pubsub", look=shown.look)
+        opening = BridgeOpening(
+            parse_place(self.settings.redis_url),
+            name=f"{name}-pubsub",
+            reply_timeout_s=reply_timeout_s,
+            look=shown.look,
+        )
         return Subscriptions(
-            partial(connect, reply_timeout_s=reply_timeout_s),
+            opening.connect_to,
             Snapshots(nodes, ttl_s=self.settings.location_ttl).refresh,
             self.counts,
             reply_timeout_s=reply_timeout_s,
             linger_s=tuning.linger_s,
             unread_max_s=tuning.unread_max_s,
+            cluster=nodes if nodes.is_cluster else None,
             shown=shown,
             tracing=Tracing(self.settings.trace_sample),
         )

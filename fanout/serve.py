@@ -19,6 +19,8 @@ from common.processes.background import Background, Crashed, end_process
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import set_on_stop
+from common.redis.kind import require_kind
+from common.redis.layout_watch import LOOK_EVERY_S, LayoutWatch
 from common.settings import Settings
 from fanout.door.policy import Policy
 from fanout.listening import listen
@@ -54,8 +56,9 @@ async def running(
     """
     fanout = Fanout(settings, tuning, policy=policy, heartbeat=heartbeat)
     async with contextlib.AsyncExitStack() as stack:
-        await fanout.wire.start()
-        stack.push_async_callback(fanout.wire.close)
+        await fanout.nodes.start()
+        stack.push_async_callback(fanout.nodes.close)
+        await require_kind(fanout.nodes)
         if fanout.watch is not None:
             await fanout.watch.start()
             stack.push_async_callback(fanout.watch.stop)
@@ -64,6 +67,10 @@ async def running(
         background.run(fanout.subscriptions.run(), name="subscriptions")
         background.run(fanout.probe.run(), name="probe")
         background.run(fanout.feed.run(), name="feed")
+        layouts = LayoutWatch(
+            fanout.nodes, settings.stream_name, settings.shards, fanout.feed.adopt
+        )
+        background.every(LOOK_EVERY_S, layouts.look, name="layout")
         background.run(fanout.keep_ticking(), name="wheel")
         background.run(fanout.with_token.run(), name="tokens")
         server = await aiofastnet.create_server(
@@ -127,7 +134,10 @@ def run_worker(settings: Settings) -> int:
     except ConfigError as e:
         return _refuse(e)
     gc.set_threshold(*GC_THRESHOLDS)
-    uvloop.run(serve(settings, sock))
+    try:
+        uvloop.run(serve(settings, sock))
+    except ConfigError as e:
+        return _refuse(e)
     return 0
 
 

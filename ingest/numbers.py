@@ -7,7 +7,7 @@ from common.metrics.snapshot import Snapshot
 from ingest.apps.app_counts import AppCounts
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 from ingest.redis_memory import RedisMemory
 
 
@@ -34,6 +34,7 @@ class WorkerNumbers:
         for (app, reason), count in self._apps.totals.items():
             snapshot.put(names.APP_ITEMS, count, app, reason)
         self._turns.put(snapshot)
+        snapshot.put(names.MISSING_SHARDS, len(self._backlog.missing))
         snapshot.put(names.REDIS_UP, int(self._memory.up))
         if self._memory.seen:
             snapshot.put(names.REDIS_MEMORY, self._memory.used_bytes)

@@ -2,6 +2,7 @@
 
 import hiredis
 
+from common.errors import Overloaded
 from common.redis.nodes import Nodes
 
 ASK_EVERY_S = 10.0
@@ -25,11 +26,17 @@ class RedisMemory:
     async def look(self) -> None:
         """Ask. Raises `Overloaded`. A user who may not ask learns nothing."""
         looks = []
+        lost: Overloaded | None = None
         for wire in self._nodes.wires:
             try:
                 looks.append(read_memory(await wire.send("INFO", "memory")))
             except hiredis.ReplyError:
                 return
+            except Overloaded as e:
+                # What the others say counts all the same.
+                lost = e
+        if not looks:
+            raise lost or Overloaded("Redis is not reachable")
         self.used_bytes, self.limit_bytes = max(looks, key=_fullness)
         self.seen = True
 

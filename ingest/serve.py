@@ -103,7 +103,7 @@ def _require_free(host: str, port: int) -> None:
 async def _check(settings: Settings) -> None:
     try:
         async with asyncio.timeout(META_TIMEOUT_S):
-            await check_meta(settings.redis_url, settings.shards)
+            await check_meta(settings.redis_url, settings.shards, settings.stream_name)
     except ConfigError:
         raise
     except Exception as e:  # whatever it is, it is not the configuration

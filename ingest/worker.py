@@ -1,5 +1,6 @@
 """What one worker process of ingest holds open, started and stopped with the server's lifespan."""
 
+import contextlib
 import gc
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,7 +10,10 @@ from common.access.address import AddressLimiter, FrontDoors
 from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
+from common.errors import Overloaded
 from common.event import Clock, TimeLimits
+from common.keys import FIRST_EPOCH
+from common.layout import Layouts
 from common.log import get
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
 from common.metrics.snapshot import Source
@@ -17,8 +21,8 @@ from common.orders.book import OrderBook
 from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.opening import new_nodes
+from common.redis.place import PlaceKind, parse_place
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
 from common.settings import Settings
@@ -32,8 +36,9 @@ from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.validate import Validator
+from ingest.intake.writer.replication import Mode
 from ingest.intake.writer.stream_writer import StreamWriter
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import REPLICAS_EVERY_S, Turns
 from ingest.numbers import WorkerNumbers
 from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.events import DROP_EVERY_S, drop_old
@@ -76,23 +81,15 @@ class IngestWorker:
     def __init__(
         self, settings: Settings, tell: Callable[[bytes], None] | None, more: Source
     ) -> None:
-        self.wire = Wire(
+        self.nodes = new_nodes(
             settings.redis_url,
             reply_timeout_s=REDIS_REPLY_TIMEOUT_S,
             inflight_bytes_max=INFLIGHT_BYTES_MAX,
             name="ingest",
         )
-        self.nodes = Nodes(self.wire)
         self.shards = Shards(settings.stream_name, settings.shards)
-        self._turns = Turns(
-            self.nodes,
-            self.shards,
-            gap_s=settings.pack_gap_ms / 1000,
-            timeout_s=REDIS_REPLY_TIMEOUT_S,
-            bytes_max=GATHERED_BYTES_MAX,
-            trace_sample=settings.trace_sample,
-        )
-        self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
+        turns = self._turns = self._new_turns(settings)
+        self.backlog = Backlog(self.nodes, self.shards, turns, settings.backlog_max, self.adopt)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
@@ -125,33 +122,66 @@ class IngestWorker:
         )
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
-        self.app_counts = AppCounts(self.wire)
+        self.app_counts = AppCounts(self.nodes)
         self._memory = RedisMemory(self.nodes)
-        numbers = WorkerNumbers(
-            self.intake, self._turns, self.backlog, self.app_counts, self._memory
-        )
+        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self._memory)
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
-        self._watch = None if self.gate is None else AccessWatch(self.wire, self.gate)
+        self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))
+
+    def _new_turns(self, settings: Settings) -> Turns:
+        return Turns(
+            self.nodes,
+            self.shards,
+            gap_s=settings.pack_gap_ms / 1000,
+            timeout_s=REDIS_REPLY_TIMEOUT_S,
+            bytes_max=GATHERED_BYTES_MAX,
+            trace_sample=settings.trace_sample,
+            replication=Mode(settings.replication),
+            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
+        )
 
     def _new_intake(self, settings: Settings) -> Intake:
         pace: FixPace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
-        writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
+        self._writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
-        return Intake(Producer(writer, pace), validator, BATCH_FIXES_MAX)
+        return Intake(Producer(self._writer, pace), validator, BATCH_FIXES_MAX)
+
+    def adopt(self, layouts: Layouts) -> bool:
+        """Write to the shards of these layouts from now on, and read from both; False: refuse.
+
+        All in one step: a fix goes to its shard of the one or of the other. A number that was set
+        wrong from the beginning is no change.
+        """
+        now, before = layouts.now, layouts.before
+        if now.epoch == FIRST_EPOCH and now != self.shards.layout:
+            return False
+        shards = Shards(self.shards.stream_name, *now, before)
+        if now != self.shards.layout:
+            get("ingest").info("shards.adopted", shards=now.shards, epoch=now.epoch)
+            self._turns.adopt(shards)
+            self.backlog.adopt(shards)
+        self.backlog.follow(shards)
+        self._writer.adopt(shards)
+        self.shards = self.live.shards = shards
+        return True
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""
         spare_the_collector()
-        await self.wire.start()
+        await self.nodes.start()
+        with contextlib.suppress(Overloaded):
+            # Asked again soon; until then a write waits where a replica is to be expected.
+            await self._turns.look_for_replicas()
         await self.backlog.poll()
         self._background.run(self.backlog.run(), name="backlog")
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         self._background.every(ROUND_S, self.keeper.round, name="orders")
         self._background.every(DROP_EVERY_S, self._drop_old_events, name="events")
         self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
+        self._background.every(REPLICAS_EVERY_S, self._turns.look_for_replicas, name="replicas")
         if self._reporter is not None:
             self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")
         if self._watch is not None:
@@ -168,6 +198,6 @@ class IngestWorker:
         await self.app_counts.close()
         if self._watch is not None:
             await self._watch.stop()
-        await self.wire.close()
+        await self.nodes.close()
         if self._reporter is not None:
             self._reporter.report_now()

@@ -16,7 +16,6 @@ from common.orders import store
 from common.orders.book import OrderBook
 from common.orders.order import Order, decode_order_update
 from common.orders.states import DeliveryState
-from common.redis.nodes import Nodes
 from common.settings import load_settings
 from consumers.arrivals.rounds import PARTS
 from consumers.arrivals.serve import ArrivalsRole
@@ -33,7 +32,7 @@ class Arrivals:
         self.role = role
         self.redis = client
         self.database = database
-        self.book = OrderBook(Nodes(role.wire), position_ttl_s=86_400)
+        self.book = OrderBook(role.nodes, position_ttl_s=86_400)
 
     async def put(self, order_id: str, **fields: object) -> Order:
         """Register or change an order, as ingest does."""
@@ -56,7 +55,7 @@ class Arrivals:
         when = at or datetime.now(UTC)
         event = encode_event(driver, LocationUpdate(*here), when, when)
         await self.redis.hset(
-            shard_keys("driver-locations", shard_of(driver, 4)).live, driver, event
+            shard_keys("driver-locations", shard_of(driver, 4), 4).live, driver, event
         )
 
     async def turn(self) -> None:
@@ -100,7 +99,7 @@ async def arrivals(
     """A role that looks when it is told to."""
     known = load_settings(redis_url=redis_url, database_url=database_url, **settings)
     role = ArrivalsRole(known)
-    await role.wire.start()
+    await role.nodes.start()
     try:
         async with redis.asyncio.from_url(redis_url) as client:
             database = await asyncpg.connect(database_url)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.postgres import Databases, PostgresServer, postgres
+from tests.redis_cluster import RedisClusterServers, redis_cluster
 from tests.servers import RedisServer, valkey
 from tests.timescale import NAMED, timescale
 
@@ -52,6 +53,21 @@ def redis_server(redis_session: RedisServer) -> RedisServer:
     """An empty Valkey. A test that stops or kills it starts it again."""
     redis_session.command("FLUSHALL")
     return redis_session
+
+
+@pytest.fixture(scope="session")
+def cluster_session() -> Iterator[RedisClusterServers]:
+    """One Redis Cluster for the whole run: three primaries, each with a replica."""
+    with redis_cluster(replicas=1) as servers:
+        yield servers
+
+
+@pytest.fixture
+def cluster(cluster_session: RedisClusterServers) -> RedisClusterServers:
+    """An empty cluster. A test that stops or kills nodes makes it whole again."""
+    cluster_session.whole()
+    cluster_session.command("FLUSHALL")
+    return cluster_session
 
 
 @pytest.fixture(scope="session")

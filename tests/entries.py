@@ -5,11 +5,11 @@ from typing import Any
 
 import redis
 
-from common.keys import ENTRY_FIELD
+from common.keys import ENTRY_FIELD, shard_keys
 from common.pack import count_events, split_pack
 from tests.servers import RedisServer
 
-STREAM = "driver-locations:{0}"
+STREAM = shard_keys("driver-locations", 0, 1).stream
 
 
 def take_events(broker: RedisServer, stream: str = STREAM) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def set_broken(owner: object, name: str) -> None:
 TASKS: dict[str, Callable[[Fanout], None]] = {
     "wheel": lambda server: set_broken(server.sessions, "tick"),
     "tokens": lambda server: set_broken(server.with_token, "sweep"),
-    "probe": lambda server: set_broken(server.wire, "send"),
+    "probe": lambda server: set_broken(server.nodes.wires[0], "send"),
     "feed": lambda server: set_broken(BoxState, "take"),
     "access": lambda server: set_broken(server.watch, "poll"),
     "wire": lambda server: set_broken(Link, "watch"),

@@ -30,7 +30,7 @@ from tests.wait import until
 
 # Drivers of two shards of four.
 A, B = "a", "b"
-KEYS = {A: shard_keys("driver-locations", 0), B: shard_keys("driver-locations", 1)}
+KEYS = {A: shard_keys("driver-locations", 0, 4), B: shard_keys("driver-locations", 1, 4)}
 KEY, BOOK = order_key("o"), order_book_key(order_bucket("o"))
 ENDED, DUE = order_ended_key("o"), order_due_key(order_bucket("o"))
 

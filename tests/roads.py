@@ -21,6 +21,7 @@ from deploy.roads.executables import MISSING, find_programs
 from deploy.roads.graphs import GraphStore
 from deploy.roads.server import RoadServer, ServerSite
 from tests.servers import free_port
+from tests.wait import pace
 
 CORNER: Point = (47.1, 9.5)
 STREET_M = 200.0
@@ -102,6 +103,8 @@ class EngineThread:
 
     def stop(self) -> None:
         self.run(self.server.stop())
+        # The loop hears of a child's end once more, a moment after whoever waited for it.
+        self.run(pace(0.02))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

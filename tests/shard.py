@@ -20,7 +20,7 @@ from consumers.assembly import WorkerPace
 from consumers.worker import Worker
 from tests.wait import until
 
-KEYS = shard_keys("driver-locations", 0)
+KEYS = shard_keys("driver-locations", 0, 4)
 GROUP = "location-processors"
 # What is done once a second or seldom is done at once.
 QUICK = WorkerPace(chores_s=0.05, reclaim_s=0.1, backoff=Backoff(0.01, 0.05), read_block_s=0.05)
@@ -79,25 +79,26 @@ def delivered_now(second: int, *, driver: str = "d1", order: str | None = None) 
 class Shard:
     """What tests do to a shard and ask about it."""
 
-    def __init__(self, client: Any, database: Any) -> None:
+    def __init__(self, client: Any, database: Any, shards: int) -> None:
+        self.keys = shard_keys("driver-locations", 0, shards)
         self.redis = client
         self.database = database
 
     async def add(self, *payloads: bytes) -> list[bytes]:
         """Put entries in the stream; returns their ids."""
-        return [await self.redis.xadd(KEYS.stream, {ENTRY_FIELD: p}) for p in payloads]
+        return [await self.redis.xadd(self.keys.stream, {ENTRY_FIELD: p}) for p in payloads]
 
     async def add_pack(self, *payloads: bytes) -> bytes:
         """Put one entry in the stream, and count its fixes as ingest does; returns its id."""
         async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(KEYS.stream, {ENTRY_FIELD: encode_pack(payloads)})
-            pipe.hincrby(KEYS.counts, ADDED, len(payloads))
+            pipe.xadd(self.keys.stream, {ENTRY_FIELD: encode_pack(payloads)})
+            pipe.hincrby(self.keys.counts, ADDED, len(payloads))
             entry_id, _ = await pipe.execute()
         return bytes(entry_id)
 
     async def waiting(self) -> int:
         """Fixes that were added and not settled, by the totals."""
-        added, settled = await self.redis.hmget(KEYS.counts, ADDED, SETTLED)
+        added, settled = await self.redis.hmget(self.keys.counts, ADDED, SETTLED)
         return int(added or 0) - int(settled or 0)
 
     async def rows(self) -> list[tuple[str, datetime]]:
@@ -112,18 +113,18 @@ class Shard:
     async def delivered(self, consumer: str = "shard-0") -> None:
         """Hand all that is there to a consumer, which does nothing with it: a worker that died."""
         with contextlib.suppress(redis.ResponseError):
-            await self.redis.xgroup_create(KEYS.stream, GROUP, "0", mkstream=True)
-        await self.redis.xreadgroup(GROUP, consumer, {KEYS.stream: ">"})
+            await self.redis.xgroup_create(self.keys.stream, GROUP, "0", mkstream=True)
+        await self.redis.xreadgroup(GROUP, consumer, {self.keys.stream: ">"})
 
     async def pending(self) -> int:
         """Entries delivered and not acknowledged."""
         with contextlib.suppress(redis.ResponseError):
-            return int((await self.redis.xpending(KEYS.stream, GROUP))["pending"])
+            return int((await self.redis.xpending(self.keys.stream, GROUP))["pending"])
         return 0
 
     async def dead(self) -> list[dict[bytes, bytes]]:
         """The dead letters' fields."""
-        return [fields for _, fields in await self.redis.xrange(KEYS.dead)]
+        return [fields for _, fields in await self.redis.xrange(self.keys.dead)]
 
     async def stored(self, count: int) -> None:
         """Wait until `count` rows are stored and nothing is pending or unread."""
@@ -139,7 +140,7 @@ class Shard:
 
     async def is_settled(self) -> bool:
         """Whether the history's group has acknowledged all that is in the stream."""
-        groups = await self.redis.xinfo_groups(KEYS.stream)
+        groups = await self.redis.xinfo_groups(self.keys.stream)
         group = next((g for g in groups if g["name"] == GROUP.encode()), None)
         return group is not None and group["lag"] == 0 and not group["pending"]
 
@@ -149,17 +150,17 @@ class Shard:
 
     async def live(self, driver: str) -> bytes | None:
         """The live value of a driver."""
-        value: bytes | None = await self.redis.hget(KEYS.live, driver)
+        value: bytes | None = await self.redis.hget(self.keys.live, driver)
         return value
 
 
 @contextlib.asynccontextmanager
-async def shard(redis_url: str, database_url: str) -> AsyncIterator[Shard]:
-    """A shard without a worker."""
+async def shard(redis_url: str, database_url: str, *, shards: int = 4) -> AsyncIterator[Shard]:
+    """Shard 0 of so many, without a worker."""
     client = redis.asyncio.from_url(redis_url, protocol=2)
     database = await asyncpg.connect(database_url)
     try:
-        yield Shard(client, database)
+        yield Shard(client, database, shards)
     finally:
         await database.close()
         await client.aclose()

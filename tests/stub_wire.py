@@ -12,7 +12,8 @@ from common.pack import split_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Receiver
 from common.shards import Shards
-from ingest.intake.writer.write_turns import Turns, WriteTurns
+from ingest.intake.writer.turns import Turns
+from ingest.intake.writer.write_turns import WriteTurns
 from tests.wait import pace
 
 TIMEOUT_S = 1.5
@@ -61,10 +62,18 @@ class StubWire:
         )
 
 
-def turns_of(wire: StubWire, *, gap_s: float = 0.0, bytes_max: int = 1000) -> Turns:
+def turns_of(
+    wire: StubWire, *, gap_s: float = 0.0, bytes_max: int = 1000, **replication: Any
+) -> Turns:
     nodes = Nodes(wire)  # type: ignore[arg-type]
-    shards = Shards("s", 2)
-    return Turns(nodes, shards, gap_s=gap_s, timeout_s=TIMEOUT_S, bytes_max=bytes_max)
+    return Turns(
+        nodes,
+        Shards("s", 2),
+        gap_s=gap_s,
+        timeout_s=TIMEOUT_S,
+        bytes_max=bytes_max,
+        **replication,
+    )
 
 
 async def passed(seconds: float = 0.0) -> None:

@@ -103,15 +103,16 @@ def _fill(bench: Bench, fixes: int) -> Report:
 
     def shown() -> bool:
         with stack.redis() as client:
-            return all(_is_live(client, stack.settings.stream_name, s) for s in range(stack.shards))
+            stem, shards = stack.settings.stream_name, stack.shards
+            return all(_is_live(client, stem, shard, shards) for shard in range(shards))
 
     wait_until(shown, AFTER_S, "the live stage did not keep up")
     return filled
 
 
-def _is_live(client: Any, stem: str, shard: int) -> bool:
+def _is_live(client: Any, stem: str, shard: int, shards: int) -> bool:
     """Whether the live stage has read a shard's stream to its end."""
-    keys = shard_keys(stem, shard)
+    keys = shard_keys(stem, shard, shards)
     last = client.xinfo_stream(keys.stream)["last-generated-id"]
     return bool(client.hget(keys.cursor, "id") == last)
 

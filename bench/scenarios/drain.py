@@ -14,7 +14,7 @@ from bench.plain.serve import STREAM
 from bench.plain.worker import GROUP
 from bench.processes import Failed
 from bench.result import Figure
-from common.keys import shard_keys
+from common.shards import Shards
 
 NAME = "drain"
 TITLE = "Drain: one consumer, 1 to 8 shards, the plain worker, bare COPY"
@@ -45,7 +45,7 @@ def _drain(bench: Bench, made: list[Event], shards: int) -> Figure:
     stack = bench.stack
     stack.reset(shards)
     entries = add_entries(stack, made)
-    streams = [shard_keys(stack.settings.stream_name, s).stream for s in range(shards)]
+    streams = [shard.keys.stream for shard in Shards(stack.settings.stream_name, shards)]
     stack.start("consumers")
     group = stack.settings.consumer_group
     span_s, cost = drained(bench, streams, group, entries=entries, fixes=len(made))

@@ -23,8 +23,9 @@ from bench.resp import connect, pack
 from bench.result import Figure
 from common.backlog import ADDED, SETTLED
 from common.event import decode_event
-from common.keys import ENTRY_FIELD, ShardKeys, order_key, shard_keys, shard_of
+from common.keys import ENTRY_FIELD, ShardKeys, order_key, shard_of
 from common.pack import encode_pack, packs_of
+from common.shards import Shards
 
 NAME = "one_redis"
 TITLE = "One Redis: its ceiling with packs, on a core of its own"
@@ -57,8 +58,8 @@ def run(bench: Bench) -> Iterable[Figure]:
             for thread in threads:
                 os.sched_setaffinity(thread, REDIS_CORE)
             os.sched_setaffinity(0, CLIENT_CORE)
-        tapes = [Tape(shard_keys(stack.settings.stream_name, s), s, stack.shards)
-                 for s in range(stack.shards)]  # fmt: skip
+        tapes = [Tape(shard.keys, shard.index, stack.shards)
+                 for shard in Shards(stack.settings.stream_name, stack.shards)]  # fmt: skip
         for tape in tapes:
             tape.record(made)
         yield _figure(bench, "in", "packs in", [tape.added for tape in tapes], len(made))

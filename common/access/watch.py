@@ -17,6 +17,7 @@ from common.access.gate import Gate, Lists
 from common.errors import Overloaded
 from common.log import Repeated, get
 from common.processes.background import spawn
+from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 
 # Half of what is promised; the other half is for a slow reply.
@@ -29,8 +30,10 @@ USES_EVERY_S = 60.0
 class AccessWatch:
     """Polls between `start` and `stop`; `changed` is called after each replacement."""
 
-    def __init__(self, wire: Wire, gate: Gate, changed: Callable[[], None] = lambda: None) -> None:
-        self._wire = wire
+    def __init__(
+        self, nodes: Nodes, gate: Gate, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._nodes = nodes
         self._gate = gate
         self._changed = changed
         self._seen: Reply = b""
@@ -39,6 +42,11 @@ class AccessWatch:
         self._task: asyncio.Task[None] | None = None
         self._trouble = Repeated(get("access"), "access.unread")
         self._malformed = Repeated(get("access"), "access.revocation_malformed")
+
+    @property
+    def _wire(self) -> Wire:
+        # The lists share a slot.
+        return self._nodes.key_wire(keys.ACCESS_VERSION)
 
     async def start(self) -> None:
         """Read once, then keep reading."""

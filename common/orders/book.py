@@ -60,6 +60,10 @@ class OrderBook:
         self._nodes = nodes
         self._position_ttl_s = position_ttl_s
 
+    def reaches(self, order_id: str) -> bool:
+        """Whether the order's server is there; of one server it is found out by asking."""
+        return not self._nodes.is_cluster or self._nodes.order_wire(order_id).up
+
     async def read(self, order_id: str) -> Kept:
         """What Redis has of an order."""
         book = order_book_key(order_bucket(order_id))
@@ -107,7 +111,8 @@ class OrderBook:
         over = order.times.over
         if over is not None:
             age_s = (datetime.now(UTC) - over).total_seconds()
-            return end_command(order.order_id, ttl_s=max(1, ORDER_ENDED_TTL_S - round(age_s)))
+            ttl_s = max(1, ORDER_ENDED_TTL_S - round(age_s))
+            return end_command(order.order_id, self._nodes.publish, ttl_s=ttl_s)
         order_id, driver = order.order_id, order.driver_id
         book, event = order_book_key(order_bucket(order_id)), order_key(order_id)
         return (
@@ -115,7 +120,7 @@ class OrderBook:
             *(order_id, encode_order(order), order.version),
             DRIVER_PREFIX + driver.encode() + b'"' if driver else b"",
             order_message(order_id, driver),
-            *(position, self._position_ttl_s),
+            *(position, self._position_ttl_s, self._nodes.publish),
         )
 
     async def announce(self, order_ids: Iterable[str]) -> None:
@@ -123,16 +128,15 @@ class OrderBook:
         adding = ("XADD", ORDER_CHANGES, "MAXLEN", "~", CHANGES_MAX, "*", "o")
         commands: list[Command] = [(*adding, order_id) for order_id in order_ids]
         if commands:
-            await self._nodes.single_wire().pipeline(commands)
+            await self._nodes.key_wire(ORDER_CHANGES).pipeline(commands)
 
     async def end(self, order_id: str, at: datetime) -> bool:
         """End the order now, all or nothing; whether it may be a registered one.
 
         That is due in the database then, until `settled`.
         """
-        command = end_command(
-            order_id, ttl_s=ORDER_ENDED_TTL_S, due_us=str((at - EPOCH) // MICROSECOND)
-        )
+        due_us = str((at - EPOCH) // MICROSECOND)
+        command = end_command(order_id, self._nodes.publish, ttl_s=ORDER_ENDED_TTL_S, due_us=due_us)
         [known] = await self._nodes.order_wire(order_id).pipeline([command])
         if known:
             await self.announce((order_id,))
@@ -144,15 +148,18 @@ class OrderBook:
         await self._nodes.order_wire(order_id).send("HDEL", due, order_id)
 
 
-def end_command(order_id: str, *, ttl_s: int, due_us: str = "") -> Command:
-    """What ends an order in Redis. `due_us`: since when, for a database that does not know yet."""
+def end_command(order_id: str, publish: str, *, ttl_s: int, due_us: str = "") -> Command:
+    """What ends an order in Redis. `publish`: the command that tells who watches. `due_us`: since
+    when, for a database that does not know yet.
+    """
     bucket = order_bucket(order_id)
     keys = (
         *(order_ended_key(order_id), order_key(order_id)),
         *(order_book_key(bucket), order_due_key(bucket)),
     )
     frame = ended_frame(order_id)
-    return ("EVAL", _END, len(keys), *keys, order_id, ttl_s, frame, due_us, DUE_MAX, BOOK_KEPT)
+    terms = (order_id, ttl_s, frame, due_us, DUE_MAX, BOOK_KEPT, publish)
+    return ("EVAL", _END, len(keys), *keys, *terms)
 
 
 def order_in(value: bytes | None) -> Order | None:

@@ -120,12 +120,13 @@ class OrderKeeper:
 
     async def _keep(self, connection: asyncpg.Connection) -> None:
         steps = (self._settle, self._tell, self._restore, self._compare, self._close_journeys)
-        refused: hiredis.ReplyError | None = None
+        refused: hiredis.ReplyError | Overloaded | None = None
         for step in steps:
             try:
                 await step(connection)
-            except hiredis.ReplyError as e:
-                # A full Redis, or a key that somebody made by hand: the other steps go on.
+            except (hiredis.ReplyError, Overloaded) as e:
+                # A full Redis, a key that somebody made by hand, a server of a cluster that is
+                # away: the other steps go on.
                 refused = refused or e
         if refused is not None:
             raise refused
@@ -139,10 +140,13 @@ class OrderKeeper:
         for _ in range(PAGES_MAX):
             rows = await connection.fetch(_UNTOLD, self._now() - SETTLE, ORDERS_AT_ONCE)
             orders = [order_of(row) for row in rows]
-            if orders:
-                await self._book.write(orders)
-                versions = [order.version for order in orders]
-                await connection.execute(_TOLD, [order.order_id for order in orders], versions)
+            told = [order for order in orders if self._book.reaches(order.order_id)]
+            if told:
+                await self._book.write(told)
+                versions = [order.version for order in told]
+                await connection.execute(_TOLD, [order.order_id for order in told], versions)
+            if len(told) < len(orders):
+                return
             if len(orders) < ORDERS_AT_ONCE:
                 return
 

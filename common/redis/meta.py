@@ -2,60 +2,113 @@
 
 A different shard count would re-home drivers: their newest position and the order of their
 fixes would be split over two writers. So each role compares its settings with this hash before it
-starts; the first start of all writes it.
+starts; the first start of all writes it. Once the number was changed (`fleetline reshard`) the
+hash alone says it, and SHARDS is only what a new system begins with.
 """
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
 from common import log
-from common.errors import ConfigError
-from common.keys import FORMAT_VERSION, META
-from common.redis import carry_over
-from common.redis.client import new_async_client
+from common.errors import ConfigError, Overloaded
+from common.keys import CARRIED_FROM, FIRST_EPOCH, FORMAT_VERSION, META, STREAM_NAME
+from common.redis.carry_over import OLD_FORMATS, carry_over
+from common.redis.client import async_client_at, new_async_client
+from common.redis.kind import IS_A_CLUSTER, IS_NO_CLUSTER
+from common.redis.place import PlaceKind, parse_place
+from common.redis.sentinel import sentinel_locator
+from common.redis.weakness import durability_of
 
 _log = log.get("meta")
 
+_NO_CLUSTER = "Cluster mode is not enabled"
 
-async def check_meta(redis_url: str, shards: int) -> None:
+
+async def check_meta(redis_url: str, shards: int, stream_name: str = STREAM_NAME) -> None:
     """Write, or compare with, what the first start wrote; warn of weak durability.
 
     Raises `ConfigError` when it differs or the URL is refused, `RedisError` or `OSError` when the
     server does not answer.
     """
-    async with new_async_client(redis_url) as redis:
+    is_cluster = parse_place(redis_url).is_cluster
+    async with _opened(redis_url) as redis:
         try:
-            await _check(redis, shards)
+            await _check(redis, shards, stream_name, is_cluster=is_cluster)
         except AuthenticationError as e:
             raise ConfigError(f"REDIS_URL: {e}") from e
-        warning = await _weakness(redis)
+        warning = await durability_of(redis, is_cluster=is_cluster)
         if warning is not None:
             _log.warning("redis.weak_durability", detail=warning)
 
 
 async def durability_warning(redis_url: str) -> str | None:
     """One line about why an accepted fix could be lost by this Redis, None if all is well."""
-    async with new_async_client(redis_url) as redis:
-        return await _weakness(redis)
+    async with _opened(redis_url) as redis:
+        return await durability_of(redis, is_cluster=parse_place(redis_url).is_cluster)
 
 
-async def _check(redis: Any, shards: int) -> None:
+@contextlib.asynccontextmanager
+async def _opened(redis_url: str) -> AsyncIterator[Any]:
+    """A client that decodes replies; raises `ConfigError` and `RedisError` as `check_meta` does."""
+    place = parse_place(redis_url)
+    if place.kind is PlaceKind.SENTINEL:
+        try:
+            client = async_client_at(await sentinel_locator(place)())
+        except Overloaded as e:
+            raise RedisError(str(e)) from e
+    else:
+        client = new_async_client(redis_url)
+    try:
+        try:
+            if place.is_cluster:
+                await client.initialize()
+            else:
+                await _require_no_cluster(client)
+        except AuthenticationError as e:
+            raise ConfigError(f"REDIS_URL: {e}") from e
+        except RedisClusterException as e:
+            if _NO_CLUSTER in f"{e} {e.__cause__}":
+                raise ConfigError(IS_NO_CLUSTER) from e
+            # It is no `RedisError`, though it says that servers do not answer.
+            raise RedisError(str(e)) from e
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def _require_no_cluster(redis: Any) -> None:
+    """Each command would be answered with MOVED, which looks like a Redis that refuses."""
+    try:
+        facts = await redis.info("cluster")
+    except AuthenticationError:
+        raise
+    except ResponseError:
+        # Hosted servers may forbid it.
+        return
+    if facts.get("cluster_enabled"):
+        raise ConfigError(IS_A_CLUSTER)
+
+
+async def _check(redis: Any, shards: int, stream_name: str, *, is_cluster: bool) -> None:
     found = await redis.hmget(META, "shards", "format")
     if None in found:
         # Only the first start writes: a full Redis refuses that, and must not stop later ones.
-        async with redis.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(META, "shards", shards)
-            pipe.hsetnx(META, "format", FORMAT_VERSION)
-            pipe.hmget(META, "shards", "format")
-            found = (await pipe.execute())[2]
-    if found[0] != str(shards):
+        # Whoever writes a field first has decided it; there is nothing between the two.
+        await redis.hsetnx(META, "shards", shards)
+        await redis.hsetnx(META, "format", FORMAT_VERSION)
+        found = await redis.hmget(META, "shards", "format")
+    epoch = int(await redis.hget(META, "epoch") or FIRST_EPOCH)
+    if found[0] != str(shards) and epoch == FIRST_EPOCH:
         raise ConfigError(
             f"SHARDS: the data in this Redis has {found[0]} shards, not {shards}; "
             f"set SHARDS={found[0]} or use an empty Redis"
         )
-    if found[1] == carry_over.OLD_FORMAT:
-        await carry_over.carry_over(redis)
+    if found[1] in OLD_FORMATS and not is_cluster:
+        await redis.hset(META, CARRIED_FROM, found[1])
+        await carry_over(redis, stream_name, shards)
         await redis.hset(META, "format", FORMAT_VERSION)
         _log.info("format.carried_over", since=found[1], to=FORMAT_VERSION)
     elif found[1] != str(FORMAT_VERSION):
@@ -65,20 +118,10 @@ async def _check(redis: Any, shards: int) -> None:
         )
 
 
-async def _weakness(redis: Any) -> str | None:
-    try:
-        found = await redis.config_get("append*")
-        policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
-    except (ResponseError, RedisError):
-        # Hosted servers forbid CONFIG; nothing can be said then.
-        return None
-    if found.get("appendonly") != "yes":
-        return "appendonly is off: accepted fixes are lost when Redis dies"
-    if found.get("appendfsync") != "always":
-        return (
-            f"appendfsync is {found.get('appendfsync')}, not always: "
-            "the last accepted fixes can be lost when Redis dies"
-        )
-    if policy != "noeviction":
-        return f"maxmemory-policy is {policy}, not noeviction: whole streams can be evicted"
-    return None
+async def carry_over_again(redis_url: str, shards: int, stream_name: str) -> None:
+    """What roles of an older release wrote since the first of this one started."""
+    if parse_place(redis_url).is_cluster:
+        return
+    async with _opened(redis_url) as redis:
+        if await redis.hexists(META, CARRIED_FROM):
+            await carry_over(redis, stream_name, shards)

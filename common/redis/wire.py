@@ -11,9 +11,7 @@ and in time: the reply that is too late fails the connection, since those behind
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import hiredis
 
@@ -22,140 +20,20 @@ from common.log import Repeated, get
 from common.processes.background import spawn
 from common.redis.connection import (
     SETTLED_AFTER_S,
-    Connection,
     Reply,
     keep_connected,
     open_greeted,
     pack,
 )
-from common.redis.url import Argument, Command, parse_redis_url
+from common.redis.link import FollowingLink, Link, Receiver
+from common.redis.url import Argument, Command, RedisUrl, parse_redis_url
 
-__all__ = ["Argument", "Command", "Link", "Reply", "Wire", "is_full"]
+__all__ = ["Argument", "Command", "Link", "Receiver", "Reply", "Wire", "is_full"]
 
+# Finds the server to connect to. Raises one of `FAILURES` while there is none.
+Locate = Callable[[], Awaitable[RedisUrl]]
 # Least time between two looks for an overdue reply; what its deadline may overshoot.
 WATCH_LEAST_S = 0.01
-# A connection that was idle this long is asked whether it lives, before a caller finds out.
-PING_AFTER_IDLE_S = 3.0
-
-
-class Receiver(Protocol):
-    """What a reply is handed to: a future, or something that acts in that very moment."""
-
-    def done(self) -> bool:
-        """Whether nothing is expected any more."""
-
-    def set_result(self, result: Any, /) -> None:
-        """The reply, or the list of replies."""
-
-    def set_exception(self, exception: Exception, /) -> None:
-        """The reply is an error, or there will be none (`Overloaded`)."""
-
-
-class Link(Connection):
-    """One pipelined connection: replies are matched to callers in order."""
-
-    def __init__(self, reply_timeout_s: float, inflight_bytes_max: int) -> None:
-        super().__init__()
-        self._reply_timeout_s = reply_timeout_s
-        self._inflight_bytes_max = inflight_bytes_max
-        self._unsent: list[bytes] = []
-        # (future, replies it wants as a list or 0 for one alone, bytes, deadline), in the order of
-        # the replies to come.
-        self._waiting: deque[tuple[Receiver, int, int, float]] = deque()
-        self._partial: list[Reply] = []
-        self._inflight_bytes = 0
-
-    def add(self, command: Command) -> asyncio.Future[Reply]:
-        """Queue a command; the future gets its reply, or the error that the reply is."""
-        return self.queue(pack(command), 0)
-
-    def add_many(self, commands: Iterable[Command]) -> asyncio.Future[list[Reply]]:
-        """Queue commands; the future gets the list of their replies, errors among them."""
-        packed = [pack(command) for command in commands]
-        return self.queue(b"".join(packed), len(packed))
-
-    def queue(self, packed: bytes, replies: int) -> asyncio.Future[Reply]:
-        """Queue packed commands with that many replies, 0 for one that is no list.
-
-        Raises `Overloaded` when the connection is lost or too much waits.
-        """
-        future = self._loop.create_future()
-        self._expect(future, replies, len(packed))
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        self._unsent.append(packed)
-        return future
-
-    def write_now(self, packed: bytes, replies: int, receiver: "Receiver") -> None:
-        """Write packed commands before the loop goes on; `receiver` gets the replies as they come.
-
-        Raises as `queue` does.
-        """
-        self._expect(receiver, replies, len(packed))
-        self._unsent.append(packed)
-        self._flush()
-
-    def _expect(self, receiver: "Receiver", replies: int, size: int) -> None:
-        if self.lost.done():
-            raise Overloaded("the connection to Redis is lost")
-        if self._inflight_bytes + size > self._inflight_bytes_max:
-            raise Overloaded("too much is waiting for Redis")
-        self._inflight_bytes += size
-        deadline = self._loop.time() + self._reply_timeout_s
-        self._waiting.append((receiver, replies, size, deadline))
-
-    def _flush(self) -> None:
-        if not self._unsent:
-            return
-        if self._transport is not None and not self.lost.done():
-            self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
-
-    def received(self, reply: Reply) -> None:
-        """Hand the reply to the caller that has waited longest."""
-        if not self._waiting:
-            self.fail(f"a reply nobody asked for: {reply}")
-            return
-        future, replies, size, _ = self._waiting[0]
-        if replies:
-            self._partial.append(reply)
-            if len(self._partial) < replies:
-                return
-            reply, self._partial = self._partial, []
-        self._waiting.popleft()
-        self._inflight_bytes -= size
-        if future.done():
-            return
-        if isinstance(reply, hiredis.ReplyError):
-            future.set_exception(reply)
-            if str(reply).startswith("READONLY"):
-                # A replica now: a new connection may find the new primary.
-                self.fail("the server became a read-only replica")
-        else:
-            future.set_result(reply)
-
-    def watch(self) -> float:
-        """Fail the connection when its oldest reply is overdue; ask when it is quiet.
-
-        Returns for how many seconds nothing can become overdue.
-        """
-        now = self._loop.time()
-        if not self._waiting and now - self.heard_at >= PING_AFTER_IDLE_S:
-            self.add(("PING",)).add_done_callback(_drop)
-        if not self._waiting:
-            # What is sent from now on is due after `reply_timeout_s` at the earliest.
-            return min(self._reply_timeout_s, self.heard_at + PING_AFTER_IDLE_S - now)
-        left_s = self._waiting[0][3] - now
-        if left_s <= 0:
-            self.fail(f"no reply within {self._reply_timeout_s:g} s")
-        return left_s
-
-    def abandon(self, reason: str) -> None:
-        """Fail all callers: what became of their commands is unknown."""
-        while self._waiting:
-            future = self._waiting.popleft()[0]
-            if not future.done():
-                future.set_exception(Overloaded(f"Redis: {reason}; the outcome is unknown"))
 
 
 def is_full(error: hiredis.ReplyError) -> bool:
@@ -163,25 +41,27 @@ def is_full(error: hiredis.ReplyError) -> bool:
     return str(error).startswith("OOM")
 
 
-def _drop(future: asyncio.Future[Reply]) -> None:
-    if not future.cancelled():
-        future.exception()
-
-
 class Wire:
     """A connection that is made again whenever it is lost. See the module's invariants."""
 
     def __init__(
         self,
-        url: str,
+        server: str | Locate,
         *,
         reply_timeout_s: float,
         inflight_bytes_max: int = 64 * 1_048_576,
         name: str = "fleetline",
         settled_after_s: float = SETTLED_AFTER_S,
     ) -> None:
-        """Raises `ConfigError` when `url` is wrong; connects only in `start`."""
-        self._url = parse_redis_url(url)
+        """`server`: its URL, or what finds it before each connection.
+
+        Raises `ConfigError` when the URL is wrong; connects only in `start`.
+        """
+        if isinstance(server, str):
+            self._locate, self._new_link = _always(parse_redis_url(server)), Link
+        else:
+            # Keys, and the right to write them, may go to another server.
+            self._locate, self._new_link = server, FollowingLink
         self._reply_timeout_s = reply_timeout_s
         self._inflight_bytes_max = inflight_bytes_max
         self._name = name
@@ -200,10 +80,11 @@ class Wire:
 
     async def start(self) -> None:
         """Connect, and keep connected until `close`. Returns after the first attempt."""
-        connected = keep_connected(
-            self._connect, self._serve, self._trouble, settled_after_s=self._settled_after_s
-        )
-        self._task = spawn(connected, name=f"wire {self._name}")
+        if self._task is None:
+            connected = keep_connected(
+                self._connect, self._serve, self._trouble, settled_after_s=self._settled_after_s
+            )
+            self._task = spawn(connected, name=f"wire {self._name}")
         await self._tried.wait()
 
     async def close(self) -> None:
@@ -246,6 +127,11 @@ class Wire:
         packed = [pack(command) for command in commands]
         link.write_now(b"".join(packed), len(packed), receiver)
 
+    def _require_link(self) -> Link:
+        if self._link is None:
+            raise Overloaded("Redis is not reachable")
+        return self._link
+
     async def pipeline(self, commands: Iterable[Command]) -> list[Reply]:
         """`pipeline_raw`, where the first error reply is raised: the others were carried out."""
         return without_errors(await self.pipeline_raw(commands))
@@ -253,8 +139,8 @@ class Wire:
     async def _connect(self) -> Link:
         try:
             return await open_greeted(
-                self._url,
-                lambda: Link(self._reply_timeout_s, self._inflight_bytes_max),
+                await self._locate(),
+                lambda: self._new_link(self._reply_timeout_s, self._inflight_bytes_max),
                 name=self._name,
                 timeout_s=self._reply_timeout_s,
             )
@@ -283,3 +169,10 @@ def without_errors(replies: Sequence[Reply]) -> list[Reply]:
         if isinstance(reply, hiredis.ReplyError):
             raise reply
     return list(replies)
+
+
+def _always(url: RedisUrl) -> Locate:
+    async def locate() -> RedisUrl:
+        return url
+
+    return locate

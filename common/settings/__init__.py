@@ -47,11 +47,15 @@ class Settings(
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    # Redis or Valkey: redis://, rediss:// or unix://, with user, password and database number.
+    # Redis or Valkey: redis://, rediss:// or unix://, with user, password and database number;
+    # redis+sentinel://a,b,c/name asks Sentinels, redis+cluster://a,b,c names nodes of a cluster.
     redis_url: str = "redis://127.0.0.1:6381/0"
+    # Whether an accepted fix is on a replica of Redis, too. auto: while one is connected; strict:
+    # always, or it is refused; off: never.
+    replication: Literal["auto", "strict", "off"] = "auto"
     # PostgreSQL, with or without the TimescaleDB extension.
     database_url: str = "postgresql://fleetline@127.0.0.1:5434/fleetline"
-    # Number of streams. Changing it re-homes drivers, so a running system refuses another value.
+    # Number of streams of a new system. One that has data keeps its own: fleetline reshard.
     shards: Annotated[int, Field(ge=1, le=1024)] = 4
     # Stem of the streams' names: <stem>:{shard}.
     stream_name: str = "driver-locations"

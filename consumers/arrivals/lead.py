@@ -11,6 +11,7 @@ from secrets import token_hex
 
 from common.keys import ARRIVALS_LEADER
 from common.redis.nodes import Nodes
+from common.redis.wire import Wire
 
 # The right is renewed with every look that is due for it; the next process has it so long after
 # the last one has died.
@@ -24,7 +25,7 @@ class Lead:
     """Asks for the right, and gives it back."""
 
     def __init__(self, nodes: Nodes) -> None:
-        self._wire = nodes.single_wire()
+        self._nodes = nodes
         self._name = f"{socket.gethostname()}:{getpid()}:{token_hex(4)}"
         self._until_s = 0.0
         self.is_ours = False
@@ -42,6 +43,10 @@ class Lead:
             self._until_s = now_s + RENEW_EVERY_S
             self.asked.set()
         return self.is_ours
+
+    @property
+    def _wire(self) -> Wire:
+        return self._nodes.key_wire(ARRIVALS_LEADER)
 
     async def give_back(self) -> None:
         """Let the next process begin at once. Raises as `ask`."""

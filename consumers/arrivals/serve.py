@@ -15,8 +15,9 @@ from common.log import get
 from common.metrics.role import RoleMetrics
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import Heartbeat
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.layout_watch import LOOK_EVERY_S as LAYOUTS_EVERY_S
+from common.redis.layout_watch import LayoutWatch
+from common.redis.opening import new_nodes
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
 from common.settings import Settings
@@ -50,10 +51,9 @@ class ArrivalsRole:
     """The parts of one process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.wire = Wire(
+        nodes = self.nodes = new_nodes(
             settings.redis_url, reply_timeout_s=REDIS_REPLY_TIMEOUT_S, name="fleetline-arrivals"
         )
-        nodes = Nodes(self.wire)
         self.database = ArrivalDatabase(settings.database_url)
         self.paces = PaceStore(self.database.read)
         self.travel = open_travel(settings.roads_url, self.paces)
@@ -61,9 +61,11 @@ class ArrivalsRole:
         self.lead = Lead(nodes)
         self.ledger = Ledger(self.database)
         self._learner = PaceLearner(self.database)
+        drivers = DriverPlaces(nodes, Shards(settings.stream_name, settings.shards))
+        self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards, drivers.adopt)
         self.rounds = ArrivalRounds(
             ActiveOrders(nodes),
-            DriverPlaces(nodes, Shards(settings.stream_name, settings.shards)),
+            drivers,
             self.travel,
             self.paces,
             ArrivalSpeaker(
@@ -79,8 +81,9 @@ class ArrivalsRole:
     async def follow(self, stopping: asyncio.Event) -> None:
         """Do all of it until `stopping`."""
         tasks = Background(_log)
-        await self.wire.start()
+        await self.nodes.start()
         try:
+            tasks.every(LAYOUTS_EVERY_S, self._layouts.look, name="layout")
             tasks.every(LOOK_EVERY_S, self.look, name="arrivals")
             tasks.every(FLUSH_EVERY_S, self.ledger.flush, name="arrivals_log")
             tasks.every(ERRORS_EVERY_S, self.read_errors, name="arrivals_errors")
@@ -130,7 +133,7 @@ class ArrivalsRole:
             _log.warning("arrivals.unstored", error=str(e) or type(e).__name__)
         await self.travel.close()
         await self.database.close()
-        await self.wire.close()
+        await self.nodes.close()
 
 
 def run(settings: Settings, heartbeat: Heartbeat) -> int:

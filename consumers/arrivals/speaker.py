@@ -44,7 +44,7 @@ class ArrivalSpeaker:
             # Set before it is published: who subscribes and then reads misses nothing.
             commands.append(("SET", order_arrival_key(order_id), frame, "EX", self._ttl_s))
             if each.say is Say.PUBLISH:
-                commands.append(("PUBLISH", order_key(order_id), frame))
+                commands.append((self._nodes.publish, order_key(order_id), frame))
         for wire, commands in by_wire.items():
             replies = await wire.pipeline_raw(commands)
             refused = next((r for r in replies if isinstance(r, hiredis.ReplyError)), None)

@@ -75,7 +75,7 @@ class OrderBindings:
         return [name.decode() for name in found]
 
     async def _announced(self) -> list[bytes] | None:
-        wire = self._nodes.single_wire()
+        wire = self._nodes.key_wire(ORDER_CHANGES)
         if self._seen is None:
             entries = await wire.send("XREVRANGE", ORDER_CHANGES, "+", "-", "COUNT", 1)
             if not entries:

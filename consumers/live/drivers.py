@@ -12,10 +12,11 @@ from itertools import islice
 
 import hiredis
 
-from common.keys import fleet_channel
 from common.log import Repeated, get
+from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire, is_full
 from common.shards import Shard
+from consumers.live.earlier import EarlierPositions
 from consumers.live.moves import (
     Moves,
     driver_moves,
@@ -43,15 +44,19 @@ class DriverState:
         self,
         wire: Wire,
         shard: Shard,
+        nodes: Nodes,
         fence: WriteFence,
+        earlier: EarlierPositions,
         *,
         names_max: int,
         location_ttl_s: int,
     ) -> None:
         self._wire = wire
         self._fence = fence
+        self._earlier = earlier
+        self._publish, self._count_subscribers = nodes.publish, nodes.count_subscribers
         self._keys = shard.keys
-        self._fleet = fleet_channel(shard.index)
+        self._fleet = shard.keys.fleet
         self._names_max = names_max
         self._location_ttl = timedelta(seconds=location_ttl_s)
         self._newest = Newest(names_max)
@@ -81,7 +86,9 @@ class DriverState:
         names = self._newest.unknown(placed.event.driver_id for placed in events)
         if names:
             values = await self._wire.send("HMGET", self._keys.live, *names)
-            for name, value in zip(names, values, strict=True):
+            known = dict(zip(names, values, strict=True))
+            known |= await self._earlier.read([n for n, value in known.items() if value is None])
+            for name, value in known.items():
                 self._newest.learn(name, time_of(value))
 
     def decide(self, events: Sequence[PlacedEvent]) -> Moves:
@@ -101,7 +108,7 @@ class DriverState:
         state = state_commands(moves, self._keys)
         fleet: list[Command] = []
         if self._watched and moves:
-            fleet.append(("PUBLISH", self._fleet, fleet_message(moves)))
+            fleet.append((self._publish, self._fleet, fleet_message(moves)))
         beside = fleet if self._full else []
         fenced = [*state, *([] if self._full else fleet), *then]
         if not fenced:
@@ -147,7 +154,7 @@ class DriverState:
         A user who may not ask publishes for nobody in particular.
         """
         try:
-            reply = await self._wire.send("PUBSUB", "NUMSUB", self._fleet)
+            reply = await self._wire.send(*self._count_subscribers, self._fleet)
         except hiredis.ReplyError:
             self._watched = True
         else:

@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+import hiredis
+
 from common.errors import PoisonEntry
 from common.event import EPOCH, effective_time, moment_of
 from common.keys import ShardKeys
-from common.redis.wire import Argument, Command
+from common.redis.wire import Argument, Command, Reply
 from consumers.live.newest import Newest, Time
 from consumers.stream.entry import PlacedEvent
 
@@ -135,3 +137,13 @@ def time_of(value: bytes | None) -> Time | None:
 def epoch_ms(when: datetime) -> int:
     """Milliseconds since 1970."""
     return int((when - EPOCH).total_seconds() * 1000)
+
+
+def value_in(reply: Reply) -> bytes | None:
+    """The value in a reply to GET; a key that somebody made by hand, of another kind, has none."""
+    if isinstance(reply, hiredis.ReplyError):
+        if not str(reply).startswith("WRONGTYPE"):
+            raise reply
+        return None
+    value: bytes | None = reply
+    return value

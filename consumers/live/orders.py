@@ -5,10 +5,13 @@ carry the same order, each worker sees only its own. The value that a SET replac
 away; if that was the newer one it is put back, and from then on Redis decides (`order.lua`).
 
 An order that was registered with a driver shows that driver alone (`OrderBindings`).
+
+In a cluster orders lie on other servers than their drivers. What belongs to one that is away waits:
+the newest event of each order, and nobody else's.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from importlib.resources import files
 from itertools import islice
@@ -19,7 +22,7 @@ from common.event import effective_time
 from common.keys import order_key
 from common.log import Repeated, get
 from common.redis.nodes import Nodes
-from common.redis.wire import Command, Reply, Wire
+from common.redis.wire import Argument, Command, Reply, Wire
 from consumers.live.bindings import OrderBindings
 from consumers.live.moves import (
     Moves,
@@ -28,8 +31,10 @@ from consumers.live.moves import (
     late_orders,
     order_moves,
     time_of,
+    value_in,
 )
 from consumers.live.newest import Newest
+from consumers.live.order_servers import OrderServers
 from consumers.live.quota import OrderQuota
 from consumers.live.write import LiveWrite
 from consumers.stream.entry import PlacedEvent
@@ -46,7 +51,8 @@ class OrderState:
     def __init__(
         self, nodes: Nodes, bindings: OrderBindings, *, names_max: int, ttl_s: int
     ) -> None:
-        self._nodes = nodes
+        self._servers = OrderServers(nodes)
+        self._publish = nodes.publish
         self._bindings = bindings
         self._names_max = names_max
         self._ttl_s = ttl_s
@@ -54,6 +60,10 @@ class OrderState:
         self._quota = OrderQuota()
         self._unwritten: Moves = {}
         self._unpublished: Moves = {}
+        # Newest events of orders nothing is known of, whose servers are away; and those of them
+        # that are decided now.
+        self._held: Moves = {}
+        self._again: list[PlacedEvent] = []
         # Orders that were seen with two drivers, in the order in which they were.
         self._shared: dict[str, None] = {}
         # Newer events that a SET replaced.
@@ -65,19 +75,22 @@ class OrderState:
 
     @property
     def unwritten(self) -> int:
-        """Moves that Redis has not taken or not published."""
-        return len(self._unwritten) + len(self._unpublished)
+        """Moves that Redis has not taken or not published, or that are not decided."""
+        return len(self._unwritten) + len(self._unpublished) + len(self._held)
 
     async def learn(self, events: Sequence[PlacedEvent]) -> set[str]:
         """Look up the orders that are not known yet. Returns those that must not be shown."""
         now_s = time.monotonic()
+        if self._held:
+            events = [*self._take_held(), *events]
         again = self._forget(await self._bindings.changes(now_s))
         carriers = self._unknown(events)
         refused = {o for o, driver in carriers.items() if self._quota.is_full(driver, now_s)}
         # An order that went to another driver may have a newer fix in another shard.
         wanted = dict.fromkeys([*carriers, *late_orders(events), *again])
         names = [name for name in wanted if name not in refused]
-        for name, value in zip(names, await self._values(names), strict=True):
+        values = await self._values(names)
+        for name, value in values.items():
             driver_id = carriers.get(name)
             if value is None and driver_id is not None:
                 if self._quota.is_full(driver_id, now_s):
@@ -89,7 +102,30 @@ class OrderState:
             self._drop_foreign(name)
         if refused:
             self._over_quota.failed(fixes=self._quota.refused, driver=carriers[min(refused)])
+        if len(values) < len(names):
+            return refused | self._hold(events, carriers.keys() - values.keys() - refused)
         return refused
+
+    def _take_held(self) -> list[PlacedEvent]:
+        """Events whose orders can be asked for now."""
+        away = self._servers.is_away
+        back = {name for name in self._held if not away(self._servers.of(name))}
+        self._again = [placed for name, placed in self._held.items() if name in back]
+        for name in back:
+            del self._held[name]
+        return self._again
+
+    def _hold(self, events: Sequence[PlacedEvent], names: set[str]) -> set[str]:
+        """Keep the newest event of each of these orders, whose servers do not answer."""
+        for placed in events:
+            name = placed.event.order_id
+            if name is None or name not in names:
+                continue
+            known = self._held.get(name)
+            if known is None or effective_time(placed.event) > effective_time(known.event):
+                self._held[name] = placed
+        drop_oldest(self._held, self._names_max)
+        return names
 
     def _forget(self, changed: Collection[str] | None) -> list[str]:
         """Ask again for orders that have changed (None: all); those of which something waits."""
@@ -119,27 +155,35 @@ class OrderState:
             if placed.event.order_id is not None and placed.event.order_id not in known
         }
 
-    async def _values(self, names: Sequence[str]) -> list[bytes | None]:
-        """The newest event of each order, of the driver that it shows; who that is is learnt."""
+    async def _values(self, names: Sequence[str]) -> dict[str, bytes | None]:
+        """The newest event of each order, of the driver that it shows; who that is is learnt.
+
+        Orders are missing whose servers do not answer.
+        """
         bindings = self._bindings
         by_wire: dict[Wire, list[str]] = {}
         for name in names:
-            by_wire.setdefault(self._nodes.order_wire(name), []).append(name)
-        values: dict[str, bytes | None] = {}
+            by_wire.setdefault(self._servers.of(name), []).append(name)
+        asked: dict[Wire, list[Command]] = {}
         for wire, part in by_wire.items():
-            asked: list[Command] = []
+            commands = asked[wire] = []
             for name in part:
-                asked += (("GET", order_key(name)), bindings.asking(name))
-            replies = await wire.pipeline_raw(asked)
+                commands += (("GET", order_key(name)), bindings.asking(name))
+        values: dict[str, bytes | None] = {}
+        for wire, replies in (await self._servers.ask(asked)).items():
+            part = by_wire[wire]
             for name, event, order in zip(part, replies[::2], replies[1::2], strict=True):
                 bindings.learn(name, order)
-                value = _value(event)
+                value = value_in(event)
                 shown = value is not None and bindings.may_show(name, value)
                 values[name] = value if shown else None
-        return [values[name] for name in names]
+        return values
 
     def decide(self, events: Sequence[PlacedEvent], refused: set[str]) -> Moves:
         """Order → the event that its customers get next. Kept here until Redis has taken it."""
+        if self._again:
+            events = [*self._again, *events]
+            self._again = []
         moves = order_moves(events, self._newest, refused, self._bindings.only)
         self._unwritten |= moves
         self._unpublished |= moves
@@ -158,25 +202,40 @@ class OrderState:
         """
         self._last.clear()
         by_wire: dict[Wire, tuple[Moves, list[Command]]] = {}
+        publish = self._publish
         for order_id, placed in moves.items():
-            part, commands = by_wire.setdefault(self._nodes.order_wire(order_id), ({}, []))
+            part, commands = by_wire.setdefault(self._servers.of(order_id), ({}, []))
             key, payload = order_key(order_id), placed.payload
             part[order_id] = placed
             if order_id in self._shared:
-                commands.append(("EVAL", _ORDER, 1, key, payload, self._ttl_s))
+                commands.append(self._shared_write(key, payload))
                 continue
             commands.append(("SET", key, payload, "EX", self._ttl_s, "GET"))
             if order_id in self._unpublished:
-                commands.append(("PUBLISH", key, payload))
+                commands.append((publish, key, payload))
         return [
-            LiveWrite(wire, commands, partial(self._take, part, commands))
+            self._write(wire, commands, partial(self._take, part, commands))
             for wire, (part, commands) in by_wire.items()
+            if not self._servers.is_away(wire)
         ]
+
+    def _write(
+        self, wire: Wire, commands: list[Command], take: Callable[[Sequence[Reply]], None]
+    ) -> LiveWrite:
+        lost = partial(self._servers.note_away, wire) if self._servers.apart else None
+        return LiveWrite(wire, commands, take, lost)
+
+    def _shared_write(self, key: str, event: Argument) -> Command:
+        return ("EVAL", _ORDER, 1, key, event, self._ttl_s, self._publish)
 
     def rewriting(self, most: int) -> list[LiveWrite]:
         """What writes up to `most` moves that Redis has not taken; nothing when there are none."""
-        waiting = self._unwritten or self._unpublished
-        return self.writing(dict(islice(waiting.items(), most)))
+        waiting: Iterable[tuple[str, PlacedEvent]] = (self._unwritten or self._unpublished).items()
+        if self._servers.apart:
+            # Those whose server is away must not stand before the others.
+            of, away = self._servers.of, self._servers.is_away
+            waiting = (item for item in waiting if not away(of(item[0])))
+        return self.writing(dict(islice(waiting, most)))
 
     def undo(self) -> None:
         """The last writes were not this writer's to make: what they replaced is to be put back.
@@ -195,9 +254,9 @@ class OrderState:
         """What puts back newer events that were replaced; nothing when there are none."""
         replaced, self._replaced = self._replaced, {}
         return [
-            LiveWrite(
-                self._nodes.order_wire(order_id),
-                [("EVAL", _ORDER, 1, order_key(order_id), event, self._ttl_s)],
+            self._write(
+                self._servers.of(order_id),
+                [self._shared_write(order_key(order_id), event)],
                 lambda _: None,
             )
             for order_id, event in replaced.items()
@@ -205,7 +264,7 @@ class OrderState:
 
     def _take(self, moves: Moves, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         # What was published is so also where the state was refused.
-        answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != "PUBLISH"]
+        answers = [r for c, r in zip(commands, replies, strict=True) if c[0] != self._publish]
         self._last.append((moves, answers))
         error: hiredis.ReplyError | None = None
         for (order_id, placed), answer in zip(moves.items(), answers, strict=True):
@@ -237,13 +296,3 @@ class OrderState:
         if moment > effective_time(placed.event):
             self._newest.learn(order_id, moment)
             self._replaced[order_id] = replaced
-
-
-def _value(reply: Reply) -> bytes | None:
-    """The value in a reply to GET; a key that somebody made by hand, of another kind, has none."""
-    if isinstance(reply, hiredis.ReplyError):
-        if not str(reply).startswith("WRONGTYPE"):
-            raise reply
-        return None
-    value: bytes | None = reply
-    return value

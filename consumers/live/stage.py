@@ -199,6 +199,8 @@ class LiveStage:
         if not self.unwritten or now_s < self._rewrite_at_s:
             return
         self._rewrite_at_s = now_s + REWRITE_EVERY_S
+        # What waited for its server is decided, if that is back.
+        self._orders.decide((), await self._orders.learn(()))
         await self._drivers.arm()
         before = self.unwritten + 1
         while 0 < self.unwritten < before:

@@ -52,8 +52,9 @@ class EventPublisher:
         self._wake.clear()
         rows = await self._connection.fetch(_AFTER, self.seq, PAGE)
         if rows:
-            await self._nodes.wires[0].pipeline(
-                [("PUBLISH", EVENTS_CHANNEL, happening_of(row).encode()) for row in rows]
+            publish = self._nodes.publish
+            await self._nodes.key_wire(EVENTS_CHANNEL).pipeline(
+                [(publish, EVENTS_CHANNEL, happening_of(row).encode()) for row in rows]
             )
             self.seq = rows[-1]["seq"]
             await self._connection.execute("UPDATE events_published SET seq = $1", self.seq)

@@ -13,6 +13,7 @@ from common.events.happening import Happening
 from common.events.record import lock, record
 from common.orders.order import Order
 from common.orders.store import move
+from common.redis.carry_over import old_stream_name
 from common.shards import Shards
 from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
 from consumers.places.left_out import LeftOut, Rule
@@ -58,6 +59,12 @@ ON CONFLICT (stream) DO UPDATE SET missed = places_streams.missed + excluded.mis
 RETURNING missed
 """
 
+# Only while nothing is known of the new name.
+_RENAMED = """
+UPDATE {table} SET stream = $2 WHERE stream = $1
+AND NOT EXISTS (SELECT FROM {table} AS known WHERE known.stream = $2)
+"""
+
 
 class PlacesStore:
     """Loads and stores an engine. Not for concurrent use; raises what asyncpg raises."""
@@ -78,6 +85,7 @@ class PlacesStore:
         places: dict[int, ReadTo] = {}
         for number in sorted(held):
             stream = self._shards[number].keys.stream
+            await self._carry_over(old_stream_name(stream), stream)
             row = await self.connection.fetchrow(
                 "SELECT through, entries, state FROM places_streams WHERE stream = $1", stream
             )
@@ -93,6 +101,12 @@ class PlacesStore:
             self._snapshot_bytes[number] = len(row["state"]) if row else 0
             self._changes_bytes[number] = sum(len(r["state"]) for r in changes)
         return Engine(states, await self._visits(held), radius_m=radius_m), places
+
+    async def _carry_over(self, old: str | None, new: str) -> None:
+        """What was stored under the name that the stream had in the format before."""
+        if old is not None:
+            for table in ("places_streams", "places_changes"):
+                await self.connection.execute(_RENAMED.format(table=table), old, new)
 
     async def _visits(self, held: Collection[int]) -> dict[str, Visits]:
         rows = await self.connection.fetch(

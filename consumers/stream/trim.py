@@ -6,6 +6,7 @@ import hiredis
 
 from common.keys import META, ShardKeys
 from common.log import get
+from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from consumers.stream.groups import (
     GroupPlace,
@@ -33,6 +34,7 @@ class Trim:
     def __init__(
         self,
         wire: Wire,
+        nodes: Nodes,
         keys: ShardKeys,
         *,
         group: str,
@@ -40,6 +42,7 @@ class Trim:
         places: PlacesHold,
     ) -> None:
         self._wire = wire
+        self._nodes = nodes
         self._stream = keys.stream
         self._group = group.encode()
         self._live_through = live_through
@@ -58,7 +61,8 @@ class Trim:
             if not is_key_missing(e):
                 raise
             return 0
-        counting = {self._group} | named_groups(await self._wire.send("HGET", META, GROUPS_FIELD))
+        named = await self._nodes.key_wire(META).send("HGET", META, GROUPS_FIELD)
+        counting = {self._group} | named_groups(named)
         self._say_ignored(group for group in groups if group.name not in counting)
         needed = [
             await _needed_from(self._wire, self._stream, group)

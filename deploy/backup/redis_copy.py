@@ -15,6 +15,7 @@ import redis
 
 from common.errors import FleetlineError
 from common.redis.client import new_client
+from common.redis.place import parse_place
 
 # While the server writes its copy it says that it lives every repl-ping-replica-period (10 s).
 TIMEOUT_S = 60.0
@@ -32,6 +33,8 @@ def copy_redis(url: str, file: Path, advanced: Callable[[int, int], None]) -> in
 
     Raises `FleetlineError` when Redis refuses or breaks off.
     """
+    if parse_place(url).is_cluster:
+        raise FleetlineError("Redis gave no copy: of a cluster each primary is copied by itself")
     client = new_client(url, decode=False, timeout_s=TIMEOUT_S)
     try:
         connection = client.connection_pool.get_connection()

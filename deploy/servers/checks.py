@@ -14,9 +14,12 @@ TIMEOUT_S = 0.5
 _PROTOCOL_3 = 196608
 
 
-def redis_answers(port: int, password: str, host: str = "127.0.0.1") -> bool:
-    """PING, and a SET: a server that is loading or read-only is not ready."""
-    asked = f"AUTH {password}\r\nPING\r\nSET fleetline:ready 1 EX 10\r\n"
+def redis_answers(
+    port: int, password: str, host: str = "127.0.0.1", *, writes: bool = True
+) -> bool:
+    """PING, and with `writes` a SET: a server that is loading or read-only is not ready."""
+    setting = "SET fleetline:ready 1 EX 10" if writes else "CLIENT SETNAME up"
+    asked = f"AUTH {password}\r\nPING\r\n{setting}\r\n"
     try:
         with socket.create_connection((host, port), TIMEOUT_S) as connection:
             connection.settimeout(TIMEOUT_S)

@@ -22,6 +22,12 @@ OFFSETS = {
     # The first of as many as there are roles.
     "metrics_port": 20,
 }
+# Of the nodes of an embedded cluster, from REDIS_PORT: for clients, and for the other nodes.
+CLUSTER_PORTS = range(2, 8)
+CLUSTER_BUS_PORTS = range(-9, -3)
+CLUSTER_PRIMARIES = 3
+# A multiple of the primaries: each has as many.
+CLUSTER_SHARDS = 6
 PORT_MAX = 65_535 - max(OFFSETS.values()) - len(ROLES)
 # Files that a role opens beside its sockets; more than any role asks for.
 SPARE_FILES = 512
@@ -37,6 +43,8 @@ def up_settings(
     home: Path | None,
     shards: int | None,
     more: Mapping[str, object] | None = None,
+    *,
+    cluster: bool = False,
 ) -> Settings:
     """The settings of `fleetline up`: its options win over the environment."""
     overrides: dict[str, object] = dict(more or {})
@@ -48,7 +56,14 @@ def up_settings(
         overrides["fleetline_home"] = home
     if shards is not None:
         overrides["shards"] = shards
-    return load_settings(**overrides)
+    settings = load_settings(**overrides)
+    if not cluster:
+        return settings
+    if settings.given("redis_url"):
+        raise ConfigError("--cluster: REDIS_URL names a Redis already")
+    if not settings.given("shards"):
+        return load_settings(**overrides, shards=CLUSTER_SHARDS)
+    return settings
 
 
 def redis_url(settings: Settings, password: str = "") -> str:
@@ -57,6 +72,21 @@ def redis_url(settings: Settings, password: str = "") -> str:
         return settings.redis_url
     user = f":{password}@" if password else ""
     return f"redis://{user}127.0.0.1:{settings.redis_port}/0"
+
+
+def cluster_url(settings: Settings, password: str) -> str:
+    """The embedded cluster."""
+    nodes = ",".join(f"127.0.0.1:{port}" for port, _ in cluster_ports(settings))
+    return f"redis+cluster://:{password}@{nodes}"
+
+
+def cluster_ports(settings: Settings) -> list[tuple[int, int]]:
+    """The ports of each node of the embedded cluster, primaries first."""
+    first = settings.redis_port
+    return [
+        (first + port, first + bus)
+        for port, bus in zip(CLUSTER_PORTS, CLUSTER_BUS_PORTS, strict=True)
+    ]
 
 
 def database_url(settings: Settings, password: str = "") -> str:
@@ -116,11 +146,14 @@ def role_metrics_port(settings: Settings, role: str) -> int:
 
 
 def ports_needed(
-    settings: Settings, roles: tuple[str, ...], *, gateway: bool
+    settings: Settings, roles: tuple[str, ...], *, gateway: bool, cluster: bool = False
 ) -> list[tuple[str, str, int]]:
     """(setting, address, port) of everything that will listen."""
     needed = []
-    if not settings.given("redis_url"):
+    if cluster:
+        ports = (port for pair in cluster_ports(settings) for port in pair)
+        needed += [("REDIS_PORT", "127.0.0.1", port) for port in ports]
+    elif not settings.given("redis_url"):
         needed.append(("REDIS_PORT", "127.0.0.1", settings.redis_port))
     if not settings.given("database_url"):
         needed.append(("POSTGRES_PORT", "127.0.0.1", settings.postgres_port))

@@ -34,5 +34,5 @@ def stack_redis(
             yield client
     except redis.exceptions.OutOfMemoryError as e:
         raise FleetlineError("Redis is full") from e
-    except (redis.RedisError, OSError) as e:
+    except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as e:
         raise FleetlineError(f"Redis does not answer: {e or type(e).__name__}") from e

@@ -16,6 +16,7 @@ from fanout.sockets.session import Session
 
 # Readers of this process: each event is written to each of them.
 READERS_MAX: Final = 500
+_CHANNEL: Final = EVENTS_CHANNEL.encode()
 
 
 class EventFeed:
@@ -24,7 +25,7 @@ class EventFeed:
     def __init__(self, subscriptions: Subscriptions) -> None:
         self._subscriptions = subscriptions
         self.readers: dict[Session, EventQueue] = {}
-        subscriptions.watch(EVENTS_CHANNEL.encode(), self._arrived, lost=self._lost)
+        subscriptions.watch(_CHANNEL, self._arrived, lost=self._lost)
 
     def has_room(self) -> bool:
         """Whether one more may read."""
@@ -32,7 +33,7 @@ class EventFeed:
 
     def add(self, session: Session) -> None:
         """Show `session` every event from now on; close it where that cannot be promised."""
-        if not self._subscriptions.synced:
+        if not self._subscriptions.is_synced(_CHANNEL):
             session.postpone()
             return
         queue = EventQueue()

@@ -12,17 +12,18 @@ from typing import Final
 
 import msgspec
 
+from common.errors import Overloaded
 from common.event import effective_time
-from common.keys import fleet_channel
 from common.log import Repeated, get
 from common.redis.connection import FAILURES
 from common.redis.nodes import Nodes
-from common.shards import Shards
+from common.shards import Shard, Shards
 from fanout.fleet.box import (
     Batch,
     Box,
     BoxState,
     BoxSubscription,
+    newest_of,
     positions_frames,
     read_batch,
     read_events,
@@ -102,8 +103,27 @@ class FleetFeed:
                 self._subscriptions.unwatch(name)
             self._messages.clear()
 
+    def adopt(self, shards: Shards) -> None:
+        """The number of shards changes: their positions are in these from now on."""
+        before = set(self._channels())
+        self._shards = shards
+        now = set(self._channels())
+        if self.operators:
+            for name in now - before:
+                self._subscriptions.watch(name, self._arrived)
+            for name in before - now:
+                self._subscriptions.unwatch(name)
+            # What came in between on channels that nobody heard is read.
+            self._behind.update(self.operators)
+            self._wake.set()
+
+    @property
+    def shards(self) -> Shards:
+        """Where the positions are."""
+        return self._shards
+
     def _channels(self) -> list[bytes]:
-        return [fleet_channel(shard.index).encode() for shard in self._shards]
+        return [shard.keys.fleet.encode() for shard in self._shards.all]
 
     def _arrived(self, payload: bytes) -> None:
         if len(self._messages) == MESSAGES_MAX:
@@ -198,22 +218,34 @@ class FleetFeed:
     async def _read_box(self, box: Box, count: int) -> Batch:
         """Up to `count` positions in the box, as they are now."""
         values: list[bytes] = []
-        for shard in self._shards:
-            wire, keys = self._nodes.wire(shard), shard.keys
-            for piece in box.pieces():
-                lon, lat, width_m, height_m = piece.search()
-                area = ("FROMLONLAT", lon, lat, "BYBOX", width_m, height_m, "m")
-                members = await wire.send("GEOSEARCH", keys.geo, *area, "COUNT", count, "ANY")
-                if members:
-                    events = await wire.send("HMGET", keys.live, *members)
-                    values += (event for event in events if event is not None)
+        for shard in self._shards.all:
+            try:
+                values += await self._read_shard(shard, box, count)
+            except Overloaded:
+                # In a cluster its drivers are missing, and those of other servers are shown.
+                if not self._nodes.is_cluster:
+                    raise
         batch, oldest = read_events(dict.fromkeys(values)), self._oldest()
+        if self._shards.older is not None:
+            batch = newest_of(batch)
         return [
             (position, event)
             for position, event in batch
             if box.holds(position.latitude, position.longitude)
             and effective_time(position)[0] >= oldest
         ]
+
+    async def _read_shard(self, shard: Shard, box: Box, count: int) -> list[bytes]:
+        wire, keys = self._nodes.wire(shard), shard.keys
+        values: list[bytes] = []
+        for piece in box.pieces():
+            lon, lat, width_m, height_m = piece.search()
+            area = ("FROMLONLAT", lon, lat, "BYBOX", width_m, height_m, "m")
+            members = await wire.send("GEOSEARCH", keys.geo, *area, "COUNT", count, "ANY")
+            if members:
+                events = await wire.send("HMGET", keys.live, *members)
+                values += (event for event in events if event is not None)
+        return values
 
     def _oldest(self) -> datetime:
         return datetime.now(UTC) - self._ttl

@@ -17,6 +17,7 @@ import hiredis
 from common.errors import Overloaded
 from common.redis.connection import Connection, Reply, open_greeted, pack
 from common.redis.url import Command, RedisUrl
+from common.slots import slot_of
 from fanout.orders.frame_counts import LOOK_MASK
 
 Routes = dict[bytes, Callable[[bytes], None]]
@@ -25,11 +26,21 @@ Routes = dict[bytes, Callable[[bytes], None]]
 class Bridge(Connection):
     """A Pub/Sub connection, until it is lost. `look` is shown some messages once delivered."""
 
-    def __init__(self, routes: Routes, look: Callable[[bytes], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        look: Callable[[bytes], None] = lambda _: None,
+        *,
+        is_sharded: bool = False,
+    ) -> None:
         super().__init__()
+        # In a cluster a channel belongs to the server of its slot, and each slot is named in a
+        # command of its own.
+        self.is_sharded = is_sharded
+        self._message = b"smessage" if is_sharded else b"message"
         self._look = look
         self._routes = routes
-        # (future, acknowledgements it still wants), in the order of the commands.
+        # (future, acknowledgements it still wants, verb), in the order of the commands.
         self._waiting: deque[list[Any]] = deque()
         # Calls of data_received: a number that grows means a connection that lives.
         self.heard = 0
@@ -38,10 +49,11 @@ class Bridge(Connection):
         """Route messages. As `Connection` has it, without a call of ours for each message."""
         self.heard += 1
         gets, routes, routed = self._reader.gets, self._routes, None
+        message = self._message
         try:
             self._reader.feed(data)
             while (reply := gets()) is not False:
-                if type(reply) is list and reply[0] == b"message":
+                if type(reply) is list and reply[0] == message:
                     route = routes.get(reply[1])
                     if route is not None:
                         route(reply[2])
@@ -55,6 +67,11 @@ class Bridge(Connection):
 
     def received(self, reply: Reply) -> None:
         """Count an acknowledgement."""
+        if self.is_sharded and self._is_unasked(reply):
+            # Its slot has moved, or this server is a replica now. A new connection subscribes to
+            # what is here, and reads what was missed.
+            self.fail("the server has ended a subscription")
+            return
         if not self._waiting:
             self.fail("a reply that nobody asked for")
             return
@@ -70,6 +87,10 @@ class Bridge(Connection):
                 entry[0].set_exception(reply)
             else:
                 entry[0].set_result(None)
+
+    def _is_unasked(self, reply: Reply) -> bool:
+        ended = type(reply) is list and reply[0] == b"sunsubscribe"
+        return ended and not (self._waiting and self._waiting[0][2] == "SUNSUBSCRIBE")
 
     def abandon(self, reason: str) -> None:
         """Fail all commands that wait for their acknowledgement."""
@@ -91,17 +112,29 @@ class Bridge(Connection):
         if self._transport is None or self.lost.done():
             raise Overloaded("the Pub/Sub connection is lost")
         future: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append([future, replies])
+        self._waiting.append([future, replies, args[0]])
         self._transport.write(pack(args))
         return future
 
     def subscribe(self, names: Sequence[bytes]) -> asyncio.Future[None]:
         """SUBSCRIBE, as `command`."""
+        if self.is_sharded:
+            return self._by_slot("SSUBSCRIBE", names)
         return self.command("SUBSCRIBE", *names, replies=len(names))
 
     def unsubscribe(self, names: Sequence[bytes]) -> asyncio.Future[None]:
         """UNSUBSCRIBE, as `command`."""
+        if self.is_sharded:
+            return self._by_slot("SUNSUBSCRIBE", names)
         return self.command("UNSUBSCRIBE", *names, replies=len(names))
+
+    def _by_slot(self, verb: str, names: Sequence[bytes]) -> asyncio.Future[Any]:
+        """A command for each slot: one that named two would be refused as a whole."""
+        parts: dict[int, list[bytes]] = {}
+        for name in names:
+            parts.setdefault(slot_of(name), []).append(name)
+        sent = [self.command(verb, *part, replies=len(part)) for part in parts.values()]
+        return sent[0] if len(sent) == 1 else asyncio.gather(*sent)
 
     async def ask(self) -> None:
         """PING, as `command`: whether this connection lives at all."""
@@ -119,8 +152,12 @@ async def open_bridge(
     name: str,
     reply_timeout_s: float,
     look: Callable[[bytes], None] = lambda _: None,
+    is_sharded: bool = False,
 ) -> Bridge:
     """Connect and greet. Raises `common.redis.connection.FAILURES`."""
     return await open_greeted(
-        url, lambda: Bridge(routes, look), name=name, timeout_s=reply_timeout_s
+        url,
+        lambda: Bridge(routes, look, is_sharded=is_sharded),
+        name=name,
+        timeout_s=reply_timeout_s,
     )

@@ -1,117 +1,151 @@
-"""Keeps Redis subscribed to what is watched, and every channel merged with its snapshot.
+"""What this process watches, over all servers of Redis: one lane each.
 
-Joins come in batches: SUBSCRIBE, wait for the acknowledgement, read snapshots and markers, merge.
-After the connection was lost, all of it is done again for every channel; whatever was missed
-meanwhile is in the snapshots.
-
-Invariant: Redis carries out commands in the order in which they leave, so the last command that
-named a channel says whether it is subscribed. What a channel needs is therefore decided and sent
-in one step, without an `await` between: a session that joins after its channel was forgotten finds
-no channel, makes another, and its SUBSCRIBE leaves after that channel's UNSUBSCRIBE.
-
-The lock is for the subscription state only, never for delivery. Batches of joins and releases
-hold its reader side; the rebuild holds the writer side, so it sees no half-made change. A batch
-takes it once for up to 512 channels: aiorwlock's cost grows with its holders.
+An order lies in one of the buckets of `common.keys`, and a bucket on one server. When slots move,
+or a replica takes a primary's place, the channels of its buckets go over to another lane, which
+subscribes to them and reads what was missed.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
-import hiredis
-from aiorwlock import RWLock
-
-from common.backoff import Backoff
-from common.log import Repeated, get
-from common.redis.connection import FAILURES, SETTLED_AFTER_S, keep_connected
+from common.keys import ORDER_BUCKETS, order_book_key, order_bucket
+from common.redis.cluster.slot_map import Address
+from common.redis.connection import FAILURES
+from common.redis.nodes import Nodes
+from common.slots import slot_of
 from common.trace import Tracing
 from fanout.orders.bridge import Bridge, Routes
 from fanout.orders.frame_counts import FrameCounts
 from fanout.orders.hub import Channel, Hub, Watcher
+from fanout.orders.lane import Connect, Lane, Read
 from fanout.sockets.counts import FanoutCounts
 
-T = TypeVar("T")
-Connect = Callable[[Routes], Awaitable[Bridge]]
-Read = Callable[[Sequence[Channel]], Awaitable[None]]
-
-# Channels of one SUBSCRIBE or MGET: 100,000 in one command stall the loop for 0.2 s (measured),
-# in pieces of 512 for 8 ms.
-BATCH_CHANNELS_MAX: Final = 512
-# Batches of joins in flight together.
-JOINERS: Final = 4
-# A rebuild of very many channels may hold the lock for this long, in seconds.
-LOCK_TIMEOUT_S: Final = 10.0
-# A rebuild that failed while its connection stayed is tried again after this.
-REBUILD: Final = Backoff(first_s=0.05, most_s=1.0)
 # How often channels without watchers are looked through, in seconds.
 RELEASE_EVERY_S: Final = 0.2
-# Before a join that failed is tried again, in seconds.
-REJOIN_S: Final = 0.1
+
+_BUCKET_SLOTS = tuple(slot_of(order_book_key(bucket)) for bucket in range(ORDER_BUCKETS))
+# Where everything lies when there is one server.
+_ONE: Final = Address("", 0)
 
 
-class _Side(Protocol):
-    async def acquire(self) -> object: ...
+class _Other(NamedTuple):
+    """A channel that is no order, and the server that has it, as far as is known.
 
-    def release(self) -> object: ...
+    `lost` is called when messages of it may have been missed.
+    """
 
-
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """Pieces of at most `BATCH_CHANNELS_MAX`."""
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH_CHANNELS_MAX)):
-        yield batch
+    slot: int
+    lost: Callable[[], None] | None
+    owner: Address | None
 
 
 class Subscriptions:
     """Runs until cancelled; `join` and `leave` are called from outside, synchronously.
 
-    `connect` opens a Pub/Sub connection, `read` merges channels with what Redis holds of them;
-    both raise `FAILURES`.
+    `connect_to` says how a Pub/Sub connection to a server is opened, `read` merges channels with
+    what Redis holds of them; both raise `FAILURES`. `cluster` are the servers, if it is one.
     """
 
     def __init__(
         self,
-        connect: Connect,
+        connect_to: Callable[[Address], Connect],
         read: Read,
         counts: FanoutCounts,
         *,
         reply_timeout_s: float,
         linger_s: float,
         unread_max_s: float,
+        cluster: Nodes | None = None,
         shown: FrameCounts | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connect = connect
-        self._read = read
-        self._counts = counts
-        self._reply_timeout_s = reply_timeout_s
+        self._new_lane: Callable[[Address], Lane] = lambda address: Lane(
+            self, connect_to(address), read, counts, reply_timeout_s=reply_timeout_s
+        )
         self._linger_s = linger_s
         self._unread_max_s = unread_max_s
-        self._routes: Routes = {}
+        self.routes: Routes = {}
         self.shown = shown or FrameCounts()
-        self.hub = Hub(self._routes, self.shown, tracing)
-        self._lock = RWLock(fast=True)
-        # Channels to be subscribed and read, in order of arrival.
-        self._wanted: dict[Channel, None] = {}
-        self._wake = asyncio.Event()
-        # Channels that are no order: the probe's, the operators'.
-        self._extra: dict[bytes, Callable[[bytes], None]] = {}
-        # Who wants to know that a connection was lost, and messages with it.
-        self._lost: list[Callable[[], None]] = []
-        self.bridge: Bridge | None = None
-        # Orders' channels whose last command on the present connection was SUBSCRIBE.
-        self._subscribed: set[bytes] = set()
-        # Whether every channel has been subscribed and read on the present connection.
-        self.synced = False
-        self._trouble = Repeated(get("bridge"), "pubsub.lost")
+        self.hub = Hub(self.routes, self.shown, tracing)
+        # Channels that are no order: the probes', the operators'.
+        self._others: dict[bytes, _Other] = {}
+        self.lanes: dict[Address, Lane] = {}
+        self._cluster = cluster
+        # By bucket, the server of its orders.
+        self._buckets: list[Address | None] = []
+        # What lanes run in, while this runs.
+        self._group: asyncio.TaskGroup | None = None
+        self._adopt()
+        if cluster is not None:
+            cluster.on_change(self._adopt)
+
+    def owner(self, slot: int) -> Address | None:
+        """The server of a slot, None while it is not known."""
+        return _ONE if self._cluster is None else self._cluster.owner(slot)
+
+    def buckets_of(self, address: Address) -> list[int]:
+        """The buckets of orders that lie on a server, as far as is known."""
+        return [bucket for bucket, owner in enumerate(self._buckets) if owner == address]
+
+    def _lane_at(self, address: Address | None) -> Lane | None:
+        return None if address is None else self.lanes.get(address)
+
+    def lane_of(self, name: bytes) -> Lane | None:
+        """The lane of a channel that is no order."""
+        return self._lane_at(self._others[name].owner)
+
+    def _adopt(self) -> None:
+        """Have a lane for each server, and let those channels go over that lie elsewhere now."""
+        before, self._buckets = self._buckets, [self.owner(slot) for slot in _BUCKET_SLOTS]
+        primaries = {_ONE} if self._cluster is None else set(self._cluster.primaries)
+        for address in self.lanes.keys() - primaries:
+            lane = self.lanes.pop(address)
+            if lane.task is not None:
+                lane.task.cancel()
+        for address in primaries - self.lanes.keys():
+            lane = self.lanes[address] = self._new_lane(address)
+            if self._group is not None:
+                lane.task = self._group.create_task(lane.run(), name="lane")
+        moved = {b for b, owner in enumerate(self._buckets) if before and before[b] != owner}
+        self._move_orders(moved, before)
+        for name, other in self._others.items():
+            owner = self.owner(other.slot)
+            if owner != other.owner:
+                self._others[name] = other._replace(owner=owner)
+                self._tell(name, watch=True)
+                self._say_lost(name)
+
+    def _move_orders(self, buckets: set[int], before: list[Address | None]) -> None:
+        if not buckets:
+            return
+        moved = [c for c in self.hub.channels.values() if order_bucket(c.order_id) in buckets]
+        for channel in moved:
+            lane = self._lane_at(before[order_bucket(channel.order_id)])
+            if lane is not None:
+                lane.forgo((channel.name,))
+        self.want(moved)
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """The connection of the first lane: the only one, where there is one server."""
+        return next(iter(self.lanes.values())).bridge
+
+    @property
+    def synced(self) -> bool:
+        """Whether every channel has been subscribed and read on the present connections."""
+        return bool(self.lanes) and all(lane.synced for lane in self.lanes.values())
+
+    def is_synced(self, name: bytes) -> bool:
+        """Whether what is published to a channel that is no order arrives."""
+        lane = self.lane_of(name)
+        return lane is not None and lane.synced
 
     def join(self, order_id: str, session: Watcher) -> Channel:
         """Add a session to an order; it is shown something once the order has been read."""
         channel = self.hub.join(order_id, session, self._loop.time())
-        self._want((channel,))
+        self.want((channel,))
         return channel
 
     def leave(self, channel: Channel, session: Watcher) -> None:
@@ -129,118 +163,65 @@ class Subscriptions:
 
         `lost` is called when messages may have been missed.
         """
-        if lost is not None:
-            self._lost.append(lost)
-        self._extra[name] = self._routes[name] = route
-        self._tell("SUBSCRIBE", name)
+        slot = slot_of(name)
+        self._others[name] = _Other(slot, lost, self.owner(slot))
+        self.routes[name] = route
+        self._tell(name, watch=True)
 
     def unwatch(self, name: bytes) -> None:
         """Undo `watch`."""
-        del self._extra[name], self._routes[name]
-        self._tell("UNSUBSCRIBE", name)
+        self._tell(name, watch=False)
+        del self._others[name], self.routes[name]
 
-    def _tell(self, verb: str, name: bytes) -> None:
-        bridge = self.bridge
-        if bridge is not None and not bridge.lost.done():
-            bridge.command(verb, name).add_done_callback(_drop)
+    def _tell(self, name: bytes, *, watch: bool) -> None:
+        lane = self.lane_of(name)
+        if lane is not None:
+            lane.tell(name, watch=watch)
 
-    def _want(self, channels: Iterable[Channel]) -> None:
-        self._wanted.update(dict.fromkeys(filter(self.hub.holds, channels)))
-        self._wake.set()
+    def orders_of(self, lane: Lane) -> list[Channel]:
+        """The orders that lie on the lane's server, as far as is known."""
+        channels = list(self.hub.channels.values())
+        if self._cluster is None:
+            return channels
+        mine = [self._lane_at(owner) is lane for owner in self._buckets]
+        return [channel for channel in channels if mine[order_bucket(channel.order_id)]]
+
+    def others_of(self, lane: Lane) -> list[bytes]:
+        """Likewise the channels that are no order."""
+        return [name for name in self._others if self.lane_of(name) is lane]
+
+    def want(self, channels: Iterable[Channel]) -> None:
+        """Let channels be subscribed and read by the lanes that have them now."""
+        if self._cluster is None:
+            self.lanes[_ONE].want(channels)
+            return
+        for channel in channels:
+            lane = self._lane_at(self._buckets[order_bucket(channel.order_id)])
+            # Where nobody has it, the lane that comes reads all of its orders.
+            if lane is not None:
+                lane.want((channel,))
+
+    def lost(self, lane: Lane) -> None:
+        """The lane may have missed messages."""
+        for name in self.others_of(lane):
+            self._say_lost(name)
+
+    def _say_lost(self, name: bytes) -> None:
+        lost = self._others[name].lost
+        if lost is not None:
+            lost()
 
     async def run(self) -> None:
         """Keep connected and subscribed until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_connected(), name="bridge")
-            tasks.create_task(self._keep_releasing(), name="release")
-            tasks.create_task(self._keep_postponing(), name="postpone")
-            for number in range(JOINERS):
-                tasks.create_task(self._keep_joining(), name=f"join {number}")
-
-    async def _keep_connected(self) -> None:
-        await keep_connected(lambda: self._connect(self._routes), self._serve, self._trouble)
-
-    async def _serve(self, bridge: Bridge) -> None:
-        self._subscribed.clear()
-        self.bridge = bridge
         try:
-            await self._rebuild_until_done(bridge)
-            await asyncio.wait((bridge.lost,), timeout=SETTLED_AFTER_S)
-            if not bridge.lost.done():
-                self._trouble.healed(channels=len(self.hub.channels))
-                await asyncio.wait((bridge.lost,))
+            async with asyncio.TaskGroup() as tasks:
+                self._group = tasks
+                for lane in self.lanes.values():
+                    lane.task = tasks.create_task(lane.run(), name="lane")
+                tasks.create_task(self._keep_releasing(), name="release")
+                tasks.create_task(self._keep_postponing(), name="postpone")
         finally:
-            self.synced = False
-            self.bridge = None
-            for lost in self._lost:
-                lost()
-        self._counts.reconnects += 1
-
-    async def _rebuild_until_done(self, bridge: Bridge) -> None:
-        attempt = 0
-        while not bridge.lost.done():
-            try:
-                async with self._locked(self._lock.writer):
-                    await self._rebuild(bridge)
-            except FAILURES as e:
-                self._trouble.failed(error=str(e) or type(e).__name__)
-                await asyncio.sleep(REBUILD.delay_s(attempt))
-                attempt += 1
-            else:
-                self.synced = True
-                return
-
-    async def _rebuild(self, bridge: Bridge) -> None:
-        """Subscribe to everything, then read every order: what was missed is shown."""
-        for names in batches(tuple(self._extra)):
-            # An operator may have gone while the piece before was on its way.
-            if watched := [name for name in names if name in self._extra]:
-                await self._acknowledged(bridge.subscribe(watched))
-        everything = list(self.hub.channels.values())
-        for channels in batches(everything):
-            names = [channel.name for channel in channels]
-            self._subscribed.update(names)
-            await self._acknowledged(bridge.subscribe(names))
-        for channels in batches(everything):
-            await self._read(channels)
-
-    async def _keep_joining(self) -> None:
-        while True:
-            await self._wake.wait()
-            batch = list(islice(self._wanted, BATCH_CHANNELS_MAX))
-            if not batch:
-                self._wake.clear()
-                continue
-            for channel in batch:
-                del self._wanted[channel]
-            try:
-                async with self._locked(self._lock.reader):
-                    await self._join(batch)
-            except FAILURES:
-                await asyncio.sleep(REJOIN_S)
-                self._want(batch)
-
-    async def _join(self, batch: list[Channel]) -> None:
-        bridge = self.bridge
-        if bridge is None or not self.synced:
-            # The rebuild that is to come reads everything.
-            return
-        names = [
-            channel.name
-            for channel in batch
-            if channel.name not in self._subscribed and self.hub.holds(channel)
-        ]
-        if names:
-            self._subscribed.update(names)
-            try:
-                await self._acknowledged(bridge.subscribe(names))
-            except hiredis.ReplyError:
-                self._subscribed.difference_update(names)
-                raise
-        elif (settled := bridge.settled()) is not None:
-            # Another batch's SUBSCRIBE may still be on its way.
-            await self._acknowledged(settled)
-        await self._read(batch)
+            self._group = None
 
     async def _keep_releasing(self) -> None:
         while True:
@@ -248,44 +229,23 @@ class Subscriptions:
             idle = self.hub.idle_since(self._loop.time() - self._linger_s)
             if not idle:
                 continue
-            try:
-                async with self._locked(self._lock.reader):
-                    await self._release(idle)
-            except FAILURES:
-                # Channels that were not forgotten yet stay idle, and are released the next time.
-                continue
+            parts: dict[Lane | None, list[Channel]] = {}
+            for channel in idle:
+                owner = self._buckets[order_bucket(channel.order_id)]
+                parts.setdefault(self._lane_at(owner), []).append(channel)
+            await asyncio.gather(*map(self._release, parts, parts.values()))
 
-    async def _release(self, idle: list[Channel]) -> None:
-        for channels in batches(idle):
-            # A channel whose watchers came back since `idle` was read is not forgotten.
-            names = self.hub.forget(channels)
-            self._subscribed.difference_update(names)
-            if names and self.bridge is not None:
-                await self._acknowledged(self.bridge.unsubscribe(names))
+    async def _release(self, lane: Lane | None, idle: list[Channel]) -> None:
+        if lane is None:
+            self.hub.forget(idle)
+            return
+        try:
+            await lane.release(idle)
+        except FAILURES:
+            # Channels that were not forgotten yet stay idle, and are released the next time.
+            return
 
     async def _keep_postponing(self) -> None:
         while True:
             await asyncio.sleep(self._unread_max_s / 10)
             self.hub.postpone_unread(self._loop.time() - self._unread_max_s)
-
-    async def _acknowledged(self, sent: asyncio.Future[None]) -> None:
-        """Wait for Redis. Others may wait for the same: it is never cancelled."""
-        sent.add_done_callback(_drop)
-        async with asyncio.timeout(self._reply_timeout_s):
-            await asyncio.shield(sent)
-
-    @contextlib.asynccontextmanager
-    async def _locked(self, side: _Side) -> AsyncIterator[None]:
-        # asyncio.timeout, not wait_for: on Python 3.11 that acquires in another task, and the
-        # lock knows its holders by task (aiorwlock issue 409).
-        async with asyncio.timeout(LOCK_TIMEOUT_S):
-            await side.acquire()
-        try:
-            yield
-        finally:
-            side.release()
-
-
-def _drop(future: asyncio.Future[None]) -> None:
-    if not future.cancelled():
-        future.exception()

@@ -14,7 +14,7 @@ from common.errors import Overloaded
 from common.keys import APP_COUNTS
 from common.log import Repeated, get
 from common.processes.background import EXPECTED
-from common.redis.wire import Wire
+from common.redis.nodes import Nodes
 from ingest.apps.reason import Reason
 
 WRITE_EVERY_S = 1.0
@@ -26,8 +26,8 @@ AppTotals = dict[str, dict[str, int]]
 class AppCounts:
     """The counts of one worker that are not in Redis yet; each kind is logged once, then seldom."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
         self._unwritten: Counter[str] = Counter()
         # By app and reason, of this process since it began.
         self.totals: Counter[tuple[str, str]] = Counter()
@@ -55,7 +55,7 @@ class AppCounts:
             return
         commands = [("HINCRBY", APP_COUNTS, field, count) for field, count in counts.items()]
         try:
-            replies = await self._wire.pipeline_raw(commands)
+            replies = await self._nodes.key_wire(APP_COUNTS).pipeline_raw(commands)
         except Overloaded:
             self._unwritten.update(counts)
             raise
@@ -70,9 +70,9 @@ class AppCounts:
             await self.write()
 
 
-async def read_app_counts(wire: Wire) -> AppTotals:
+async def read_app_counts(nodes: Nodes) -> AppTotals:
     """The counts of all workers; none while Redis refuses to say. Raises `Overloaded`."""
-    [reply] = await wire.pipeline_raw([("HGETALL", APP_COUNTS)])
+    [reply] = await nodes.key_wire(APP_COUNTS).pipeline_raw([("HGETALL", APP_COUNTS)])
     if isinstance(reply, hiredis.ReplyError):
         return {}
     texts = [part.decode() for part in reply]

@@ -6,20 +6,22 @@ of `Capacity` exact for this worker's own fixes.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import hiredis
 
 from common.backlog import fixes_waiting, totals_question
 from common.errors import Overloaded
 from common.keys import META
+from common.layout import FIELDS, Layouts, read_layouts
 from common.log import Repeated, get
+from common.redis.kind import IS_A_CLUSTER
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 
 POLL_EVERY_S = 1.0
 # While nothing is taken the next look decides how soon fixes are accepted again.
@@ -29,19 +31,41 @@ POLL_CLOSED_EVERY_S = 0.1
 class Backlog:
     """Keeps `capacity` correct by polling.
 
-    The same question tells whether this Redis holds data of another number of shards, which the
-    start could not find out if Redis was down then: fixes would go to the wrong writers.
+    The same question tells whether this Redis holds data of another layout: the number of shards
+    changes, or the start could not find it out because Redis was down. `adopt` is told of it.
     """
 
-    def __init__(self, nodes: Nodes, shards: Shards, turns: Turns, fixes_max: int) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        shards: Shards,
+        turns: Turns,
+        fixes_max: int,
+        adopt: Callable[[Layouts], bool] = lambda _layouts: False,
+    ) -> None:
         self.capacity = Capacity(len(shards), fixes_max)
         # Fixes that wait in each shard, None where Redis has not said, and what follows from them.
         self.waiting: list[int | None] = [None] * len(shards)
         self.outlooks = [Outlook() for _ in shards]
+        # Shards whose server did not answer the last question.
+        self.missing: list[int] = [shard.index for shard in shards]
         self._nodes = nodes
         self._turns = turns
         self._shards = shards
+        self._adopt = adopt
         self._mismatch = Repeated(get("ingest"), "shards.differ")
+
+    def adopt(self, shards: Shards) -> None:
+        """There are other shards from now on, of which nothing is known yet."""
+        self.capacity.adopt(len(shards))
+        self.waiting = [None] * len(shards)
+        self.outlooks = [Outlook() for _ in shards]
+        self.missing = []
+        self._shards = shards
+
+    def follow(self, shards: Shards) -> None:
+        """They are the same, beside others that come or go."""
+        self._shards = shards
 
     async def run(self) -> None:
         """Poll once a second, sooner while nothing is taken."""
@@ -54,27 +78,54 @@ class Backlog:
         try:
             if await self._is_other_layout():
                 return
-            for wire in self._nodes.wires:
-                await self._poll_waiting(wire)
         except Overloaded:
-            return
+            if not self._nodes.is_cluster:
+                self.missing = [shard.index for shard in self._shards]
+                return
+            # The server of what there is one of may be away while those of shards are not.
+        by_wire: dict[Wire, list[Shard]] = {}
+        for shard in self._shards:
+            by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
+        # One that does not answer holds up no other, nor leaves the others without room.
+        found = await asyncio.gather(*map(self._poll_waiting, by_wire, by_wire.values()))
+        self.missing = sorted(shard.index for shards in found for shard in shards)
+
+    def unreplicated(self) -> list[int]:
+        """Shards whose fixes have only the disk of their primary."""
+        return self._turns.unreplicated()
 
     async def _is_other_layout(self) -> bool:
         try:
-            count = await self._nodes.wires[0].send("HGET", META, "shards")
-        except hiredis.ReplyError:
+            found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+        except hiredis.ReplyError as e:
+            if str(e).startswith("MOVED"):
+                self._refuse_cluster()
+                return True
             return False
-        if count is None or count == b"%d" % len(self._shards):
+        older = self._shards.older.layout if self._shards.older is not None else None
+        if found is None or (found.now, found.before) == (self._shards.layout, older):
             self._mismatch.healed()
             return False
-        self._mismatch.failed(data=count.decode("ascii", "replace"), setting=len(self._shards))
+        if self._adopt(found):
+            return False
+        self._mismatch.failed(data=found.now.shards, setting=len(self._shards))
         self.capacity.close("the data in Redis has another number of shards")
         return True
 
-    async def _poll_waiting(self, wire: Wire) -> None:
-        shards = [shard for shard in self._shards if self._nodes.wire(shard) is wire]
-        if not shards:
-            return
+    def _refuse_cluster(self) -> None:
+        """The start could not find it out, since this server did not answer then."""
+        self._mismatch.failed(error=IS_A_CLUSTER)
+        self.capacity.close("REDIS_URL names one node of a Redis Cluster: redis+cluster:// is due")
+
+    async def _poll_waiting(self, wire: Wire, shards: Sequence[Shard]) -> Sequence[Shard]:
+        """Ask one server about its shards; those that it did not answer for."""
+        try:
+            await self._ask_waiting(wire, shards)
+        except Overloaded:
+            return shards
+        return ()
+
+    async def _ask_waiting(self, wire: Wire, shards: Sequence[Shard]) -> None:
         snapshot = self.capacity.snapshot(self._turns.gathered())
         questions = [
             question
@@ -85,7 +136,7 @@ class Backlog:
         waiting: list[int | None] = [None] * len(self._shards)
         for place, shard in enumerate(shards):
             waiting[shard.index] = self._note(shard, replies[2 * place : 2 * place + 2])
-        # While closed nothing is known of any shard: then all must answer before one opens.
+        # While closed nothing is known of any shard: then all of a server must answer first.
         if not self.capacity.closed or all(waiting[shard.index] is not None for shard in shards):
             self.capacity.correct(snapshot, waiting)
 

@@ -6,6 +6,7 @@ monitor, a load balancer and a map that ask at once cost one look.
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import falcon
 import falcon.asgi
@@ -14,14 +15,14 @@ import orjson
 
 from common.access.policy import Action
 from common.errors import Overloaded
-from common.redis.nodes import Nodes
 from common.redis.wire import Wire
-from common.shards import Shard, Shards
+from common.shards import Shard
 from ingest.apps.app_counts import AppTotals, read_app_counts
 from ingest.http.access import Access
-from ingest.intake.capacity import Capacity
-from ingest.resources.health_report import PROBE, ShardHealth, questions, read_shard, report
+from ingest.intake.backlog import Backlog
+from ingest.resources.health_report import ShardHealth, probe, questions, read_shard, report
 from ingest.resources.history import History
+from ingest.resources.live_positions import LivePositions
 
 # The answer is promised within 1 s whatever is down.
 PROBE_TIMEOUT_S = 0.8
@@ -33,19 +34,18 @@ class HealthResource:
 
     def __init__(
         self,
-        nodes: Nodes,
-        shards: Shards,
+        live: LivePositions,
         history: History,
-        capacity: Capacity,
+        backlog: Backlog,
         access: Access,
         *,
         group: str,
     ) -> None:
         self._access = access
-        self._nodes = nodes
-        self._shards = shards
+        self._live = live
+        self._nodes = live.nodes
         self._history = history
-        self._capacity = capacity
+        self._backlog = backlog
         self._group = group
         self._lock = asyncio.Lock()
         self._kept: dict[str, object] = {}
@@ -72,15 +72,19 @@ class HealthResource:
 
     async def _probe(self) -> dict[str, object]:
         redis, database_up = await asyncio.gather(self._probe_redis(), self._probe_database())
-        redis_up, accepting, shards, apps = redis
-        full = self._capacity.full()
+        accepting, shards, apps = redis
+        every = self._live.shards
+        full = self._backlog.capacity.full()
+        missing = [shard.index for shard in every if shard.index not in shards]
         return report(
-            accepting=accepting and len(full) < len(self._shards),
+            accepting=accepting and len(full) < len(every),
             full=len(full) > 0,
-            redis_up=redis_up,
+            redis_up=len(missing) < len(every),
             database_up=database_up,
-            shards=shards,
+            shards=[shards.get(s.index) or ShardHealth(s.index) for s in every],
             apps=apps,
+            missing=missing,
+            unreplicated=self._backlog.unreplicated(),
         )
 
     async def _probe_database(self) -> bool:
@@ -90,25 +94,45 @@ class HealthResource:
         except TimeoutError:
             return False
 
-    async def _probe_redis(self) -> tuple[bool, bool, list[ShardHealth], AppTotals]:
-        """Whether Redis answers and would take a fix, the state of each shard, the apps' counts."""
+    async def _probe_redis(self) -> tuple[bool, dict[int, ShardHealth], AppTotals]:
+        """Whether a server would take a fix, the state of each shard whose server answers, and the
+        apps' counts.
+        """
+        by_wire: dict[Wire, list[Shard]] = {}
+        for shard in self._live.shards:
+            by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
+        looking = asyncio.gather(*map(self._probe_server, by_wire, by_wire.values()))
+        looks, apps = await asyncio.gather(looking, self._probe_apps())
+        shards = {health.shard: health for _, states in looks for health in states}
+        return any(accepting for accepting, _ in looks), shards, apps
+
+    async def _probe_server(
+        self, wire: Wire, shards: Sequence[Shard]
+    ) -> tuple[bool, Sequence[ShardHealth]]:
+        """Whether it would take a fix, and the state of its shards; none while it is away."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                accepting = await asyncio.gather(*map(_accepts, self._nodes.wires))
-                shards = await asyncio.gather(*map(self._probe_shard, self._shards))
-                apps = await read_app_counts(self._nodes.wires[0])
+                accepting = await _accepts(wire, shards[0])
+                states = await asyncio.gather(*(self._probe_shard(wire, s) for s in shards))
         except (Overloaded, TimeoutError):
-            return False, False, [ShardHealth(shard.index) for shard in self._shards], {}
-        return True, any(accepting), shards, apps
+            return False, ()
+        return accepting, states
 
-    async def _probe_shard(self, shard: Shard) -> ShardHealth:
-        replies = await self._nodes.wire(shard).pipeline_raw(questions(shard.keys, self._group))
+    async def _probe_apps(self) -> AppTotals:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                return await read_app_counts(self._nodes)
+        except (Overloaded, TimeoutError):
+            return {}
+
+    async def _probe_shard(self, wire: Wire, shard: Shard) -> ShardHealth:
+        replies = await wire.pipeline_raw(questions(shard.keys, self._group))
         return read_shard(shard.index, self._group, replies, time.time_ns() // 1_000_000)
 
 
-async def _accepts(wire: Wire) -> bool:
+async def _accepts(wire: Wire, shard: Shard) -> bool:
     try:
-        await wire.send(*PROBE)
+        await wire.send(*probe(shard.keys))
     except hiredis.ReplyError:
         return False
     return True

@@ -10,11 +10,6 @@ from common.backlog import fixes_waiting, totals_question, unread_and_pending, u
 from common.keys import ShardKeys
 from common.redis.wire import Command, Reply
 
-# A key that never exists. XADD with NOMKSTREAM to it writes nothing, and is still refused exactly
-# when a fix would be: out of memory, read-only, disk full, loading.
-PROBE_KEY = "fleetline:probe"
-PROBE: Command = ("XADD", PROBE_KEY, "NOMKSTREAM", "*", "e", "")
-
 
 @dataclass(frozen=True, slots=True)
 class ShardHealth:
@@ -30,6 +25,13 @@ class ShardHealth:
     oldest_pending_ms: int | None = None
     dead_letters: int | None = None
     consumer: str = "down"
+
+
+def probe(keys: ShardKeys) -> Command:
+    """What is refused exactly when a fix of the shard would be: out of memory, read-only, disk
+    full, loading. It writes nothing, since its key never exists and NOMKSTREAM makes none.
+    """
+    return ("XADD", keys.probe, "NOMKSTREAM", "*", "e", "")
 
 
 def questions(keys: ShardKeys, group: str) -> list[Command]:
@@ -86,8 +88,13 @@ def report(
     database_up: bool,
     shards: Sequence[ShardHealth],
     apps: Mapping[str, Mapping[str, int]],
+    missing: Sequence[int] = (),
+    unreplicated: Sequence[int] = (),
 ) -> dict[str, object]:
     """The answer of `/health`; `full`: some shard refuses, `accepting`: not every one does.
+
+    `missing`: shards whose server does not answer; `unreplicated`: those whose server has no
+    replica, though REPLICATION wants one.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.
@@ -95,7 +102,13 @@ def report(
     status = "ok"
     if not (redis_up and accepting):
         status = "down"
-    elif full or not database_up or any(shard.consumer == "down" for shard in shards):
+    elif (
+        full
+        or missing
+        or unreplicated
+        or not database_up
+        or any(shard.consumer == "down" for shard in shards)
+    ):
         status = "degraded"
     return {
         "status": status,
@@ -105,6 +118,8 @@ def report(
         "backlog": _sum([shard.backlog for shard in shards]),
         "dead_letters": _sum([shard.dead_letters for shard in shards]),
         "shards": [asdict(shard) for shard in shards],
+        "missing_shards": list(missing),
+        "unreplicated_shards": list(unreplicated),
         "apps": apps,
     }
 

@@ -1,21 +1,31 @@
-"""`/api/v1/drivers/nearby`: the nearest drivers, whatever shards they are in."""
+"""`/api/v1/drivers/nearby`: the nearest drivers, whatever shards they are in.
+
+Of a cluster some servers may be away: the answer is that of the others, and says which shards are
+missing.
+"""
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 import falcon
 import falcon.asgi
+import orjson
 
 from common.access.policy import Action
+from common.errors import Overloaded
 from common.redis.wire import Argument
 from common.roads.travel import Travel
-from common.shards import Shard
+from common.shards import Shard, Shards
 from ingest.http.access import Access
 from ingest.http.query import NearbyQuery, read_nearby_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.live_positions import LivePositions, is_fresh
 from ingest.resources.nearest import LATITUDE_MAX, Hit, Merged, merge
 from ingest.resources.roads.by_arrival import sort_by_arrival
+
+A = TypeVar("A")
 
 # Asked of each shard beyond the limit: room for the few that have expired and are not removed yet.
 SPARE = 16
@@ -40,52 +50,90 @@ class Nearby:
         principal = self._access.admit(req, Action.FIND_DRIVERS)
         query = read_nearby_query(req.params)
         drivers: list[bytes] = []
+        missing: set[int] = set()
         # Nothing beyond the projection is indexed, so nothing can be found around a point there.
         if abs(query.latitude) <= LATITUDE_MAX:
             async with self._reads.turn(principal.subject):
-                drivers = await self._nearest(query)
-        ending = b""
+                drivers = await self._nearest(query, missing)
+        ending = b',"missing_shards":%b' % orjson.dumps(sorted(missing)) if missing else b""
         if query.sort == "arrival":
             point = query.latitude, query.longitude
             drivers, method = await sort_by_arrival(self._travel, drivers, point, query.vehicle)
-            ending = b',"method":"%b"' % method.encode()
+            ending += b',"method":"%b"' % method.encode()
         found = len(drivers), b",".join(drivers), ending
         resp.data = b'{"count":%d,"drivers":[%b]%b}' % found
 
     on_head = on_get
 
-    async def _nearest(self, query: NearbyQuery) -> list[bytes]:
+    async def _nearest(self, query: NearbyQuery, missing: set[int]) -> list[bytes]:
+        """`missing` gets the shards whose server does not answer.
+
+        Raises `Overloaded` if none does.
+        """
         count = query.limit + SPARE
         while True:
-            merged = await self._search(query, count)
+            merged = await self._search(query, count, missing)
             enough = merged.complete or len(merged.hits) >= query.limit
             if enough or count >= HITS_MAX:
-                drivers = await self._fresh(merged.hits, query.limit)
+                drivers = await self._fresh(merged.hits, query.limit, missing)
                 if merged.complete or len(drivers) == query.limit or count >= HITS_MAX:
                     return drivers
             count *= 4
 
-    async def _search(self, query: NearbyQuery, count: int) -> Merged:
+    async def _search(self, query: NearbyQuery, count: int, missing: set[int]) -> Merged:
         # 180 and -180 are one meridian; a search around 180 misses what lies east of it.
         longitude = -180.0 if query.longitude == 180 else query.longitude
         around: tuple[Argument, ...] = (
             *("FROMLONLAT", longitude, query.latitude),
             *("BYRADIUS", query.radius, "m", "ASC", "COUNT", count, "WITHDIST"),
         )
-        answers = await asyncio.gather(
-            *(self._search_shard(shard, around) for shard in self._live.shards)
+        shards = self._live.shards
+        answers = await self._each(
+            {s.index: self._search_shard(s, around) for s in shards}, missing
         )
+        if shards.older is not None:
+            answers.append(await self._search_older(shards.older, around))
         merged = merge(answers, count)
         if count >= HITS_MAX and not merged.complete:
             return Merged(sorted(hit for answer in answers for hit in answer), complete=True)
         return merged
+
+    async def _each(self, asked: Mapping[int, Awaitable[A]], missing: set[int]) -> list[A]:
+        """What those say whose server answers. Raises `Overloaded` if none does."""
+        answers = await asyncio.gather(*asked.values(), return_exceptions=True)
+        lost: Overloaded | None = None
+        found: list[A] = []
+        for index, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Overloaded):
+                missing.add(index)
+                lost = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found.append(answer)
+        if lost is not None and not found:
+            raise lost
+        return found
+
+    async def _search_older(self, shards: Shards, around: tuple[Argument, ...]) -> list[Hit]:
+        """Drivers in the shards that these replace, which have not moved since."""
+        most = tuple(
+            HITS_MAX if before == "COUNT" else part
+            for before, part in zip(("", *around), around, strict=False)
+        )
+        found = await self._each(
+            {shard.index: self._search_shard(shard, most) for shard in shards}, set()
+        )
+        hits = [hit for answer in found for hit in answer]
+        moved = await self._events_in(self._live.shards, [driver for _, driver in hits], set())
+        return [hit for hit in hits if hit[1] not in moved]
 
     async def _search_shard(self, shard: Shard, around: tuple[Argument, ...]) -> list[Hit]:
         wire = self._live.nodes.wire(shard)
         reply = await wire.send("GEOSEARCH", shard.keys.geo, *around)
         return [(float(metres), driver.decode()) for driver, metres in reply]
 
-    async def _fresh(self, hits: list[Hit], limit: int) -> list[bytes]:
+    async def _fresh(self, hits: list[Hit], limit: int, missing: set[int]) -> list[bytes]:
         """The first `limit` of `hits` that may still be shown, as JSON objects."""
         drivers: list[bytes] = []
         oldest = self._live.oldest()
@@ -93,7 +141,7 @@ class Nearby:
         step = limit + SPARE
         for begin in range(0, len(hits), step):
             part = hits[begin : begin + step]
-            events = await self._events([driver_id for _, driver_id in part])
+            events = await self._events([driver_id for _, driver_id in part], missing)
             for metres, driver_id in part:
                 event = events.get(driver_id)
                 if event is not None and is_fresh(event, oldest):
@@ -102,13 +150,23 @@ class Nearby:
                         return drivers
         return drivers
 
-    async def _events(self, driver_ids: list[str]) -> dict[str, bytes]:
+    async def _events(self, driver_ids: list[str], missing: set[int]) -> dict[str, bytes]:
         shards = self._live.shards
+        events = await self._events_in(shards, driver_ids, missing)
+        if shards.older is not None:
+            left = [driver_id for driver_id in driver_ids if driver_id not in events]
+            events |= await self._events_in(shards.older, left, set())
+        return events
+
+    async def _events_in(
+        self, shards: Shards, driver_ids: list[str], missing: set[int]
+    ) -> dict[str, bytes]:
         by_shard: dict[int, list[str]] = defaultdict(list)
         for driver_id in driver_ids:
             by_shard[shards.of(driver_id).index].append(driver_id)
-        parts = await asyncio.gather(
-            *(self._read(shards[index], ids) for index, ids in by_shard.items())
+        parts = await self._each(
+            {index: self._read(shards[index], ids) for index, ids in by_shard.items()},
+            missing,
         )
         return {driver_id: event for part in parts for driver_id, event in part.items()}
 

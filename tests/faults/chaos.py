@@ -176,7 +176,7 @@ async def _poison(
     number = 0
     while not stopping.is_set():
         number += 1
-        stream = shard_keys(STREAM, rng.randrange(options.shards)).stream
+        stream = shard_keys(STREAM, rng.randrange(options.shards), options.shards).stream
         journal.poison(number, there=False)
         with contextlib.suppress(*REDIS_TROUBLE, TimeoutError):
             async with redis_client(stack) as client:

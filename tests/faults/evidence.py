@@ -54,7 +54,7 @@ async def gather_evidence(stack: Stack, shards: int) -> Evidence:
     async with redis_client(stack, timeout_s=10.0) as client:
         found.backlog, found.pending = await waiting(client, shards)
         for shard in range(shards):
-            keys = shard_keys(STREAM, shard)
+            keys = shard_keys(STREAM, shard, shards)
             for name, value in (await client.hgetall(keys.live)).items():
                 found.live[name.decode("utf-8", "replace")] = _live(value)
             found.dead += [fields[b"payload"] for _, fields in await client.xrange(keys.dead)]
@@ -65,7 +65,7 @@ async def waiting(client: Any, shards: int) -> tuple[int, int]:
     """Entries unread, or not yet trimmed, and entries pending, in all shards."""
     backlog = pending = 0
     for shard in range(shards):
-        stream = shard_keys(STREAM, shard).stream
+        stream = shard_keys(STREAM, shard, shards).stream
         length = await client.xlen(stream)
         here = (await client.xpending(stream, GROUP))["pending"] if length else 0
         backlog, pending = backlog + length - here, pending + here

@@ -99,7 +99,7 @@ async def execute(stack: Stack, sql: str) -> None:
 
 def dead_letters(stack: Stack) -> int:
     with redis.Redis.from_url(stack.redis_url) as client:
-        return sum(client.xlen(shard_keys("driver-locations", shard).dead) for shard in range(4))
+        return sum(client.xlen(shard_keys("driver-locations", shard, 4).dead) for shard in range(4))
 
 
 def test_a_full_disk_under_the_database_stops_nothing_and_loses_nothing(cramped: Stack) -> None:

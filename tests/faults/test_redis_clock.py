@@ -159,7 +159,7 @@ def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(redis_server: R
     ahead_us = (time.time() + HOUR_S) * 1e6
     with ingest(REDIS_URL=redis_server.url) as api:
         redis_server.command(
-            "SET", shard_keys("driver-locations", 0).rate + driver, f"{ahead_us:.0f}"
+            "SET", shard_keys("driver-locations", 0, 4).rate + driver, f"{ahead_us:.0f}"
         )
         fix = {"latitude": 1.0, "longitude": 1.0}
         answer = httpx.post(f"{api.url}/api/v1/drivers/{driver}/location", json=fix)

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from common.keys import shard_keys, shard_of
+from common.keys import shard_keys
 from tests.entries import fixes_in
 from tests.faults.caller import Caller
 from tests.ingest_server import IngestServer
@@ -78,7 +78,7 @@ def test_swallowed_replies_are_503_in_time_and_retries_are_stored_once(redis_ser
             for number in numbers:
                 await until(partial(accepted, server.port, number))
         # Each arrived at least once; what had left when replies stopped, twice: nobody could know.
-        stream = shard_keys("driver-locations", shard_of("d1", 1)).stream
+        stream = shard_keys("driver-locations", 0, 1).stream
         assert fixes_in(redis_server.port, stream) > ROUNDS * AT_ONCE + 1
         async with working(worker_settings(*servers, shards=1)):
             await it.stored(ROUNDS * AT_ONCE + 1)
@@ -93,7 +93,7 @@ def test_swallowed_replies_are_503_in_time_and_retries_are_stored_once(redis_ser
         try:
             await asyncio.to_thread(server.start)
             began_s = time.monotonic()
-            async with shard(*servers) as it:
+            async with shard(*servers, shards=1) as it:
                 await main(it, server, proxy)
             assert time.monotonic() - began_s < 30
         finally:

@@ -65,7 +65,9 @@ def alarms(stack: Stack) -> list[dict[str, Any]]:
 
 def all_groups_are_there(client: Any) -> bool:
     try:
-        return all(client.xinfo_groups(shard_keys("driver-locations", n).stream) for n in range(4))
+        return all(
+            client.xinfo_groups(shard_keys("driver-locations", n, 4).stream) for n in range(4)
+        )
     except redis.ResponseError:
         return False
 

@@ -8,7 +8,6 @@ import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
 
-from common.keys import fleet_channel
 from tests.proxy import proxy_to
 from tests.shard import (
     KEYS,
@@ -55,7 +54,7 @@ def test_a_command_that_is_refused_starves_nothing_else(redis_server, database_u
             shard(redis_server.url, database_url) as it,
             it.redis.pubsub() as fleet,
         ):
-            await fleet.subscribe(fleet_channel(0))
+            await fleet.subscribe(KEYS.fleet)
             await fleet.get_message(timeout=5)
             async with working_quickly(worker_settings(url, database_url, location_ttl=1)):
                 await it.add(*[payload_now(driver=f"d{n}") for n in range(50)])
@@ -146,6 +145,7 @@ def test_a_database_that_never_answers_is_no_standstill(redis_server, database_u
 
 NAMES = (
     *("lease", "trim", "gauge", "counts", "settled", "expire", "watched", "population"),
+    "old_stream",
     *("live", "history"),
 )
 

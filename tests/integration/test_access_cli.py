@@ -12,6 +12,7 @@ import pytest
 from common.access.gate import Gate
 from common.access.signing import Signing
 from common.access.watch import USES_EVERY_S, AccessWatch
+from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.settings import load_settings
 from deploy.tools.access.tokens import auth_overrides, first_tokens_text
@@ -64,7 +65,7 @@ def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: RedisServer) -> 
         wire = Wire(redis_server.url, reply_timeout_s=5.0)
         await wire.start()
         gate = Gate(Signing([SECRET], [], "fleetline"), 10)
-        watch = AccessWatch(wire, gate)
+        watch = AccessWatch(Nodes(wire), gate)
         await watch.poll()
         gate.authenticate(bearer(key)["Authorization"])
         watch._uses_written_at -= USES_EVERY_S

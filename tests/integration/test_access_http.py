@@ -164,7 +164,7 @@ def test_exactly_the_allowed_cells_pass(api: httpx.Client, cell: Any) -> None:
 
 def test_a_refused_batch_writes_nothing(api: httpx.Client, redis_of_access: RedisServer) -> None:
     with redis.Redis(port=redis_of_access.port) as store:
-        streams = [keys.shard_keys("driver-locations", s).stream for s in range(4)]
+        streams = [keys.shard_keys("driver-locations", s, 4).stream for s in range(4)]
         before = [store.xlen(s) for s in streams]
         mixed = [{**FIX, "driver_id": d} for d in ("d1", "d1", "other", "d1")]
         answer = api.post("/api/v1/drivers/locations", json=mixed, headers=CREDENTIALS["driver"])

@@ -109,7 +109,7 @@ def test_one_fix_of_anothers_driver_refuses_all(
     api: httpx.Client, redis_server: RedisServer, item: Any, own: list[Any]
 ) -> None:
     """A broken one did not: its neighbours were stored with 202."""
-    streams = [keys.shard_keys("driver-locations", shard).stream for shard in range(4)]
+    streams = [keys.shard_keys("driver-locations", shard, 4).stream for shard in range(4)]
     with redis.Redis(port=redis_server.port) as store:
         before = [store.xlen(stream) for stream in streams]
         for fixes in ([item, *own], [*own, item]):

@@ -163,12 +163,12 @@ def test_the_last_known_lists_stay_in_force_while_redis_is_away(
             port = server.settings.fanout_port
             redis_server.stop()
             try:
-                await until(lambda: not server.wire.up)
+                await until(lambda: not server.nodes.wires[0].up)
                 assert await status_of(port, MINE, gone) == 401
                 assert await status_of(port, MINE, CREDENTIALS["tracker"]) == 101
             finally:
                 redis_server.start()
-            await until(lambda: server.wire.up and not server.sessions.open)
+            await until(lambda: server.nodes.wires[0].up and not server.sessions.open)
 
     in_loop(main())
 

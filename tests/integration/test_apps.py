@@ -142,7 +142,7 @@ def test_an_offline_queue_ends_in_the_right_rows(
     assert refused == REFUSED * (2 if app == "overland" else 1)
 
     async def rows() -> Any:
-        async with shard(broker.url, database_url) as it:
+        async with shard(broker.url, database_url, shards=1) as it:
             async with working(worker_settings(broker.url, database_url, shards=1)):
                 await it.stored(len(STORED))
                 live = json.loads(await it.live(app) or b"{}")
@@ -167,7 +167,7 @@ def test_a_future_date_does_not_freeze_the_marker(
 
     async def main() -> None:
         async with (
-            shard(broker.url, database_url) as it,
+            shard(broker.url, database_url, shards=1) as it,
             working(worker_settings(broker.url, database_url, shards=1)),
         ):
             for count, stamp in enumerate((NOW + 8 * HOUR_S, int(time.time()) + 2), 1):

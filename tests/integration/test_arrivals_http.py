@@ -26,7 +26,9 @@ def drive(server: RedisServer, driver: str, age_s: float = 0.0) -> None:
     """A position of a driver, 2.2 km from the drop-off, as the live stage leaves it."""
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     event = encode_event(driver, LocationUpdate(53.44, -2.90), when, when)
-    server.command("HSET", shard_keys("driver-locations", shard_of(driver, 4)).live, driver, event)
+    server.command(
+        "HSET", shard_keys("driver-locations", shard_of(driver, 4), 4).live, driver, event
+    )
 
 
 def say(server: RedisServer, order_id: str, driver: str, age_s: float) -> None:

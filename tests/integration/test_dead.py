@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from common.keys import META, order_key, shard_of
+from common.keys import FORMAT_VERSION, META, order_key, shard_keys, shard_of
 from common.pack import encode_pack
 from deploy import cli
 from deploy.tools.dead.letter import parse_name, parse_time
-from tests.shard import KEYS, NOW, identities, payload, shard, worker_settings, working
+from tests.shard import NOW, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
 UGLY = b'{"driver_id":"[bold]\\u001b[2J"} \x1b]0;x\x07\xff\x00'
@@ -22,7 +22,7 @@ UGLY = b'{"driver_id":"[bold]\\u001b[2J"} \x1b]0;x\x07\xff\x00'
 @pytest.fixture
 def servers(redis_server, database_url, monkeypatch):
     """One shard, so that the worker under test has them all; the commands find it by REDIS_URL."""
-    redis_server.command("HSET", META, "shards", "1", "format", "1")
+    redis_server.command("HSET", META, "shards", "1", "format", str(FORMAT_VERSION))
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     return redis_server.url, database_url
 
@@ -45,15 +45,17 @@ def run(monkeypatch, capsys):
 
 async def bury(it: Any, data: bytes, reason: str = "undecodable", letter_id: str = "*") -> str:
     fields = {"id": "1-1", "shard": 0, "driver_id": "d1", "payload": data, "reason": reason}
-    made = await it.redis.xadd(KEYS.dead, fields, id=letter_id)
+    made = await it.redis.xadd(it.keys.dead, fields, id=letter_id)
     return f"0-{made.decode()}"
 
 
-def letters(url: str, database_url: str, *bodies: bytes, **options: str) -> list[str]:
+def letters(
+    url: str, database_url: str, *bodies: bytes, shards: int = 1, **options: str
+) -> list[str]:
     """Dead letters without a worker; their names."""
 
     async def main() -> list[str]:
-        async with shard(url, database_url) as it:
+        async with shard(url, database_url, shards=shards) as it:
             return [await bury(it, body, **options) for body in bodies]
 
     return asyncio.run(main())
@@ -61,9 +63,9 @@ def letters(url: str, database_url: str, *bodies: bytes, **options: str) -> list
 
 def test_what_a_worker_buried_is_listed_and_shown_whole(servers, run):
     async def main() -> None:
-        async with shard(*servers) as it, working(worker_settings(*servers, shards=1)):
+        async with shard(*servers, shards=1) as it, working(worker_settings(*servers, shards=1)):
             await it.add(UGLY)
-            await until(lambda: it.redis.xlen(KEYS.dead))
+            await until(lambda: it.redis.xlen(it.keys.dead))
 
     asyncio.run(main())
     status, out, _ = run("list")
@@ -107,7 +109,7 @@ def test_a_pack_that_an_older_release_could_not_read_is_replayed_as_a_whole(serv
     assert run("replay", "--all")[:2] == (0, "replayed 1, left 0 (undecodable)\n")
 
     async def main() -> None:
-        async with shard(*servers) as it:
+        async with shard(*servers, shards=1) as it:
             assert await it.waiting() == 6
             async with working(worker_settings(*servers, shards=1)):
                 await it.stored(5)
@@ -128,19 +130,19 @@ def test_replay_stores_once_however_often_and_leaves_what_nobody_can_read(server
     assert run("replay", "--all")[1] == "replayed 0, left 1 (undecodable)\n"
 
     async def main() -> None:
-        async with shard(*servers) as it, working(worker_settings(*servers, shards=1)):
+        async with shard(*servers, shards=1) as it, working(worker_settings(*servers, shards=1)):
             # As if the reply of the first replay had been lost: the same payloads come again.
             await it.add(*good[:100])
             await it.stored(250)
             assert await it.rows() == identities([("d1", n) for n in range(250)])
-            assert await it.redis.xlen(KEYS.dead) == 1
+            assert await it.redis.xlen(it.keys.dead) == 1
 
     asyncio.run(main())
 
 
 def test_a_replayed_fix_that_is_older_does_not_move_the_driver(servers, run):
     async def main() -> None:
-        async with shard(*servers) as it, it.redis.pubsub() as channel:
+        async with shard(*servers, shards=1) as it, it.redis.pubsub() as channel:
             newer = payload(9, order="o")
             async with working(worker_settings(*servers, shards=1)):
                 await it.add(newer)
@@ -168,13 +170,13 @@ def test_a_replayed_fix_that_is_older_does_not_move_the_driver(servers, run):
 def test_a_payload_goes_to_its_drivers_shard_wherever_the_letter_lies(servers, run, redis_server):
     redis_server.command("HSET", META, "shards", "4")
     driver = next(f"d{n}" for n in range(100) if shard_of(f"d{n}", 4) == 3)
-    letters(*servers, payload(1, driver=driver))
+    letters(*servers, payload(1, driver=driver), shards=4)
     assert run("replay", "--all")[0] == 0
 
     async def main() -> None:
-        async with shard(*servers) as it:
-            assert await it.redis.xlen("driver-locations:{3}") == 1
-            assert await it.redis.xlen(KEYS.stream) == await it.redis.xlen(KEYS.dead) == 0
+        async with shard(*servers, shards=4) as it:
+            assert await it.redis.xlen(shard_keys("driver-locations", 3, 4).stream) == 1
+            assert await it.redis.xlen(it.keys.stream) == await it.redis.xlen(it.keys.dead) == 0
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ import orjson
 import psutil
 import pytest
 
-from common.keys import fleet_channel, shard_keys
+from common.keys import shard_keys
 from common.redis.wire import Wire
 from fanout.fleet.feed import BOXES_MAX
 from tests.fanout_server import QUICK, event, fanout, fanout_process, in_loop, publishing, until
@@ -18,18 +18,23 @@ from tests.wait import pace
 from tests.ws import Client, Refused, connect, watching
 
 SHARDS = 2
+FLEET = shard_keys("driver-locations", 0, SHARDS).fleet
 FLEET = "/api/v1/fleet/live?bbox={}"
 
 
 async def live(wire: Wire, shard: int, *events: bytes) -> None:
     """What a consumer's live stage writes and publishes for a batch."""
-    keys = shard_keys("driver-locations", shard)
+    keys = shard_keys("driver-locations", shard, SHARDS)
     for payload in events:
         spot = orjson.loads(payload)
         name = spot["driver_id"]
         await wire.send("GEOADD", keys.geo, spot["longitude"], spot["latitude"], name)
         await wire.send("HSET", keys.live, name, payload)
-    await wire.send("PUBLISH", fleet_channel(shard), b"[" + b",".join(events) + b"]")
+    await wire.send(
+        "PUBLISH",
+        shard_keys("driver-locations", shard, SHARDS).fleet,
+        b"[" + b",".join(events) + b"]",
+    )
 
 
 async def positions(client: Client) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) ->
             publishing(redis_server.url) as publisher,
         ):
             wire, port = publisher.wire, server.settings.fanout_port
-            assert redis_server.command("PUBSUB", "NUMSUB", "fleet:0").endswith(b":0\r\n")
+            assert redis_server.command("PUBSUB", "NUMSUB", FLEET).endswith(b":0\r\n")
             await live(wire, 0, at(1, "a", 10, 20), at(1, "far", 60, 20))
             await live(wire, 1, at(1, "b", 11, 21))
             client = await connect(port, FLEET.format("19,9,22,12"))
@@ -74,9 +79,7 @@ def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) ->
             assert loop.time() - started < 1.5
             client.abort()
             await until(lambda: not server.feed.operators)
-            await until(
-                lambda: redis_server.command("PUBSUB", "NUMSUB", "fleet:0").endswith(b":0\r\n")
-            )
+            await until(lambda: redis_server.command("PUBSUB", "NUMSUB", FLEET).endswith(b":0\r\n"))
 
     in_loop(main())
 
@@ -84,7 +87,7 @@ def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) ->
 def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            fanout(redis_server.url, shards=1) as server,
+            fanout(redis_server.url, shards=SHARDS) as server,
             publishing(redis_server.url) as publisher,
         ):
             port = server.settings.fanout_port
@@ -123,7 +126,7 @@ def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisS
 def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            fanout(redis_server.url, shards=1, tuning=SMALL) as server,
+            fanout(redis_server.url, shards=SHARDS, tuning=SMALL) as server,
             publishing(redis_server.url) as publisher,
         ):
             path = FLEET.format("0,0,90,80")
@@ -151,7 +154,7 @@ def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
 ) -> None:
     async def main() -> None:
         quick = replace(QUICK, unread_max_s=0.5)
-        async with fanout(redis_server.url, shards=1, tuning=quick) as server:
+        async with fanout(redis_server.url, shards=SHARDS, tuning=quick) as server:
             port = server.settings.fanout_port
             paths = [FLEET.format(f"{n / 10},0,{n / 10 + 1},1") for n in range(BOXES_MAX)]
             clients = await asyncio.gather(*(connect(port, path) for path in paths))
@@ -164,7 +167,7 @@ def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
                 client.abort()
             await until(lambda: not server.feed.operators)
             await asyncio.to_thread(redis_server.kill)
-            await until(lambda: not server.wire.up)
+            await until(lambda: not server.nodes.wires[0].up)
             client = await connect(port, paths[0])
             assert (await client.closed()).code == 1013
 

@@ -55,7 +55,7 @@ def test_all_parts_stop_however_it_ends(redis_server: RedisServer) -> None:
             async with fanout(redis_server.url, **closed) as server:
                 assert len(asyncio.all_tasks()) > 5
                 raise KeyError
-        assert not server.wire.up
+        assert not server.nodes.wires[0].up
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     in_loop(main())

@@ -106,7 +106,7 @@ def test_a_body_in_parts_and_a_body_at_once_are_one_fix_each(api: httpx.Client, 
     parts = iter([body[:10], body[10:]])
     assert api.post(PATH.format("d-1"), content=parts, headers=JSON).status_code == 202
     assert api.post(PATH.format("d-1"), content=body, headers=JSON).status_code == 202
-    stream = shard_keys("driver-locations", shard_of("d-1", SHARDS)).stream
+    stream = shard_keys("driver-locations", shard_of("d-1", SHARDS), SHARDS).stream
     assert store.xlen(stream) == 2
 
 

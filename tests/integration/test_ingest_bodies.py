@@ -76,7 +76,7 @@ def port(ingest_session: IngestServer, session_api: httpx.Client) -> int:
 
 def added(store: Any) -> int:
     """Fixes that were added, by the total that stands behind each entry."""
-    counts = (shard_keys("driver-locations", shard).counts for shard in range(4))
+    counts = (shard_keys("driver-locations", shard, 4).counts for shard in range(4))
     return sum(int(store.hget(key, ADDED) or 0) for key in counts)
 
 

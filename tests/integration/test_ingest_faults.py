@@ -10,9 +10,12 @@ import psutil
 import pytest
 
 from common.errors import EXIT_CONFIG
+from common.shards import Shards
 from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer, free_port, valkey
 from tests.wait import wait_until
+
+SHARDS = Shards("driver-locations", 4)
 
 FIX = {"latitude": 1.0, "longitude": 2.0}
 ONE = "/api/v1/drivers/d/location"
@@ -154,12 +157,13 @@ def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: R
 
 def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: RedisServer) -> None:
     for shard in range(4):
-        server.command("SET", f"consumer:{{{shard}}}", "1", "EX", "10")
-    stream, dead = "driver-locations:{1}", "dead:{1}"
+        server.command("SET", SHARDS[shard].keys.consumer, "1", "EX", "10")
+    keys = SHARDS[1].keys
+    stream, dead = keys.stream, keys.dead
     server.command("XGROUP", "CREATE", stream, "location-processors", "0", "MKSTREAM")
     for pack in ("x", "x\nx\nx", "x\nx"):
         server.command("XADD", stream, "*", "e", pack)
-    server.command("HSET", "counts:{1}", "added", "16", "settled", "10")
+    server.command("HSET", keys.counts, "added", "16", "settled", "10")
     server.command("XADD", dead, "*", "e", "x")
     reader = ("XREADGROUP", "GROUP", "location-processors", "c", "COUNT", "2")
     server.command(*reader, "STREAMS", stream, ">")
@@ -174,7 +178,7 @@ def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: R
         "shard": 1, "backlog": 2, "pending": 4, "dead_letters": 1, "consumer": "up",
         "oldest_pending_ms": shard["oldest_pending_ms"],
     }  # fmt: skip
-    server.command("DEL", "consumer:{2}")
+    server.command("DEL", SHARDS[2].keys.consumer)
     wait_until(lambda: health(api).json()["shards"][2]["consumer"] == "down")
 
 

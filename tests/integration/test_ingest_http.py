@@ -17,7 +17,7 @@ FIX = {"latitude": 40.7128, "longitude": -74.006}
 
 
 def keys_of(driver_id: str) -> Any:
-    return shard_keys("driver-locations", shard_of(driver_id, SHARDS))
+    return shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS)
 
 
 def entries(store: Any, driver_id: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -26,7 +26,7 @@ def entries(store: Any, driver_id: str) -> list[tuple[bytes, dict[bytes, bytes]]
 
 
 def total(store: Any) -> int:
-    streams = (shard_keys("driver-locations", shard).stream for shard in range(SHARDS))
+    streams = (shard_keys("driver-locations", shard, SHARDS).stream for shard in range(SHARDS))
     return sum(count_events(fields[b"e"]) for s in streams for _, fields in store.xrange(s))
 
 

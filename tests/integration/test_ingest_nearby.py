@@ -33,7 +33,7 @@ def by_shards(redis_session: RedisServer) -> Iterator[dict[int, str]]:
 def put(
     store: Any, shards: int, driver_id: str, lat: float, lng: float, *, age_s: float = 0
 ) -> None:
-    keys = shard_keys("driver-locations", shard_of(driver_id, shards))
+    keys = shard_keys("driver-locations", shard_of(driver_id, shards), shards)
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     event = encode_event(driver_id, LocationUpdate(latitude=lat, longitude=lng), when, when)
     store.hset(keys.live, driver_id, event)
@@ -116,7 +116,7 @@ def test_drivers_that_are_too_old_make_room_for_farther_ones(
 def test_a_driver_without_a_live_value_is_not_shown(
     by_shards: dict[int, str], redis_server: RedisServer, store: Any
 ) -> None:
-    store.geoadd(shard_keys("driver-locations", shard_of("ghost", 4)).geo, (1.0, 1.0, "ghost"))
+    store.geoadd(shard_keys("driver-locations", shard_of("ghost", 4), 4).geo, (1.0, 1.0, "ghost"))
     assert ask(by_shards[4], lat=1, lng=1) == []
 
 

@@ -36,7 +36,7 @@ def test_the_age_of_a_position_is_its_own(
     update = LocationUpdate(latitude=59.91, longitude=10.75, order_id="o1")
     recorded_at, received_at = (now - timedelta(seconds=age) for age in (recorded_s, received_s))
     event = encode_event("d", update, recorded_at, received_at)
-    keys = shard_keys("driver-locations", shard_of("d", SHARDS))
+    keys = shard_keys("driver-locations", shard_of("d", SHARDS), SHARDS)
     store.hset(keys.live, "d", event)
     store.geoadd(keys.geo, (10.75, 59.91, "d"))
     store.set(order_key("o1"), event)

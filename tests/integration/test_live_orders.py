@@ -15,7 +15,7 @@ from consumers.worker import Worker
 from tests.shard import KEYS, NOW, QUICK, payload, shard, worker_settings, working
 from tests.wait import until
 
-OTHER = shard_keys("driver-locations", 1)
+OTHER = shard_keys("driver-locations", 1, 4)
 KEY = order_key("o")
 EXTRA = 5
 

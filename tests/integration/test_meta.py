@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from common.errors import ConfigError
-from common.keys import META, order_ended_key, order_key
+from common.keys import CARRIED_FROM, FORMAT_VERSION, META, order_ended_key, order_key
 from common.redis.meta import check_meta, durability_warning
+from common.shards import Shards
 from tests.servers import RedisServer
+from tests.shard import payload, shard, worker_settings, working
 
 
 def test_the_first_start_writes_and_others_must_agree(redis_server: RedisServer) -> None:
@@ -58,17 +60,66 @@ def test_a_server_that_forbids_config_is_taken_as_it_is(redis_server: RedisServe
         redis_server.command("ACL", "DELUSER", "hosted")
 
 
-def test_a_redis_of_the_format_before_is_carried_over(redis_server: RedisServer) -> None:
-    """A marker left behind under its old name would let a tracking link work again."""
-    redis_server.command("HSET", META, "shards", "4", "format", "1")
-    redis_server.command("SET", "order-ended:o1", "1", "EX", "1000")
-    redis_server.command("SET", "order:o2", "newest", "EX", "1000")
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_redis_of_a_format_before_is_carried_over(
+    redis_server: RedisServer, version: str
+) -> None:
+    """A marker left behind under its old name would let a tracking link work again, and a stream
+    that was left behind is fixes that were accepted and are never stored.
+    """
+    command = redis_server.command
+    command("HSET", META, "shards", "4", "format", version)
+    command("SET", "order-ended:o1", "1", "EX", "1000")
+    command("SET", "order:o2", "newest", "EX", "1000")
+    command("XGROUP", "CREATE", "driver-locations:{2}", "g", "0", "MKSTREAM")
+    entry_id = command("XADD", "driver-locations:{2}", "*", "e", "fix").split()[-1]
+    command("XREADGROUP", "GROUP", "g", "c", "STREAMS", "driver-locations:{2}", ">")
+    command("XADD", "dead:{1}", "*", "payload", "x")
+    command("HSET", "cursor:{2}", "id", entry_id)
+    command("HSET", "live:{0}", "d", "event")
+    command("GEOADD", "geo:{0}", "1", "2", "d")
+    command("SET", "rate:{3}:d", "17", "EX", "1000")
+    command("SET", "consumer:{0}", "an old one", "EX", "1000")
 
     async def starts() -> None:
         await asyncio.gather(*(check_meta(redis_server.url, 4) for _ in range(4)))
 
     asyncio.run(starts())
-    assert redis_server.command("HGET", META, "format").split()[-1] == b"2"
-    assert redis_server.command("GET", order_key("o2")).split()[-1] == b"newest"
-    assert 0 < int(redis_server.command("TTL", order_ended_key("o1")).strip(b":\r\n")) <= 1000
-    assert redis_server.command("EXISTS", "order:o2", "order-ended:o1") == b":0\r\n"
+    keys = [shard.keys for shard in Shards("driver-locations", 4)]
+    assert command("HGET", META, "format").split()[-1] == b"%d" % FORMAT_VERSION
+    assert command("HGET", META, CARRIED_FROM).split()[-1] == version.encode()
+    assert command("GET", order_key("o2")).split()[-1] == b"newest"
+    assert 0 < int(command("TTL", order_ended_key("o1")).strip(b":\r\n")) <= 1000
+    assert command("XLEN", keys[2].stream) == command("XLEN", keys[1].dead) == b":1\r\n"
+    assert entry_id in command("XPENDING", keys[2].stream, "g", "-", "+", "9")
+    assert command("HGET", keys[2].cursor, "id").split()[-1] == entry_id
+    assert command("HGET", keys[0].live, "d").split()[-1] == b"event"
+    assert command("ZSCORE", keys[0].geo, "d") != b"$-1\r\n"
+    assert command("GET", f"{keys[3].rate}d").split()[-1] == b"17"
+    # A lease is its holder's, who may still live.
+    assert command("EXISTS", keys[0].consumer) == b":0\r\n"
+    left = ("order:o2", "order-ended:o1", "driver-locations:{2}", "live:{0}", "rate:{3}:d")
+    assert command("EXISTS", *left) == b":0\r\n"
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_what_an_old_role_writes_meanwhile_is_moved_on(
+    redis_server: RedisServer, database_url: str, version: str
+) -> None:
+    """A system is upgraded role by role: an old ingest still accepts while new consumers run."""
+    command = redis_server.command
+    command("HSET", META, "shards", "4", "format", version)
+
+    async def main() -> None:
+        settings = worker_settings(redis_server.url, database_url)
+        async with shard(redis_server.url, database_url) as it:
+            await it.redis.xadd("driver-locations:{0}", {"e": payload(1)})
+            async with working(settings):
+                await it.stored(1)
+                await it.redis.xadd("driver-locations:{0}", {"e": payload(2)})
+                await it.redis.xadd("driver-locations:{0}", {"e": payload(3)})
+                await it.stored(3)
+                assert await it.redis.xlen("driver-locations:{0}") == 0
+                assert await it.waiting() == 0
+
+    asyncio.run(main())

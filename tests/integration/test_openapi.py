@@ -124,7 +124,7 @@ def put_driver(redis_server: RedisServer, database: str) -> None:
     now = datetime.now(UTC)
     update = LocationUpdate(latitude=1.0, longitude=2.0, order_id="o", altitude=3.0)
     event = encode_event("d", update, now, now)
-    keys = shard_keys("driver-locations", shard_of("d", SHARDS))
+    keys = shard_keys("driver-locations", shard_of("d", SHARDS), SHARDS)
     redis_server.command("HSET", keys.live, "d", event)
     redis_server.command("GEOADD", keys.geo, "2", "1", "d")
     redis_server.command("SET", order_key("o"), event)

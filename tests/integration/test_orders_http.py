@@ -135,7 +135,7 @@ def test_watchers_begin_with_what_its_driver_said_last(
             now = datetime.now(UTC)
             update = LocationUpdate(latitude=1.0, longitude=2.0, order_id=order_id)
             events[driver_id] = encode_event(driver_id, update, now, now)
-            live = shard_keys("driver-locations", shard_of(driver_id, 4)).live
+            live = shard_keys("driver-locations", shard_of(driver_id, 4), 4).live
             client.hset(live, driver_id, events[driver_id])
         for driver_id in ("w1", "w2"):
             order = put(orders_api, "w", driver_id=driver_id).json()

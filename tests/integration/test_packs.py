@@ -22,13 +22,13 @@ from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 from tests.entries import STREAM, fixes_in, packs_in
 from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
 from tests.wait import pace, wait_until
 
-KEYS = shard_keys("driver-locations", 0)
+KEYS = shard_keys("driver-locations", 0, 1)
 ONE = "/api/v1/drivers/{}/location"
 FIX = {"latitude": 1.0, "longitude": 2.0}
 

@@ -18,7 +18,7 @@ from ingest.intake.capacity import Capacity
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
-from ingest.intake.writer.write_turns import Turns
+from ingest.intake.writer.turns import Turns
 from tests.access import AUTH, bearer, token
 from tests.entries import fixes_in
 from tests.ingest_server import ingest
@@ -45,7 +45,7 @@ async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer
 
 
 def stored(server: RedisServer, driver_id: str) -> int:
-    stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS)).stream
+    stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS).stream
     return fixes_in(server.port, stream)
 
 

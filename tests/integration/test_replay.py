@@ -47,7 +47,7 @@ def events(store: Any) -> list[dict[str, Any]]:
     """All that is in the streams, by time."""
     found = []
     for shard in range(4):
-        entries = store.xrange(shard_keys("driver-locations", shard).stream)
+        entries = store.xrange(shard_keys("driver-locations", shard, 4).stream)
         found += [orjson.loads(line) for _, fields in entries for line in fields[b"e"].split(b"\n")]
     return sorted(found, key=lambda event: str(event["recorded_at"]))
 

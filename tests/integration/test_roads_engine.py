@@ -44,6 +44,13 @@ def roads(store) -> Iterator[EngineThread]:
         yield thread
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch) -> None:
+    """A machine that is busy with other tests is no engine that is away."""
+    monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 20.0)
+    monkeypatch.setattr("common.roads.engine.TOTAL_TIMEOUT_S", 60.0)
+
+
 def ask(roads: EngineThread, question):
     """What `question` makes of an engine's client, in a loop of its own."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.integration.insight_history import store as store_rows
 from tests.postgres import PostgresServer
 from tests.roads import STREET_M, engine, make_store, needs_engine, place
 from tests.servers import RedisServer
+from tests.wait import wait_until
 
 SHARDS = 4
 DAY = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -31,7 +32,7 @@ def at(point: Point) -> dict[str, float]:
 
 def put(store: Any, driver_id: str, point: Point, *, age_s: float = 0) -> None:
     """A live position, as a worker would write it."""
-    keys = shard_keys("driver-locations", shard_of(driver_id, SHARDS))
+    keys = shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS)
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     update = LocationUpdate(latitude=point[0], longitude=point[1])
     store.hset(keys.live, driver_id, encode_event(driver_id, update, when, when))
@@ -68,6 +69,21 @@ async def _drive(url: str) -> None:
     await connection.close()
 
 
+def by_road(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The first answer that is by road: on a busy machine the engine may be late once."""
+    answers = [ask()]
+
+    def is_by_road() -> bool:
+        found = answers[-1].json()
+        if found.get("properties", found).get("method") != "straight":
+            return True
+        answers.append(ask())
+        return False
+
+    wait_until(is_by_road, timeout_s=30, what="an answer by road")
+    return answers[-1]
+
+
 @needs_engine
 def test_a_matrix_by_road(with_roads, redis_server, store):
     put(store, "d1", place(1, 1))
@@ -76,7 +92,7 @@ def test_a_matrix_by_road(with_roads, redis_server, store):
         "sources": [{"driver_id": "d1"}, {"driver_id": "old"}, at(place(3, 3))],
         "targets": [at(place(4, 1)), at(place(-5, 0.5)), {"driver_id": "nobody"}],
     }
-    answer = with_roads.post("matrix", json=body)
+    answer = by_road(lambda: with_roads.post("matrix", json=body))
     assert answer.status_code == 200
     found = answer.json()
     assert found["method"] == "roads"
@@ -89,7 +105,8 @@ def test_a_matrix_by_road(with_roads, redis_server, store):
 
 @needs_engine
 def test_a_route_by_road(with_roads, redis_server, store):
-    answer = with_roads.post("route", json={"points": [at(place(*p)) for p in ((0, 0), (2, 2))]})
+    body = {"points": [at(place(*p)) for p in ((0, 0), (2, 2))]}
+    answer = by_road(lambda: with_roads.post("route", json=body))
     assert answer.headers["content-type"] == "application/geo+json"
     found = answer.json()
     facts = found["properties"]
@@ -104,7 +121,7 @@ def test_a_route_by_road(with_roads, redis_server, store):
 @needs_engine
 def test_where_no_road_leads(with_roads, redis_server, store):
     points = [at(place(1, 1)), at(place(-5, 0.5))]
-    answer = with_roads.post("route", json={"points": points})
+    answer = by_road(lambda: with_roads.post("route", json={"points": points}))
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/no-way")
     answer = with_roads.post("route", json={"points": [points[0], {"driver_id": "nobody"}]})
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/no-position")
@@ -136,7 +153,7 @@ def test_who_is_there_first_comes_first(with_roads, redis_server, store):
     assert "method" not in plain
     assert "remaining_s" not in plain["drivers"][0]
     target["sort"] = "arrival"
-    found = with_roads.get("drivers/nearby", params=target).json()
+    found = by_road(lambda: with_roads.get("drivers/nearby", params=target)).json()
     assert found["method"] == "roads"
     assert found["count"] == 3
     first, second, last = found["drivers"]
@@ -149,7 +166,7 @@ def test_who_is_there_first_comes_first(with_roads, redis_server, store):
 @needs_engine
 def test_a_matched_route_lies_on_the_roads(with_roads, redis_server):
     span = {"start_time": DAY.isoformat(), "end_time": (DAY + timedelta(hours=1)).isoformat()}
-    answer = with_roads.get("drivers/d1/matched-route", params=span)
+    answer = by_road(lambda: with_roads.get("drivers/d1/matched-route", params=span))
     assert answer.status_code == 200
     found = answer.json()
     facts = found["properties"]

@@ -140,6 +140,13 @@ class MadeUpCity:
         await connection.close()
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other tests is no engine that is away."""
+    monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 20.0)
+    monkeypatch.setattr("common.roads.engine.TOTAL_TIMEOUT_S", 60.0)
+
+
 @pytest.fixture(scope="module")
 def roads(tmp_path_factory) -> Iterator[EngineThread]:
     with engine(make_store(tmp_path_factory.mktemp("roads"), side=SIDE)) as thread:

@@ -166,7 +166,7 @@ async def _is_said(said, event):
 
 
 def test_a_dead_connection_is_found_while_nobody_asks(redis_server, monkeypatch):
-    monkeypatch.setattr("common.redis.wire.PING_AFTER_IDLE_S", 0.1)
+    monkeypatch.setattr("common.redis.link.PING_AFTER_IDLE_S", 0.1)
 
     async def main():
         proxy = Proxy("127.0.0.1", redis_server.port)

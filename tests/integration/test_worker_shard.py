@@ -52,7 +52,7 @@ def test_old_positions_are_stored_and_are_not_live(servers):
     async def main():
         settings = worker_settings(*servers, location_ttl=60)
         async with shard(*servers) as it, it.redis.pubsub() as fleet:
-            await fleet.subscribe("fleet:0")
+            await fleet.subscribe(KEYS.fleet)
             await fleet.get_message(timeout=5)
             async with working(settings):
                 queue = [delivered_now(-3 * 86_400 + n) for n in range(20)]

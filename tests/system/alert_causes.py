@@ -19,6 +19,7 @@ import redis.asyncio
 from common.backlog import ADDED
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD
+from common.processes.process import PARENT_PID_ENV
 from common.shards import Shards
 from tests import ws
 from tests.receiver import Receiver
@@ -28,6 +29,10 @@ from tests.wait import pace
 ORDER = "watched-by-prometheus"
 DRIVERS = "/api/v1/drivers"
 HOOK = "/api/v1/webhooks/watched"
+DROPOFF = {"latitude": 53.42, "longitude": -2.965}
+PLAN = {"vehicles": [{"id": "van", "start": DROPOFF}], "jobs": [{"id": "job", "at": DROPOFF}]}
+# A plan takes a solver; one in so many rounds.
+PLAN_ROUNDS = 10
 # A stall of Redis, and the time between two: what waits is let through, and late.
 STALL_MS, STALL_EVERY_S = 700, 0.8
 # A lock that a statement waits for, below DATABASE_TIMEOUT_S.
@@ -35,7 +40,9 @@ LOCKED_S = 2.5
 
 
 class Traffic:
-    """Drivers that send, one fix in ten wrong, a customer who watches, a webhook that is tested."""
+    """Drivers that send, one fix in ten wrong, a customer who waits for one of them, a webhook that
+    is tested, and a plan now and then.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -45,9 +52,12 @@ class Traffic:
     async def running(self) -> AsyncIterator[None]:
         """For as long as the block."""
         async with Receiver() as receiver, asyncio.TaskGroup() as group:
-            hook = {"url": receiver.url, "events": ["driver.offline"]}
-            status, _ = await asyncio.to_thread(self._stack.request, "PUT", HOOK, hook)
-            assert status == 201
+            for path, made in (
+                (HOOK, {"url": receiver.url, "events": ["driver.offline"]}),
+                (f"/api/v1/orders/{ORDER}", {"driver_id": "prom-0", "dropoff": DROPOFF}),
+            ):
+                status, _ = await asyncio.to_thread(self._stack.request, "PUT", path, made)
+                assert status == 201, path
             tasks = [group.create_task(self._send()), group.create_task(self._watch())]
             yield
             for task in tasks:
@@ -63,6 +73,7 @@ class Traffic:
                 (f"{DRIVERS}/prom-1/location", {**fix, "latitude": 100}),
                 ("/owntracks", {"_type": "waypoint", "desc": "home"}),
                 (f"{HOOK}/test", None),
+                *([("/api/v1/plans", PLAN)] if number % PLAN_ROUNDS == 0 else []),
             ):
                 # What it is answered is for the metrics to say.
                 with contextlib.suppress(OSError):
@@ -89,7 +100,11 @@ def crowd(name: str, count: int, fix: dict[str, float]) -> dict[str, object]:
 
 @contextlib.contextmanager
 def frozen(*pids: int | None, children: bool = False) -> Iterator[None]:
-    """Processes that stand still for the block, as those of a machine that swaps."""
+    """Processes that stand still for the block, as those of a machine that swaps; with `children`
+    all below them too.
+    """
+    # Of no number psutil makes this very process.
+    assert None not in pids
     processes = [psutil.Process(pid) for pid in pids]
     if children:
         processes += [child for p in processes for child in p.children(recursive=True)]
@@ -212,8 +227,8 @@ async def watched(port: int, orders: Iterable[str]) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def other_host(stack: Stack, metrics_port: int, shards: int, only: int) -> Iterator[None]:
-    """Consumers of one shard that wait on another machine, for the block."""
+def other_host(stack: Stack, metrics_port: int, shards: int, only: int) -> Iterator[int]:
+    """Consumers of one shard on another machine, which gets it, for the block; their pid."""
     process = subprocess.Popen(
         (sys.executable, "-m", "deploy.cli", "consumers", "--only", str(only)),
         env=environment(
@@ -222,14 +237,17 @@ def other_host(stack: Stack, metrics_port: int, shards: int, only: int) -> Itera
                 "DATABASE_URL": stack.database_url,
                 "SHARDS": str(shards),
                 "METRICS_PORT": str(metrics_port),
+                "HEARTBEAT_TIMEOUT_S": "25",
                 "LOG_LEVEL": "error",
+                # It goes when these tests are killed.
+                PARENT_PID_ENV: str(os.getpid()),
             }
         ),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(20)

@@ -9,7 +9,7 @@ from functools import partial
 import redis
 from redis.exceptions import ConnectionError as Disconnected
 
-from common.keys import slot_of
+from common.slots import slot_of
 from tests.stack import Stack
 from tests.wait import wait_until
 from tests.ws import watching

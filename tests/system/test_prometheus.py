@@ -43,6 +43,8 @@ SETTINGS = {
 }  # fmt: skip
 # One more short run and its supervisor would give it half a minute.
 KILLS_MAX = RestartPolicy().short_runs_max - 2
+# The planner sends no plan that breaks a rule: a solver with a bug would have to make one.
+OF_BUGS = {"FleetlinePlanViolations"}
 SILENT = {
     # There is no road graph.
     "sum(fleetline_roads_engines)",
@@ -77,26 +79,28 @@ def test_a_real_prometheus_sees_what_happens(stack, tmp_path):
         assert (done.returncode, done.stdout + done.stderr) == (0, b"")
     other = free_port()
     with (
-        causes.other_host(stack, other, len(SHARDS), only=0),
+        causes.other_host(stack, other, len(SHARDS), only=0) as host,
         Prometheus(tmp_path, stack.port + METRICS_OFFSETS[0], {"consumers": other}) as prometheus,
     ):
-        asyncio.run(watch(stack, prometheus))
+        asyncio.run(watch(stack, host, prometheus))
 
 
-async def watch(stack, prometheus):
+async def watch(stack, host, prometheus):
     alarms = Alarms(prometheus)
     async with causes.Traffic(stack).running():
         await refuse_a_socket(stack)
+        # All are scraped, and the other host.
+        await is_at_least(prometheus, "sum(up)", len(SERVING) + 1)
         await a_killed_child_makes_no_counter_fall(stack, prometheus)
         await a_worker_that_does_not_come_back_is_told(stack, alarms)
         await dashboards_show_data(prometheus)
         # One of ten fixes of the traffic is wrong.
         await alarms.fire("FleetlineFixesInvalid")
-        await what_does_not_hinder_the_rest_is_told(stack, alarms)
+        await what_does_not_hinder_the_rest_is_told(stack, host, alarms)
         await slow_stores_are_told(stack, alarms)
         await a_frozen_database_is_told(stack, alarms)
         await a_redis_that_takes_nothing_is_told(stack, alarms)
-    assert sorted(alarms.seen) == sorted(alert_names())
+    assert sorted(alarms.seen) == sorted(set(alert_names()) - OF_BUGS)
     await top_agrees(stack)
 
 
@@ -197,7 +201,7 @@ async def a_worker_that_does_not_come_back_is_told(stack, alarms):
     await alarms.end("FleetlineProcessDown", "FleetlineShardWithoutWriter")
 
 
-async def what_does_not_hinder_the_rest_is_told(stack, alarms):
+async def what_does_not_hinder_the_rest_is_told(stack, host, alarms):
     """Each cause harms a part of its own, so all are there at once."""
     keys = SHARDS[1].keys
     with redis.Redis.from_url(stack.redis_url) as client:
@@ -216,8 +220,8 @@ async def what_does_not_hinder_the_rest_is_told(stack, alarms):
             client.xadd(keys.stream, {ENTRY_FIELD: b"{nothing that can be read}"})
             await alarms.fire("FleetlineDeadLetters")
             client.xgroup_destroy(keys.stream, GROUP)
-            # Its lease runs out, and the other host has the shard while it still believes so.
-            with causes.frozen(stack.pid("consumer-0")):
+            # The lease of its shard runs out: this host has it, and that one still says so too.
+            with causes.frozen(*(p.pid for p in psutil.Process(host).children(recursive=True))):
                 await alarms.fire("FleetlineShardWithTwoWriters")
             await alarms.fire(
                 "FleetlineFixesLost", "FleetlineSocketsNearlyFull", "FleetlineRedisNearlyFull",

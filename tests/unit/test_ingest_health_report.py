@@ -21,7 +21,7 @@ UNCOUNTED = [None, None]
 
 
 def test_a_shard_asks_six_questions() -> None:
-    assert len(questions(shard_keys("s", 3), "g")) == 6
+    assert len(questions(shard_keys("s", 3, 4), "g")) == 6
 
 
 def test_what_waits_is_said_in_fixes() -> None:

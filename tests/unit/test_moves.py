@@ -18,7 +18,7 @@ from consumers.live.newest import Newest
 from consumers.stream.entry import PlacedEvent
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
-KEYS = shard_keys("driver-locations", 3)
+KEYS = shard_keys("driver-locations", 3, 4)
 
 
 def make(second, *, driver="d1", order=None, latitude=1.0, received=None):
@@ -88,9 +88,9 @@ def test_commands_of_a_move():
     entry = make(1, order="o1")
     moves = {"d1": entry}
     assert state_commands(moves, KEYS) == [
-        ("GEOADD", "geo:{3}", 2.0, 1.0, "d1"),
-        ("HSET", "live:{3}", "d1", entry.payload),
-        ("ZADD", "seen:{3}", int((T0.timestamp() + 1) * 1000), "d1"),
+        ("GEOADD", KEYS.geo, 2.0, 1.0, "d1"),
+        ("HSET", KEYS.live, "d1", entry.payload),
+        ("ZADD", KEYS.seen, int((T0.timestamp() + 1) * 1000), "d1"),
     ]
     assert fleet_message(moves) == b"[" + entry.payload + b"]"
     assert state_commands({}, KEYS) == []
@@ -98,7 +98,7 @@ def test_commands_of_a_move():
 
 def test_a_position_the_geo_index_cannot_hold_leaves_it():
     commands = state_commands({"d1": make(1, latitude=89.0)}, KEYS)
-    assert [c[:3] for c in commands][:2] == [("ZREM", "geo:{3}", "d1"), ("HSET", "live:{3}", "d1")]
+    assert [c[:3] for c in commands][:2] == [("ZREM", KEYS.geo, "d1"), ("HSET", KEYS.live, "d1")]
 
 
 def test_names_are_bounded_and_looked_up_once():

@@ -108,7 +108,7 @@ class Town:
 async def town(rng: random.Random) -> AsyncIterator[Town]:
     redis = FakeRedis(lambda: rng.choice((0.0, 0.0, 0.001, 0.02, 0.2)))
     subscriptions = Subscriptions(
-        redis.connect,
+        lambda _: redis.connect,
         redis.read,
         FanoutCounts(),
         reply_timeout_s=REPLY_TIMEOUT_S,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import Overloaded
-from common.redis.wire import PING_AFTER_IDLE_S, WATCH_LEAST_S, Link
+from common.redis.link import PING_AFTER_IDLE_S, Link
+from common.redis.wire import WATCH_LEAST_S
 from tests.virtual import run_virtually
 from tests.wait import pace
 

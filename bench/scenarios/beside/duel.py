@@ -78,7 +78,7 @@ def _start(
         del environment["FLEETLINE_HOME"]
         arguments = ("-m", "deploy.cli", "consumers", "--only", str(shard))
         process = stack.start_other(NAMES[side], *arguments, **environment)
-        keys = shard_keys(stack.settings.stream_name, shard)
+        keys = shard_keys(stack.settings.stream_name, shard, stack.shards)
         workers[side] = _Worker(process.pid, shard, keys.stream)
     with stack.redis() as client:
         for worker in workers.values():

@@ -177,7 +177,9 @@ def _empty_streams(bench: Bench) -> None:
     stack = bench.stack
     with stack.redis() as client:
         for shard in range(stack.shards):
-            client.xtrim(shard_keys(stack.settings.stream_name, shard).stream, maxlen=0)
+            client.xtrim(
+                shard_keys(stack.settings.stream_name, shard, stack.shards).stream, maxlen=0
+            )
 
 
 def _frames(bench: Bench, servers: Servers) -> Iterator[Pair]:

@@ -18,8 +18,8 @@ OPERATORS = gauge("fleetline_operators", "Sockets that watch the fleet; part of 
 CHANNELS = gauge("fleetline_channels", "Orders that are watched.")
 DELIVERING = gauge(
     "fleetline_delivering",
-    "1 while what is published is known to arrive, in every worker.",
-    "0 for more than 15 s: customers see old positions.",
+    "1 while what is published is known to arrive, in every worker and from every primary.",
+    "0 for more than 15 s: customers see old positions, in a cluster perhaps some of them.",
     merge=Merge.LEAST,
 )
 PROBE_AGE = gauge(

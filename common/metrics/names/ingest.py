@@ -47,6 +47,19 @@ REDIS_REFUSALS = counter(
     "Packs that Redis refused: its memory is full, or it may not write.",
     "Any.",
 )
+UNREPLICATED = gauge(
+    "fleetline_unreplicated_shards",
+    "Shards whose fixes have only the disk of their primary, since no replica follows it "
+    "(REPLICATION).",
+    "Above 0 for longer than a failover takes (a minute): bring the replica back.",
+    merge=Merge.MOST,
+)
+MISSING_SHARDS = gauge(
+    "fleetline_missing_shards",
+    "Shards whose server does not answer: their fixes are refused, those of others are not.",
+    "Above 0 for longer than a failover takes.",
+    merge=Merge.MOST,
+)
 REDIS_UP = gauge(
     "fleetline_redis_up",
     "1 while the connection to Redis stands, in every worker.",
@@ -91,6 +104,6 @@ ROOM_SECONDS = gauge(
 
 METRICS = (
     *(FIXES, APP_ITEMS, REQUESTS, REQUEST_SECONDS, PACKS, WRITE_SECONDS, REDIS_REFUSALS),
-    *(REDIS_UP, REDIS_MEMORY, REDIS_MEMORY_LIMIT),
+    *(UNREPLICATED, MISSING_SHARDS, REDIS_UP, REDIS_MEMORY, REDIS_MEMORY_LIMIT),
     *(LAG_FIXES, LAG_SECONDS, ROOM_FIXES, ROOM_SECONDS),
 )

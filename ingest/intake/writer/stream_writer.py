@@ -26,7 +26,8 @@ from ingest.intake.capacity import Capacity
 from ingest.intake.pace import Ask
 from ingest.intake.per_driver import SCRIPT
 from ingest.intake.validate import Fix
-from ingest.intake.writer.write_turns import Asked, Portion, Turns, WriteTurns
+from ingest.intake.writer.turns import Turns
+from ingest.intake.writer.write_turns import Asked, Portion, WriteTurns
 
 _SHA = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()
 # What the script is told of entries, behind the rate's terms and before the events.
@@ -73,6 +74,10 @@ class StreamWriter:
         self._capacity = capacity
         self._terms = (*rate_terms, *_ENTRY_TERMS)
         self._unscripted = Repeated(get("ingest"), "rate.local")
+
+    def adopt(self, shards: Shards) -> None:
+        """Other shards are written from now on. The turns know them already."""
+        self._shards = shards
 
     def message_id(self, driver_id: str, entry_id: bytes) -> bytes:
         """How an entry of one event, in the driver's shard, is named to its sender."""

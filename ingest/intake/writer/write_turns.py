@@ -6,7 +6,8 @@ one write and one fsync (group commit). Nobody is waited for, but turns leave `g
 Invariants: one turn is out at a time, so the order in which events came is the order of their
 shard's stream. A waiter that is gone changes nothing: what gathered for it is written. Nobody
 waits longer than the reply timeout for all of it together, gathering and reply; what gathers is
-bounded in bytes.
+bounded in bytes. Where a write has to be on a replica (`Replication`), that is asked for behind
+each turn, and what is not known to be there is not known to be accepted.
 """
 
 import asyncio
@@ -18,19 +19,21 @@ import hiredis
 from common.errors import Overloaded
 from common.log import Repeated, get
 from common.metrics.histogram import Histogram
-from common.metrics.names.ingest import PACKS, REDIS_REFUSALS, WRITE_SECONDS
-from common.metrics.snapshot import Snapshot
-from common.redis.nodes import Nodes
+from common.metrics.names.ingest import WRITE_SECONDS
 from common.redis.url import Command
 from common.redis.wire import Reply, Wire
 from common.shards import Shards
 from common.trace import Tracing
 from ingest.intake.writer.gathering import Gathering, Question, Turn
+from ingest.intake.writer.replication import Replication, following
 from ingest.intake.writer.ticket import BodyTicket, Ticket
 from ingest.intake.writer.turn_trace import note_turn
 
 # Least time between two looks for waiters that are overdue; what a deadline may overshoot.
 WATCH_EVERY_S = 0.05
+# Longest wait of a turn for a replica, which then is not there: nothing else leaves meanwhile, and
+# the requests in it have to be answered within the reply timeout.
+REPLICA_TIMEOUT_MS = 500
 
 # The index of a shard, and events for it, at least one.
 Portion = tuple[int, Sequence[bytes]]
@@ -72,8 +75,12 @@ class WriteTurns:
         timeout_s: float,
         bytes_max: int,
         tracing: Tracing,
+        replication: Replication,
     ) -> None:
         self._wire = wire
+        self.replication = replication
+        # On how many replicas the turn that is out has to be.
+        self._copies = 0
         self._tracing = tracing
         self._shards = shards
         self._gap_s = gap_s
@@ -142,8 +149,12 @@ class WriteTurns:
     def _leave(self) -> None:
         loop = asyncio.get_running_loop()
         turn = self.gathering.leave()
+        commands = turn.commands(self._shards)
+        self._copies = self.replication.copies
+        if self._copies:
+            commands.append(("WAIT", self._copies, REPLICA_TIMEOUT_MS))
         try:
-            self._wire.write_now(turn.commands(self._shards), _Outcome(self, turn))
+            self._wire.write_now(commands, _Outcome(self, turn))
         except Overloaded as e:
             self._idle = True
             _fail(turn.waiters(), str(e))
@@ -159,11 +170,31 @@ class WriteTurns:
         """The turn that was out is answered: the next may leave."""
         self.times.observe(perf_counter() - self._left_s)
         self.packs += len(turn.packs)
+        if self._copies:
+            *replies, copies = replies
+            if not isinstance(copies, int) or copies < self._copies:
+                self._look_for_replicas()
+                _fail(turn.waiters(), _ON_NO_REPLICA)
+                self._note(replies[: 2 * len(turn.packs) : 2])
+                return
         self._go_on()
         turn.settle(replies)
         if self._tracing.on:
             note_turn(self._tracing, turn, replies)
         self._note(replies[: 2 * len(turn.packs) : 2])
+
+    def _look_for_replicas(self) -> None:
+        """Before the next turn leaves: whether there is a replica to wait for."""
+
+        def looked(info: asyncio.Future[Reply]) -> None:
+            if not info.cancelled() and info.exception() is None:
+                self.replication.saw(following(info.result()))
+            self._go_on()
+
+        try:
+            self._wire.send("INFO", "replication").add_done_callback(looked)
+        except Overloaded:
+            self._go_on()
 
     def lost(self, turn: Turn[Ticket], reason: str) -> None:
         """What became of the turn that was out will not be known."""
@@ -199,54 +230,10 @@ class WriteTurns:
             loop.call_later(max(WATCH_EVERY_S, min(due) - now), self._fail_overdue)
 
 
+_ON_NO_REPLICA = "no replica of Redis has it in time; the outcome is unknown"
 _OVERDUE = "Redis did not answer in time; the outcome is unknown"
 
 
 def _fail(tickets: Iterable[Ticket], reason: str) -> None:
     for ticket in tickets:
         ticket.fail(reason)
-
-
-class Turns:
-    """The turns of all servers of a process.
-
-    `gap_s`: least time between two of a server's turns. `timeout_s`: longest wait of a request
-    for its events. `bytes_max`: most bytes of events that gather for one server. `trace_sample`:
-    one of so many fixes leaves a line (`common.trace`).
-    """
-
-    def __init__(
-        self,
-        nodes: Nodes,
-        shards: Shards,
-        *,
-        gap_s: float,
-        timeout_s: float,
-        bytes_max: int,
-        trace_sample: int = 0,
-    ) -> None:
-        by_wire = {
-            wire: WriteTurns(
-                wire,
-                shards,
-                gap_s=gap_s,
-                timeout_s=timeout_s,
-                bytes_max=bytes_max,
-                tracing=Tracing(trace_sample),
-            )
-            for wire in nodes.wires
-        }
-        # By a shard's index.
-        self.of = tuple(by_wire[nodes.wire(shard)] for shard in shards)
-
-    def put(self, snapshot: Snapshot) -> None:
-        """Give what all turns counted."""
-        turns = tuple(dict.fromkeys(self.of))
-        snapshot.put(PACKS, sum(each.packs for each in turns))
-        snapshot.put(REDIS_REFUSALS, sum(each.refused for each in turns))
-        for each in turns:
-            snapshot.add_histogram(WRITE_SECONDS, each.times)
-
-    def gathered(self) -> list[int]:
-        """Fixes of each shard that have not left yet."""
-        return [turns.gathering.fixes(shard) for shard, turns in enumerate(self.of)]

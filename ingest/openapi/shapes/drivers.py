@@ -121,6 +121,10 @@ class NearbyDrivers(msgspec.Struct):
         Maybe[Literal["roads", "history", "straight"]],
         Meta(description="with sort=arrival: how the times are known"),
     ] = msgspec.UNSET
+    missing_shards: Annotated[
+        Maybe[list[int]],
+        Meta(description="shards whose Redis does not answer: their drivers are not among these"),
+    ] = msgspec.UNSET
 
 
 class OrderEnded(msgspec.Struct):
@@ -155,6 +159,13 @@ class Health(msgspec.Struct):
     )
     dead_letters: Maybe[int | None] = msgspec.UNSET
     shards: Maybe[list[ShardHealth]] = msgspec.UNSET
+    missing_shards: Annotated[
+        Maybe[list[int]], Meta(description="shards whose Redis does not answer")
+    ] = msgspec.UNSET
+    unreplicated_shards: Annotated[
+        Maybe[list[int]],
+        Meta(description="shards whose Redis has no replica though REPLICATION wants one"),
+    ] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.
     apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 

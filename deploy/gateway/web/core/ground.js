@@ -27,7 +27,8 @@ export function newMap(element, config, { zoomPosition = "topright" } = {}) {
   if (config.tile_url) tiles(config).addTo(map);
   else {
     layDots(map);
-    layStreets(map);
+    // What does not load leaves the dots.
+    layStreets(map).catch(() => {});
   }
   return map;
 }
