@@ -170,14 +170,19 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    if not nodes.is_cluster:
-        # No older release could use one.
-        old = OldStream(bulk, old_shard_keys(settings.stream_name, index), keys)
-        timed["old_stream"] = (LOOK_EVERY_S, old.move)
+    timed |= _moving_on(settings, shard, wires)
     return Parts(
         wires, lease, maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
+
+
+def _moving_on(settings: Settings, shard: Shard, wires: Wires) -> dict[str, tuple[float, Chore]]:
+    """What moves on what older releases still write; none of them could use a cluster."""
+    if wires.nodes.is_cluster:
+        return {}
+    old = OldStream(wires.bulk, old_shard_keys(settings.stream_name, shard.index), shard.keys)
+    return {"old_stream": (LOOK_EVERY_S, old.move)}
 
 
 def _history_table(settings: Settings) -> HistoryTable:
