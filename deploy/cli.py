@@ -265,6 +265,7 @@ def status(
 
 app.command()(hosts.hosts)
 app.command()(hosts.drain)
+app.command()(hosts.reshard)
 app.command()(observe.top)
 app.command()(observe.trace)
 container.add_to(app)

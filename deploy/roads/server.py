@@ -179,11 +179,13 @@ class RoadServer:
 def listens(pid: int, port: int) -> bool:
     """Whether the process `pid` listens at `port`, whoever else does."""
     sockets = set()
-    with contextlib.suppress(OSError):
-        for file in os.scandir(f"/proc/{pid}/fd"):
-            target = str(Path(file.path).readlink())
-            if target.startswith("socket:["):
-                sockets.add(target[8:-1])
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as files:
+        for file in files:
+            # A file may be closed between its listing and this.
+            with contextlib.suppress(OSError):
+                target = str(Path(file.path).readlink())
+                if target.startswith("socket:["):
+                    sockets.add(target[8:-1])
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()

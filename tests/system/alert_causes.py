@@ -19,6 +19,7 @@ import redis.asyncio
 from common.backlog import ADDED
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD
+from common.processes.process import PARENT_PID_ENV
 from common.shards import Shards
 from tests import ws
 from tests.receiver import Receiver
@@ -238,6 +239,8 @@ def other_host(stack: Stack, metrics_port: int, shards: int, only: int) -> Itera
                 "METRICS_PORT": str(metrics_port),
                 "HEARTBEAT_TIMEOUT_S": "25",
                 "LOG_LEVEL": "error",
+                # It goes when these tests are killed.
+                PARENT_PID_ENV: str(os.getpid()),
             }
         ),
         stdout=subprocess.DEVNULL,
