@@ -72,6 +72,8 @@ class ShardKeys:
     consumer: str
     # A number that grows each time that the lease is taken.
     fence: str
+    # The newest entry id of a stream that takes no more: another layout is written.
+    closed: str
     counts: str
     # What stands before a driver's id in the key of its rate.
     rate: str
@@ -99,6 +101,7 @@ def tagged_keys(stream_name: str, tag: str) -> ShardKeys:
         cursor=f"cursor:{tag}",
         consumer=f"consumer:{tag}",
         fence=f"fence:{tag}",
+        closed=f"closed:{tag}",
         counts=f"counts:{tag}",
         rate=f"rate:{tag}:",
         places=f"places:{tag}",

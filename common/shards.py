@@ -1,5 +1,8 @@
 """Which shard a driver belongs to, and the keys of that shard. Pure.
 
+While the number of shards changes there are two layouts of them (`common.layout`). A driver's
+shard is that of the one that is written; `older` are the other's, where its position may be still.
+
 `crc32(driver_id) % count` is stable across processes, machines and releases: another rule would
 give a driver two writers.
 """
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from common.keys import FIRST_EPOCH, ShardKeys, shard_keys
+from common.layout import Layout
 from common.slots import slot_of
 
 
@@ -24,14 +28,33 @@ class Shard:
 class Shards:
     """All shards of a system, in order of their index."""
 
-    __slots__ = ("_shards", "count", "epoch")
+    __slots__ = ("_shards", "count", "epoch", "older", "stream_name")
 
-    def __init__(self, stream_name: str, count: int, epoch: int = FIRST_EPOCH) -> None:
+    def __init__(
+        self,
+        stream_name: str,
+        count: int,
+        epoch: int = FIRST_EPOCH,
+        older: Layout | None = None,
+    ) -> None:
+        self.stream_name = stream_name
         self.count = count
+        # Those that are left by these, while there are any.
+        self.older = Shards(stream_name, *older) if older is not None else None
         # The layout's number: two layouts have no key in common.
         self.epoch = epoch
         keys = (shard_keys(stream_name, n, count, epoch) for n in range(count))
         self._shards = tuple(Shard(n, k, slot_of(k.stream)) for n, k in enumerate(keys))
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of these, without the older one."""
+        return Layout(self.count, self.epoch)
+
+    @property
+    def all(self) -> tuple[Shard, ...]:
+        """These, and the older ones behind them."""
+        return self._shards + (self.older.all if self.older is not None else ())
 
     def of(self, driver_id: str) -> Shard:
         """The shard of a driver."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.backoff import Backoff
+from common.keys import FIRST_EPOCH
 from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
 from common.redis.carry_over import old_shard_keys
 from common.redis.nodes import Nodes
@@ -21,12 +22,14 @@ from consumers.history.table import HistoryTable
 from consumers.history.trials import HistoryTrials
 from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
+from consumers.live.earlier import EarlierPositions
 from consumers.live.orders import OrderState
 from consumers.live.stage import LiveLimits, LiveSigns, LiveStage
 from consumers.live.write_fence import WriteFence
 from consumers.liveness import Liveness
 from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
+from consumers.stream.barrier import Barrier
 from consumers.stream.counts.counts import Counts
 from consumers.stream.counts.gauge import StreamGauge
 from consumers.stream.counts.population import Population
@@ -103,6 +106,7 @@ class Parts:
 
     wires: Wires
     lease: Lease
+    barrier: Barrier
     group: GroupMaker
     settled: SettledFixes
     live: LiveStage
@@ -116,9 +120,11 @@ class Parts:
     chores: dict[str, tuple[float, Chore]]
 
 
-def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Liveness) -> Parts:
-    """The parts of the worker of shard `index`; nothing is connected yet."""
-    shard = Shards(settings.stream_name, settings.shards)[index]
+def assemble(
+    settings: Settings, shards: Shards, index: int, pace: WorkerPace, liveness: Liveness
+) -> Parts:
+    """The parts of the worker of shard `index` of `shards`; nothing is connected yet."""
+    shard = shards[index]
     keys, group = shard.keys, settings.consumer_group
     wires = _wires(settings, shard, pace)
     quick, bulk, nodes = wires.quick, wires.bulk, wires.nodes
@@ -132,11 +138,7 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     cursor = LiveCursor(wires.reads, quick, keys, group=group)
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
     trim = Trim(bulk, nodes, keys, group=group, live_through=cursor.checked, places=places)
-    fence = WriteFence(quick, keys.fence, lease)
-    ttl_s = settings.location_ttl
-    drivers = DriverState(
-        quick, shard, fence, nodes, names_max=pace.names_max, location_ttl_s=ttl_s
-    )
+    drivers = _driver_state(settings, wires, shard, lease, shards.older, pace=pace)
     trials = HistoryTrials(bulk, keys)
     patience = Patience(maker.make_again, backoff=pace.backoff)
     letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
@@ -170,14 +172,37 @@ def assemble(settings: Settings, index: int, pace: WorkerPace, liveness: Livenes
     }  # fmt: skip
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
-    if not nodes.is_cluster:
-        # No older release could use one.
-        old = OldStream(bulk, old_shard_keys(settings.stream_name, index), keys)
-        timed["old_stream"] = (LOOK_EVERY_S, old.move)
+    if shards.epoch == FIRST_EPOCH:
+        timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
-        wires, lease, maker, settled, live, history, table, trim,
+        wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
+
+
+def _driver_state(
+    settings: Settings,
+    wires: Wires,
+    shard: Shard,
+    lease: Lease,
+    older: Shards | None,
+    *,
+    pace: WorkerPace,
+) -> DriverState:
+    return DriverState(
+        wires.quick,
+        shard,
+        wires.nodes,
+        WriteFence(wires.quick, shard.keys.fence, lease),
+        EarlierPositions(wires.nodes, older),
+        names_max=pace.names_max,
+        location_ttl_s=settings.location_ttl,
+    )
+
+
+def _moving(old: OldStream, nodes: Nodes) -> dict[str, tuple[float, Chore]]:
+    """The chore that empties an older release's stream; none of them could use a cluster."""
+    return {} if nodes.is_cluster else {"old_stream": (LOOK_EVERY_S, old.move)}
 
 
 def _history_table(settings: Settings) -> HistoryTable:

@@ -5,7 +5,7 @@ is not there is started by itself.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from common.metrics.role import RoleMetrics
 from common.processes.changing import ChangingSupervisor
@@ -15,6 +15,8 @@ from consumers.sharing.orders import read_orders
 
 AGENT = "sharing"
 FORK_SERVER = "fork-server"
+# Makes the spec of a worker of its name and arguments.
+WorkerSpec = Callable[[ForkServer, str, Sequence[str]], ChildSpec]
 # The first workers wait so long for the fork server to be ready: its imports are theirs.
 LOADING_S = 10.0
 
@@ -22,15 +24,16 @@ LOADING_S = 10.0
 class ShardRunner:
     """An `Observer` that hears the agent, and hands on everything to the role's numbers."""
 
-    def __init__(self, metrics: RoleMetrics, spec: Callable[[ForkServer, int], ChildSpec]) -> None:
+    def __init__(self, metrics: RoleMetrics, spec: WorkerSpec) -> None:
         self._metrics = metrics
-        # How the worker of a shard is started, by a fork server if it can be.
+        # How a worker is started, by a fork server if it can be.
         self._spec = spec
         self._supervisor: ChangingSupervisor | None = None
         self._forks = ForkServer(FORK_SERVER, self._ask)
-        self._wanted: frozenset[int] = frozenset()
-        # Shards that have a worker, those that are stopping included, by their names.
-        self._present: dict[str, int] = {}
+        # Name -> arguments.
+        self._wanted: dict[str, list[str]] = {}
+        # Names of the workers that there are, those that are stopping included.
+        self._present: set[str] = set()
         self._loading_until_s = 0.0
 
     def begin(
@@ -74,7 +77,7 @@ class ShardRunner:
 
     def retired(self, child: str) -> None:
         """A worker that is not wanted here has ended."""
-        self._present.pop(child, None)
+        self._present.discard(child)
         self._metrics.retired(child)
 
     def fileno(self) -> int:
@@ -87,14 +90,12 @@ class ShardRunner:
         supervisor = self._supervisor
         if supervisor is None or supervisor.draining:
             return
-        for name, shard in self._present.items():
-            if shard not in self._wanted:
-                supervisor.stop(name)
-        missing = sorted(self._wanted - set(self._present.values()))
+        for name in self._present - self._wanted.keys():
+            supervisor.stop(name)
+        missing = [name for name in self._wanted if name not in self._present]
         if missing and not self._is_loading():
-            specs = [self._spec(self._forks, shard) for shard in missing]
-            self._present |= {spec.name: shard for spec, shard in zip(specs, missing, strict=True)}
-            supervisor.add(*specs)
+            self._present.update(missing)
+            supervisor.add(*(self._spec(self._forks, n, self._wanted[n]) for n in missing))
 
     def _is_loading(self) -> bool:
         return not self._forks.is_ready and time.monotonic() < self._loading_until_s

@@ -54,3 +54,13 @@ class Shares:
             ):
                 self.held.add(share)
         return self.held
+
+    async def leave(self) -> None:
+        """Give all of them, and be present no more."""
+        ask = self._connection.fetchval
+        for share in sorted(self.held):
+            await ask("SELECT pg_advisory_unlock($1, $2)", self._lock_class, share)
+        self.held.clear()
+        if self._present:
+            await ask("SELECT pg_advisory_unlock_shared($1, $2)", self._lock_class, self._count)
+            self._present = False

@@ -6,7 +6,7 @@ hosts share them, and one host alone has all.
 
 import re
 import sys
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import ConfigError
@@ -50,9 +50,7 @@ def run(settings: Settings, heartbeat: Heartbeat, only: frozenset[int] | None = 
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
     state = state_file(home, "consumers") if home is not None else None
     host = new_host()
-    runner = ShardRunner(
-        RoleMetrics("consumers", settings), partial(_worker, settings, state, host)
-    )
+    runner = ShardRunner(RoleMetrics("consumers", settings), _Workers(settings, state, host))
     supervisor = ChangingSupervisor(
         "consumers",
         drain_timeout_s=settings.drain_timeout_s,
@@ -87,17 +85,22 @@ def _fork_server(settings: Settings) -> ChildSpec:
     )
 
 
-def _worker(
-    settings: Settings, state: Path | None, host: str, forks: ForkServer, shard: int
-) -> ChildSpec:
-    name = f"consumer-{shard}"
-    return ChildSpec(
-        name=name,
-        argv=(sys.executable, "-m", "consumers.worker", "--shard", str(shard)),
-        env={"PYTHONFAULTHANDLER": "1", HOST_ENV: host},
-        # Its lines stand with this supervisor's own: `role` tells them apart.
-        pid_file=state.with_name(f"{name}.pid") if state is not None else None,
-        heartbeat_timeout_s=settings.heartbeat_timeout_s,
-        fork=forks.fork,
-        stop_timeout_s=settings.drain_timeout_s,
-    )
+class _Workers:
+    """How a worker of this host is started: called with who forks, its name and its arguments."""
+
+    def __init__(self, settings: Settings, state: Path | None, host: str) -> None:
+        self._settings = settings
+        self._state = state
+        self._host = host
+
+    def __call__(self, forks: ForkServer, name: str, arguments: Sequence[str]) -> ChildSpec:
+        return ChildSpec(
+            name=name,
+            argv=(sys.executable, "-m", "consumers.worker", *arguments),
+            env={"PYTHONFAULTHANDLER": "1", HOST_ENV: self._host},
+            # Its lines stand with this supervisor's own: `role` tells them apart.
+            pid_file=self._state.with_name(f"{name}.pid") if self._state is not None else None,
+            heartbeat_timeout_s=self._settings.heartbeat_timeout_s,
+            fork=forks.fork,
+            stop_timeout_s=self._settings.drain_timeout_s,
+        )

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG, ConfigError
+from common.layout import Layout
 from common.log import Repeated, configure, get
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
 from common.processes.background import Background
@@ -26,6 +27,7 @@ from common.processes.process import die_with_parent
 from common.processes.signals import STOP_SIGNALS
 from common.redis.meta import check_meta
 from common.settings import Settings, load_settings
+from common.shards import Shards
 from consumers.assembly import WorkerPace, assemble
 from consumers.liveness import Liveness
 from consumers.numbers import ShardNumbers
@@ -45,7 +47,8 @@ _log = get("worker")
 class Worker:
     """One shard's stages and chores. `beat` is called while both stages advance.
 
-    `tell` is given the worker's numbers about once a second.
+    `tell` is given the worker's numbers about once a second. `shards`: the layout, if it is not
+    the first of a system.
     """
 
     def __init__(
@@ -55,10 +58,13 @@ class Worker:
         beat: Callable[[], None],
         pace: WorkerPace | None = None,
         tell: Callable[[bytes], None] = lambda _report: None,
+        *,
+        shards: Shards | None = None,
     ) -> None:
         self._settings = settings
+        shards = shards or Shards(settings.stream_name, settings.shards)
         self._liveness = Liveness(("live", "history"), beat)
-        self.parts = assemble(settings, index, pace or WorkerPace(), self._liveness)
+        self.parts = assemble(settings, shards, index, pace or WorkerPace(), self._liveness)
         self._reporter = Reporter(tell, ShardNumbers(index, self.parts).put)
         self.tasks = Background(_log, crashed=self._crashed)
         self._stopping = asyncio.Event()
@@ -129,13 +135,17 @@ class Worker:
                     await self._check_meta()
                     checked = True
                 holder = await self.parts.lease.acquire()
-                if holder is None:
+                if holder is None and not await self.parts.barrier.is_open():
+                    # Older shards still have something to show.
+                    attempt = 0
+                elif holder is None:
                     await self.parts.group.make()
                     # Before anything is settled: what waits may be an older release's.
                     await self.parts.settled.even_out()
                     trouble.healed()
                     return True
-                trouble.failed(error=f"the shard is held by {holder}")
+                else:
+                    trouble.failed(error=f"the shard is held by {holder}")
             except (*REDIS_TROUBLE, RedisError, OSError) as e:
                 trouble.failed(error=str(e))
             self._advanced()
@@ -163,10 +173,10 @@ class Worker:
         self._liveness.advanced("history")
 
 
-async def work(settings: Settings, index: int) -> None:
-    """Run the worker of shard `index` until SIGTERM or SIGINT."""
+async def work(settings: Settings, shards: Shards, index: int) -> None:
+    """Run the worker of shard `index` of `shards` until SIGTERM or SIGINT."""
     heartbeat = Heartbeat.from_env()
-    worker = Worker(settings, index, heartbeat.beat, tell=heartbeat.report)
+    worker = Worker(settings, index, heartbeat.beat, tell=heartbeat.report, shards=shards)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     _log.info("worker.started", shard=index)
@@ -175,17 +185,22 @@ async def work(settings: Settings, index: int) -> None:
 
 
 def main() -> int:
-    """Entry point: `python -m consumers.worker --shard S`."""
+    """Entry point: `python -m consumers.worker --shard S [--layout 2:16] [--older 1:4]`."""
     die_with_parent()
     faulthandler.enable()
     gc.set_threshold(GC_OBJECTS, *gc.get_threshold()[1:])
     parser = argparse.ArgumentParser(description="Consume one shard.")
     parser.add_argument("--shard", type=int, required=True)
-    index = parser.parse_args().shard
+    parser.add_argument("--layout", type=Layout.parse)
+    parser.add_argument("--older", type=Layout.parse)
+    arguments = parser.parse_args()
+    index = arguments.shard
     try:
         settings = load_settings()
         configure(f"consumer-{index}", settings.log_level, settings.log_format)
-        uvloop.run(work(settings, index))
+        layout: Layout = arguments.layout or Layout(settings.shards)
+        shards = Shards(settings.stream_name, layout.shards, layout.epoch, arguments.older)
+        uvloop.run(work(settings, shards, index))
     except ConfigError as e:
         print(f"fleetline: {e}", file=sys.stderr)  # noqa: T201
         return EXIT_CONFIG

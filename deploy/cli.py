@@ -38,6 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
@@ -265,6 +266,7 @@ def status(
 
 app.command()(hosts.hosts)
 app.command()(hosts.drain)
+app.command()(hosts.reshard)
 app.command()(observe.top)
 app.command()(observe.trace)
 container.add_to(app)

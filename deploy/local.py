@@ -138,7 +138,7 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
 
 
 def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOptions) -> None:
-    say(f"fleetline up in {home.path}, {settings.shards} shards")
+    say(f"fleetline up in {home.path}")
     url = _url(settings, gateway=options.gateway)
     with home.writing():
         servers = _servers(home, settings, options)

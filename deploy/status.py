@@ -21,15 +21,16 @@ from common.backlog import (
     unread_entries,
 )
 from common.errors import FleetlineError
-from common.keys import APP_COUNTS, META
+from common.keys import APP_COUNTS
 from common.processes import process
 from common.processes.spec import State
 from common.processes.state import read_state, state_file
 from common.settings import Settings
-from common.shards import Shard, Shards
+from common.shards import Shard
 from consumers.stream.counts.counts import NAMES
 from deploy.stack.home import Home
 from deploy.tools.stack_redis import stack_redis
+from deploy.tools.stack_shards import stack_shards
 from ingest.apps.app_counts import AppTotals, by_app
 
 SUPERVISORS = ("up", "consumers", "fanout", "roads")
@@ -112,8 +113,7 @@ def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
 
 def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
-    count = int(client.hget(META, "shards") or settings.shards)
-    shards = Shards(settings.stream_name, count)
+    shards = stack_shards(client, settings)
     return [_read_shard(client, shard, settings.consumer_group) for shard in shards]
 
 

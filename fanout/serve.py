@@ -20,6 +20,7 @@ from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
 from common.processes.signals import set_on_stop
 from common.redis.kind import require_kind
+from common.redis.layout_watch import LOOK_EVERY_S, LayoutWatch
 from common.settings import Settings
 from fanout.door.policy import Policy
 from fanout.listening import listen
@@ -66,6 +67,10 @@ async def running(
         background.run(fanout.subscriptions.run(), name="subscriptions")
         background.run(fanout.probe.run(), name="probe")
         background.run(fanout.feed.run(), name="feed")
+        layouts = LayoutWatch(
+            fanout.nodes, settings.stream_name, settings.shards, fanout.feed.adopt
+        )
+        background.every(LOOK_EVERY_S, layouts.look, name="layout")
         background.run(fanout.keep_ticking(), name="wheel")
         background.run(fanout.with_token.run(), name="tokens")
         server = await aiofastnet.create_server(

@@ -167,8 +167,7 @@ def _add_other_routes(app: App, worker: IngestWorker, settings: Settings) -> Non
     for path, page in pages(settings, auth=worker.access.on):
         app.add_route(path, page)
     health = HealthResource(
-        worker.nodes,
-        worker.shards,
+        worker.live,
         worker.pulse,
         worker.backlog,
         worker.access,

@@ -12,6 +12,8 @@ from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
 from common.errors import Overloaded
 from common.event import Clock, TimeLimits
+from common.keys import FIRST_EPOCH
+from common.layout import Layouts
 from common.log import get
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
 from common.metrics.snapshot import Source
@@ -87,8 +89,8 @@ class IngestWorker:
             name="ingest",
         )
         self.shards = Shards(settings.stream_name, settings.shards)
-        self._turns = self._new_turns(settings)
-        self.backlog = Backlog(self.nodes, self.shards, self._turns, settings.backlog_max)
+        turns = self._turns = self._new_turns(settings)
+        self.backlog = Backlog(self.nodes, self.shards, turns, settings.backlog_max, self.adopt)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
         self.history = History(
             settings.database_url,
@@ -123,9 +125,7 @@ class IngestWorker:
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.nodes)
         self._memory = RedisMemory(self.nodes)
-        numbers = WorkerNumbers(
-            self.intake, self._turns, self.backlog, self.app_counts, self._memory
-        )
+        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self._memory)
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))
@@ -146,9 +146,28 @@ class IngestWorker:
         pace: FixPace = Unlimited()
         if settings.rate_fixes_per_s:
             pace = PerDriver(Limit(settings.rate_fixes_per_s, settings.rate_burst))
-        writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
+        self._writer = StreamWriter(self._turns, self.shards, self.backlog.capacity, pace.terms)
         validator = Validator(Clock(), self.limits)
-        return Intake(Producer(writer, pace), validator, BATCH_FIXES_MAX)
+        return Intake(Producer(self._writer, pace), validator, BATCH_FIXES_MAX)
+
+    def adopt(self, layouts: Layouts) -> bool:
+        """Write to the shards of these layouts from now on, and read from both; False: refuse.
+
+        All in one step: a fix goes to its shard of the one or of the other. A number that was set
+        wrong from the beginning is no change.
+        """
+        now, before = layouts.now, layouts.before
+        if now.epoch == FIRST_EPOCH and now != self.shards.layout:
+            return False
+        shards = Shards(self.shards.stream_name, *now, before)
+        if now != self.shards.layout:
+            get("ingest").info("shards.adopted", shards=now.shards, epoch=now.epoch)
+            self._turns.adopt(shards)
+            self.backlog.adopt(shards)
+        self.backlog.follow(shards)
+        self._writer.adopt(shards)
+        self.shards = self.live.shards = shards
+        return True
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Connect. Returns also when Redis is down: then fixes are refused until it is back."""

@@ -14,6 +14,7 @@ import redis
 from common.processes.process import set_parent_death_signal
 from common.settings import Settings
 from deploy.tools.hosts.state import HostsState, read_hosts
+from deploy.tools.stack_shards import stack_shards
 from tests.stack import environment
 
 # Processes of another namespace cannot be seen, as those of another machine.
@@ -64,8 +65,8 @@ class Hosts:
     """All hosts of a test, on one Redis and one database."""
 
     def __init__(self, settings: Settings, client: Any, **extra: str) -> None:
-        self._settings = settings
-        self._extra = {
+        self.settings = settings
+        self.environment = {
             "REDIS_URL": settings.redis_url,
             "DATABASE_URL": settings.database_url,
             "SHARDS": str(settings.shards),
@@ -78,7 +79,7 @@ class Hosts:
 
     def start(self, **extra: str) -> ConsumersHost:
         """One more."""
-        host = ConsumersHost({**self._extra, **extra})
+        host = ConsumersHost({**self.environment, **extra})
         self._started.append(host)
         return host
 
@@ -89,7 +90,16 @@ class Hosts:
 
     def state(self) -> HostsState:
         """What `fleetline hosts` shows."""
-        return read_hosts(self.redis, self._settings)
+        return read_hosts(self.redis, self.settings)
+
+    def stored(self) -> bool:
+        """Whether the history has all that is in the streams."""
+        for shard in stack_shards(self.redis, self.settings):
+            group = self.settings.consumer_group.encode()
+            (facts,) = [g for g in self.redis.xinfo_groups(shard.keys.stream) if g["name"] == group]
+            if facts["lag"] or facts["pending"]:
+                return False
+        return True
 
     def held(self) -> list[int]:
         """How many shards each living host holds, in order."""

@@ -44,8 +44,8 @@ class RedisServer:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started, and neither stopped nor killed."""
-        return self._process is not None
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it and wait until it answers."""

@@ -71,3 +71,11 @@ def judge(
         # Only as many are kept as the rule looks at.
         return Restart(policy.failed_retry_s, failed=True), Record(runs[-policy.short_runs_max :])
     return Restart(policy.backoff.delay_s(len(runs) - 1, rng)), Record(runs)
+
+
+def stop_until_s(before_s: float, now_s: float, share_s: float, deadline_s: float) -> float:
+    """When a child that is stopped now is killed. `before_s`: when the one before would have been.
+
+    A child of a small share is short of time only when those before it used up theirs.
+    """
+    return min(deadline_s, max(before_s, now_s) + share_s)

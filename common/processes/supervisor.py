@@ -20,7 +20,7 @@ from common.processes.children import READY_POLL_S, Children
 from common.processes.heartbeat import Heartbeat
 from common.processes.logs import Logs
 from common.processes.observer import Observer
-from common.processes.policy import Halt, judge
+from common.processes.policy import Halt, judge, stop_until_s
 from common.processes.signals import STOP_SIGNALS, SignalQueue
 from common.processes.spec import ChildSpec, State
 from common.processes.starting import StartFailed, Stopped
@@ -248,22 +248,26 @@ class Supervisor:
         self._strays.sweep({self._logs.pid, *self._children.pids()}, now_s)
 
     def _drain(self) -> None:
-        """Stop in reverse start order: each has its share, all have one deadline."""
+        """Stop in reverse start order: each has its share, all have one deadline.
+
+        What a child leaves of its share is for those after it.
+        """
         self._draining = True
-        deadline_s = self._clock() + self._drain_timeout_s
+        until_s = self._clock()
+        deadline_s = until_s + self._drain_timeout_s
         asked = self._stop_signals
         if self._drain_together:
             for child in self._children:
                 self._request_stop(child)
         for child in reversed(self._children):
             self._request_stop(child)
-            until_s = min(deadline_s, self._clock() + child.spec.stop_timeout_s)
+            until_s = stop_until_s(until_s, self._clock(), child.spec.stop_timeout_s, deadline_s)
             while child.pid is not None and self._clock() < until_s and self._stop_signals <= asked:
                 self._turn(min(IDLE_S, until_s - self._clock()))
             if child.pid is not None:
                 _log.warning("child.killed", child=child.spec.name, pid=child.pid)
-            until_s = self._clock() + PATIENCE_S
-            while child.pid is not None and self._clock() < until_s:
+            patient_until_s = self._clock() + PATIENCE_S
+            while child.pid is not None and self._clock() < patient_until_s:
                 child.kill()
                 self._turn(READY_POLL_S)
         self._sweep(self._clock())

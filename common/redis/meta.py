@@ -2,7 +2,8 @@
 
 A different shard count would re-home drivers: their newest position and the order of their
 fixes would be split over two writers. So each role compares its settings with this hash before it
-starts; the first start of all writes it.
+starts; the first start of all writes it. Once the number was changed (`fleetline reshard`) the
+hash alone says it, and SHARDS is only what a new system begins with.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from redis.exceptions import AuthenticationError, RedisClusterException, RedisEr
 
 from common import log
 from common.errors import ConfigError, Overloaded
-from common.keys import CARRIED_FROM, FORMAT_VERSION, META, STREAM_NAME
+from common.keys import CARRIED_FROM, FIRST_EPOCH, FORMAT_VERSION, META, STREAM_NAME
 from common.redis.carry_over import OLD_FORMATS, carry_over
 from common.redis.client import async_client_at, new_async_client
 from common.redis.kind import IS_A_CLUSTER, IS_NO_CLUSTER
@@ -99,7 +100,8 @@ async def _check(redis: Any, shards: int, stream_name: str, *, is_cluster: bool)
         await redis.hsetnx(META, "shards", shards)
         await redis.hsetnx(META, "format", FORMAT_VERSION)
         found = await redis.hmget(META, "shards", "format")
-    if found[0] != str(shards):
+    epoch = int(await redis.hget(META, "epoch") or FIRST_EPOCH)
+    if found[0] != str(shards) and epoch == FIRST_EPOCH:
         raise ConfigError(
             f"SHARDS: the data in this Redis has {found[0]} shards, not {shards}; "
             f"set SHARDS={found[0]} or use an empty Redis"

@@ -55,7 +55,7 @@ class Settings(
     replication: Literal["auto", "strict", "off"] = "auto"
     # PostgreSQL, with or without the TimescaleDB extension.
     database_url: str = "postgresql://fleetline@127.0.0.1:5434/fleetline"
-    # Number of streams. Changing it re-homes drivers, so a running system refuses another value.
+    # Number of streams of a new system. One that has data keeps its own: fleetline reshard.
     shards: Annotated[int, Field(ge=1, le=1024)] = 4
     # Stem of the streams' names: <stem>:{shard}.
     stream_name: str = "driver-locations"

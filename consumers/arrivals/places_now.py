@@ -81,17 +81,26 @@ class DriverPlaces:
         for followed in orders:
             order = followed.order
             by_name.setdefault(order.driver_id or f"\n{order.order_id}", []).append(followed)
-        found: list[tuple[FollowedOrder, DriverPlace]] = []
-        for wire, asked in self._asked(by_name).items():
-            replies = await wire.pipeline([command for command, _ in asked])
-            for (_, names), values in zip(asked, replies, strict=True):
-                for name, raw in zip(names, values, strict=True):
-                    if raw is not None:
-                        place = self._take(name, raw)
-                        found += ((followed, place) for followed in by_name[name])
-        return found
+        found: dict[str, DriverPlace] = {}
+        shards: Shards | None = self._shards
+        # While the number of shards changes a driver may not have moved since.
+        while shards is not None and (left := [name for name in by_name if name not in found]):
+            for wire, asked in self._asked(left, shards).items():
+                replies = await wire.pipeline([command for command, _ in asked])
+                for (_, names), values in zip(asked, replies, strict=True):
+                    for name, raw in zip(names, values, strict=True):
+                        if raw is not None:
+                            found[name] = self._take(name, raw)
+            shards = shards.older
+        return [(followed, place) for name, place in found.items() for followed in by_name[name]]
 
-    def _asked(self, names: Iterable[str]) -> dict[Wire, list[tuple[Command, Sequence[str]]]]:
+    def adopt(self, shards: Shards) -> None:
+        """The number of shards changes: places are in these from now on."""
+        self._shards = shards
+
+    def _asked(
+        self, names: Iterable[str], shards: Shards
+    ) -> dict[Wire, list[tuple[Command, Sequence[str]]]]:
         """What is asked of each server, and whose places the replies are."""
         asked: dict[Wire, list[tuple[Command, Sequence[str]]]] = {}
         by_shard: dict[int, list[str]] = {}
@@ -101,9 +110,9 @@ class DriverPlaces:
                 command: Command = ("MGET", order_key(order_id))
                 asked.setdefault(self._nodes.order_wire(order_id), []).append((command, (name,)))
             else:
-                by_shard.setdefault(self._shards.of(name).index, []).append(name)
+                by_shard.setdefault(shards.of(name).index, []).append(name)
         for index, drivers in by_shard.items():
-            shard = self._shards[index]
+            shard = shards[index]
             command = ("HMGET", shard.keys.live, *drivers)
             asked.setdefault(self._nodes.wire(shard), []).append((command, drivers))
         return asked

@@ -15,6 +15,8 @@ from common.log import get
 from common.metrics.role import RoleMetrics
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import Heartbeat
+from common.redis.layout_watch import LOOK_EVERY_S as LAYOUTS_EVERY_S
+from common.redis.layout_watch import LayoutWatch
 from common.redis.opening import new_nodes
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
@@ -59,9 +61,11 @@ class ArrivalsRole:
         self.lead = Lead(nodes)
         self.ledger = Ledger(self.database)
         self._learner = PaceLearner(self.database)
+        drivers = DriverPlaces(nodes, Shards(settings.stream_name, settings.shards))
+        self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards, drivers.adopt)
         self.rounds = ArrivalRounds(
             ActiveOrders(nodes),
-            DriverPlaces(nodes, Shards(settings.stream_name, settings.shards)),
+            drivers,
             self.travel,
             self.paces,
             ArrivalSpeaker(
@@ -79,6 +83,7 @@ class ArrivalsRole:
         tasks = Background(_log)
         await self.nodes.start()
         try:
+            tasks.every(LAYOUTS_EVERY_S, self._layouts.look, name="layout")
             tasks.every(LOOK_EVERY_S, self.look, name="arrivals")
             tasks.every(FLUSH_EVERY_S, self.ledger.flush, name="arrivals_log")
             tasks.every(ERRORS_EVERY_S, self.read_errors, name="arrivals_errors")

@@ -16,6 +16,7 @@ from common.log import Repeated, get
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire, is_full
 from common.shards import Shard
+from consumers.live.earlier import EarlierPositions
 from consumers.live.moves import (
     Moves,
     driver_moves,
@@ -43,14 +44,16 @@ class DriverState:
         self,
         wire: Wire,
         shard: Shard,
-        fence: WriteFence,
         nodes: Nodes,
+        fence: WriteFence,
+        earlier: EarlierPositions,
         *,
         names_max: int,
         location_ttl_s: int,
     ) -> None:
         self._wire = wire
         self._fence = fence
+        self._earlier = earlier
         self._publish, self._count_subscribers = nodes.publish, nodes.count_subscribers
         self._keys = shard.keys
         self._fleet = shard.keys.fleet
@@ -83,7 +86,9 @@ class DriverState:
         names = self._newest.unknown(placed.event.driver_id for placed in events)
         if names:
             values = await self._wire.send("HMGET", self._keys.live, *names)
-            for name, value in zip(names, values, strict=True):
+            known = dict(zip(names, values, strict=True))
+            known |= await self._earlier.read([n for n, value in known.items() if value is None])
+            for name, value in known.items():
                 self._newest.learn(name, time_of(value))
 
     def decide(self, events: Sequence[PlacedEvent]) -> Moves:

@@ -11,6 +11,7 @@ import hiredis
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, is_full
 from common.shards import Shards
+from consumers.stream.groups import START
 
 # How long a stream is kept for an engine that does not say anything: a restart takes seconds.
 HOLD_S = 60
@@ -22,7 +23,13 @@ class StreamHold:
     def __init__(self, nodes: Nodes, shards: Shards) -> None:
         self._nodes = nodes
         self._shards = shards
+        self._waiting: Shards | None = None
         self.stored: dict[int, bytes] = {}
+
+    def follow(self, shards: Shards, waiting: Shards | None) -> None:
+        """These are followed from now on; what comes to `waiting` is kept until it is read."""
+        self._shards, self._waiting = shards, waiting
+        self.stored = {}
 
     async def tell(self) -> None:
         """Say it again. Raises `Overloaded` or `hiredis.ReplyError`."""
@@ -31,6 +38,9 @@ class StreamHold:
             key, through = shard.keys.places, self.stored.get(shard.index)
             prolong = ("EXPIRE", key, HOLD_S)
             say = prolong if through is None else ("SET", key, through, "EX", HOLD_S)
+            asking.append(self._nodes.wire(shard).send(*say))
+        for shard in self._waiting or ():
+            say = ("SET", shard.keys.places, START, "EX", HOLD_S)
             asking.append(self._nodes.wire(shard).send(*say))
         for reply in await asyncio.gather(*asking, return_exceptions=True):
             # A full Redis keeps what it was told.

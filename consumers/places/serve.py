@@ -16,6 +16,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from common.backoff import Backoff
+from common.keys import FIRST_EPOCH
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
 from common.orders.book import OrderBook
@@ -29,6 +30,8 @@ from common.settings import Settings
 from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
+from consumers.places.inheritance import inherit
+from consumers.places.layouts import Followed, LayoutFollower
 from consumers.places.numbers import PlacesNumbers
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import PAGE, PAGE_GAP_S, EventPublisher
@@ -60,30 +63,37 @@ class PlacesRole:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._shards = Shards(settings.stream_name, settings.shards)
         self.nodes = new_nodes(
             settings.redis_url, reply_timeout_s=REDIS_REPLY_TIMEOUT_S, name="fleetline-places"
         )
         self._book = OrderBook(self.nodes, position_ttl_s=settings.order_ttl_s)
-        self.hold = StreamHold(self.nodes, self._shards)
+        self._layouts = LayoutFollower(self.nodes, settings.stream_name, settings.shards)
+        self.hold = StreamHold(self.nodes, Shards(settings.stream_name, settings.shards))
         self.numbers = PlacesNumbers()
 
     async def follow(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
         """Take turns for the shards that this process gets. Raises `consumers.role.TROUBLE`."""
-        shares = Shares(connection, LOCK_CLASS, self._settings.shards)
         fences, orders = FenceBook(), OrderFollower(connection)
         await orders.start()
-        # Until it is known again how far they are stored, streams are kept as they were.
-        self.hold.stored = {}
         while True:
-            held = set(await shares.balance())
-            turns = await self._turns(connection, held, fences, orders)
-            self.hold.stored = turns.stored
-            self.numbers.follow(turns)
-            _log.info("places.follows", shards=sorted(held))
-            while set(await shares.balance()) == held:
+            followed = await self._layouts.look(connection)
+            # Until it is known again how far they are stored, streams are kept as they were.
+            self.hold.follow(followed.shards, followed.waiting)
+            # Each layout has locks of its own.
+            lock_class = LOCK_CLASS + followed.shards.epoch - FIRST_EPOCH
+            shares = Shares(connection, lock_class, len(followed.shards))
+            held: set[int] | None = None
+            while (await self._layouts.look(connection)).layouts == followed.layouts:
+                found = set(await shares.balance())
+                if found != held:
+                    held = found
+                    turns = await self._turns(connection, followed, held, (fences, orders))
+                    self.hold.stored = turns.stored
+                    self.numbers.follow(turns)
+                    _log.info("places.follows", shards=sorted(held), epoch=followed.shards.epoch)
                 await _take_turns(turns, self.numbers, time.monotonic() + BALANCE_EVERY_S)
                 well()
+            await shares.leave()
 
     async def publish(self, connection: asyncpg.Connection, well: Callable[[], None]) -> None:
         """Publish what happened, if no other process does. Raises `consumers.role.TROUBLE`."""
@@ -99,18 +109,21 @@ class PlacesRole:
     async def _turns(
         self,
         connection: asyncpg.Connection,
+        followed: Followed,
         held: set[int],
-        fences: FenceBook,
-        orders: OrderFollower,
+        around: tuple[FenceBook, OrderFollower],
     ) -> PlacesTurns:
         """Turns that go on where these shards were stored."""
-        store = PlacesStore(connection, self._shards)
+        fences, orders = around
+        store = PlacesStore(connection, followed.shards)
         ttl = timedelta(seconds=self._settings.location_ttl)
+        if followed.known is not None:
+            await inherit(connection, followed.shards, held, followed.known, ttl)
         engine, places = await store.load(held, ttl, self._settings.order_radius_m)
         return PlacesTurns(
             engine=engine,
             store=store,
-            reader=StreamReader(self.nodes, self._shards, places),
+            reader=StreamReader(self.nodes, followed.shards, places),
             fences=fences,
             orders=orders,
             moved=self._book.write,

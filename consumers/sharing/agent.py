@@ -10,11 +10,12 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Collection
 
 import hiredis
 
 from common.errors import EXIT_CONFIG, ConfigError, Overloaded
-from common.keys import HOSTS_NEWS
+from common.keys import FIRST_EPOCH, HOSTS
 from common.log import Repeated, configure, get
 from common.metrics.names.consumers import HOSTS_SEEN
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
@@ -26,7 +27,7 @@ from common.processes.signals import STOP_SIGNALS
 from common.redis.nodes import Nodes
 from common.redis.opening import new_wires
 from common.settings import Settings, load_settings
-from common.shards import Shards
+from common.shards import Shard, Shards
 from common.slots import slot_of
 from consumers.sharing.membership import Membership
 from consumers.sharing.orders import encode_orders
@@ -59,7 +60,7 @@ class ShareAgent:
         self._settled = True
         self._hurrying = False
         # What the supervisor was told; None: what it runs was told by an agent before this one.
-        self._running: frozenset[int] | None = None
+        self._running: frozenset[Shard] | None = None
         self._trouble = Repeated(_log, "hosts.not_seen")
         self._stopping = asyncio.Event()
 
@@ -97,13 +98,19 @@ class ShareAgent:
             self._note(facts)
             self._facts, self._changed_at_s = facts, now_s
             self._settled = is_settled(facts)
-        held = [shard for shard, owner in facts.owners.items() if owner == self._me]
-        running = share(facts, self._me, held if self._running is None else self._running)
+        # While the number of shards changes their places among all of them change too.
+        every = self._membership.shards.all
+        places = {shard: place for place, shard in enumerate(every)}
+        told = self._running
+        if told is None:
+            told = frozenset(every[n] for n, owner in facts.owners.items() if owner == self._me)
+        run = share(facts, self._me, [places[shard] for shard in told if shard in places])
+        running = frozenset(every[place] for place in run)
         if running != self._running:
-            _log.info("shards.run", shards=sorted(running), hosts=len(facts.hosts))
+            _log.info("shards.run", shards=sorted(run), hosts=len(facts.hosts))
         self._running = running
         # Always: a message may be lost, and a supervisor does nothing twice.
-        self._heartbeat.report(encode_orders(running))
+        self._heartbeat.report(encode_orders(workers_of(self._membership.shards, running)))
         self._hurrying = not self._settled and now_s - self._changed_at_s < HURRY_MAX_S
 
     def put(self, snapshot: Snapshot) -> None:
@@ -124,31 +131,42 @@ class ShareAgent:
             _log.info("host.gone", host=name)
 
 
+def workers_of(shards: Shards, running: Collection[Shard]) -> dict[str, list[str]]:
+    """The workers of some shards: name -> arguments."""
+    workers = {}
+    for group, older in ((shards, shards.older), (shards.older, None)):
+        for shard in group or ():
+            if shard in running:
+                name, arguments = f"consumer-{shard.index}", ["--shard", str(shard.index)]
+                if group is not None and group.epoch != FIRST_EPOCH:
+                    name += f"-{group.epoch}"
+                    arguments += ["--layout", str(group.layout)]
+                if older is not None:
+                    arguments += ["--older", str(older.layout)]
+                workers[name] = arguments
+    return workers
+
+
 async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> None:
     """Speak for host `me` until SIGTERM or SIGINT. Raises `ConfigError`."""
     heartbeat = Heartbeat.from_env()
-    name = "fleetline-sharing"
-    new_wire, cluster = new_wires(settings.redis_url, slot_of(HOSTS_NEWS), name=name)
-    wire, news = (
-        new_wire(timeout_s) for timeout_s in (REPLY_TIMEOUT_S, LOOK_EVERY_S + REPLY_TIMEOUT_S)
-    )
-    nodes = cluster or Nodes(wire)
-    shards = Shards(settings.stream_name, settings.shards)
-    agent = ShareAgent(Membership(nodes, news, shards, me, only), me, heartbeat)
+    new_wire, cluster = new_wires(settings.redis_url, slot_of(HOSTS), name="fleetline-sharing")
+    news = new_wire(LOOK_EVERY_S + REPLY_TIMEOUT_S)
+    nodes = cluster or Nodes(new_wire(REPLY_TIMEOUT_S))
+    agent = ShareAgent(Membership(nodes, news, me, only, settings), me, heartbeat)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, agent.stop)
     tasks = Background(_log)
     tasks.every(REPORT_EVERY_S, Reporter(heartbeat.report, agent.put).report, name="report")
-    # First, since a cluster's map says where the hosts are written down.
+    # First, since a cluster's map says where the news are.
     await nodes.start()
-    await asyncio.gather(wire.start(), news.start())
+    await news.start()
     try:
-        if not wire.up:
+        if not news.up:
             await _check(settings, heartbeat)
         await agent.run()
     finally:
         await tasks.close()
-        await wire.close()
         await news.close()
         await nodes.close()
 

@@ -7,9 +7,11 @@ run out, or at once where its process was seen to be dead.
 from importlib.resources import files
 
 from common.errors import Overloaded
-from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
+from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
+from common.layout import FIELDS, SINCE, Layout, Layouts, read_layouts
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
+from common.settings import Settings
 from common.shards import Shard, Shards
 from consumers.sharing.host import encode_record, read_terms
 from consumers.sharing.share import HostTerms, Sharing
@@ -20,7 +22,11 @@ SILENT_S = 4.0
 # Entries of news that are kept: whoever missed some finds out with its next look.
 NEWS_MAX = 64
 
+# Ingest looks once a second which layout is written.
+SWITCH_MS = 1500
+
 _HOSTS = files(__package__).joinpath("hosts.lua").read_text()
+_CLOSE = files(__package__).joinpath("close.lua").read_text()
 
 
 class Membership:
@@ -30,11 +36,20 @@ class Membership:
     """
 
     def __init__(
-        self, nodes: Nodes, news: Wire, shards: Shards, me: str, only: frozenset[int] | None
+        self,
+        nodes: Nodes,
+        news: Wire,
+        me: str,
+        only: frozenset[int] | None,
+        settings: Settings,
     ) -> None:
         self._nodes = nodes
         self._news = news
-        self._shards = shards
+        # Those of the layout that was set, or of those that Redis has.
+        self.shards = Shards(settings.stream_name, settings.shards)
+        self._settings = settings
+        # The shards of before whose streams were closed.
+        self._closed: Layout | None = None
         self._me = me
         self._terms = HostTerms(only)
         self._agent = Holder.of_this_process()
@@ -45,6 +60,7 @@ class Membership:
 
     async def look(self) -> Sharing:
         """Say that this host lives; who else does, and who holds what."""
+        await self._follow_layouts()
         # Asked first: a host that comes in between is among the hosts then, whatever it has taken.
         holders = await self._holders()
         answer = await self._nodes.key_wire(HOSTS).send(
@@ -61,11 +77,38 @@ class Membership:
             for shard, holder in holders.items()
             if host_of(holder) in hosts or not self._is_dead(holder)
         }
-        return Sharing(hosts, owners, len(self._shards))
+        return Sharing(hosts, owners, len(self.shards.all))
+
+    async def _follow_layouts(self) -> None:
+        found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+        if found is None or found == Layouts(Layout(found.now.shards)):
+            # A number that was set wrong is refused by the workers, which say why.
+            found = Layouts(Layout(self._settings.shards))
+        older = self.shards.older.layout if self.shards.older is not None else None
+        if (found.newest, found.older) != (self.shards.layout, older):
+            self.shards = Shards(self._settings.stream_name, *found.newest, found.older)
+            self._holders_seen = {}
+        if found.before is not None and found.before != self._closed:
+            await self._close(Shards(self._settings.stream_name, *found.before))
+
+    async def _close(self, older: Shards) -> None:
+        """Once ingest has had its time to look, let Redis refuse all who have not."""
+        wire = self._nodes.key_wire(META)
+        since_ms, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        if now_ms - int(since_ms or now_ms) < SWITCH_MS:
+            return
+        for shard in older:
+            keys = (shard.keys.stream, shard.keys.closed)
+            group = self._settings.consumer_group
+            await self._nodes.wire(shard).send("EVAL", _CLOSE, 2, *keys, group)
+        self._closed = older.layout
 
     async def _holders(self) -> dict[int, str]:
+        """The holders of all shards, by their places among them."""
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._shards:
+        places = {shard: place for place, shard in enumerate(self.shards.all)}
+        for shard in places:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         holders: dict[int, str] = {}
         for wire, part in by_wire.items():
@@ -76,12 +119,12 @@ class Membership:
                 if not self._nodes.is_cluster:
                     raise
                 # A primary is away: nobody can take its shards, so nothing about them changes.
-                indexes = {shard.index for shard in part}
-                holders |= {s: h for s, h in self._holders_seen.items() if s in indexes}
+                known = {places[shard] for shard in part}
+                holders |= {s: h for s, h in self._holders_seen.items() if s in known}
                 continue
             for shard, reply in zip(part, replies, strict=True):
                 if reply:
-                    holders[shard.index] = reply.decode("utf-8", "replace")
+                    holders[places[shard]] = reply.decode("utf-8", "replace")
         self._holders_seen = holders
         return holders
 

@@ -1,27 +1,32 @@
-"""What the share agent tells its supervisor: the shards that are to run. Imports no Redis."""
+"""What the share agent tells its supervisor: the workers that are to run. Imports no Redis.
+
+The supervisor knows them by their names, and passes on the arguments without reading them.
+"""
+
+from collections.abc import Mapping
 
 import msgspec
 
 from common.event import MALFORMED
 
 
-class RunShards(msgspec.Struct, frozen=True):
-    """The whole of what is to run on this host."""
+class RunWorkers(msgspec.Struct, frozen=True):
+    """The whole of what is to run on this host: name -> arguments."""
 
-    run: list[int]
-
-
-_decode = msgspec.json.Decoder(RunShards).decode
+    run: dict[str, list[str]]
 
 
-def encode_orders(shards: frozenset[int]) -> bytes:
+_decode = msgspec.json.Decoder(RunWorkers).decode
+
+
+def encode_orders(workers: Mapping[str, list[str]]) -> bytes:
     """The message."""
-    return msgspec.json.encode(RunShards(sorted(shards)))
+    return msgspec.json.encode(RunWorkers(dict(workers)))
 
 
-def read_orders(message: bytes) -> frozenset[int] | None:
-    """The shards; None for a message about something else."""
+def read_orders(message: bytes) -> dict[str, list[str]] | None:
+    """The workers; None for a message about something else."""
     try:
-        return frozenset(_decode(message).run)
+        return _decode(message).run
     except MALFORMED:
         return None

@@ -89,7 +89,7 @@ def run_program(argv: list[str], log: Path, waiting: Callable[[], None]) -> None
                 child.wait()
     if child.returncode != 0:
         name = Path(argv[0]).name
-        raise BuildFailed(f"{name} ended with {child.returncode}: {last_words(log)}")
+        raise BuildFailed(f"roads: {name} failed: {last_words(log)}")
 
 
 def last_words(log: Path) -> str:
@@ -97,7 +97,8 @@ def last_words(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     if not lines:
         return "it said nothing"
-    return printable(lines[-1][:500])
+    # A C++ program that gives up over an exception begins its last line so.
+    return printable(lines[-1].strip().removeprefix("what():").strip()[:500])
 
 
 def _before_exec() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,8 @@ from deploy.stack.home import Home
 app = typer.Typer(help="The road engine: graphs made of map extracts; without a command, its role.")
 HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 _MB = 1e6
+# A pipe has no width; wide enough that names and times stay whole.
+PIPE_COLUMNS = 200
 
 
 @app.callback(invoke_without_command=True)
@@ -104,7 +107,8 @@ def list_graphs(
     elif not rows:
         print("there is no graph: fleetline roads add FILE.osm.pbf")
     else:
-        Console(highlight=False, markup=False).print(_table(rows))
+        width = None if sys.stdout.isatty() else PIPE_COLUMNS
+        Console(highlight=False, markup=False, width=width).print(_table(rows))
 
 
 @app.command()
@@ -144,7 +148,10 @@ def learn(
     wanted = parse_vehicles(vehicle) if vehicle else VEHICLES
     kinds = [graph.vehicle for graph, _ in store.graphs() if graph.vehicle in wanted]
     if not kinds:
-        raise ConfigError("roads: there is no graph; run fleetline roads add FILE.osm.pbf")
+        of_kind = f" for {', '.join(wanted)}" if vehicle else ""
+        raise ConfigError(
+            f"roads: there is no graph{of_kind}; run fleetline roads add FILE.osm.pbf"
+        )
     with store.changing(), RoadSteps() as steps:
         asyncio.run(learn_all(settings, programs, store, kinds, steps))
 

@@ -147,6 +147,16 @@ def read_events(events: Iterable[bytes]) -> Batch:
     return [(_decode_position(event), event) for event in events]
 
 
+def newest_of(batch: Batch) -> Batch:
+    """Of each driver the newest position alone."""
+    newest: dict[str, tuple[Position, bytes]] = {}
+    for position, event in batch:
+        known = newest.get(position.driver_id)
+        if known is None or effective_time(position) > effective_time(known[0]):
+            newest[position.driver_id] = (position, event)
+    return list(newest.values())
+
+
 class BoxState:
     """Newest position per driver in one box that nobody was shown yet."""
 

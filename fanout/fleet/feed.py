@@ -23,6 +23,7 @@ from fanout.fleet.box import (
     Box,
     BoxState,
     BoxSubscription,
+    newest_of,
     positions_frames,
     read_batch,
     read_events,
@@ -102,8 +103,27 @@ class FleetFeed:
                 self._subscriptions.unwatch(name)
             self._messages.clear()
 
+    def adopt(self, shards: Shards) -> None:
+        """The number of shards changes: their positions are in these from now on."""
+        before = set(self._channels())
+        self._shards = shards
+        now = set(self._channels())
+        if self.operators:
+            for name in now - before:
+                self._subscriptions.watch(name, self._arrived)
+            for name in before - now:
+                self._subscriptions.unwatch(name)
+            # What came in between on channels that nobody heard is read.
+            self._behind.update(self.operators)
+            self._wake.set()
+
+    @property
+    def shards(self) -> Shards:
+        """Where the positions are."""
+        return self._shards
+
     def _channels(self) -> list[bytes]:
-        return [shard.keys.fleet.encode() for shard in self._shards]
+        return [shard.keys.fleet.encode() for shard in self._shards.all]
 
     def _arrived(self, payload: bytes) -> None:
         if len(self._messages) == MESSAGES_MAX:
@@ -198,7 +218,7 @@ class FleetFeed:
     async def _read_box(self, box: Box, count: int) -> Batch:
         """Up to `count` positions in the box, as they are now."""
         values: list[bytes] = []
-        for shard in self._shards:
+        for shard in self._shards.all:
             try:
                 values += await self._read_shard(shard, box, count)
             except Overloaded:
@@ -206,6 +226,8 @@ class FleetFeed:
                 if not self._nodes.is_cluster:
                     raise
         batch, oldest = read_events(dict.fromkeys(values)), self._oldest()
+        if self._shards.older is not None:
+            batch = newest_of(batch)
         return [
             (position, event)
             for position, event in batch

@@ -6,13 +6,14 @@ of `Capacity` exact for this worker's own fixes.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import hiredis
 
 from common.backlog import fixes_waiting, totals_question
 from common.errors import Overloaded
 from common.keys import META
+from common.layout import FIELDS, Layouts, read_layouts
 from common.log import Repeated, get
 from common.redis.kind import IS_A_CLUSTER
 from common.redis.nodes import Nodes
@@ -30,11 +31,18 @@ POLL_CLOSED_EVERY_S = 0.1
 class Backlog:
     """Keeps `capacity` correct by polling.
 
-    The same question tells whether this Redis holds data of another number of shards, which the
-    start could not find out if Redis was down then: fixes would go to the wrong writers.
+    The same question tells whether this Redis holds data of another layout: the number of shards
+    changes, or the start could not find it out because Redis was down. `adopt` is told of it.
     """
 
-    def __init__(self, nodes: Nodes, shards: Shards, turns: Turns, fixes_max: int) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        shards: Shards,
+        turns: Turns,
+        fixes_max: int,
+        adopt: Callable[[Layouts], bool] = lambda _layouts: False,
+    ) -> None:
         self.capacity = Capacity(len(shards), fixes_max)
         # Fixes that wait in each shard, None where Redis has not said, and what follows from them.
         self.waiting: list[int | None] = [None] * len(shards)
@@ -44,7 +52,20 @@ class Backlog:
         self._nodes = nodes
         self._turns = turns
         self._shards = shards
+        self._adopt = adopt
         self._mismatch = Repeated(get("ingest"), "shards.differ")
+
+    def adopt(self, shards: Shards) -> None:
+        """There are other shards from now on, of which nothing is known yet."""
+        self.capacity.adopt(len(shards))
+        self.waiting = [None] * len(shards)
+        self.outlooks = [Outlook() for _ in shards]
+        self.missing = []
+        self._shards = shards
+
+    def follow(self, shards: Shards) -> None:
+        """They are the same, beside others that come or go."""
+        self._shards = shards
 
     async def run(self) -> None:
         """Poll once a second, sooner while nothing is taken."""
@@ -75,16 +96,19 @@ class Backlog:
 
     async def _is_other_layout(self) -> bool:
         try:
-            count = await self._nodes.key_wire(META).send("HGET", META, "shards")
+            found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
         except hiredis.ReplyError as e:
             if str(e).startswith("MOVED"):
                 self._refuse_cluster()
                 return True
             return False
-        if count is None or count == b"%d" % len(self._shards):
+        older = self._shards.older.layout if self._shards.older is not None else None
+        if found is None or (found.now, found.before) == (self._shards.layout, older):
             self._mismatch.healed()
             return False
-        self._mismatch.failed(data=count.decode("ascii", "replace"), setting=len(self._shards))
+        if self._adopt(found):
+            return False
+        self._mismatch.failed(data=found.now.shards, setting=len(self._shards))
         self.capacity.close("the data in Redis has another number of shards")
         return True
 

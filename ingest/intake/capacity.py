@@ -27,6 +27,11 @@ class Capacity:
         self._closed = reason
         self._room = [0] * len(self._room)
 
+    def adopt(self, shards: int) -> None:
+        """From now on there are so many, and they are new: all have room."""
+        self._closed = ""
+        self._room = [self._fixes_max] * shards
+
     def reserve(self, shard: int) -> None:
         """Take room for one fix. Raises `Overloaded` when there is none."""
         if self._room[shard] < 1:

@@ -15,14 +15,14 @@ import orjson
 
 from common.access.policy import Action
 from common.errors import Overloaded
-from common.redis.nodes import Nodes
 from common.redis.wire import Wire
-from common.shards import Shard, Shards
+from common.shards import Shard
 from ingest.apps.app_counts import AppTotals, read_app_counts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.resources.health_report import ShardHealth, probe, questions, read_shard, report
 from ingest.resources.history import History
+from ingest.resources.live_positions import LivePositions
 
 # The answer is promised within 1 s whatever is down.
 PROBE_TIMEOUT_S = 0.8
@@ -34,8 +34,7 @@ class HealthResource:
 
     def __init__(
         self,
-        nodes: Nodes,
-        shards: Shards,
+        live: LivePositions,
         history: History,
         backlog: Backlog,
         access: Access,
@@ -43,8 +42,8 @@ class HealthResource:
         group: str,
     ) -> None:
         self._access = access
-        self._nodes = nodes
-        self._shards = shards
+        self._live = live
+        self._nodes = live.nodes
         self._history = history
         self._backlog = backlog
         self._group = group
@@ -74,14 +73,15 @@ class HealthResource:
     async def _probe(self) -> dict[str, object]:
         redis, database_up = await asyncio.gather(self._probe_redis(), self._probe_database())
         accepting, shards, apps = redis
+        every = self._live.shards
         full = self._backlog.capacity.full()
-        missing = [shard.index for shard in self._shards if shard.index not in shards]
+        missing = [shard.index for shard in every if shard.index not in shards]
         return report(
-            accepting=accepting and len(full) < len(self._shards),
+            accepting=accepting and len(full) < len(every),
             full=len(full) > 0,
-            redis_up=len(missing) < len(self._shards),
+            redis_up=len(missing) < len(every),
             database_up=database_up,
-            shards=[shards.get(s.index) or ShardHealth(s.index) for s in self._shards],
+            shards=[shards.get(s.index) or ShardHealth(s.index) for s in every],
             apps=apps,
             missing=missing,
             unreplicated=self._backlog.unreplicated(),
@@ -99,7 +99,7 @@ class HealthResource:
         apps' counts.
         """
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._shards:
+        for shard in self._live.shards:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         looking = asyncio.gather(*map(self._probe_server, by_wire, by_wire.values()))
         looks, apps = await asyncio.gather(looking, self._probe_apps())

@@ -40,6 +40,13 @@ class LivePositions:
 
     async def read(self, driver_id: str) -> bytes | None:
         """The driver's newest event, or None. Raises `Overloaded`, `hiredis.ReplyError`."""
-        shard = self.shards.of(driver_id)
-        event: bytes | None = await self.nodes.wire(shard).send("HGET", shard.keys.live, driver_id)
-        return event if event is not None and self.is_fresh(event) else None
+        shards: Shards | None = self.shards
+        # While the number of shards changes it may not have moved since.
+        while shards is not None:
+            shard = shards.of(driver_id)
+            wire = self.nodes.wire(shard)
+            event: bytes | None = await wire.send("HGET", shard.keys.live, driver_id)
+            if event is not None and self.is_fresh(event):
+                return event
+            shards = shards.older
+        return None

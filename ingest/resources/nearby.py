@@ -17,7 +17,7 @@ from common.access.policy import Action
 from common.errors import Overloaded
 from common.redis.wire import Argument
 from common.roads.travel import Travel
-from common.shards import Shard
+from common.shards import Shard, Shards
 from ingest.http.access import Access
 from ingest.http.query import NearbyQuery, read_nearby_query
 from ingest.http.read_limiter import ReadLimiter
@@ -89,9 +89,12 @@ class Nearby:
             *("FROMLONLAT", longitude, query.latitude),
             *("BYRADIUS", query.radius, "m", "ASC", "COUNT", count, "WITHDIST"),
         )
+        shards = self._live.shards
         answers = await self._each(
-            {s.index: self._search_shard(s, around) for s in self._live.shards}, missing
+            {s.index: self._search_shard(s, around) for s in shards}, missing
         )
+        if shards.older is not None:
+            answers.append(await self._search_older(shards.older, around))
         merged = merge(answers, count)
         if count >= HITS_MAX and not merged.complete:
             return Merged(sorted(hit for answer in answers for hit in answer), complete=True)
@@ -113,6 +116,19 @@ class Nearby:
         if lost is not None and not found:
             raise lost
         return found
+
+    async def _search_older(self, shards: Shards, around: tuple[Argument, ...]) -> list[Hit]:
+        """Drivers in the shards that these replace, which have not moved since."""
+        most = tuple(
+            HITS_MAX if before == "COUNT" else part
+            for before, part in zip(("", *around), around, strict=False)
+        )
+        found = await self._each(
+            {shard.index: self._search_shard(shard, most) for shard in shards}, set()
+        )
+        hits = [hit for answer in found for hit in answer]
+        moved = await self._events_in(self._live.shards, [driver for _, driver in hits], set())
+        return [hit for hit in hits if hit[1] not in moved]
 
     async def _search_shard(self, shard: Shard, around: tuple[Argument, ...]) -> list[Hit]:
         wire = self._live.nodes.wire(shard)
@@ -138,6 +154,15 @@ class Nearby:
 
     async def _events(self, driver_ids: list[str], missing: set[int]) -> dict[str, bytes]:
         shards = self._live.shards
+        events = await self._events_in(shards, driver_ids, missing)
+        if shards.older is not None:
+            left = [driver_id for driver_id in driver_ids if driver_id not in events]
+            events |= await self._events_in(shards.older, left, set())
+        return events
+
+    async def _events_in(
+        self, shards: Shards, driver_ids: list[str], missing: set[int]
+    ) -> dict[str, bytes]:
         by_shard: dict[int, list[str]] = defaultdict(list)
         for driver_id in driver_ids:
             by_shard[shards.of(driver_id).index].append(driver_id)

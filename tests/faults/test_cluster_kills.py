@@ -112,6 +112,8 @@ async def kill_one(cluster: RedisClusterServers, drivers: Drivers, rng: random.R
     back_s = time.monotonic() - killed_s
     others = {index for index, count in before.items() if len(drivers.refused[index]) > count}
     assert others <= mine, "the shards of other primaries were refused"
+    # Here: the kernel ends it with the thread that started it.
+    victim.start()
     await asyncio.to_thread(cluster.whole)
     return back_s
 

@@ -145,6 +145,7 @@ def test_a_database_that_never_answers_is_no_standstill(redis_server, database_u
 
 NAMES = (
     *("lease", "trim", "gauge", "counts", "settled", "expire", "watched", "population"),
+    "old_stream",
     *("live", "history"),
 )
 

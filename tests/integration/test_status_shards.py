@@ -11,7 +11,7 @@ from tests.servers import RedisServer
 
 def test_a_shard_shows_what_its_consumer_counts(redis_server: RedisServer) -> None:
     """What broke: a count that got another name, and no status was shown any more."""
-    keys = shard_keys("driver-locations", 1, 4)
+    keys = shard_keys("driver-locations", 1, 2)
     redis_server.command("HSET", META, "shards", "2")
     redis_server.command("XADD", keys.stream, "*", "e", "x")
     redis_server.command("XADD", keys.dead, "*", "reason", "x")

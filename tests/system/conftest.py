@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.access import AUTH
-from tests.stack import Stack, new_home, open_folder
+from tests.stack import LIVE, Stack, new_home, open_folder
 from tests.wait import wait_until
 
 # Sooner than by default, so that tests are short: a hanging child is noticed, a position is old.
@@ -54,7 +54,7 @@ def closed_session() -> Iterator[Stack]:
     """A stack that asks for tokens, those of `tests.access`; strangers knock at its front door,
     and may come to the folder where it is.
     """
-    with open_folder() as folder, Stack(folder / "home", extra=CLOSED) as running:
+    with open_folder() as folder, Stack(folder / "home", *LIVE, extra=CLOSED) as running:
         yield running
 
 

@@ -23,6 +23,10 @@ ORDERS: list[tuple[str, str, Any]] = [
      " ...m.endText(o, ms => `t${ms}`)])"),
      [["", "Delivered", "Your order was delivered at t9000."],
       ["", "Order cancelled", "This order was cancelled."]]),
+    # A time of another day is told with its date.
+    ("core/age.js", ("((at, day) => [m.momentText(at, at) === m.clockText(at),"
+     " /2001/.test(m.momentText(at, at + day)), /2001/.test(m.momentText(at, at))])"
+     "(Date.parse('2001-05-05T12:00:00Z'), 864e5)"), [True, True, False]),
     # How it ended comes after the end; who may not watch is shown nothing of it.
     ("track/state.js", ("['ended', 'invalid'].map(type => [{type: 'order', order: {state: 'a'}},"
      " {type}, {type: 'order', order: {state: 'b'}}].reduce(m.reduce, m.INITIAL).order)"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.shards import Shards
+from common.settings import Settings
 from consumers.sharing.host import read_terms
 from consumers.sharing.membership import Membership
 from consumers.sharing.share import HostTerms
@@ -38,8 +38,8 @@ class Told:
 
     key_wire = wire
 
-    async def send(self, *_command: object) -> list[bytes]:
-        return self._hosts
+    async def send(self, *command: object) -> list[bytes] | list[None]:
+        return self._hosts if command[0] == "EVAL" else [None] * (len(command) - 2)
 
     async def pipeline(self, commands: list[Any]) -> list[None]:
         return [None] * len(commands)
@@ -53,7 +53,7 @@ def test_a_host_that_says_rubbish_may_run_everything(said):
 def test_names_that_are_no_text_are_hosts_all_the_same():
     names = [b"\xff\xfe", b"a\nb", b"\x1b[2J", b"", b"x" * 100_000]
     told: Any = Told([part for name in names for part in (name, b"[", b"", b"0")])
-    facts = asyncio.run(Membership(told, told, Shards("s", 2), "me", None).look())
+    facts = asyncio.run(Membership(told, told, "me", None, Settings()).look())
     assert facts.hosts["me"] == HostTerms()
     assert len(facts.hosts) == 1 + len(names)
 

@@ -40,6 +40,7 @@ def test_names():
         cursor="cursor:{T}",
         consumer="consumer:{T}",
         fence="fence:{T}",
+        closed="closed:{T}",
         counts="counts:{T}",
         rate="rate:{T}:",
         places="places:{T}",

@@ -17,12 +17,13 @@ from common.backlog import ADDED, SETTLED, fixes_waiting
 from common.dead_letter import read_dead_letter
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
-from common.keys import ENTRY_FIELD, META
+from common.keys import ENTRY_FIELD
 from common.pack import encode_pack, split_pack
 from common.settings import Settings
 from common.shards import Shard, Shards
 from deploy.tools.dead.letter import StoredLetter, stream_moment
 from deploy.tools.stack_redis import stack_redis
+from deploy.tools.stack_shards import stack_shards
 
 # Letters taken at a time: Redis does nothing else while it reads or writes a page.
 PAGE = 100
@@ -195,5 +196,4 @@ def dead_letters(settings: Settings) -> Iterator[DeadLetterStore]:
     Raises `FleetlineError` when Redis does not answer or refuses.
     """
     with stack_redis(settings, decode=False) as client:
-        count = int(client.hget(META, "shards") or settings.shards)
-        yield DeadLetterStore(client, Shards(settings.stream_name, count), settings.backlog_max)
+        yield DeadLetterStore(client, stack_shards(client, settings), settings.backlog_max)

@@ -1,4 +1,4 @@
-"""`fleetline hosts` and `fleetline drain`: what stands on the command line."""
+"""`fleetline hosts`, `drain` and `reshard`: what stands on the command line."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from common.errors import FleetlineError
+from common.errors import ConfigError, FleetlineError
 
 if TYPE_CHECKING:
     from deploy.tools.hosts.state import HostsState, HostState
@@ -60,6 +60,38 @@ def drain(
             print(f"{', '.join(names)}: takes its part again")
             return
         _wait_until_empty(client, settings, names, timeout)
+
+
+def reshard(
+    *,
+    shards: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="How many from now on.")
+    ] = None,
+    abort: Annotated[bool, typer.Option("--abort", help="Before fixes go to them.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Change the number of shards of a running system; shows how far it is. May be run again."""
+    from common.settings import load_settings
+    from deploy.tools.hosts.reshard import Resharding
+    from deploy.tools.stack_redis import stack_redis
+
+    if abort == (shards is not None):
+        raise ConfigError("reshard takes --shards N, or --abort")
+    overrides = {"fleetline_home": home} if home is not None else {}
+    settings = load_settings(**overrides)
+    said = ""
+
+    def say(line: str) -> None:
+        nonlocal said
+        if line != said:
+            print(said := line, flush=True)
+
+    with stack_redis(settings, decode=False) as client:
+        change = Resharding(client, settings, say)
+        if shards is not None:
+            change.run(shards)
+        else:
+            change.abort()
 
 
 def _wait_until_empty(client: Any, settings: Any, names: list[str], timeout_s: float) -> None:

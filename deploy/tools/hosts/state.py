@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any
 
-from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
+from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
 from common.settings import Settings
-from common.shards import Shards
 from consumers.sharing.host import read_terms
 from consumers.sharing.membership import NEWS_MAX, SILENT_S
 from consumers.sharing.share import HostTerms
 from consumers.stream.holder import host_of
+from deploy.tools.stack_shards import stack_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class HostsState:
 
 def read_hosts(client: Any, settings: Settings) -> HostsState:
     """Ask a redis-py client that does not decode. Raises what redis-py raises."""
-    shards = Shards(settings.stream_name, int(client.hget(META, "shards") or settings.shards))
+    shards = stack_shards(client, settings)
     # By way of the key: in a cluster each server has a clock.
     seconds, micros = map(int, client.eval("return redis.call('TIME')", 1, HOSTS))
     now_s = seconds + micros / 1e6

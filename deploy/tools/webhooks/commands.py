@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
@@ -29,12 +30,13 @@ Id = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Its id.")]
 OneOrAll = Annotated[str | None, typer.Argument(metavar="[WEBHOOK]", help="Its id [all].")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 
 
 @app.command("list")
-def list_webhooks(*, as_json: Json = False) -> None:
+def list_webhooks(*, as_json: Json = False, home: HomeOption = None) -> None:
     """Show all webhooks: on or off and why, what waits and what is dead."""
-    rows = _ask(lambda store: store.webhooks())
+    rows = _ask(home, lambda store: store.webhooks())
     columns = ("webhook_id", "state", "waiting", "delivered", "dead", "failing_since", "url")
     _show(rows, columns, as_json=as_json, nothing="no webhooks")
 
@@ -48,16 +50,23 @@ def deliveries(
     ] = None,
     limit: Limit = 100,
     as_json: Json = False,
+    home: HomeOption = None,
 ) -> None:
     """Show what was delivered to a webhook, and why not, newest first."""
-    rows = _ask(lambda store: store.deliveries(webhook, state, limit))
+    rows = _ask(home, lambda store: store.deliveries(webhook, state, limit))
     _show_deliveries(rows, as_json=as_json, nothing="no deliveries")
 
 
 @app.command()
-def dead(webhook: OneOrAll = None, *, limit: Limit = 100, as_json: Json = False) -> None:
+def dead(
+    webhook: OneOrAll = None,
+    *,
+    limit: Limit = 100,
+    as_json: Json = False,
+    home: HomeOption = None,
+) -> None:
     """Show deliveries that were given up, newest first."""
-    rows = _ask(lambda store: store.deliveries(webhook, "dead", limit))
+    rows = _ask(home, lambda store: store.deliveries(webhook, "dead", limit))
     _show_deliveries(rows, as_json=as_json, nothing="no dead deliveries")
 
 
@@ -70,6 +79,7 @@ def replay(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="However old.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+    home: HomeOption = None,
 ) -> None:
     """Send dead deliveries again, for another 24 hours, before newer ones of their drivers."""
     from deploy.tools.dead.letter import parse_time
@@ -77,17 +87,19 @@ def replay(
     if everything == (since is not None):
         raise ConfigError("replay needs --since or --all, and not both")
     moment = parse_time("--since", since, datetime.now(UTC)) if since is not None else None
-    count = _ask(lambda store: store.replay(webhook, moment, dry_run=dry_run))
+    count = _ask(home, lambda store: store.replay(webhook, moment, dry_run=dry_run))
     print(f"{'would be ' if dry_run else ''}replayed {count}")
 
 
-def _ask(question: "Any") -> Any:
+def _ask(home: Path | None, question: "Any") -> Any:
     from common.settings import load_settings
     from deploy.tools.stack_database import stack_database
     from deploy.tools.webhooks.store import HookStore, NoSuchWebhook
 
+    settings = load_settings(**({"fleetline_home": home} if home is not None else {}))
+
     async def ask() -> Any:
-        async with stack_database(load_settings()) as connection:
+        async with stack_database(settings) as connection:
             return await question(HookStore(connection))
 
     try:

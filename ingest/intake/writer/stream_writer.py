@@ -75,6 +75,10 @@ class StreamWriter:
         self._terms = (*rate_terms, *_ENTRY_TERMS)
         self._unscripted = Repeated(get("ingest"), "rate.local")
 
+    def adopt(self, shards: Shards) -> None:
+        """Other shards are written from now on. The turns know them already."""
+        self._shards = shards
+
     def message_id(self, driver_id: str, entry_id: bytes) -> bytes:
         """How an entry of one event, in the driver's shard, is named to its sender."""
         return b"%d-%b" % (self._shards.of(driver_id).index, entry_id)

@@ -49,7 +49,7 @@ class Turns:
         def new(wire: Wire) -> WriteTurns:
             return WriteTurns(
                 wire,
-                shards,
+                self._shards,
                 gap_s=gap_s,
                 timeout_s=timeout_s,
                 bytes_max=bytes_max,
@@ -66,6 +66,14 @@ class Turns:
         self.of: list[WriteTurns] = []
         self._assign()
         nodes.on_change(self._assign)
+
+    def adopt(self, shards: Shards) -> None:
+        """Other shards are written from now on; what gathers for those before still leaves."""
+        self._shards = shards
+        for turns in self._by_wire.values():
+            self._forget(turns)
+        self._by_wire.clear()
+        self._assign()
 
     def _new_replication(self) -> Replication:
         return Replication(self._mode, expected=self._replicated, changed=self._say)

@@ -22,6 +22,13 @@ export function clockText(atMs) {
   return new Date(atMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
+/** "14:05" of today; of another day with its date. */
+export function momentText(atMs, nowMs) {
+  const at = new Date(atMs);
+  if (at.toDateString() === new Date(nowMs).toDateString()) return clockText(atMs);
+  return at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
 /** "32 km/h"; null where the speed is unknown. */
 export function speedText(speed) {
   return speed === null ? null : `${Math.round(speed)} km/h`;

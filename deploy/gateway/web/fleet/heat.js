@@ -9,7 +9,14 @@ const L = window.L;
 const HOUR_MS = 3_600_000;
 // A slider that is still being moved asks for nothing.
 const ASK_AFTER_MS = 250;
-const UNITS = { drivers: "drivers", fixes: "fixes", stops: "stops", speed: "km/h" };
+// Of one, and of several.
+const UNITS = {
+  drivers: ["driver", "drivers"],
+  fixes: ["fix", "fixes"],
+  stops: ["stop", "stops"],
+  speed: ["km/h", "km/h"],
+};
+const amountText = (value, of) => `${value} ${UNITS[of][value === 1 ? 0 : 1]}`;
 
 export class Heat {
   constructor({ map, token, calm }) {
@@ -71,7 +78,7 @@ export class Heat {
     } else {
       const { value } = this.features[0].properties;
       const areas = count === 1 ? "1 area" : `${count} areas`;
-      setText(byId("heat-text"), `${areas} of about a kilometre; at most ${value} ${UNITS[of]}.`);
+      setText(byId("heat-text"), `${areas} of about a kilometre; at most ${amountText(value, of)}.`);
     }
   }
 
@@ -87,7 +94,7 @@ export class Heat {
         fillColor: accent,
         fillOpacity: shadeOf(properties.value, most),
         interactive: true,
-      }).bindTooltip(`${properties.value} ${UNITS[byId("of").value]}`).addTo(this.layer);
+      }).bindTooltip(amountText(properties.value, byId("of").value)).addTo(this.layer);
     }
     setShown(byId("heat"), true);
     if (!this.placed && this.features.length > 0) {

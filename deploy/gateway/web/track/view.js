@@ -1,6 +1,6 @@
 // The words of each state. Pure: state in, texts out.
 
-import { accuracyText, ageText, clockText, speedText, waitText } from "../core/age.js";
+import { accuracyText, ageText, momentText, speedText, waitText } from "../core/age.js";
 import { direction } from "../core/geo.js";
 import { believed } from "./arrival.js";
 import { STEPS, endText, stageText, stepOf } from "./order.js";
@@ -45,8 +45,9 @@ const CAUSES = {
 export function viewOf(state, nowMs, { staleAgeS }) {
   const mode = modeOf(state, nowMs, staleAgeS);
   const { order = null, arrival = null } = state;
-  const end = mode === "ended" ? endText(order, clockText) : null;
-  const stage = state.final === null ? stageText(order, clockText) : "";
+  const moment = (atMs) => momentText(atMs, nowMs);
+  const end = mode === "ended" ? endText(order, moment) : null;
+  const stage = state.final === null ? stageText(order, moment) : "";
   return {
     mode,
     title: end?.[0] ?? TITLES[mode],

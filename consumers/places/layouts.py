@@ -1,0 +1,71 @@
+"""Which layout of shards the engine follows while their number changes.
+
+The older one to its end, then the new one, whose drivers it knows from the older one's. So a
+driver's fixes are worked off in their order, and nobody comes online a second time.
+"""
+
+from typing import NamedTuple
+
+import asyncpg
+
+from common.keys import META
+from common.layout import FIELDS, Layout, Layouts, read_layouts
+from common.redis.nodes import Nodes
+from common.shards import Shard, Shards
+from consumers.stream.entry import id_order
+from consumers.stream.groups import START
+
+_THROUGH = """
+SELECT through FROM (
+    (SELECT through FROM places_changes WHERE stream = $1 ORDER BY id DESC LIMIT 1)
+    UNION ALL (SELECT through FROM places_streams WHERE stream = $1)
+) AS stored LIMIT 1
+"""
+
+
+class Followed(NamedTuple):
+    """`shards` are followed. `waiting` are kept until they are; `known` have told all they know."""
+
+    shards: Shards
+    waiting: Shards | None = None
+    known: Shards | None = None
+
+    @property
+    def layouts(self) -> tuple[Layout, bool]:
+        """What is the same as long as nothing changes."""
+        return self.shards.layout, self.waiting is not None
+
+
+class LayoutFollower:
+    """Looks at what there is. Raises what both servers' clients raise."""
+
+    def __init__(self, nodes: Nodes, stream_name: str, shards: int) -> None:
+        self._nodes = nodes
+        self._stream_name = stream_name
+        self._set = Layouts(Layout(shards))
+
+    async def look(self, connection: asyncpg.Connection) -> Followed:
+        """What is to be followed now."""
+        asked = self._nodes.key_wire(META).send("HMGET", META, *FIELDS)
+        layouts = read_layouts(await asked) or self._set
+        newest = Shards(self._stream_name, *layouts.newest)
+        if layouts.older is None:
+            return Followed(newest)
+        older = Shards(self._stream_name, *layouts.older)
+        for shard in older:
+            if not await self._is_done(connection, shard):
+                return Followed(older, waiting=newest)
+        return Followed(newest, known=older)
+
+    async def _is_done(self, connection: asyncpg.Connection, shard: Shard) -> bool:
+        """Whether a stream takes no more, and all that was in it is stored."""
+        closed, length = await self._nodes.wire(shard).pipeline(
+            [("GET", shard.keys.closed), ("XLEN", shard.keys.stream)]
+        )
+        if closed is None:
+            return False
+        # What was trimmed before it was read is not read any more.
+        if not length:
+            return True
+        through = await connection.fetchval(_THROUGH, shard.keys.stream)
+        return id_order((through or START.decode()).encode()) >= id_order(closed)

@@ -1,0 +1,68 @@
+"""Layouts of shards, what they mean for a driver, and what Redis keeps of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.layout import Layout, Layouts, read_layouts
+from common.shards import Shards
+from consumers.sharing.agent import workers_of
+from consumers.stream.barrier import is_shown
+
+LAYOUTS = st.builds(Layout, st.integers(1, 32), st.integers(1, 9))
+
+
+@given(LAYOUTS)
+def test_a_layout_is_read_as_it_was_written(layout):
+    assert Layout.parse(str(layout)) == layout
+
+
+@pytest.mark.parametrize(
+    ("fields", "layouts"),
+    [
+        ((None,) * 6, None),
+        (("4", None, None, None, None, None), Layouts(Layout(4))),
+        ((b"4", b"1", b"16", b"2", None, None), Layouts(Layout(4), coming=Layout(16, 2))),
+        (("16", "2", None, None, "4", "1"), Layouts(Layout(16, 2), before=Layout(4))),
+    ],
+)
+def test_what_the_hash_says(fields, layouts):
+    assert read_layouts(fields) == layouts
+
+
+def test_the_newest_is_the_one_that_is_coming_and_it_leaves_the_one_that_is_written():
+    coming = Layouts(Layout(4), coming=Layout(16, 2))
+    assert (coming.newest, coming.older) == (Layout(16, 2), Layout(4))
+    switched = Layouts(Layout(16, 2), before=Layout(4))
+    assert (switched.newest, switched.older) == (Layout(16, 2), Layout(4))
+    assert Layouts(Layout(4)).older is None
+
+
+@given(LAYOUTS, st.integers(1, 32))
+def test_two_layouts_have_no_key_in_common(layout, count):
+    shards = Shards("driver-locations", *layout, Layout(count, layout.epoch + 1))
+    keys = [getattr(s.keys, name) for s in shards.all for name in s.keys.__slots__]
+    assert len(keys) == len(set(keys))
+    assert len(shards.all) == layout.shards + count
+    assert shards.of("d1") in set(shards)
+
+
+def test_workers_are_told_their_layout_and_the_one_that_they_leave():
+    shards = Shards("driver-locations", 2, 2, Layout(1))
+    assert workers_of(shards, shards.all) == {
+        "consumer-0-2": ["--shard", "0", "--layout", "2:2", "--older", "1:1"],
+        "consumer-1-2": ["--shard", "1", "--layout", "2:2", "--older", "1:1"],
+        "consumer-0": ["--shard", "0"],
+    }
+    assert workers_of(Shards("driver-locations", 1), ()) == {}
+
+
+@pytest.mark.parametrize(
+    ("closed", "cursor", "shown"),
+    [
+        (None, b"5-0", False), (b"5-1", b"5-0", False), (b"5-1", b"5-1", True),
+        (b"5-1", b"10-0", True), (b"5-1", None, False), (b"0-0", None, True),
+    ],
+)  # fmt: skip
+def test_a_stream_is_shown_once_it_has_an_end_and_that_was_read(closed, cursor, shown):
+    assert is_shown(closed, cursor) is shown
