@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from common.access.policy import Principal, Role
+from common.event import MALFORMED
 
 PREFIX = "flk_"
 # Keys in one Redis: every process holds them all in memory.
@@ -50,7 +51,7 @@ def read_records(stored: Mapping[bytes, bytes]) -> dict[str, KeyRecord]:
     for key_id, text in stored.items():
         try:
             records[key_id.decode()] = _decode(text)
-        except (msgspec.DecodeError, UnicodeError):
+        except MALFORMED:
             continue
     return records
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from common.event import MALFORMED
 from common.metrics.histogram import Histogram
 from common.metrics.metric import Metric
 
@@ -91,5 +92,5 @@ def decode_report(data: bytes) -> Report | None:
     """Read a report; None for bytes that are none."""
     try:
         return _decode(data)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return None

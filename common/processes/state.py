@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from common.event import MALFORMED
 from common.processes import process
 from common.processes.child import Child
 from common.processes.spec import State
@@ -93,7 +94,7 @@ def read_state(path: Path) -> SupervisorState | None:
     """The state a living supervisor wrote, None if there is none."""
     try:
         state = _decoder.decode(read_plain(path))
-    except (OSError, msgspec.MsgspecError, UnicodeError):
+    except (OSError, *MALFORMED):
         return None
     if not process.is_alive(state.pid):
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from common.errors import ConfigError, FleetlineError
+from common.event import MALFORMED
 
 REDIS_FILE = "redis.rdb"
 DATABASE_FILE = "database.dump"
@@ -65,7 +66,7 @@ def read_contents(folder: Path) -> Contents:
         contents = msgspec.json.decode(file.read_bytes(), type=Contents)
     except OSError as e:
         raise ConfigError(f"{folder}: is no backup: {file.name}: {e.strerror}") from e
-    except msgspec.MsgspecError as e:
+    except MALFORMED as e:
         raise ConfigError(f"{file}: {e}") from e
     if contents.format != FORMAT:
         raise ConfigError(f"{file}: format {contents.format}; this Fleetline reads {FORMAT}")

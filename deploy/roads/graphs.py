@@ -22,6 +22,7 @@ import msgspec
 
 from common.contract import Vehicle
 from common.errors import ConfigError
+from common.event import MALFORMED
 from common.roads.urls import VEHICLES
 from deploy.stack import folders
 
@@ -168,5 +169,5 @@ def write_facts(file: Path, facts: GraphFacts | LearnedFacts) -> None:
 def _read(file: Path, kind: type[Facts]) -> Facts | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *MALFORMED):
         return None

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from common.event import MALFORMED
 from deploy.stack import folders
 from deploy.stack.home import Home
 
@@ -60,7 +61,7 @@ def read_index(folder: Path) -> StreetIndex:
     """The maps that are there; none where nothing was built, or the file is not ours."""
     try:
         return msgspec.json.decode((folder / INDEX).read_bytes(), type=StreetIndex)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, *MALFORMED):
         return StreetIndex()
 
 

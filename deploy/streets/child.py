@@ -16,6 +16,7 @@ from typing import IO, Final
 import msgspec
 
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
+from common.event import MALFORMED
 from common.log import printable
 from common.processes.process import PARENT_PID_ENV
 from deploy.servers.privileges import descent, python_paths
@@ -57,7 +58,7 @@ def run_child(home: Home, file: Path, workplace: Path, on_progress: OnProgress) 
         try:
             made = _followed(child, on_progress)
             status = child.wait()
-        except msgspec.DecodeError as e:
+        except MALFORMED as e:
             child.kill()
             raise StreetsFailed("streets: its process does not say how far it is") from e
         except BaseException:

@@ -10,10 +10,8 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
-
 from common.errors import Overloaded
-from common.event import effective_time
+from common.event import MALFORMED, effective_time
 from common.log import Repeated, get
 from common.redis.connection import FAILURES
 from common.redis.nodes import Nodes
@@ -151,7 +149,7 @@ class FleetFeed:
         while self._messages:
             try:
                 batch = read_batch(self._messages.popleft())
-            except msgspec.DecodeError as e:
+            except MALFORMED as e:
                 self._trouble.failed(error=str(e))
                 continue
             oldest = self._oldest()
@@ -189,7 +187,7 @@ class FleetFeed:
         for box, positions_max in boxes.items():
             try:
                 batch = await self._read_box(box, positions_max)
-            except (*FAILURES, msgspec.DecodeError) as e:
+            except (*FAILURES, *MALFORMED) as e:
                 self._trouble.failed(error=str(e) or type(e).__name__)
                 self._postpone_unread()
                 return

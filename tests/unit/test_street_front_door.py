@@ -67,7 +67,13 @@ def test_what_cannot_be_copied_is_not_shown(home, tmp_path, fault):
     assert read_index(copies / "streets").maps == ()
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"maps": 5}', b'{"maps": [{"name": 1}]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"[]", b"{", b'{"maps": 5}', b'{"maps": [{"name": 1}]}'),
+        *(b'{"attribution": "\xff"}', b'{"x":' + b"[" * 50_000),
+    ],
+)
 def test_an_index_that_is_none_shows_nothing(tmp_path, content):
     assert read_index(tmp_path).maps == ()
     (tmp_path / "index.json").write_bytes(content)
