@@ -158,3 +158,14 @@ def test_links_lead_somewhere():
         if not (path.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_bytes_of_others_fail_in_more_ways_than_one():
+    """msgspec says DecodeError of most, and lets deep nesting and wrong text out as they come."""
+    narrow = re.compile(r"except\b.*\bmsgspec\.(DecodeError|MsgspecError)\b")
+    found = [
+        name_of(path)
+        for path in PYTHON
+        if "tests" not in path.relative_to(ROOT).parts and narrow.search(path.read_text())
+    ]
+    assert found == []
