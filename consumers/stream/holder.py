@@ -53,9 +53,11 @@ class Holder(NamedTuple):
         return "/".join(map(str, self))
 
     def is_dead_beside(self, other: Self) -> bool:
-        """Whether `other` could see this process, and does not."""
+        """Whether `other` could see this process, and does not, or has its pid by now."""
         if (self.boot, self.namespace) != (other.boot, other.namespace):
             return False
+        if self.pid == other.pid:
+            return self != other
         return not Path(f"/proc/{self.pid}").exists()
 
 

@@ -65,10 +65,20 @@ def killed_for_real() -> None:
 
 
 async def run_until_dead(it, worker, letters: int = 1) -> bool:
-    """Run a worker until so many dead letters are written or it has died; whether it died."""
+    """Run a worker until it has died, or neither of its stages can die any more; whether it died.
+
+    That is when so many dead letters are written and the live stage has read everything.
+    """
+
+    async def outlived() -> bool:
+        if await it.redis.xlen(KEYS.dead) < letters:
+            return False
+        last = (await it.redis.xinfo_stream(KEYS.stream))["last-generated-id"]
+        return await it.redis.hget(KEYS.cursor, "id") == last
+
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
-        while not running.done() and await it.redis.xlen(KEYS.dead) < letters:
+        while not running.done() and not await outlived():
             await asyncio.wait((running,), timeout=0.01)
         worker.stop()
         try:

@@ -115,9 +115,9 @@ def test_an_entry_that_kills_the_process_is_found_and_nobody_else_is(
             await it.add(*[payload(n) for n in range(before)], DEADLY[0])
             await it.add(*[payload(n) for n in range(before, before + 60)])
             crashes = 0
-            while not await it.dead():
+            while await run_until_dead(it, new_worker(settings)):
+                crashes += 1
                 assert crashes < 25
-                crashes += await run_until_dead(it, new_worker(settings))
             async with working(settings):
                 await it.stored(before + 60)
             (letter,) = await it.dead()

@@ -111,9 +111,9 @@ def test_fixes_of_a_pack_that_kill_are_found_and_no_other_is(servers, monkeypatc
             await it.add_pack(*[payload(n) for n in range(130, 160)])
             await it.add(*[payload(n) for n in range(160, 170)])
             crashes, settings = 0, worker_settings(*servers)
-            while await it.redis.xlen(KEYS.dead) < len(places) + 2:
+            while await run_until_dead(it, new_worker(settings), len(places) + 2):
+                crashes += 1
                 assert crashes < 35 * len(places)
-                crashes += await run_until_dead(it, new_worker(settings), len(places) + 2)
             async with working(settings):
                 await it.settled()
                 # The live stage reads for itself, and may come behind.
