@@ -74,7 +74,7 @@ async def run_until_dead(it, worker, letters: int = 1) -> bool:
         if await it.redis.xlen(KEYS.dead) < letters:
             return False
         last = (await it.redis.xinfo_stream(KEYS.stream))["last-generated-id"]
-        return await it.redis.hget(KEYS.cursor, "id") == last
+        return bool(await it.redis.hget(KEYS.cursor, "id") == last)
 
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
