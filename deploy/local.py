@@ -17,7 +17,7 @@ from typing import TextIO, cast
 import structlog
 
 import deploy
-from common.errors import ConfigError, FleetlineError
+from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes.logs import OwnLog
 from common.processes.spec import ChildSpec
 from common.processes.starting import StartFailed, Stopped
@@ -130,7 +130,7 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
     except FleetlineError as e:
         # What was started is stopped by now.
         print(f"fleetline: {e}", file=sys.stderr)
-        return 1
+        return EXIT_CONFIG if isinstance(e, ConfigError) else 1
     finally:
         home.forget_run()
         forget_open_folder(home)

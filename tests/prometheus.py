@@ -180,7 +180,10 @@ class Alarms:
             await pace(0.1)
             return not self._prometheus.firing() & set(alerts)
 
-        await until(over, timeout_s=40, what=f"the end of {alerts}")
+        try:
+            await until(over, timeout_s=40)
+        except TimeoutError:
+            pytest.fail(f"{sorted(self._prometheus.firing() & set(alerts))} did not end")
 
 
 def alert_names() -> list[str]:

@@ -23,7 +23,8 @@ OFFSETS = {
     "metrics_port": 20,
 }
 # Of the nodes of an embedded cluster, from REDIS_PORT: for clients, and for the other nodes.
-CLUSTER_PORTS = range(2, 8)
+# With --port P those are P+16 to P+19, P+29 and P+30, between and behind all others.
+CLUSTER_PORTS = (6, 7, 8, 9, 19, 20)
 CLUSTER_BUS_PORTS = range(-9, -3)
 CLUSTER_PRIMARIES = 3
 # A multiple of the primaries: each has as many.

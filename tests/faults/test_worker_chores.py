@@ -102,7 +102,8 @@ def test_the_lease_holds_while_replies_are_late_within_their_limit(redis_server,
 
             before = len(beats)
             await until(renewed_often, timeout_s=40)
-            assert min(lowest_ms) > 5000
+            # Of the seven seconds: renewed each second, two replies late.
+            assert min(lowest_ms) > 3500
             # And it is no standstill.
             assert len(beats) > before
             proxy.delay_s = 0.0

@@ -41,6 +41,11 @@ positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409",
 [[operations]]
 include-tag = "Apps"
 checks.negative_data_rejection.enabled = false
+
+# No planner runs beside this ingest, which says so.
+[[operations]]
+include-tag = "Plans"
+checks.not_a_server_error.expected-statuses = ["2xx", "4xx", "503"]
 """
 
 

@@ -130,7 +130,7 @@ def test_what_is_no_extract_is_one_line(tmp_path: Path) -> None:
         broken.write_bytes(b"\0" * 100)
         done = fleetline("roads", "add", str(broken), "--no-streets", "--home", str(home))
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-        assert "osrm-extract ended with" in done.stderr
+        assert "osrm-extract failed: PBF error" in done.stderr
         assert "there is no graph" in roads(home, "list")
         done = fleetline("roads", "add", str(broken), "--vehicle", "boat", "--home", str(home))
         assert done.returncode == 2
