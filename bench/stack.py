@@ -177,7 +177,9 @@ class Stack:
         state = read_state(state_file(self.home, "consumers"))
         if state is None or state.pid != self._roles["consumers"].pid:
             return False
-        return [child.state for child in state.children] == [State.RUNNING] * self.shards
+        # Beside them run what forks them and what shares the shards.
+        workers = [child for child in state.children if child.role.startswith("consumer-")]
+        return [child.state for child in workers] == [State.RUNNING] * self.shards
 
     def roots(self) -> dict[str, list[int]]:
         """Pids by role, as the bench names them in its tables."""
