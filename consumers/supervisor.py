@@ -45,8 +45,12 @@ def parse_only(text: str, shards: int) -> frozenset[int]:
     return frozenset(chosen)
 
 
-def run(settings: Settings, heartbeat: Heartbeat, only: frozenset[int] | None = None) -> int:
-    """Run this host's share of the shards, or of `only`, until a stop signal; the exit status."""
+def run(settings: Settings, heartbeat: Heartbeat, *, only: str | None) -> int:
+    """Run this host's share of the shards until a stop signal; the exit status.
+
+    `only`: those that it may run, see `parse_only`; None: all. Raises `ConfigError`.
+    """
+    chosen = parse_only(only, settings.shards) if only is not None else None
     home = settings.fleetline_home.absolute() if settings.given("fleetline_home") else None
     state = state_file(home, "consumers") if home is not None else None
     host = new_host()
@@ -60,7 +64,7 @@ def run(settings: Settings, heartbeat: Heartbeat, only: frozenset[int] | None = 
         observer=runner,
     )
     with supervisor:
-        runner.begin(supervisor, _agent(settings, host, only), _fork_server(settings))
+        runner.begin(supervisor, _agent(settings, host, chosen), _fork_server(settings))
         return supervisor.run()
 
 

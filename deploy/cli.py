@@ -7,6 +7,7 @@ are one line and 1. Only a bug shows a traceback.
 import asyncio
 import sys
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,11 +21,11 @@ from deploy.observe import commands as observe
 from deploy.roads import commands as roads
 from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
-from deploy.tools.arrivals import arrivals
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.hosts import commands as hosts
-from deploy.tools.places import places
+from deploy.tools.role import Run, start_role
+from deploy.tools.roles import arrivals, hooks, places, planner
 from deploy.tools.traffic import commands as traffic
 from deploy.tools.webhooks import commands as webhooks
 
@@ -118,19 +119,13 @@ def consumers(
     only: Annotated[str | None, typer.Option(help="Shards it may run, as in 0,2-3 [all].")] = None,
 ) -> None:
     """Run the consumers: stream in, live positions and history out. Hosts share the shards."""
-    process.die_with_parent()
-    from common.processes.heartbeat import Heartbeat
 
-    # As with the others below: settings and metrics are half a second of imports.
-    heartbeat = Heartbeat.from_env()
-    heartbeat.beat()
-    from common.settings import load_settings
-    from consumers.supervisor import parse_only, run
+    def load() -> Run:
+        from consumers.supervisor import run
 
-    settings = load_settings()
-    _configure("consumers", settings)
-    shards = parse_only(only, settings.shards) if only is not None else None
-    raise typer.Exit(run(settings, heartbeat, shards))
+        return partial(run, only=only)
+
+    start_role("consumers", load)
 
 
 @app.command()
@@ -143,41 +138,8 @@ def fanout() -> None:
     raise typer.Exit(run(load_settings()))
 
 
-app.command()(places)
-app.command()(arrivals)
-
-
-@app.command()
-def hooks() -> None:
-    """Run the sender of webhooks: events out to other servers."""
-    process.die_with_parent()
-    from common.processes.heartbeat import Heartbeat
-
-    # What follows is half a second of imports, and many on a busy machine.
-    heartbeat = Heartbeat.from_env()
-    heartbeat.beat()
-    from common.settings import load_settings
-    from consumers.hooks.serve import run
-
-    settings = load_settings()
-    _configure("hooks", settings)
-    raise typer.Exit(run(settings, heartbeat))
-
-
-@app.command()
-def planner() -> None:
-    """Run the planner: who serves what, in which order."""
-    process.die_with_parent()
-    from common.processes.heartbeat import Heartbeat
-
-    heartbeat = Heartbeat.from_env()
-    heartbeat.beat()
-    from common.settings import load_settings
-    from consumers.planner.serve import run
-
-    settings = load_settings()
-    _configure("planner", settings)
-    raise typer.Exit(run(settings, heartbeat))
+for role in (places, arrivals, hooks, planner):
+    app.command()(role)
 
 
 @app.command()

@@ -13,13 +13,12 @@ from rich.table import Table
 from common import log
 from common.contract import Vehicle
 from common.errors import ConfigError
-from common.processes import process
-from common.processes.heartbeat import Heartbeat
 from common.roads.urls import DEFAULT_VEHICLE, VEHICLES
 from common.settings import Settings, load_settings
 from deploy.roads.graphs import GraphStore
 from deploy.roads.steps import RoadSteps
 from deploy.stack.home import Home
+from deploy.tools.role import Run, start_role
 
 app = typer.Typer(help="The road engine: graphs made of map extracts; without a command, its role.")
 HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
@@ -33,14 +32,13 @@ def role(context: typer.Context) -> None:
     """Keep the engines of this machine until a stop signal."""
     if context.invoked_subcommand is not None:
         return
-    process.die_with_parent()
-    heartbeat = Heartbeat.from_env()
-    heartbeat.beat()
-    from deploy.roads.role import run
 
-    settings = load_settings()
-    log.configure("roads", settings.log_level, settings.log_format)
-    raise typer.Exit(run(settings, heartbeat))
+    def load() -> Run:
+        from deploy.roads.role import run
+
+        return run
+
+    start_role("roads", load)
 
 
 @app.command()

@@ -12,10 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from common import log
 from common.errors import ConfigError
 from common.event import EPOCH
-from common.processes import process
-from common.processes.heartbeat import Heartbeat
 from common.settings import Settings, load_settings
 from deploy.tools.dead.letter import parse_time
+from deploy.tools.role import Run, start_role
 
 app = typer.Typer(help="Trips, stops and statistics: follow the history, or fold it again.")
 # While another process works off what is left.
@@ -28,15 +27,13 @@ def role(context: typer.Context) -> None:
     """Follow the history until a stop signal."""
     if context.invoked_subcommand is not None:
         return
-    process.die_with_parent()
-    # What follows is half a second of imports, and many on a busy machine.
-    heartbeat = Heartbeat.from_env()
-    heartbeat.beat()
-    from consumers.insight.serve import run
 
-    settings = load_settings()
-    log.configure("insight", settings.log_level, settings.log_format)
-    raise typer.Exit(run(settings, heartbeat))
+    def load() -> Run:
+        from consumers.insight.serve import run
+
+        return run
+
+    start_role("insight", load)
 
 
 @app.command()
