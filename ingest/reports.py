@@ -44,10 +44,12 @@ class WorkerNames:
 
 
 class WorkerReports:
-    """The main process' end. `for_workers` is what they write to, see `tell`."""
+    """The main process' end: what it hears is in `metrics`. Workers write to `for_workers`, see
+    `tell`.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._metrics = RoleMetrics("ingest", settings)
+        self.metrics = RoleMetrics("ingest", settings)
         self._names = WorkerNames()
         self._ours, self.for_workers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.setblocking(False)
@@ -57,36 +59,44 @@ class WorkerReports:
         """Serve until the process ends. To be called before a worker is forked."""
         _in_main.append(self)
         # Here first: a line that the thread writes while a worker is forked could lock its log.
-        self._turn()
+        self.turn()
         threading.Thread(target=self._run, name="metrics", daemon=True).start()
 
-    def close(self) -> None:
-        """In a fork: let go of what is the main process' alone."""
-        self._metrics.close()
-        self._ours.close()
-
-    def _run(self) -> None:
-        waited_for: tuple[Any, ...] = (self._ours, self._metrics)
-        while True:
-            select.select(waited_for, (), (), TURN_EVERY_S)
-            self._turn()
-
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Hear what was said, see who has ended, answer who asks. Never waits."""
         with contextlib.suppress(BlockingIOError):
             while message := self._ours.recv(REPORT_BYTES_MAX):
                 self._heard(message)
-        for pid in self._names.pids:
-            if not is_alive(pid):
-                self._metrics.ended(self._names.forget(pid))
-        self._metrics.turn()
+        self._forget_ended()
+        self.metrics.turn()
+
+    def close(self) -> None:
+        """In a fork: let go of what is the main process' alone."""
+        self.metrics.close()
+        self._ours.close()
+
+    def _run(self) -> None:
+        waited_for: tuple[Any, ...] = (self._ours, self.metrics)
+        while True:
+            select.select(waited_for, (), (), TURN_EVERY_S)
+            self.turn()
 
     def _heard(self, message: bytes) -> None:
         report = decode_report(message)
-        if report is not None:
-            name, new = self._names.name(report.pid)
-            if new:
-                self._metrics.began(name)
-            self._metrics.heard(name, message)
+        if report is None:
+            return
+        if report.pid not in self._names.pids:
+            # Granian has another worker up within a turn: it takes the name of the one before.
+            self._forget_ended()
+        name, new = self._names.name(report.pid)
+        if new:
+            self.metrics.began(name)
+        self.metrics.heard(name, message)
+
+    def _forget_ended(self) -> None:
+        for pid in self._names.pids:
+            if not is_alive(pid):
+                self.metrics.ended(self._names.forget(pid))
 
 
 # Of this process, or of the one that it was forked from.

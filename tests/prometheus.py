@@ -125,6 +125,11 @@ class Prometheus:
         """The alerts that fire."""
         return {x["metric"]["alertname"] for x in self.query('ALERTS{alertstate="firing"}')}
 
+    def told(self, *alerts: str) -> list[dict[str, str]]:
+        """The labels of those that fire of these, to say whom it is about."""
+        series = self.query('ALERTS{alertstate="firing"}')
+        return [x["metric"] for x in series if x["metric"]["alertname"] in alerts]
+
     def _is_ready(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
@@ -183,7 +188,7 @@ class Alarms:
         try:
             await until(over, timeout_s=40)
         except TimeoutError:
-            pytest.fail(f"{sorted(self._prometheus.firing() & set(alerts))} did not end")
+            pytest.fail(f"did not end: {self._prometheus.told(*alerts)}")
 
 
 def alert_names() -> list[str]:
