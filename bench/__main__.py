@@ -15,10 +15,11 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markdown import Markdown
 
-from bench import accounting, aims, readme, result, summary, table
+from bench import accounting
 from bench.context import Bench, LostFixes
 from bench.processes import Failed
-from bench.result import Figure, Outcome
+from bench.report import aims, readme, result, summary, table
+from bench.report.result import Figure, Outcome
 from bench.scenarios import (
     access,
     arrivals,
@@ -164,7 +165,7 @@ def _bounded(seconds: float) -> Iterator[None]:
 def _report(
     found: dict[str, Any], outcomes: list[Outcome], out: Path, *, update_readme: bool
 ) -> int:
-    from bench import plots
+    from bench.report import plots
 
     by_key = {figure.key: figure for outcome in outcomes for figure in outcome.figures}
     verdicts = aims.judge(by_key)

@@ -10,12 +10,12 @@ import sys
 import threading
 from pathlib import Path
 
-from common.processes.changing import ChangingSupervisor
 from common.processes.fork_server import serve
-from common.processes.forking import ForkServer
 from common.processes.heartbeat import Heartbeat
 from common.processes.process import die_with_parent
-from common.processes.spec import ChildSpec
+from common.processes.supervision.changing import ChangingSupervisor
+from common.processes.supervision.forking import ForkServer
+from common.processes.supervision.spec import ChildSpec
 
 DRAIN_S = 3.0
 SILENT_S = 5.0

@@ -10,12 +10,12 @@ from typing import Any, cast
 import asyncpg
 import redis.asyncio
 
-from common.backlog import ADDED, SETTLED
 from common.backoff import Backoff
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD, shard_keys
-from common.pack import encode_pack
 from common.settings import Settings, load_settings
+from common.stream.backlog import ADDED, SETTLED
+from common.stream.pack import encode_pack
 from consumers.assembly import WorkerPace
 from consumers.worker import Worker
 from tests.wait import until

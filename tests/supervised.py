@@ -18,9 +18,9 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.processes.heartbeat import Heartbeat
-from common.processes.spec import ChildSpec
-from common.processes.state import state_file
-from common.processes.supervisor import Supervisor
+from common.processes.supervision.spec import ChildSpec
+from common.processes.supervision.state import state_file
+from common.processes.supervision.supervisor import Supervisor
 
 DRAIN_S = 1.5
 SILENT_S = 2.0

@@ -11,14 +11,14 @@ from typing import Any
 
 from bench import accounting
 from bench.context import REPORT_SLACK_S, Bench, totals_of
-from bench.generator import Plan, Report
+from bench.load.generator import Plan, Report
+from bench.load.watcher import Plan as WatchPlan
+from bench.load.watcher import Report as WatchReport
+from bench.load.workload import first_order
 from bench.processes import Failed, wait_until
-from bench.result import Figure
+from bench.report.result import Figure
 from bench.scenarios.fanout import PATH
 from bench.scenarios.recovery import go_on, hang
-from bench.watcher import Plan as WatchPlan
-from bench.watcher import Report as WatchReport
-from bench.workload import first_order
 from common.keys import shard_keys
 
 NAME = "catch_up"

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from bench import accounting
 from bench.bare import copy_rate
 from bench.context import Bench, LostFixes
-from bench.fill import Event, add_entries, events, pipeline
+from bench.load.fill import Event, add_entries, events, pipeline
 from bench.plain.serve import STREAM
 from bench.plain.worker import GROUP
 from bench.processes import Failed
-from bench.result import Figure
+from bench.report.result import Figure
 from common.shards import Shards
 
 NAME = "drain"

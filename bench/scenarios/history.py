@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from bench import accounting
 from bench.bare import batches
 from bench.context import Bench, LostFixes
-from bench.fill import events
-from bench.result import Figure
+from bench.load.fill import events
+from bench.report.result import Figure
 from consumers.history.row import Row
 from consumers.history.table import HistoryTable
 

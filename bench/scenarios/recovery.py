@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from bench import accounting
 from bench.context import REPORT_SLACK_S, Bench, totals_of
-from bench.generator import Plan, Report
+from bench.load.generator import Plan, Report
 from bench.processes import Failed
-from bench.result import Figure
+from bench.report.result import Figure
 
 NAME = "recovery"
 TITLE = "Recovery: a database outage at 2,000 fixes/s"

@@ -11,10 +11,10 @@ import asyncpg
 from bench import database
 from bench.bare import batches
 from bench.context import Bench, LostFixes
-from bench.fill import events
+from bench.load.fill import events
+from bench.load.shifts import add_shifts
 from bench.processes import Failed
-from bench.result import Figure
-from bench.shifts import add_shifts
+from bench.report.result import Figure
 from consumers.history.row import Row
 from consumers.history.table import HistoryTable
 from deploy.schema.migrate import migrate

@@ -8,8 +8,8 @@ import time
 import psutil
 import pytest
 
-from common.dead_letter import DeadLetter
 from common.redis.wire import Wire
+from common.stream.dead_letter import DeadLetter
 from consumers.stream.poison.dead_letters import DeadLetterWriter
 from tests.postgres import PostgresServer
 from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working

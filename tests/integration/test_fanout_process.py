@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from common.processes.background import EXIT_TASK_DIED
-from common.processes.state import read_state, state_file
+from common.processes.supervision.state import read_state, state_file
 from tests.access import SECRET, bearer, token
 from tests.fanout_broken import TASKS
 from tests.fanout_server import fanout, fanout_process, fanout_settings, in_loop, until

@@ -15,8 +15,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.backlog import ADDED
 from common.keys import shard_keys
+from common.stream.backlog import ADDED
 from tests.ingest_server import IngestServer
 from tests.servers import RedisServer
 from tests.wait import wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from common.event import LocationUpdate, decode_event, encode_event
 from common.keys import order_ended_key, order_key, shard_keys, shard_of
-from common.pack import count_events, split_pack
+from common.stream.pack import count_events, split_pack
 
 SHARDS = 4
 FIX = {"latitude": 40.7128, "longitude": -74.006}

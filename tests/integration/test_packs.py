@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.backlog import ADDED
 from common.errors import Overloaded
 from common.keys import shard_keys
-from common.pack import BYTES_MAX, EVENTS_MAX, encode_pack, packs_of, split_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shards
+from common.stream.backlog import ADDED
+from common.stream.pack import BYTES_MAX, EVENTS_MAX, encode_pack, packs_of, split_pack
 from ingest.intake.backlog import Backlog
 from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver

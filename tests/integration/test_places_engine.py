@@ -15,15 +15,15 @@ from common.keys import ENTRY_FIELD
 from common.orders.book import OrderBook
 from common.orders.order import OrderPlace, OrderUpdate
 from common.orders.store import put, read
-from common.pack import encode_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from common.shards import Shards
-from consumers.places import engine as engines
+from common.stream.pack import encode_pack
 from consumers.places.fence_book import FenceBook
-from consumers.places.left_out import Rule
 from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
+from consumers.places.rules import engine as engines
+from consumers.places.rules.left_out import Rule
 from consumers.places.store import PlacesStore
 from consumers.places.turns import PlacesTurns
 from tests.places import START, Fix, by_driver, circles, oracle, put_fences, told_in, walks

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from common.errors import EXIT_CONFIG
-from common.processes.child import _message_pair
 from common.processes.heartbeat import BEAT, HEARTBEAT_FD_ENV
+from common.processes.supervision.child import _message_pair
 from tests.stack import environment
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from common.processes import process
 from common.processes.process import PARENT_PID_ENV
-from common.processes.state import read_state, state_file
-from common.processes.strays import PATIENCE_S
+from common.processes.supervision.state import read_state, state_file
+from common.processes.supervision.strays import PATIENCE_S
 from tests.supervised import CASES, DRAIN_S, SILENT_S
 from tests.wait import wait_until
 

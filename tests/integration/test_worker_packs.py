@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.backlog import ADDED, SETTLED
 from common.keys import order_key
 from common.redis.wire import Wire
+from common.stream.backlog import ADDED, SETTLED
 from consumers.stream.entry import Entry
 from consumers.stream.group_reader import GroupReader
 from tests.shard import (

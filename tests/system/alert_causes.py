@@ -16,11 +16,11 @@ import psutil
 import redis
 import redis.asyncio
 
-from common.backlog import ADDED
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD
 from common.processes.process import PARENT_PID_ENV
 from common.shards import Shards
+from common.stream.backlog import ADDED
 from tests import ws
 from tests.receiver import Receiver
 from tests.stack import Stack, environment

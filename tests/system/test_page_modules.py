@@ -191,28 +191,28 @@ CASES: list[tuple[str, str, Any]] = [
      " shards: [{shard: 0, backlog: 5, pending: 0, consumer: 'up'}]}))"),
      ["warn", ["good", "bad", "good"], ["Dead letters", "2"]]),
     # Fences: a ring across 180° is unwound for the map, and written as it came.
-    ("map/fence_shapes.js", ("(f => [f.shape.parts[0][0], m.geometryOf(f.shape).coordinates[0]])("
+    ("map/fences/shapes.js", ("(f => [f.shape.parts[0][0], m.geometryOf(f.shape).coordinates[0]])("
      "m.readFence({geofence_id: 'f', name: 'f', active: true, radius_m: null, width_m: null,"
      " geometry: {type: 'Polygon', coordinates: [[[179, 0], [-179, 0], [-179, 2], [179, 0]]]}}))"),
      [[[179, 0], [181, 0], [181, 2]], [[179, 0], [-179, 0], [-179, 2], [179, 0]]]),
-    ("map/fence_shapes.js", ("(s => [[-179.5, 0.4], [180.5, 0.4], [179.9, 1.9], [0, 0.4]]"
+    ("map/fences/shapes.js", ("(s => [[-179.5, 0.4], [180.5, 0.4], [179.9, 1.9], [0, 0.4]]"
      ".map(([lng, lat]) => m.holds(s, {lat, lng})))({kind: 'area',"
      " parts: [[[[179, 0], [181, 0], [181, 2]]]]})"), [True, True, False, False]),
-    ("map/fence_shapes.js", ("(s => [[1, 1], [2, 2], [9, 9]].map(([lng, lat]) =>"
+    ("map/fences/shapes.js", ("(s => [[1, 1], [2, 2], [9, 9]].map(([lng, lat]) =>"
      " m.holds(s, {lat, lng})))({kind: 'area', parts: [[[[0, 0], [4, 0], [4, 4], [0, 4]],"
      " [[1.5, 1.5], [2.5, 1.5], [2.5, 2.5], [1.5, 2.5]]]]})"), [True, False, False]),
-    ("map/fence_shapes.js", ("[[0.4, 0], [0.6, 0], [0, 359.6]].map(([lat, lng]) => m.holds("
+    ("map/fences/shapes.js", ("[[0.4, 0], [0.6, 0], [0, 359.6]].map(([lat, lng]) => m.holds("
      "{kind: 'circle', parts: [[[[0, 0]]]], radiusM: 55e3}, {lat, lng}))"), [True, False, True]),
-    ("map/fence_shapes.js", ("[0.0004, 0.0006].map(lat => m.holds({kind: 'corridor',"
+    ("map/fences/shapes.js", ("[0.0004, 0.0006].map(lat => m.holds({kind: 'corridor',"
      " parts: [[[[0, 0], [1, 0]]]], widthM: 100}, {lat, lng: 0.5}))"), [True, False]),
-    ("map/fence_shapes.js", ("(s => [m.withCorner(s, [0, 0, 2], [0, 1]).parts[0][0].length,"
+    ("map/fences/shapes.js", ("(s => [m.withCorner(s, [0, 0, 2], [0, 1]).parts[0][0].length,"
      " m.withoutCorner(s, [0, 0, 1]) === s, m.withPoint(s, [0, 0, 1], [9, 99]).parts[0][0][1],"
      " m.edgesOf(s).map(e => e.point)])({kind: 'area', parts: [[[[0, 0], [2, 0], [2, 2]]]]})"),
      [4, True, [9, 90], [[1, 0], [2, 1], [1, 1]]]),
     # Moved to the north it keeps its width in metres.
-    ("map/fence_shapes.js", ("m.boxOf(m.movedTo({kind: 'area', parts: [[[[-1, -1], [1, -1], [1, 1],"
-     " [-1, 1]]]]}, [10, 60]))"), {"west": 8, "south": 59, "east": 12, "north": 61}),
-    ("map/fence_shapes.js", "['Depot Nord!', '\u00e4\u00f6'].map(n => m.newId(n, () => 0))",
+    ("map/fences/shapes.js", ("m.boxOf(m.movedTo({kind: 'area', parts: [[[[-1, -1], [1, -1],"
+     " [1, 1], [-1, 1]]]]}, [10, 60]))"), {"west": 8, "south": 59, "east": 12, "north": 61}),
+    ("map/fences/shapes.js", "['Depot Nord!', '\u00e4\u00f6'].map(n => m.newId(n, () => 0))",
      ["depot-nord-00000", "fence-00000"]),
     ("map/rate.js", ("(r => { r.add(10, 500); r.add(10, 5200);"
      " return [r.perSecond(5400), r.perSecond(5600), r.perSecond(99999)]; })(new m.Rate(0))"),

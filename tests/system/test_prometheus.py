@@ -17,7 +17,7 @@ import redis
 from common.keys import ENTRY_FIELD
 from common.metrics.catalogue import BY_ROLE, CATALOGUE, ROLES, metrics_port
 from common.metrics.metric import MetricKind
-from common.processes.policy import RestartPolicy
+from common.processes.supervision.policy import RestartPolicy
 from common.shards import Shards
 from tests import ws
 from tests.prometheus import HAVE_PROMETHEUS, MISSING, Alarms, Prometheus, alert_names

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.processes.state import ROLES_FOLDER
+from common.processes.supervision.state import ROLES_FOLDER
 from tests.access import AUTH
 from tests.stack import (
     LEAVE_TIMEOUT_S,

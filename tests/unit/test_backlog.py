@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.backlog import fixes_waiting, unread_and_pending, unread_entries
-from common.pack import EVENTS_MAX
+from common.stream.backlog import fixes_waiting, unread_and_pending, unread_entries
+from common.stream.pack import EVENTS_MAX
 
 COUNT = st.integers(0, 10**12)
 PACKS = st.lists(st.integers(1, EVENTS_MAX), max_size=30)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import uncounted
-from bench.hook_taker import HookTaker
+from bench.load.hook_taker import HookTaker
 from bench.scenarios.beside.pairs import added, median_of, ratio, turns
 from bench.uncounted.edits import EDITS, edited
 

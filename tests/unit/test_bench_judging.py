@@ -5,13 +5,13 @@ import os
 import pytest
 
 from bench.accounting import Machine, family, others_share, parse_stat, per_fix_us
-from bench.aims import AIMS, judge
-from bench.generator import Report
-from bench.readme import BEGIN, END, put
-from bench.result import Figure, Outcome
+from bench.load.generator import Report
+from bench.report.aims import AIMS, judge
+from bench.report.readme import BEGIN, END, put
+from bench.report.result import Figure, Outcome
+from bench.report.summary import summary
+from bench.report.table import aims, figures, number
 from bench.scenarios.sustained import trouble
-from bench.summary import summary
-from bench.table import aims, figures, number
 
 
 def figure(key, value, **more):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench.frames import PING, TEXT, Stamps, pong, split
-from bench.generator import saturated
-from bench.http_client import response
-from bench.percentiles import EDGES_MS, histogram, percentile, summary
+from bench.load.frames import PING, TEXT, Stamps, pong, split
+from bench.load.generator import saturated
+from bench.load.http_client import response
+from bench.load.percentiles import EDGES_MS, histogram, percentile, summary
 
 ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\ncontent-length: 4\r\n\r\n{  }"
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bench.payload import STAMP_BYTES, get, many, one, stamp_of
-from bench.scenarios.access import new_tokens
-from bench.workload import (
+from bench.load.payload import STAMP_BYTES, get, many, one, stamp_of
+from bench.load.workload import (
     BLOCK_M,
     BLOCKS,
     CENTRE,
@@ -21,6 +20,7 @@ from bench.workload import (
     recorded,
     streets,
 )
+from bench.scenarios.access import new_tokens
 from common.access.gate import Gate, Lists
 from common.access.policy import Role
 from common.access.signing import Signing

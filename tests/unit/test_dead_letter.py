@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.dead_letter import (
+from common.stream.dead_letter import (
     DRIVER_CHARS_MAX,
     ERROR_CHARS_MAX,
     FIELD_NAMES,

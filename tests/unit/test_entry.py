@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.errors import PoisonEntry
 from common.event import LocationUpdate, decode_event, encode_event
-from common.pack import encode_pack
+from common.stream.pack import encode_pack
 from consumers.stream.entry import Entry, decode_page, decode_part, positions_of
 
 NOW = datetime(2026, 1, 1, 10, tzinfo=UTC)

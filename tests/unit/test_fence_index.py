@@ -13,7 +13,7 @@ from common.fences.fence import Fence
 from common.fences.geometry import GeometryReader
 from common.geo.shape import Shape
 from common.geo.sphere import EARTH_RADIUS_M, distance_m
-from consumers.places.fence_index import FenceIndex
+from consumers.places.rules.fence_index import FenceIndex
 
 POINTS, FENCES = 50_000, 10_000
 CITY = (-3.2, 53.2, -2.6, 53.6)

@@ -12,8 +12,8 @@ from common.fences.fence import Fence
 from common.geo.shape import Shape
 from common.geo.sphere import EARTH_RADIUS_M
 from consumers.insight.fold.rules import Rules
-from consumers.places.fence_index import FenceIndex
-from consumers.places.membership import NO_VISITS, follow
+from consumers.places.rules.fence_index import FenceIndex
+from consumers.places.rules.membership import NO_VISITS, follow
 from tests.unit.insight_tables import at_once
 from tests.unit.test_fold import BUS, BUS_COLUMNS, traces
 

@@ -7,9 +7,9 @@ import hiredis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.backlog import ADDED
-from common.pack import BYTES_MAX, EVENTS_MAX, encode_pack, split_pack
 from common.shards import Shards
+from common.stream.backlog import ADDED
+from common.stream.pack import BYTES_MAX, EVENTS_MAX, encode_pack, split_pack
 from ingest.intake.writer.gathering import Gathering, Question
 
 SHARDS = Shards("s", 3)

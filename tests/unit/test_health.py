@@ -11,7 +11,7 @@ import pytest
 from common.processes import process
 from common.processes.beat_file import HEARTBEAT_FILE_ENV, beat_age_s
 from common.processes.heartbeat import Heartbeat
-from common.processes.state import state_file
+from common.processes.supervision.state import state_file
 from common.settings import Settings
 from deploy.container.health import BEATING, CHECKS, Probed, ailment, main, read_probed, role_of
 

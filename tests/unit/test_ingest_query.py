@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
-from ingest.http.query import (
+from ingest.http.queries.query import (
     decode_cursor,
     encode_cursor,
     read_nearby_query,

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.http.query import ROUTE_FORMATS, ROUTE_POINTS_MAX, RouteQuery, encode_cursor
+from ingest.http.queries.query import ROUTE_FORMATS, ROUTE_POINTS_MAX, RouteQuery, encode_cursor
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import FETCH_ROWS, History
 from ingest.resources.route.page import COLUMNS

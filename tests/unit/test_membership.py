@@ -15,8 +15,8 @@ from common.fences.fence import Fence
 from common.fences.schedule_body import ScheduleReader
 from common.geo.shape import Shape
 from common.geo.sphere import EARTH_RADIUS_M, distance_m
-from consumers.places.fence_index import FenceIndex
-from consumers.places.membership import NO_VISITS, Visit, end_closed, follow
+from consumers.places.rules.fence_index import FenceIndex
+from consumers.places.rules.membership import NO_VISITS, Visit, end_closed, follow
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 HOME = (13.4, 52.5)

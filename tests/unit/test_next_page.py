@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
-from ingest.http.fence_query import IdPage, read_fences_query
-from ingest.http.insight_query import read_fleet_query, read_items_query
-from ingest.http.next_page import asked_again
-from ingest.http.order_query import OrdersQuery, read_deliveries_query, read_orders_query
-from ingest.http.query import decode_cursor, read_route_query
+from ingest.http.queries.fences import IdPage, read_fences_query
+from ingest.http.queries.insight import read_fleet_query, read_items_query
+from ingest.http.queries.next_page import asked_again
+from ingest.http.queries.orders import OrdersQuery, read_deliveries_query, read_orders_query
+from ingest.http.queries.query import decode_cursor, read_route_query
 
 NOW = datetime(2026, 7, 30, 12, tzinfo=UTC)
 LATER = datetime(2026, 8, 2, tzinfo=UTC)

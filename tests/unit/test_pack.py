@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.event import LocationUpdate, encode_event
-from common.pack import BYTES_MAX, EVENTS_MAX, count_events, encode_pack, packs_of, split_pack
+from common.stream.pack import (
+    BYTES_MAX,
+    EVENTS_MAX,
+    count_events,
+    encode_pack,
+    packs_of,
+    split_pack,
+)
 from consumers.assembly import WorkerPace
 
 LINE = st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b" "))

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.pack import EVENTS_MAX
+from common.stream.pack import EVENTS_MAX
 from consumers.stream.entry import Entry
 from consumers.stream.page import ENTRIES_MAX, BatchLimits, PageCount, batches_of
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from common.event import decode_event
 from common.orders.order import Order, OrderPlace, StateTimes
 from common.orders.states import DeliveryState
-from consumers.places import engine as engines
-from consumers.places.engine import Engine, ShardDrivers, Surroundings
-from consumers.places.left_out import SAID_A_MINUTE, LeftOut, LeftOutCounts, Rule
-from consumers.places.membership import follow
-from consumers.places.presence import Presence
+from consumers.places.rules import engine as engines
+from consumers.places.rules.engine import Engine, ShardDrivers, Surroundings
+from consumers.places.rules.left_out import SAID_A_MINUTE, LeftOut, LeftOutCounts, Rule
+from consumers.places.rules.membership import follow
+from consumers.places.rules.presence import Presence
 from consumers.stream.entry import PlacedEvent
 from tests.places import START, circles, walks
 from tests.unit.test_places_state import index_of
@@ -172,7 +172,7 @@ def test_no_memory_says_nothing_of_a_fix(monkeypatch):
 def test_it_is_said_with_its_position_and_counted_and_not_without_end(monkeypatch):
     said = []
     monkeypatch.setattr(
-        "consumers.places.left_out._log.error", lambda action, **facts: said.append(facts)
+        "consumers.places.rules.left_out._log.error", lambda action, **facts: said.append(facts)
     )
     fixes = [decode_event(fix.payload) for fix in walks(1, 30, 1)]
     placed = [PlacedEvent(b"7-0", n, fix, b"") for n, fix in enumerate(fixes)]

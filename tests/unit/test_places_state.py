@@ -11,9 +11,9 @@ from common.fences.fence import Fence
 from common.geo.shape import Shape
 from common.orders.order import Order, OrderPlace, StateTimes
 from common.orders.states import DeliveryState
-from consumers.places.engine import Engine, OrderMove, ShardDrivers, Surroundings
-from consumers.places.fence_index import FenceIndex
-from consumers.places.presence import Presence
+from consumers.places.rules.engine import Engine, OrderMove, ShardDrivers, Surroundings
+from consumers.places.rules.fence_index import FenceIndex
+from consumers.places.rules.presence import Presence
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from tests.places import START, by_driver, circles, oracle, walks
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.random_plans import KINDS, random_body
+from bench.plans.random_bodies import KINDS, random_body
 from common.plans.answer import UnassignedReason
 from consumers.planner.planning.checker import violations
 from consumers.planner.planning.problem import FleetVehicle, PlanProblem

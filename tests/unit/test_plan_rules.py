@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.random_plans import KINDS, random_body
+from bench.plans.random_bodies import KINDS, random_body
 from common.plans.answer import UnassignedReason
 from consumers.planner.planning.problem import PlanProblem
 from consumers.planner.planning.reasons import impossible, reason_of

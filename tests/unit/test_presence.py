@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.event import LocationEvent
-from consumers.places.presence import ARRIVAL_MAX, Presence
+from consumers.places.rules.presence import ARRIVAL_MAX, Presence
 from tests.places import START
 
 TTL = timedelta(seconds=60)

@@ -4,7 +4,7 @@ import random
 
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG
-from common.processes.policy import Halt, Record, Restart, RestartPolicy, judge
+from common.processes.supervision.policy import Halt, Record, Restart, RestartPolicy, judge
 
 POLICY = RestartPolicy()
 

@@ -11,8 +11,14 @@ from pathlib import Path
 import pytest
 
 from common.processes import process
-from common.processes.spec import State
-from common.processes.state import ROLES_FOLDER, ChildState, read_plain, read_state, state_file
+from common.processes.supervision.spec import State
+from common.processes.supervision.state import (
+    ROLES_FOLDER,
+    ChildState,
+    read_plain,
+    read_state,
+    state_file,
+)
 from deploy.stack.home import Home
 
 CHILD = {"role": "consumer-0", "pid": 7, "state": "running", "restarts": 0, "since": 1.5}

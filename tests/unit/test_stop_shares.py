@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.processes.policy import stop_until_s
+from common.processes.supervision.policy import stop_until_s
 
 
 @pytest.mark.parametrize(
