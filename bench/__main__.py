@@ -23,13 +23,10 @@ from bench.report.result import Figure, Outcome
 from bench.scenarios import (
     access,
     arrivals,
-    catch_up,
     crossings,
-    drain,
     end_to_end,
     fanout,
     geofences,
-    history,
     ingest_many,
     ingest_one,
     insight,
@@ -37,13 +34,12 @@ from bench.scenarios import (
     one_redis,
     pace,
     reads,
-    recovery,
     sustained,
-    timescale,
 )
 from bench.scenarios.beside import drain as beside_drain
 from bench.scenarios.beside import live as beside_live
 from bench.scenarios.beside import metrics
+from bench.scenarios.storing import catch_up, drain, history, recovery, timescale
 from bench.stack import Stack
 from common.errors import FleetlineError
 from common.processes.signals import stop_as_interrupt

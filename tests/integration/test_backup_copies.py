@@ -26,7 +26,7 @@ from deploy.backup.contents import (
 from deploy.backup.database_copy import dump_database, restore_database
 from deploy.backup.redis_copy import copy_redis, lay_out
 from deploy.schema.migrate import migrate
-from tests.integration.insight_history import follow_to, row, store, stored
+from tests.integration.insight.insight_history import follow_to, row, store, stored
 from tests.postgres import Databases
 from tests.servers import RedisServer
 from tests.timescale import compress
