@@ -8,8 +8,8 @@ import time
 import pytest
 
 from common.keys import order_key
-from tests.postgres import postgres
-from tests.shard import KEYS, identities, payload, shard, worker_settings, working
+from tests.roles.shard import KEYS, identities, payload, shard, worker_settings, working
+from tests.servers.postgres import postgres
 from tests.wait import until
 
 

@@ -18,7 +18,7 @@ from common.keys import ENTRY_FIELD, EVENTS_CHANNEL
 from common.shards import Shards
 from common.stream.backlog import ADDED
 from common.stream.pack import encode_pack
-from tests.places import by_driver, circles, oracle, put_fences, told_in, walks
+from tests.roles.places import by_driver, circles, oracle, put_fences, told_in, walks
 from tests.stack import environment
 from tests.wait import pace, until
 

@@ -21,8 +21,8 @@ from common.keys import ENTRY_FIELD
 from common.processes.process import PARENT_PID_ENV
 from common.shards import Shards
 from common.stream.backlog import ADDED
-from tests import ws
-from tests.receiver import Receiver
+from tests.clients import ws
+from tests.servers.receiver import Receiver
 from tests.stack import Stack, environment
 from tests.wait import pace
 

@@ -18,7 +18,7 @@ import pytest
 
 from common.access.policy import Role
 from tests.access import bearer, token
-from tests.raw_http import exchange, request
+from tests.clients.raw_http import exchange, request
 from tests.stack import Stack, new_home
 from tests.wait import wait_until
 

@@ -19,9 +19,9 @@ from common.metrics.catalogue import BY_ROLE, CATALOGUE, ROLES, metrics_port
 from common.metrics.metric import MetricKind
 from common.processes.supervision.policy import RestartPolicy
 from common.shards import Shards
-from tests import ws
-from tests.prometheus import HAVE_PROMETHEUS, MISSING, Alarms, Prometheus, alert_names
+from tests.clients import ws
 from tests.servers import free_port
+from tests.servers.prometheus import HAVE_PROMETHEUS, MISSING, Alarms, Prometheus, alert_names
 from tests.stack import METRICS_OFFSETS, Stack, fleetline, new_home
 from tests.system import alert_causes as causes
 from tests.wait import pace, until

@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 
 from deploy.tools.trace.read import read_trace
+from tests.clients.ws import watching
 from tests.stack import ROLES, Stack, fleetline, within
 from tests.wait import wait_until
-from tests.ws import watching
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "liverpool_bus_route14.csv"
 BACK_S = 5.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tests.clients.ws import Closed, Refused, connect
 from tests.wait import pace
-from tests.ws import Closed, Refused, connect
 
 ORDER_PATH = "/api/v1/drivers/orders/chaos-{}/driver-location"
 # A socket that shows nothing for this long is left, as a customer would reload the page.

@@ -23,7 +23,7 @@ from tests.integration.hooks.hook_sending import (
     tried,
     why,
 )
-from tests.receiver import Receiver
+from tests.servers.receiver import Receiver
 from tests.wait import until
 
 

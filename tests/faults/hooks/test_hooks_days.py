@@ -18,7 +18,7 @@ from tests.integration.hooks.hook_sending import (
     settled,
     states,
 )
-from tests.receiver import Receiver, status, take
+from tests.servers.receiver import Receiver, status, take
 from tests.wait import until
 
 HOUR = timedelta(hours=1)

@@ -11,8 +11,8 @@ import asyncpg
 from common.webhooks.secret import SecretKeys
 from consumers.hooks.pace import CONCURRENCY
 from tests.integration.hooks.hook_sending import add_webhook, happen, happenings, settled, states
-from tests.receiver import OK, Receiver
 from tests.servers import free_port
+from tests.servers.receiver import OK, Receiver
 from tests.stack import environment, fleetline
 from tests.test_tidy import ROOT
 from tests.wait import pace, until

@@ -19,7 +19,7 @@ from tests.integration.hooks.hook_sending import (
     tried,
     why,
 )
-from tests.receiver import Receiver, status, take
+from tests.servers.receiver import Receiver, status, take
 from tests.wait import pace, until
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

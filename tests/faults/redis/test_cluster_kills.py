@@ -17,8 +17,8 @@ import httpx
 
 from common.shards import Shards
 from common.slots import slot_of
-from tests.ingest_server import ingest
-from tests.redis_cluster import RedisClusterServers
+from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.stack import environment
 from tests.wait import pace, until, wait_until
 

@@ -20,9 +20,9 @@ from common.keys import shard_keys, shard_of
 from consumers.stream.entry import id_order
 from consumers.stream.holder import Holder
 from consumers.stream.lease import TTL_S
-from tests.ingest_server import ingest
+from tests.roles.shard import KEYS, QUICK, shard, worker_settings, working
 from tests.servers import RedisServer
-from tests.shard import KEYS, QUICK, shard, worker_settings, working
+from tests.servers.ingest_server import ingest
 from tests.wait import until
 
 HOUR_S = 3600

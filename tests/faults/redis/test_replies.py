@@ -8,9 +8,9 @@ from functools import partial
 from common.keys import shard_keys
 from tests.entries import fixes_in
 from tests.faults.caller import Caller
-from tests.ingest_server import IngestServer
-from tests.proxy import Proxy
-from tests.shard import shard, worker_settings, working
+from tests.roles.shard import shard, worker_settings, working
+from tests.servers.ingest_server import IngestServer
+from tests.servers.proxy import Proxy
 from tests.wait import until
 
 ROUNDS = 2

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from tests.shard import KEYS, Attempts, identities, payload, shard, worker_settings, working
+from tests.roles.shard import KEYS, Attempts, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
 VETO = """

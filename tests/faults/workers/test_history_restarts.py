@@ -10,7 +10,7 @@ from consumers.history.table import HistoryTable
 from consumers.stream.group_reader import GroupReader
 from consumers.stream.poison.dead_letters import DeadLetterWriter
 from tests.faults.killing import DEADLY, killed_in_copy, killed_in_decoding, run_until_dead
-from tests.shard import (
+from tests.roles.shard import (
     GROUP,
     KEYS,
     Attempts,

@@ -13,7 +13,7 @@ from common.stream.dead_letter import CRASHED, REFUSED, UNDECODABLE
 from consumers.history.table import HistoryTable
 from consumers.stream.group_reader import GroupReader
 from tests.faults.killing import DEADLY, killed_in_copy, killed_in_decoding, run_until_dead
-from tests.shard import (
+from tests.roles.shard import (
     KEYS,
     Attempts,
     crashing,

@@ -11,8 +11,8 @@ import pytest
 from common.redis.wire import Wire
 from common.stream.dead_letter import DeadLetter
 from consumers.stream.poison.dead_letters import DeadLetterWriter
-from tests.postgres import PostgresServer
-from tests.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
+from tests.roles.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
+from tests.servers.postgres import PostgresServer
 from tests.wait import until
 
 ONE = json.loads(payload(1))

@@ -8,8 +8,7 @@ import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
 
-from tests.proxy import proxy_to
-from tests.shard import (
+from tests.roles.shard import (
     KEYS,
     QUICK,
     Attempts,
@@ -19,7 +18,8 @@ from tests.shard import (
     shard,
     worker_settings,
 )
-from tests.shard import working as working_quickly
+from tests.roles.shard import working as working_quickly
+from tests.servers.proxy import proxy_to
 from tests.wait import until
 
 # Command of a chore, or of a courtesy, that a hosted server or an ACL takes away.

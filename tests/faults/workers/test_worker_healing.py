@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.keys import FORMAT_VERSION, order_key
-from tests.shard import (
+from tests.roles.shard import (
     GROUP,
     KEYS,
     Attempts,

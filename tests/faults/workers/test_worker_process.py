@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from common.processes.process import set_parent_death_signal
-from tests.shard import payload, shard
+from tests.roles.shard import payload, shard
 from tests.stack import environment
 from tests.wait import pace, until
 

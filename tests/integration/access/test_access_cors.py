@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 
 FRIEND, STRANGER = "https://app.example.org", "https://evil.example.org"
 PATH = "/api/v1/drivers/d1/location"

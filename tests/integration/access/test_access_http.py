@@ -16,8 +16,8 @@ from common import keys
 from common.access.policy import Role
 from deploy.tools.access.store import AccessStore
 from tests.access import AUTH, OLD_SECRET, bearer, claims, token
-from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer, valkey
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.wait import wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}

@@ -12,8 +12,8 @@ import redis
 
 from common import keys
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer, valkey
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.wait import wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}

@@ -11,9 +11,9 @@ from common.access.policy import Role
 from common.problem import TOO_MANY_SOCKETS
 from deploy.tools.access.store import AccessStore
 from tests.access import SECRET, bearer, token
-from tests.fanout_server import fanout, in_loop, publishing, until
+from tests.clients.ws import ORDER_PATH, Refused, connect, watching
 from tests.servers import RedisServer
-from tests.ws import ORDER_PATH, Refused, connect, watching
+from tests.servers.fanout_server import fanout, in_loop, publishing, until
 
 CLOSED: dict[str, Any] = {"auth": "on", "auth_secret": SECRET}
 MINE, THEIRS = ORDER_PATH.format("o1"), ORDER_PATH.format("o2")
@@ -250,7 +250,7 @@ def test_one_link_takes_not_all_sockets(redis_server: RedisServer) -> None:
 
 
 def test_health_tells_a_stranger_only_its_status(redis_server: RedisServer) -> None:
-    from tests.ws import get
+    from tests.clients.ws import get
 
     async def main() -> None:
         async with fanout(redis_server.url, **CLOSED) as server:

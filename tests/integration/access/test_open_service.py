@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.ingest_server import ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 FIX: dict[str, Any] = {"latitude": 1.5, "longitude": 2.5}

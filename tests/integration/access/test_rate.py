@@ -21,8 +21,8 @@ from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import Turns
 from tests.access import AUTH, bearer, token
 from tests.entries import fixes_in
-from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 SHARDS = 4

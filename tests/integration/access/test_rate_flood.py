@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from deploy.tools.traffic.sender import Sender
-from tests.ingest_server import ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 from tests.wait import pace, wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}

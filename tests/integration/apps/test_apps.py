@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from ingest.apps import phone_apps
+from tests.clients.phones import Phone, any_2xx, ios, result_ok
 from tests.entries import take_events
-from tests.ingest_server import IngestServer, ingest
-from tests.phones import Phone, any_2xx, ios, result_ok
+from tests.roles.shard import shard, worker_settings, working
 from tests.servers import RedisServer, valkey
-from tests.shard import shard, worker_settings, working
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.wait import wait_until
 
 NOW = int(time.time())

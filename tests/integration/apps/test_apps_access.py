@@ -11,10 +11,10 @@ import pytest
 from common.access.claims import new_claims
 from common.access.policy import Role
 from common.access.signing import Signing
+from tests.clients.phones import Phone, any_2xx, ios, result_ok
 from tests.entries import take_events
-from tests.ingest_server import ingest
-from tests.phones import Phone, any_2xx, ios, result_ok
 from tests.servers import RedisServer, valkey
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"

@@ -12,9 +12,9 @@ from common.redis.client import new_client
 from deploy.status import read_apps
 from tests.access import AUTH, token
 from tests.entries import take_events
-from tests.ingest_server import ingest
 from tests.odd.tables import TABLES
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 TIMES = {"no_time", "too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.clients.phones import any_2xx, result_ok
 from tests.entries import take_events
-from tests.ingest_server import ingest
 from tests.odd import DELETED, KEPT, Odd
 from tests.odd.tables import TABLES
-from tests.phones import any_2xx, result_ok
 from tests.servers import RedisServer, valkey
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 # What a phone is told beside its app's own words.

@@ -23,8 +23,8 @@ from common.roads.pace import Method
 from common.roads.travel import Travel
 from common.roads.way import Leg, Way
 from consumers.arrivals.rounds import PARTS
-from tests.arrivals import DROPOFF, HERE, Arrivals, ago
-from tests.ingest_server import NO_DATABASE
+from tests.roles.arrivals import DROPOFF, HERE, Arrivals, ago
+from tests.servers.ingest_server import NO_DATABASE
 
 Within = Callable[..., None]
 

@@ -11,7 +11,7 @@ import pytest
 from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.event import LocationUpdate, encode_event
 from common.keys import order_arrival_key, shard_keys, shard_of
-from tests.orders import put_order as put
+from tests.roles.orders import put_order as put
 from tests.servers import RedisServer
 
 DROPOFF = {"latitude": 53.42, "longitude": -2.90}

@@ -10,8 +10,8 @@ from common.roads.pace import Pace
 from common.roads.pace_fit import PaceSample
 from consumers.arrivals.learner import NEW_AT_ONCE
 from consumers.arrivals.past_errors import ORDERS_MIN
-from tests.arrivals import DROPOFF, Arrivals
 from tests.integration.insight.insight_history import row, store
+from tests.roles.arrivals import DROPOFF, Arrivals
 
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 Within = Callable[..., None]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.arrivals import Arrivals
-from tests.roads import STREET_M, EngineThread, engine, make_store, needs_engine, place
+from tests.roles.arrivals import Arrivals
+from tests.roles.roads import STREET_M, EngineThread, engine, make_store, needs_engine, place
 
 pytestmark = needs_engine
 # Six streets to the east: there is one shortest way.

@@ -13,8 +13,8 @@ from deploy.servers import packages
 from deploy.servers.checks import redis_answers
 from deploy.servers.redis import redis_spec
 from deploy.stack.home import Home
-from tests.postgres import PostgresServer
 from tests.servers import free_port
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
 FOLDER = Path(__file__).parents[3] / "deploy/compose"

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import ConfigError, FleetlineError
 from deploy.schema.migrate import Migration, migrate, outstanding, read_migrations
-from tests.postgres import PostgresServer, postgres
+from tests.servers.postgres import PostgresServer, postgres
 
 ONE = Migration(1, "one", "CREATE TABLE one (a int)")
 TWO = Migration(2, "two", "CREATE TABLE two (a int)")

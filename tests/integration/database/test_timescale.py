@@ -18,7 +18,7 @@ from consumers.insight.fold.rules import Rules
 from deploy.schema.columnstore import columnstore_age, settle_columnstore
 from deploy.tools.history.retention import drop_day
 from tests.integration.insight.insight_history import follow_to, row, store, stored
-from tests.timescale import compress, needs_timescale
+from tests.servers.timescale import compress, needs_timescale
 
 CHUNKS = (
     "SELECT chunk_name, range_start, is_compressed FROM timescaledb_information.chunks"

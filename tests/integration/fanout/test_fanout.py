@@ -8,7 +8,9 @@ import orjson
 
 from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.keys import order_arrival_key, order_key
-from tests.fanout_server import (
+from tests.clients.ws import ORDER_PATH, connect, watching
+from tests.servers import RedisServer
+from tests.servers.fanout_server import (
     QUICK,
     event,
     event_now,
@@ -18,8 +20,6 @@ from tests.fanout_server import (
     publishing,
     until,
 )
-from tests.servers import RedisServer
-from tests.ws import ORDER_PATH, connect, watching
 
 
 def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:

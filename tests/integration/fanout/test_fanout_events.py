@@ -8,10 +8,10 @@ import pytest
 
 from common.keys import EVENTS_CHANNEL
 from fanout.events import feed
-from tests.fanout_server import QUICK, Publisher, fanout, in_loop, publishing, until
-from tests.proxy import proxy_to
+from tests.clients.ws import Closed, Refused, connect
 from tests.servers import RedisServer
-from tests.ws import Closed, Refused, connect
+from tests.servers.fanout_server import QUICK, Publisher, fanout, in_loop, publishing, until
+from tests.servers.proxy import proxy_to
 
 PATH = "/api/v1/events/live"
 

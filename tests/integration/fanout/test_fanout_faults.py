@@ -8,7 +8,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from common.keys import order_ended_key, order_key
-from tests.fanout_server import (
+from tests.clients.ws import get, watching
+from tests.servers import RedisServer
+from tests.servers.fanout_server import (
     QUICK,
     Publisher,
     event,
@@ -19,10 +21,8 @@ from tests.fanout_server import (
     until,
     watch_until,
 )
-from tests.proxy import proxy_to
-from tests.servers import RedisServer
+from tests.servers.proxy import proxy_to
 from tests.wait import pace
-from tests.ws import get, watching
 
 CONNECTS = 1_000
 ORDERS = 20

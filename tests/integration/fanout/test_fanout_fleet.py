@@ -12,10 +12,18 @@ import pytest
 from common.keys import shard_keys
 from common.redis.wire import Wire
 from fanout.fleet.feed import BOXES_MAX
-from tests.fanout_server import QUICK, event, fanout, fanout_process, in_loop, publishing, until
+from tests.clients.ws import Client, Refused, connect, watching
 from tests.servers import RedisServer
+from tests.servers.fanout_server import (
+    QUICK,
+    event,
+    fanout,
+    fanout_process,
+    in_loop,
+    publishing,
+    until,
+)
 from tests.wait import pace
-from tests.ws import Client, Refused, connect, watching
 
 SHARDS = 2
 FLEET = shard_keys("driver-locations", 0, SHARDS).fleet

@@ -28,9 +28,9 @@ from common.problem import (
 from fanout.door.policy import WatchRequest
 from fanout.sockets.answers import Rejected
 from tests.access import SECRET, bearer, token
-from tests.fanout_server import QUICK, fanout, in_loop, publishing, until
+from tests.clients.ws import ORDER_PATH, Refused, connect, get, request
 from tests.servers import RedisServer
-from tests.ws import ORDER_PATH, Refused, connect, get, request
+from tests.servers.fanout_server import QUICK, fanout, in_loop, publishing, until
 
 ORDER = ORDER_PATH.format("o1")
 FLEET = "/api/v1/fleet/live"

@@ -13,9 +13,9 @@ import pytest
 from common.processes.background import EXIT_TASK_DIED
 from common.processes.supervision.state import read_state, state_file
 from tests.access import SECRET, bearer, token
-from tests.fanout_broken import TASKS
-from tests.fanout_server import fanout, fanout_process, fanout_settings, in_loop, until
 from tests.servers import RedisServer
+from tests.servers.fanout_broken import TASKS
+from tests.servers.fanout_server import fanout, fanout_process, fanout_settings, in_loop, until
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -26,7 +26,7 @@ def test_a_task_that_dies_takes_the_process_with_it(redis_server: RedisServer, t
         settings = fanout_settings(redis_server.url, auth="on", auth_secret=SECRET)
         env = {name.upper(): str(v) for name, v in settings.model_dump(mode="json").items()}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.fanout_broken", task),
+            *(sys.executable, "-m", "tests.servers.fanout_broken", task),
             bearer(token("operator", "ann"))["Authorization"],
             env={**os.environ, **env},
             stdout=asyncio.subprocess.PIPE,

@@ -12,7 +12,9 @@ import orjson
 import psutil
 
 from fanout.tuning import Tuning
-from tests.fanout_server import (
+from tests.clients.ws import ORDER_PATH, connect, get, watching
+from tests.servers import RedisServer
+from tests.servers.fanout_server import (
     QUICK,
     Publisher,
     fanout,
@@ -22,9 +24,7 @@ from tests.fanout_server import (
     until,
     watch_until,
 )
-from tests.servers import RedisServer
 from tests.wait import pace
-from tests.ws import ORDER_PATH, connect, get, watching
 
 SMALL = replace(QUICK, outbox_bytes_max=8192, stall_max_s=30.0)
 
@@ -107,7 +107,7 @@ def test_non_readers_beside_readers(redis_server: RedisServer) -> None:
             contextlib.AsyncExitStack() as stack,
         ):
             readers = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.ws_readers", str(port), str(READERS)),
+                *(sys.executable, "-m", "tests.clients.ws_readers", str(port), str(READERS)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=64 * 1_048_576,

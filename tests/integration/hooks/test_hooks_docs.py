@@ -19,8 +19,8 @@ from common.webhooks.trouble import Trouble
 from consumers.hooks import chores, http, pace
 from deploy.tools.webhooks import commands
 from tests.integration.hooks.hook_sending import add_webhook, happen, happenings, run, settled
-from tests.receiver import Receiver, status
 from tests.servers import free_port
+from tests.servers.receiver import Receiver, status
 from tests.stack import environment
 from tests.test_tidy import ROOT
 from tests.wait import until

@@ -12,10 +12,10 @@ import pytest
 
 from common.webhooks.limits import WEBHOOKS_MAX
 from common.webhooks.secret import SecretKeys, shown
-from tests.ingest_server import ingest
 from tests.integration.hooks.hook_sending import happen, happenings
-from tests.postgres import PostgresServer
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
+from tests.servers.postgres import PostgresServer
 
 KEY = "a-key-of-the-tests-that-is-long-enough"
 HOOK = {

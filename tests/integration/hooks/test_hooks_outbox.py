@@ -18,7 +18,7 @@ from tests.integration.hooks.hook_sending import (
     settled,
     states,
 )
-from tests.receiver import Receiver
+from tests.servers.receiver import Receiver
 
 IDS = st.one_of(st.none(), st.sampled_from(["a", "ab", "abc", "b", "a.b", "%", "_", "a%b"]))
 FILTERS = st.one_of(IDS, st.sampled_from(["a*", "ab*", "abc*", "b*", "%*", "_*"]))

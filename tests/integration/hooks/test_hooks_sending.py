@@ -21,7 +21,7 @@ from tests.integration.hooks.hook_sending import (
     settled,
     states,
 )
-from tests.receiver import OK, Receiver, status
+from tests.servers.receiver import OK, Receiver, status
 from tests.wait import pace as step
 from tests.wait import until
 

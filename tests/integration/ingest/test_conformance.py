@@ -17,7 +17,7 @@ from fanout.door.head import Head
 from fanout.door.request import read_key
 from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.protocol import StrictListener
-from tests.fanout_server import in_loop
+from tests.servers.fanout_server import in_loop
 
 CASES = 247
 KNOWN_TO_FAIL = {"7.1.2"}

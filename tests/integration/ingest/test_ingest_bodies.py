@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from common.keys import shard_keys
 from common.stream.backlog import ADDED
-from tests.ingest_server import IngestServer
 from tests.servers import RedisServer
+from tests.servers.ingest_server import IngestServer
 from tests.wait import wait_until
 
 FUZZ = settings(

@@ -12,8 +12,8 @@ import pytest
 
 from common.errors import EXIT_CONFIG
 from common.shards import Shards
-from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer, free_port, valkey
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.wait import wait_until
 
 SHARDS = Shards("driver-locations", 4)

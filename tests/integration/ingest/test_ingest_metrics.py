@@ -7,7 +7,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.ingest_server import ingest
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 ONE = "/api/v1/drivers/{}/location"

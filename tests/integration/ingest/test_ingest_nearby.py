@@ -11,8 +11,8 @@ import pytest
 
 from common.event import LocationUpdate, encode_event
 from common.keys import shard_keys, shard_of
-from tests.ingest_server import ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 
 EARTH_M = 6_372_797.560856
 

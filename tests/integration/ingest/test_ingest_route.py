@@ -15,10 +15,10 @@ import pytest
 
 from common.event import COLUMNS
 from ingest.http.read_limiter import WAIT_MAX_S
-from tests.ingest_server import ingest
-from tests.postgres import Databases, postgres
 from tests.servers import RedisServer
-from tests.timescale import compress
+from tests.servers.ingest_server import ingest
+from tests.servers.postgres import Databases, postgres
+from tests.servers.timescale import compress
 from tests.wait import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -23,10 +23,10 @@ from common.access.signing import Signing
 from common.event import LocationUpdate, encode_event
 from common.keys import order_key, shard_keys, shard_of
 from ingest.openapi.pages import ASSETS, POLICY
-from tests.browser import Visit, any_browser
-from tests.ingest_server import IngestServer, ingest
-from tests.postgres import PostgresServer
+from tests.clients.browser import Visit, any_browser
 from tests.servers import RedisServer
+from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
 SHARDS = 4

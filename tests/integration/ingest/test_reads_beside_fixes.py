@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.ingest_server import IngestServer, ingest
 from tests.integration.ingest.test_ingest_route import fill, row
-from tests.postgres import PostgresServer
 from tests.servers import RedisServer
+from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
 FIXES = 10_000

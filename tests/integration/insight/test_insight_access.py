@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 
 OWN = ("drivers/d1/trips", "drivers/d1/stops", "drivers/d1/summary")
 FLEET = ("fleet/summary", "fleet/heat")

@@ -14,11 +14,11 @@ import pytest
 from common.geo import cells
 from common.geo.sphere import distance_m
 from consumers.insight.fold.rules import Rules
-from tests.ingest_server import ingest
 from tests.integration.insight.insight_history import follow_to, row, store
-from tests.postgres import Databases
 from tests.servers import RedisServer
-from tests.timescale import compress
+from tests.servers.ingest_server import ingest
+from tests.servers.postgres import Databases
+from tests.servers.timescale import compress
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 CELLS = cells.cell_function() if cells.available() else None

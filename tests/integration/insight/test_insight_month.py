@@ -15,7 +15,7 @@ from consumers.insight.fold.results import SECOND_US
 from consumers.insight.fold.rules import Rules
 from tests.integration.insight.insight_history import adopt_at_once, follow_to, rows_of, stored
 from tests.integration.insight.test_insight_follower import EMPTY
-from tests.timescale import compress
+from tests.servers.timescale import compress
 from tests.unit.insight.insight_tables import at_once
 from tests.unit.insight.test_fold import CELL_OF, START, journeys
 

@@ -12,7 +12,7 @@ from common.keys import order_key, shard_keys
 from consumers.live import quota
 from consumers.liveness import Liveness
 from consumers.worker import Worker
-from tests.shard import KEYS, NOW, QUICK, payload, shard, worker_settings, working
+from tests.roles.shard import KEYS, NOW, QUICK, payload, shard, worker_settings, working
 from tests.wait import until
 
 OTHER = shard_keys("driver-locations", 1, 4)

@@ -7,8 +7,8 @@ import httpx
 import redis
 
 from common.keys import order_ended_key, order_key
-from tests.ingest_server import ingest
 from tests.servers import valkey
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 COMPLETE = "/api/v1/orders/o1/complete"

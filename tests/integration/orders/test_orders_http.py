@@ -12,7 +12,7 @@ import redis
 
 from common.event import LocationUpdate, encode_event
 from common.keys import shard_keys, shard_of
-from tests.orders import put_order as put
+from tests.roles.orders import put_order as put
 from tests.servers import RedisServer
 
 PICKUP = {"latitude": 53.40, "longitude": -2.90}

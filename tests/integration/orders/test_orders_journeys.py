@@ -12,7 +12,7 @@ import pytest
 
 from common.geo.sphere import distance_m
 from tests.integration.insight.insight_history import row, store
-from tests.orders import put_order as put
+from tests.roles.orders import put_order as put
 
 
 def fixes(driver_id: str, begin: datetime, order_id: str | None) -> list[Any]:

@@ -16,9 +16,9 @@ from common.keys import ORDER_CHANGES, order_bucket, order_ended_key
 from common.orders import store
 from common.orders.book import BOOK_ORDERS_MAX
 from common.orders.states import DeliveryState
-from tests.ingest_server import NO_DATABASE, ingest
-from tests.orders import BOOK, DUE, ENDED, A, B, Orders
+from tests.roles.orders import BOOK, DUE, ENDED, A, B, Orders
 from tests.servers import RedisServer
+from tests.servers.ingest_server import NO_DATABASE, ingest
 from tests.wait import until, wait_until
 
 

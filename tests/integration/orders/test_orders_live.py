@@ -7,10 +7,10 @@ import hiredis
 import pytest
 
 from common.keys import ORDER_CHANGES
-from tests.fanout_server import fanout
-from tests.orders import BOOK, KEY, A, B, Orders
+from tests.clients.ws import watching
+from tests.roles.orders import BOOK, KEY, A, B, Orders
+from tests.servers.fanout_server import fanout
 from tests.wait import until
-from tests.ws import watching
 
 
 def test_only_the_driver_that_an_order_names_is_shown(within: Any) -> None:

@@ -12,9 +12,9 @@ import pytest
 from common.events.happening import Happening, HappeningType
 from common.events.record import record
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import ingest
-from tests.postgres import PostgresServer
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -13,9 +13,9 @@ import pytest
 
 from common.fences.limits import FENCES_MAX, VERTICES_SUM_MAX
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import ingest
-from tests.postgres import PostgresServer
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
+from tests.servers.postgres import PostgresServer
 
 POINT = {"type": "Point", "coordinates": [13.4, 52.5]}
 CIRCLE: dict[str, Any] = {"name": "Depot", "geometry": POINT, "radius_m": 75}

@@ -26,7 +26,7 @@ from consumers.places.rules import engine as engines
 from consumers.places.rules.left_out import Rule
 from consumers.places.store import PlacesStore
 from consumers.places.turns import PlacesTurns
-from tests.places import START, Fix, by_driver, circles, oracle, put_fences, told_in, walks
+from tests.roles.places import START, Fix, by_driver, circles, oracle, put_fences, told_in, walks
 
 SHARDS = Shards("driver-locations", 2)
 TTL = timedelta(days=1)

@@ -16,8 +16,8 @@ from consumers.places.holding import HOLD_S, StreamHold
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import EventPublisher
 from consumers.places.reader import ReadTo, StreamReader
-from tests.places import START as NOW
-from tests.shard import KEYS, payload, shard, worker_settings, working
+from tests.roles.places import START as NOW
+from tests.roles.shard import KEYS, payload, shard, worker_settings, working
 from tests.wait import until
 
 # A worker of the first of them runs.

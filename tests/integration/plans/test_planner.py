@@ -29,8 +29,8 @@ from consumers.planner.numbers import PlannerNumbers
 from consumers.planner.solving.pool import WAITING_PER_SOLVER, SolverPool
 from consumers.planner.solving.solver import Solver
 from ingest.resources.plans.client import PlannerClient
-from tests.fanout_server import until
 from tests.servers import free_port
+from tests.servers.fanout_server import until
 
 # Answers each question by what stands in FORMED, a line of Python over `question` and `n`.
 STUB = """

@@ -12,7 +12,7 @@ from bench.plans.random_bodies import KINDS, random_body
 from consumers.planner.planning.checker import violations
 from consumers.planner.search import Found, search
 from consumers.planner.solving.question import SolverAnswer, SolverQuestion
-from tests.plans import problem_of
+from tests.roles.plans import problem_of
 
 solving = pytest.importorskip("consumers.planner.solving.vroom_model")
 # Of each kind; `python -m bench.plans` makes a thousand in all.

@@ -19,8 +19,8 @@ from common.event import LocationUpdate, encode_event
 from common.keys import order_book_key, order_bucket, shard_keys, shard_of
 from common.orders.order import Order, StateTimes, encode_order
 from common.orders.states import DeliveryState
-from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer, free_port
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.stack import environment
 from tests.wait import wait_until
 

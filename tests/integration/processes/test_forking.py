@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from common.processes.process import is_alive
-from tests.forked import DRAIN_S, NAMES
+from tests.roles.forked import DRAIN_S, NAMES
 from tests.wait import wait_until
 
 
@@ -30,7 +30,7 @@ def replaced(folder: Path, name: str, before: int | None) -> bool:
 def supervisor(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
-            (sys.executable, "-m", "tests.forked", str(tmp_path)), stdout=log, stderr=log
+            (sys.executable, "-m", "tests.roles.forked", str(tmp_path)), stdout=log, stderr=log
         )
     wait_until(lambda: all(pid_of(tmp_path, name) for name in NAMES), what="two workers")
     for name in NAMES:
@@ -46,7 +46,7 @@ def test_what_is_forked_is_the_supervisors_own_child(tmp_path, supervisor):
         pid = pid_of(tmp_path, name)
         parent, session, arguments = (tmp_path / f"{name}-{pid}").read_text().split(" ", 2)
         assert (int(parent), int(session)) == (supervisor.pid, pid)
-        assert arguments == str(["tests.forked", "worker", name])
+        assert arguments == str(["tests.roles.forked", "worker", name])
         assert psutil.Process(pid).name() == name
         # Forked, so its command line is the server's.
         assert psutil.Process(pid).cmdline()[-1] == "server"

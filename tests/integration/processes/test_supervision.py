@@ -17,7 +17,7 @@ from common.processes import process
 from common.processes.process import PARENT_PID_ENV
 from common.processes.supervision.state import read_state, state_file
 from common.processes.supervision.strays import PATIENCE_S
-from tests.supervised import CASES, DRAIN_S, SILENT_S
+from tests.roles.supervised import CASES, DRAIN_S, SILENT_S
 from tests.wait import wait_until
 
 Start = Callable[[str], subprocess.Popen[bytes]]
@@ -31,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def begin(case: str) -> subprocess.Popen[bytes]:
         with (tmp_path / "supervisor.log").open("ab") as output:
             supervisor = subprocess.Popen(
-                (sys.executable, "-m", "tests.supervised", str(tmp_path), case),
+                (sys.executable, "-m", "tests.roles.supervised", str(tmp_path), case),
                 stdout=output,
                 stderr=output,
             )
@@ -140,7 +140,7 @@ def test_what_a_dead_child_left_is_gone_before_the_next_one_starts(
 def traced(pid: int) -> Iterator[None]:
     """For the block `pid` can be killed and not be reaped, as one that waits for a dead disk."""
     with subprocess.Popen(
-        (sys.executable, "-m", "tests.supervised", "trace", str(pid)),
+        (sys.executable, "-m", "tests.roles.supervised", "trace", str(pid)),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as tracer:  # fmt: skip
         assert tracer.stdin is not None

@@ -14,8 +14,8 @@ from common.redis.meta import check_meta, durability_warning
 from common.redis.opening import new_nodes
 from common.redis.wire import Reply
 from common.slots import slot_of
-from tests.redis_cluster import RedisClusterServers
 from tests.servers import RedisServer
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.wait import pace, until
 
 

@@ -9,10 +9,10 @@ from common.keys import order_key
 from common.redis.cluster.cluster_nodes import ClusterNodes
 from common.redis.opening import new_nodes
 from common.slots import slot_of
-from tests.fanout_server import event, fanout, in_loop, number_of, until
-from tests.redis_cluster import RedisClusterServers
+from tests.clients.ws import ORDER_PATH, Client, connect
+from tests.servers.fanout_server import event, fanout, in_loop, number_of, until
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.wait import pace
-from tests.ws import ORDER_PATH, Client, connect
 
 ORDERS = [f"o{n}" for n in range(60)]
 

@@ -8,8 +8,8 @@ from common.errors import ConfigError
 from common.keys import CARRIED_FROM, FORMAT_VERSION, META, order_ended_key, order_key
 from common.redis.meta import check_meta, durability_warning
 from common.shards import Shards
+from tests.roles.shard import payload, shard, worker_settings, working
 from tests.servers import RedisServer
-from tests.shard import payload, shard, worker_settings, working
 
 
 def test_the_first_start_writes_and_others_must_agree(redis_server: RedisServer) -> None:

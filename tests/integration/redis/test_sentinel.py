@@ -20,10 +20,10 @@ from common.redis.meta import check_meta
 from common.redis.opening import new_nodes
 from common.redis.wire import Wire
 from deploy.servers.packages import redis_environment
-from tests.fanout_server import event, fanout, number_of
+from tests.clients.ws import watching
 from tests.servers import RedisServer, free_port
+from tests.servers.fanout_server import event, fanout, number_of
 from tests.wait import until, wait_until
-from tests.ws import watching
 
 
 @contextlib.contextmanager

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from common.errors import ConfigError, Overloaded
 from common.redis.url import parse_redis_url
 from common.redis.wire import Wire
-from tests.proxy import Proxy
 from tests.servers import valkey
+from tests.servers.proxy import Proxy
 from tests.wait import until
 
 

@@ -18,7 +18,7 @@ from common.roads.way import Point
 from deploy.roads.graphs import GraphStore
 from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.server import listens
-from tests.roads import (
+from tests.roles.roads import (
     SIDE,
     STREET_M,
     EngineThread,

@@ -14,12 +14,12 @@ from common.event import LocationUpdate, encode_event
 from common.keys import shard_keys, shard_of
 from common.roads.way import Point
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import ingest
 from tests.integration.insight.insight_history import row
 from tests.integration.insight.insight_history import store as store_rows
-from tests.postgres import PostgresServer
-from tests.roads import STREET_M, engine, make_store, needs_engine, place
+from tests.roles.roads import STREET_M, engine, make_store, needs_engine, place
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
 SHARDS = 4

@@ -29,8 +29,8 @@ from deploy.roads.slots import slot_at, slot_name
 from deploy.roads.steps import RoadSteps
 from tests.integration.insight.insight_history import row
 from tests.integration.insight.insight_history import store as store_rows
-from tests.postgres import PostgresServer
-from tests.roads import EngineThread, engine, make_store, needs_engine, node, place
+from tests.roles.roads import EngineThread, engine, make_store, needs_engine, node, place
+from tests.servers.postgres import PostgresServer
 
 pytestmark = needs_engine
 

@@ -24,8 +24,8 @@ from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import Turns
 from tests.entries import STREAM, fixes_in, packs_in
-from tests.ingest_server import ingest
 from tests.servers import RedisServer, valkey
+from tests.servers.ingest_server import ingest
 from tests.wait import pace, wait_until
 
 KEYS = shard_keys("driver-locations", 0, 1)

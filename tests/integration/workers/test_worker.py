@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from common.keys import FORMAT_VERSION, order_key
-from tests.shard import (
+from tests.roles.shard import (
     GROUP,
     KEYS,
     crashing,

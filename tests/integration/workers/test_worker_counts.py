@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from common.redis.wire import Wire
 from consumers.stream.counts.counts import Counts
-from tests.shard import (
+from tests.roles.shard import (
     GROUP,
     KEYS,
     Attempts,

@@ -11,7 +11,7 @@ from common.redis.wire import Wire
 from common.stream.backlog import ADDED, SETTLED
 from consumers.stream.entry import Entry
 from consumers.stream.group_reader import GroupReader
-from tests.shard import (
+from tests.roles.shard import (
     GROUP,
     KEYS,
     QUICK,

@@ -12,7 +12,7 @@ from common.keys import ENTRY_FIELD, FORMAT_VERSION, META, order_key
 from consumers.stream.group_reader import is_group_missing
 from consumers.stream.holder import Holder
 from consumers.stream.lease import Fenced
-from tests.shard import (
+from tests.roles.shard import (
     KEYS,
     delivered_now,
     new_worker,

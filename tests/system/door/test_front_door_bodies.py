@@ -13,7 +13,7 @@ import pytest
 from common.access.policy import Role
 from ingest.apps.phone_apps import APPS
 from tests.access import bearer, token
-from tests.raw_http import exchange, read_reply, request
+from tests.clients.raw_http import exchange, read_reply, request
 from tests.stack import Stack
 from tests.system.conftest import BODY_TIMEOUT_S
 

@@ -11,7 +11,7 @@ import urllib.request
 import psutil
 import pytest
 
-from tests.raw_http import exchange, request
+from tests.clients.raw_http import exchange, request
 from tests.stack import Stack
 
 SOCKET = "/api/v1/drivers/orders/o/driver-location"

@@ -8,9 +8,9 @@ import pytest
 
 from common.problem import TOO_MANY_REFUSED, TOO_MANY_SOCKETS, UPGRADE_REQUIRED
 from tests.access import bearer, token
-from tests.fanout_server import in_loop
+from tests.clients.ws import ORDER_PATH, Client, Refused, connect
+from tests.servers.fanout_server import in_loop
 from tests.stack import Stack
-from tests.ws import ORDER_PATH, Client, Refused, connect
 
 SOCKETS_PER_TOKEN_MAX = 20
 

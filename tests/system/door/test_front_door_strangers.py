@@ -15,7 +15,7 @@ import pytest
 from common.access.policy import Role
 from deploy.gateway.render import REQUESTS_PER_ADDRESS_MAX, UNBELIEVED
 from tests.access import bearer, token
-from tests.raw_http import Reply, exchange, read_reply, request
+from tests.clients.raw_http import Reply, exchange, read_reply, request
 from tests.stack import Stack
 
 HTTP = "/api/v1/drivers/d1/location"

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from deploy.stack.wiring import OFFSETS
+from tests.clients.raw_http import exchange, request
 from tests.clone import fresh_clone
-from tests.raw_http import exchange, request
 from tests.shell import Terminal
 from tests.stack import environment, free_base
 from tests.wait import wait_until

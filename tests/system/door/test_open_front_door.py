@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.raw_http import exchange, request
+from tests.clients.raw_http import exchange, request
 from tests.stack import Stack
 
 JSON = {"Content-Type": "application/json"}

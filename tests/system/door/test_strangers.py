@@ -22,10 +22,10 @@ from deploy.servers.privileges import Descent
 from deploy.stack.accounts import NUMBERS, SystemUser
 from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
-from tests.postgres import PostgresServer
+from tests.clients.stranger import WHAT
 from tests.servers import RedisServer
+from tests.servers.postgres import PostgresServer
 from tests.stack import LIVE, Stack, open_folder
-from tests.stranger import WHAT
 from tests.system.test_up import goes_all_the_way
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other users")
@@ -51,7 +51,7 @@ def try_all(redis_port: int, postgres_port: int, paths: list[Path], pids: list[i
         "pids": pids,
     }
     tried = subprocess.run(
-        (sys.executable, "-m", "tests.stranger"),
+        (sys.executable, "-m", "tests.clients.stranger"),
         input=json.dumps(told), capture_output=True, text=True, check=False,
         env=os.environ | {"HOME": "/"},
     )  # fmt: skip

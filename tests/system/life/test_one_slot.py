@@ -10,9 +10,9 @@ import redis
 from redis.exceptions import ConnectionError as Disconnected
 
 from common.slots import slot_of
+from tests.clients.ws import watching
 from tests.stack import Stack
 from tests.wait import wait_until
-from tests.ws import watching
 
 Command = tuple[bytes, ...]
 FIX = {"latitude": 53.4, "longitude": -2.9}

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import Visit, any_browser
-from tests.courier import Courier
+from tests.clients.browser import Visit, any_browser
+from tests.clients.courier import Courier
 from tests.stack import Stack
 from tests.system.test_arrivals import ordered
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator
 
-from tests.browser import Visit, any_browser
+from tests.clients.browser import Visit, any_browser
 from tests.stack import Stack
 from tests.wait import wait_until
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import Visit, any_browser
+from tests.clients.browser import Visit, any_browser
 from tests.stack import Stack
 from tests.wait import wait_until
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import Visit, any_browser
-from tests.courier import Courier
+from tests.clients.browser import Visit, any_browser
+from tests.clients.courier import Courier
 from tests.stack import Stack
 from tests.wait import wait_until
 

@@ -10,9 +10,9 @@ from playwright.sync_api import Browser
 
 from common.access.claims import new_claims
 from common.access.policy import Role
-from tests.browser import TIMEOUT_MS, Visit, any_browser
-from tests.courier import Courier
-from tests.crowd import Crowd
+from tests.clients.browser import TIMEOUT_MS, Visit, any_browser
+from tests.clients.courier import Courier
+from tests.clients.crowd import Crowd
 from tests.stack import LIVE, Stack, fleetline, new_home
 from tests.system.conftest import QUICK
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import any_browser
+from tests.clients.browser import any_browser
 from tests.stack import Stack
 from tests.system.pages.track_cases import TRACK
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import Visit, any_browser
+from tests.clients.browser import Visit, any_browser
 from tests.stack import Stack
 
 browser = pytest.fixture(scope="module")(any_browser)

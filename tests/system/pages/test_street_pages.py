@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Route
 from deploy.stack.home import Home
 from deploy.stack.streets import StreetMap, read_index, streets_folder
 from deploy.streets.build import build_streets, remove_streets
-from tests.browser import Visit, any_browser
-from tests.courier import Courier
+from tests.clients.browser import Visit, any_browser
+from tests.clients.courier import Courier
 from tests.stack import Stack
 from tests.town import HOSTILE_NAMES, town
 from tests.wait import wait_until

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Browser, Locator
 
-from tests.browser import Visit, any_browser
+from tests.clients.browser import Visit, any_browser
 from tests.stack import Stack
 
 browser = pytest.fixture(scope="module")(any_browser)

@@ -13,7 +13,7 @@ from common.keys import order_key
 from fanout.orders.hub import Channel, Hub
 from fanout.orders.newest import newer
 from fanout.sockets.protocol import text_frame
-from tests.fanout_server import T0, event
+from tests.servers.fanout_server import T0, event
 
 
 class Watcher:

@@ -6,7 +6,7 @@ from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.event import EPOCH
 from common.frame import ended_frame, order_message
 from fanout.orders.hub import Channel
-from tests.fanout_server import T0, event
+from tests.servers.fanout_server import T0, event
 from tests.unit.fanout.test_hub import Watcher, joined
 
 

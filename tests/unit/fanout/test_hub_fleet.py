@@ -19,7 +19,7 @@ from fanout.fleet.box import (
     read_batch,
     read_events,
 )
-from tests.fanout_server import T0, event
+from tests.servers.fanout_server import T0, event
 
 longitudes = st.floats(-180, 180)
 latitudes = st.floats(-85, 85)

@@ -19,8 +19,8 @@ from fanout.orders.hub import Channel
 from fanout.orders.subscriptions import Subscriptions
 from fanout.sockets.counts import FanoutCounts
 from fanout.sockets.protocol import text_frame
-from tests.fanout_server import event
 from tests.pubsub import FakeRedis
+from tests.servers.fanout_server import event
 from tests.virtual import run_virtually
 from tests.wait import pace
 

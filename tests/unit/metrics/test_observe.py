@@ -21,7 +21,7 @@ from deploy.observe.dashboards.__main__ import files
 from deploy.observe.overview import overview_of
 from deploy.observe.reading import Change, PagesReading
 from deploy.observe.top_view import screen
-from tests.prometheus import FOLDER, HAVE_PROMETHEUS, MISSING, alert_names, scrape_config
+from tests.servers.prometheus import FOLDER, HAVE_PROMETHEUS, MISSING, alert_names, scrape_config
 
 ROOT = Path(__file__).parents[3]
 NAME = re.compile(r"\bfleetline_\w+")

@@ -16,7 +16,7 @@ from consumers.places.rules.left_out import SAID_A_MINUTE, LeftOut, LeftOutCount
 from consumers.places.rules.membership import follow
 from consumers.places.rules.presence import Presence
 from consumers.stream.entry import PlacedEvent
-from tests.places import START, circles, walks
+from tests.roles.places import START, circles, walks
 from tests.unit.places.test_places_state import index_of
 
 TTL = timedelta(days=1)

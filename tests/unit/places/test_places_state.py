@@ -15,7 +15,7 @@ from consumers.places.rules.engine import Engine, OrderMove, ShardDrivers, Surro
 from consumers.places.rules.fence_index import FenceIndex
 from consumers.places.rules.presence import Presence
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
-from tests.places import START, by_driver, circles, oracle, walks
+from tests.roles.places import START, by_driver, circles, oracle, walks
 
 TTL = timedelta(days=1)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.event import LocationEvent
 from consumers.places.rules.presence import ARRIVAL_MAX, Presence
-from tests.places import START
+from tests.roles.places import START
 
 TTL = timedelta(seconds=60)
 

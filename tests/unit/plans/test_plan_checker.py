@@ -13,7 +13,7 @@ from common.plans.answer import UnassignedReason
 from consumers.planner.planning.checker import violations
 from consumers.planner.planning.problem import FleetVehicle, PlanProblem
 from consumers.planner.planning.route_plan import FleetPlan, RoutePlan, RouteStop
-from tests.plans import plan_of, problem_of
+from tests.roles.plans import plan_of, problem_of
 
 Made = tuple[PlanProblem, FleetPlan]
 Mutation = Callable[[random.Random, PlanProblem, FleetPlan], FleetPlan | Made | None]

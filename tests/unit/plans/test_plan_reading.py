@@ -11,7 +11,7 @@ from common.errors import InvalidUpdate
 from common.plans.messages import DriverOfOrder, LookedUp
 from consumers.planner.reading.keeping import look_up_for
 from consumers.planner.reading.plan import draft_of, read_plan
-from tests.plans import NOW, problem_of
+from tests.roles.plans import NOW, problem_of
 
 HERE, THERE = {"latitude": 53.4, "longitude": -2.99}, {"latitude": 53.41, "longitude": -2.98}
 GOOD: dict[str, Any] = {

@@ -21,7 +21,7 @@ from consumers.planner.solving.question import (
     horizon_s,
     question_of,
 )
-from tests.plans import problem_of
+from tests.roles.plans import problem_of
 
 LINE = {"durations_s": [[abs(a - b) * 100 for b in range(5)] for a in range(5)]}
 

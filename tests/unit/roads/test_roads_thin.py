@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.geo.sphere import distance_m
 from common.roads.thin import GAP_S, SPEED_MAX_MPS, STEP_M, STEP_S, TraceFix, thin
-from tests.roads import place
+from tests.roles.roads import place
 
 
 def moved(at_s: float, east: float, **more: float) -> TraceFix:

@@ -24,7 +24,7 @@ from deploy.container.health import CHECKS
 from deploy.container.sbom import bill_of_materials
 from deploy.local import ROLES
 from deploy.stack.environment import USED
-from tests.image import FOLDER, compose_file, compose_roles
+from tests.servers.image import FOLDER, compose_file, compose_roles
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "tests/compose_spec.json").read_text())

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.postgres import Databases
+from tests.servers.postgres import Databases
 
 URL_ENV = "TEST_TIMESCALE_URL"
 NAMED = URL_ENV in os.environ

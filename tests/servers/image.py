@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-FOLDER = Path(__file__).parents[1] / "deploy"
+FOLDER = Path(__file__).parents[2] / "deploy"
 # Services of `compose.yaml` that are no roles of ours.
 SERVERS = {"redis", "postgres", "prometheus", "grafana"}
 STOP_TIMEOUT_S = 20.0

@@ -1,4 +1,4 @@
-"""Another user of the machine, who tries a running stack: `python -m tests.stranger`.
+"""Another user of the machine, who tries a running stack: `python -m tests.clients.stranger`.
 
 Standard input is a JSON object: ports, and the paths and pids that somebody told. What succeeded
 is printed as JSON. Started as root it gives that up first, before it tries anything.

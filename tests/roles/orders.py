@@ -25,7 +25,7 @@ from common.orders.order import Order, decode_order_update
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 from consumers.worker import Worker
-from tests.shard import QUICK, Shard, shard, worker_settings
+from tests.roles.shard import QUICK, Shard, shard, worker_settings
 from tests.wait import until
 
 # Drivers of two shards of four.

@@ -1,4 +1,4 @@
-"""A supervisor to watch from outside: `python -m tests.supervised FOLDER KIND`.
+"""A supervisor to watch from outside: `python -m tests.roles.supervised FOLDER KIND`.
 
 It must be a process of its own: a supervisor becomes the parent of orphans, and takes signals.
 Children are this program too, told what to be.
@@ -34,7 +34,7 @@ def spec(folder: Path, name: str, kind: str, *, beats: bool = False) -> ChildSpe
     """A child of `kind` called `name`."""
     return ChildSpec(
         name=name,
-        argv=(sys.executable, "-m", "tests.supervised", str(folder), f"child-{kind}", name),
+        argv=(sys.executable, "-m", "tests.roles.supervised", str(folder), f"child-{kind}", name),
         log_file=folder / f"{name}.log",
         pid_file=folder / "run" / f"{name}.pid",
         heartbeat_timeout_s=SILENT_S if beats else None,

@@ -1,4 +1,4 @@
-"""A fan-out one of whose tasks has a bug: `python -m tests.fanout_broken TASK`, settings by env.
+"""A fan-out with a bug in a task: `python -m tests.servers.fanout_broken TASK`, settings by env.
 
 Prints `up`, then breaks what the task does next. The process is expected to end by itself.
 """
@@ -16,8 +16,8 @@ from fanout.fleet.box import BoxState
 from fanout.listening import listen
 from fanout.parts import Fanout
 from fanout.serve import running
-from tests.fanout_server import QUICK, until
-from tests.ws import ORDER_PATH, connect
+from tests.clients.ws import ORDER_PATH, connect
+from tests.servers.fanout_server import QUICK, until
 
 
 def broken(*args: Any, **kwargs: Any) -> Any:

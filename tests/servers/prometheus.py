@@ -20,7 +20,7 @@ from common.metrics.catalogue import ROLES, metrics_port
 from tests.servers import free_port
 from tests.wait import pace, until, wait_until
 
-FOLDER = Path(__file__).parents[1] / "deploy/prometheus"
+FOLDER = Path(__file__).parents[2] / "deploy/prometheus"
 MISSING = "prometheus and promtool (Debian: apt install prometheus) are not here"
 HAVE_PROMETHEUS = all(shutil.which(name) for name in ("prometheus", "promtool"))
 # Scrapes and rules as often as this; the rules' own times are cut down to it, see `hurried`.

@@ -1,4 +1,4 @@
-"""Many healthy customers in a process of their own: `python -m tests.ws_readers PORT COUNT`.
+"""Many healthy customers in one process: `python -m tests.clients.ws_readers PORT COUNT`.
 
 Reads whatever comes on all its sockets, as cheaply as Python can, so that what is measured is
 the server. Prints `up` when all are connected; at the end of its standard input, one JSON list

@@ -26,8 +26,8 @@ from fanout.parts import Fanout
 from fanout.serve import running, serve
 from fanout.tuning import Tuning
 from tests import wait
+from tests.clients.ws import Client, get
 from tests.servers import free_port
-from tests.ws import Client, get
 
 # Faster than in life where tests would wait.
 QUICK = Tuning(probe_interval_s=0.5, linger_s=0.2)

@@ -1,6 +1,6 @@
-"""A supervisor with a fork server to watch from outside: `python -m tests.forked FOLDER`.
+"""A supervisor with a fork server to watch from outside: `python -m tests.roles.forked FOLDER`.
 
-`python -m tests.forked server` is its fork server, `... worker NAME` what that forks.
+`python -m tests.roles.forked server` is its fork server, `... worker NAME` what that forks.
 """
 
 import os
@@ -66,7 +66,7 @@ class Listener:
     def _spec(self, name: str) -> ChildSpec:
         return ChildSpec(
             name=name,
-            argv=(sys.executable, "-m", "tests.forked", "worker", name),
+            argv=(sys.executable, "-m", "tests.roles.forked", "worker", name),
             env={"FORKED_FOLDER": str(self._folder)},
             pid_file=self._folder / f"{name}.pid",
             heartbeat_timeout_s=SILENT_S,
@@ -79,7 +79,7 @@ class Listener:
             supervisor.spawn(
                 ChildSpec(
                     name="server",
-                    argv=(sys.executable, "-m", "tests.forked", "server"),
+                    argv=(sys.executable, "-m", "tests.roles.forked", "server"),
                     pid_file=self._folder / "server.pid",
                     heartbeat_timeout_s=SILENT_S,
                 )

@@ -48,7 +48,7 @@ class IngestServer:
                 "METRICS_PORT": str(self.metrics_port),
                 "DATABASE_URL": NO_DATABASE,
                 "LOG_LEVEL": "error",
-                "PYTHONPATH": str(Path(__file__).parents[1]),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
                 **self._environment,
             },
             preexec_fn=lambda: set_parent_death_signal(signal.SIGTERM),
