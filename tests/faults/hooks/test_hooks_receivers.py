@@ -114,7 +114,8 @@ def test_each_kind_gets_what_is_promised_and_a_good_one_waits_for_none(database_
             healthy, _ = await add_webhook(connection, "good", good.url)
             ids = await happen(connection, happenings("a", 20))
             await settled(connection, healthy)
-            assert good.ids == ids
+            # On a busy machine the good one's answer may come too late: then it is sent again.
+            assert list(dict.fromkeys(good.ids)) == ids
 
             async def all_tried():
                 untried = "SELECT count(DISTINCT hook) FROM webhook_deliveries WHERE attempts > 0"
@@ -190,10 +191,9 @@ def test_whatever_a_receiver_answers_the_sender_goes_on(database_url, monkeypatc
     rng = random.Random(11)
     monkeypatch.setattr(schedule, "RETRY", Backoff(3600, 3600))
     monkeypatch.setattr(pacing, "FAILURES_MAX", 10**6)
-    client = functools.partial(http.WebhookClient, timeout_s=0.5)
-    monkeypatch.setattr(dispatch, "WebhookClient", client)
 
     async def mixed(_request, writer):
+        # And closes: nothing has to run into a time-out, which a busy machine has for a good one.
         good = [b"HTTP/1.1 200 OK\r\n", b"content-length: 0\r\n\r\n"]
         answer = [*rng.sample(good, rng.randrange(3)), *rng.choices(PARTS, k=rng.randrange(6))]
         rng.shuffle(answer)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from common.processes.process import set_parent_death_signal
+from tests.freezing import freeze, thaw
 from tests.roles.shard import payload, shard
 from tests.stack import environment
 from tests.wait import pace, until
@@ -104,14 +104,14 @@ def test_a_frozen_worker_whose_lease_ran_out_leaves_and_moves_nobody_back(server
             with worker(servers) as first:
                 await it.add(payload(1))
                 await it.stored(1)
-                os.kill(first.pid, signal.SIGSTOP)
+                freeze(first.pid)
                 # Delivered to it, perhaps: it was asking for new ones.
                 await it.add(payload(2))
                 with worker(servers, PENDING_MESSAGE_TIMEOUT="100"):
                     await it.stored(2)
                     await it.add(payload(9))
                     await it.stored(3)
-                    os.kill(first.pid, signal.SIGCONT)
+                    thaw(first.pid)
                     assert await asyncio.to_thread(first.wait, 10) == 1
                     await it.add(payload(8))
                     await it.stored(4)

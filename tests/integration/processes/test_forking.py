@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from common.processes.process import is_alive
+from tests.freezing import freeze
 from tests.roles.forked import DRAIN_S, NAMES
 from tests.wait import wait_until
 
@@ -63,7 +64,7 @@ def test_one_that_is_killed_is_forked_again(tmp_path, supervisor):
 def test_without_the_server_nothing_ends_and_a_worker_is_started_anew(tmp_path, supervisor):
     server, before = pid_of(tmp_path, "server"), pid_of(tmp_path, "worker-a")
     # It answers nobody, and is killed for that.
-    os.kill(server, signal.SIGSTOP)
+    freeze(server)
     os.kill(before, signal.SIGKILL)
     wait_until(lambda: replaced(tmp_path, "worker-a", before))
     assert psutil.Process(pid_of(tmp_path, "worker-a")).cmdline()[-1] == "worker-a"

@@ -17,6 +17,7 @@ from common.processes import process
 from common.processes.process import PARENT_PID_ENV
 from common.processes.supervision.state import read_state, state_file
 from common.processes.supervision.strays import PATIENCE_S
+from tests.freezing import freeze
 from tests.roles.supervised import CASES, DRAIN_S, SILENT_S
 from tests.wait import wait_until
 
@@ -102,7 +103,7 @@ def test_a_frozen_child_cannot_write_anything_and_is_replaced_all_the_same(
 ) -> None:
     start("beats")
     before = child_pid(tmp_path, "a")
-    os.kill(before, signal.SIGSTOP)
+    freeze(before)
     wait_until(lambda: pid_of(tmp_path, "a") not in {None, before}, timeout_s=SILENT_S + 6)
 
 
@@ -120,7 +121,7 @@ def test_a_child_that_loads_for_long_is_left_alone_and_then_watched(
     start("loads")
     assert "child.silent" not in (tmp_path / "supervisor.log").read_text()
     before = child_pid(tmp_path, "a")
-    os.kill(before, signal.SIGSTOP)
+    freeze(before)
     wait_until(lambda: pid_of(tmp_path, "a") not in {None, before}, timeout_s=SILENT_S + 6)
 
 

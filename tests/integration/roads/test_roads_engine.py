@@ -18,6 +18,7 @@ from common.roads.way import Point
 from deploy.roads.graphs import GraphStore
 from deploy.roads.metric import HourSpeeds, customize
 from deploy.roads.server import listens
+from tests.freezing import frozen
 from tests.roles.roads import (
     SIDE,
     STREET_M,
@@ -215,19 +216,15 @@ def test_a_killed_engine_is_back_and_nobody_waits_for_it(roads):
 
 def test_a_silent_engine_is_left_alone_after_one_wait(roads, monkeypatch):
     monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 0.2)
-    assert roads.server.pid is not None
-    os.kill(roads.server.pid, signal.SIGSTOP)
-    try:
 
-        async def asked(client: RoadEngine):
-            with pytest.raises(EngineAway, match="does not answer"):
-                await client.route([place(0, 0), place(1, 0)], "car")
-            with pytest.raises(EngineAway, match="a moment ago"):
-                await client.route([place(0, 0), place(1, 0)], "car")
+    async def asked(client: RoadEngine):
+        with pytest.raises(EngineAway, match="does not answer"):
+            await client.route([place(0, 0), place(1, 0)], "car")
+        with pytest.raises(EngineAway, match="a moment ago"):
+            await client.route([place(0, 0), place(1, 0)], "car")
 
+    with frozen(roads.server.pid):
         ask(roads, asked)
-    finally:
-        os.kill(roads.server.pid, signal.SIGCONT)
 
 
 def test_no_graph_for_a_vehicle_is_said_at_once(roads):

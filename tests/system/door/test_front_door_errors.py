@@ -1,17 +1,15 @@
 """What the front door answers by itself is as well-formed as what stands behind it."""
 
 import json
-import os
-import signal
 import socket
 import string
 import time
 import urllib.request
 
-import psutil
 import pytest
 
 from tests.clients.raw_http import exchange, request
+from tests.freezing import family, frozen
 from tests.stack import Stack
 
 SOCKET = "/api/v1/drivers/orders/o/driver-location"
@@ -145,20 +143,13 @@ def test_an_ingest_that_hangs_is_said_in_time(stack: Stack) -> None:
     # Ingest takes a second slash too.
     headers, fix = {"Content-Type": "application/json"}, b'{"latitude":1,"longitude":2}'
     posts = [request("POST", start + LOCATION, headers, fix) for start in ("", "/")]
-    ingest = psutil.Process(stack.pid("ingest"))
-    frozen = [ingest.pid, *(child.pid for child in ingest.children(recursive=True))]
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(*family(stack.pid("ingest"))):
         for raw, most_s in ((posts[0], 2.0), (posts[1], 2.0), (request("GET", "/health"), 1.0)):
             asked_at = time.monotonic()
             reply = exchange(stack.port, raw)
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
             assert json.loads(reply.body)["type"] == "/problems/not-running"
             assert time.monotonic() - asked_at < most_s + 0.5
-    finally:
-        for pid in frozen:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_headers_of_pages_and_assets(stack: Stack) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from common.processes.supervision.state import ROLES_FOLDER
 from tests.access import AUTH
+from tests.freezing import freeze
 from tests.stack import (
     LEAVE_TIMEOUT_S,
     STOP_TIMEOUT_S,
@@ -71,7 +72,7 @@ def test_stop_start_kill_start_and_a_stop_with_a_role_that_hangs(home: Path) -> 
         assert count_rows(stack, "driver_id LIKE 'way-%'") == 2
         wait_until(lambda: count_rows(stack, "driver_id = 'demo-0001'") > 0, what="the demo")
         # A role that hangs holds up the stop by its deadline at the most.
-        psutil.Process(stack.pid("ingest")).suspend()
+        freeze(stack.pid("ingest"))
         family, began_s = stack.family(), time.monotonic()
         assert stack.stop(signal.SIGTERM, timeout_s=LEAVE_TIMEOUT_S) == 0
         assert time.monotonic() - began_s < orderly_s + STOP_TIMEOUT_S

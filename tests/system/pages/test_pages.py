@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.clients.browser import Visit, any_browser
 from tests.clients.courier import Courier
+from tests.freezing import frozen
 from tests.stack import Stack, environment
 from tests.wait import wait_until
 
@@ -171,16 +172,13 @@ def test_where_sockets_do_not_get_through_it_asks(browser: Browser, stack: Stack
     ):
         page.await_mode("live")
         stopped = kill_fanout(stack)
-        os.kill(stopped, signal.SIGSTOP)
-        try:
+        with frozen(stopped):
             page.await_text("#note", "Live updates are interrupted")
             page.await_mode("live")
             sent = driver.sent
             wait_until(lambda: driver.sent > sent + 2)
             page.await_true("/Updated/.test(document.body.innerText)")
             page.shoot("track-polling")
-        finally:
-            os.kill(stopped, signal.SIGCONT)
         wait_until(lambda: answers_sockets(stack), what="the fan-out")
         # Another network, where sockets do: no need to wait for the next try.
         page.context.set_offline(True)
