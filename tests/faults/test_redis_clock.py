@@ -21,6 +21,7 @@ from consumers.stream.entry import id_order
 from consumers.stream.holder import Holder
 from consumers.stream.lease import TTL_S
 from tests.ingest_server import ingest
+from tests.redis_cluster import AnyRedis
 from tests.servers import RedisServer
 from tests.shard import KEYS, QUICK, shard, worker_settings, working
 from tests.wait import until
@@ -153,7 +154,7 @@ def test_a_clock_of_redis_that_steps_there_and_back_loses_and_freezes_nothing(
         asyncio.run(main(api.url))
 
 
-def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(redis_server: RedisServer) -> None:
+def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(redis_server: AnyRedis) -> None:
     """Until its time came again the driver was refused: for as long as the clock had stepped."""
     driver = DRIVERS[0]
     ahead_us = (time.time() + HOUR_S) * 1e6

@@ -79,7 +79,7 @@ def test_swallowed_replies_are_503_in_time_and_retries_are_stored_once(redis_ser
                 await until(partial(accepted, server.port, number))
         # Each arrived at least once; what had left when replies stopped, twice: nobody could know.
         stream = shard_keys("driver-locations", 0, 1).stream
-        assert fixes_in(redis_server.port, stream) > ROUNDS * AT_ONCE + 1
+        assert fixes_in(redis_server, stream) > ROUNDS * AT_ONCE + 1
         async with working(worker_settings(*servers, shards=1)):
             await it.stored(ROUNDS * AT_ONCE + 1)
         assert await it.count() == ROUNDS * AT_ONCE + 1

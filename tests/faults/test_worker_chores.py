@@ -5,9 +5,10 @@ import contextlib
 import itertools
 
 import pytest
-import redis.asyncio
 from structlog.testing import capture_logs
 
+from common.redis.client import new_async_client
+from tests.listening import listening
 from tests.proxy import proxy_to
 from tests.shard import (
     KEYS,
@@ -34,7 +35,7 @@ def servers(redis_server, database_url):
 @contextlib.asynccontextmanager
 async def user_without(redis_server, command):
     """The address of the server for a user who may do all but that command."""
-    client = redis.asyncio.from_url(redis_server.url, protocol=2)
+    client = new_async_client(redis_server.url, decode=False)
     rights = ("on", ">pw", "~*", "&*", "+@all", f"-{command}")
     await client.execute_command("ACL", "SETUSER", "fleet", *rights)
     try:
@@ -52,13 +53,11 @@ def test_a_command_that_is_refused_starves_nothing_else(redis_server, database_u
         async with (
             user_without(redis_server, command) as url,
             shard(redis_server.url, database_url) as it,
-            it.redis.pubsub() as fleet,
+            listening(it.redis, KEYS.fleet) as fleet,
         ):
-            await fleet.subscribe(KEYS.fleet)
-            await fleet.get_message(timeout=5)
             async with working_quickly(worker_settings(url, database_url, location_ttl=1)):
                 await it.add(*[payload_now(driver=f"d{n}") for n in range(50)])
-                assert await fleet.get_message(timeout=5)
+                assert await fleet.message()
                 await until(lambda: is_empty(it))
                 assert await it.count() == 50
                 assert await it.redis.exists(KEYS.consumer)

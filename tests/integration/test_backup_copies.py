@@ -28,6 +28,7 @@ from deploy.backup.redis_copy import copy_redis, lay_out
 from deploy.schema.migrate import migrate
 from tests.integration.insight_history import follow_to, row, store, stored
 from tests.postgres import Databases
+from tests.redis_cluster import AnyRedis
 from tests.servers import RedisServer
 from tests.timescale import compress
 
@@ -91,7 +92,7 @@ def test_a_database_that_is_not_empty_is_not_filled(database_url: str, tmp_path:
         asyncio.run(restore_database(database_url, file, lambda _: None))
 
 
-def test_redis_comes_back_with_its_groups(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_redis_comes_back_with_its_groups(redis_server: AnyRedis, tmp_path: Path) -> None:
     redis_server.command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
     for n in range(3):
         redis_server.command("XADD", "s", f"{n + 1}-0", "e", "x" * 70_000)
@@ -119,7 +120,7 @@ def test_redis_comes_back_with_its_groups(redis_server: RedisServer, tmp_path: P
 
 
 def test_a_redis_that_refuses_or_is_away_is_one_line(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: AnyRedis, tmp_path: Path
 ) -> None:
     redis_server.command("ACL", "SETUSER", "weak", "on", ">pw", "+@all", "-sync")
     weak = redis_server.url.replace("redis://", "redis://weak:pw@")

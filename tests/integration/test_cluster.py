@@ -14,8 +14,7 @@ from common.redis.meta import check_meta, durability_warning
 from common.redis.opening import new_nodes
 from common.redis.wire import Reply
 from common.slots import slot_of
-from tests.redis_cluster import RedisClusterServers
-from tests.servers import RedisServer
+from tests.redis_cluster import AnyRedis, RedisClusterServers
 from tests.wait import pace, until
 
 
@@ -179,7 +178,7 @@ async def _answers(wire: object, key: str) -> bool:
 
 
 def test_a_url_of_the_other_kind_is_one_line(
-    cluster: RedisClusterServers, redis_server: RedisServer
+    cluster: RedisClusterServers, redis_server: AnyRedis
 ) -> None:
     plain = f"redis://127.0.0.1:{cluster.nodes[0].port}/0"
     other = redis_server.url.replace("redis://", "redis+cluster://")

@@ -15,7 +15,7 @@ from common.webhooks.secret import SecretKeys, shown
 from tests.ingest_server import ingest
 from tests.integration.hook_sending import happen, happenings
 from tests.postgres import PostgresServer
-from tests.servers import RedisServer
+from tests.redis_cluster import AnyRedis
 
 KEY = "a-key-of-the-tests-that-is-long-enough"
 HOOK = {
@@ -32,7 +32,7 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def served(database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
+def served(database: str, redis_session: AnyRedis) -> Iterator[httpx.Client]:
     settings = {"WEBHOOK_SECRET": KEY}
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database, **settings) as server,

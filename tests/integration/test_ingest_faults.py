@@ -13,6 +13,7 @@ import pytest
 from common.errors import EXIT_CONFIG
 from common.shards import Shards
 from tests.ingest_server import IngestServer, ingest
+from tests.redis_cluster import AnyRedis
 from tests.servers import RedisServer, free_port, valkey
 from tests.wait import wait_until
 
@@ -197,7 +198,7 @@ def test_ingest_starts_without_redis_and_takes_fixes_when_it_comes() -> None:
             wait_until(lambda: accepts(client))
 
 
-def test_another_number_of_shards_is_refused_at_the_start(redis_server: RedisServer) -> None:
+def test_another_number_of_shards_is_refused_at_the_start(redis_server: AnyRedis) -> None:
     redis_server.command("HSET", "fleetline:meta", "shards", "3", "format", "1")
     server = IngestServer(REDIS_URL=redis_server.url)
     with pytest.raises(RuntimeError, match=f"left with {EXIT_CONFIG}"):
@@ -220,7 +221,7 @@ def test_another_number_of_shards_is_noticed_when_redis_comes_later() -> None:
             wait_until(lambda: "shards" in refusal(client))
 
 
-def test_a_second_ingest_does_not_share_the_port(redis_server: RedisServer) -> None:
+def test_a_second_ingest_does_not_share_the_port(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url) as first:
         second = IngestServer(REDIS_URL=redis_server.url, INGEST_PORT=str(first.port))
         second.url = "http://127.0.0.1:9"
@@ -228,13 +229,13 @@ def test_a_second_ingest_does_not_share_the_port(redis_server: RedisServer) -> N
             second.start()
 
 
-def test_ingest_stops_in_order(redis_server: RedisServer) -> None:
+def test_ingest_stops_in_order(redis_server: AnyRedis) -> None:
     server = IngestServer(REDIS_URL=redis_server.url)
     server.start()
     assert server.stop() == 0
 
 
-def test_no_worker_outlives_its_main_process(redis_server: RedisServer) -> None:
+def test_no_worker_outlives_its_main_process(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url, INGEST_WORKERS="2") as server:
         workers = server.process.children()
         assert len(workers) >= 2
@@ -243,7 +244,7 @@ def test_no_worker_outlives_its_main_process(redis_server: RedisServer) -> None:
         assert alive == []
 
 
-def test_a_worker_that_died_is_replaced(redis_server: RedisServer) -> None:
+def test_a_worker_that_died_is_replaced(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url) as server:
         [worker] = server.process.children()
         os.kill(worker.pid, signal.SIGKILL)

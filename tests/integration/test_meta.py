@@ -8,18 +8,18 @@ from common.errors import ConfigError
 from common.keys import CARRIED_FROM, FORMAT_VERSION, META, order_ended_key, order_key
 from common.redis.meta import check_meta, durability_warning
 from common.shards import Shards
-from tests.servers import RedisServer
+from tests.redis_cluster import AnyRedis
 from tests.shard import payload, shard, worker_settings, working
 
 
-def test_the_first_start_writes_and_others_must_agree(redis_server: RedisServer) -> None:
+def test_the_first_start_writes_and_others_must_agree(redis_server: AnyRedis) -> None:
     asyncio.run(check_meta(redis_server.url, 4))
     asyncio.run(check_meta(redis_server.url, 4))
     with pytest.raises(ConfigError, match=r"SHARDS: .* has 4 shards, not 7"):
         asyncio.run(check_meta(redis_server.url, 7))
 
 
-def test_many_first_starts_agree_on_one(redis_server: RedisServer) -> None:
+def test_many_first_starts_agree_on_one(redis_server: AnyRedis) -> None:
     async def race() -> list[BaseException | None]:
         starts = (check_meta(redis_server.url, shards) for shards in (4, 7, 4, 7, 4))
         return await asyncio.gather(*starts, return_exceptions=True)
@@ -29,7 +29,7 @@ def test_many_first_starts_agree_on_one(redis_server: RedisServer) -> None:
     assert refused in ([False, True] * 2 + [False], [True, False] * 2 + [True])
 
 
-def test_another_format_is_refused(redis_server: RedisServer) -> None:
+def test_another_format_is_refused(redis_server: AnyRedis) -> None:
     redis_server.command("HSET", META, "shards", "4", "format", "999")
     with pytest.raises(ConfigError, match="format 999"):
         asyncio.run(check_meta(redis_server.url, 4))
@@ -41,7 +41,7 @@ def test_what_is_no_url_is_a_config_error(url: str) -> None:
         asyncio.run(check_meta(url, 4))
 
 
-def test_weak_durability_is_said(redis_server: RedisServer) -> None:
+def test_weak_durability_is_said(redis_server: AnyRedis) -> None:
     assert asyncio.run(durability_warning(redis_server.url)) is None
     try:
         redis_server.command("CONFIG", "SET", "appendfsync", "everysec")
@@ -50,7 +50,7 @@ def test_weak_durability_is_said(redis_server: RedisServer) -> None:
         redis_server.command("CONFIG", "SET", "appendfsync", "always")
 
 
-def test_a_server_that_forbids_config_is_taken_as_it_is(redis_server: RedisServer) -> None:
+def test_a_server_that_forbids_config_is_taken_as_it_is(redis_server: AnyRedis) -> None:
     redis_server.command("ACL", "SETUSER", "hosted", "on", ">pw", "~*", "+@all", "-config")
     url = redis_server.url.replace("redis://", "redis://hosted:pw@")
     try:
@@ -61,9 +61,7 @@ def test_a_server_that_forbids_config_is_taken_as_it_is(redis_server: RedisServe
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_redis_of_a_format_before_is_carried_over(
-    redis_server: RedisServer, version: str
-) -> None:
+def test_a_redis_of_a_format_before_is_carried_over(redis_server: AnyRedis, version: str) -> None:
     """A marker left behind under its old name would let a tracking link work again, and a stream
     that was left behind is fixes that were accepted and are never stored.
     """
@@ -104,7 +102,7 @@ def test_a_redis_of_a_format_before_is_carried_over(
 
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_what_an_old_role_writes_meanwhile_is_moved_on(
-    redis_server: RedisServer, database_url: str, version: str
+    redis_server: AnyRedis, database_url: str, version: str
 ) -> None:
     """A system is upgraded role by role: an old ingest still accepts while new consumers run."""
     command = redis_server.command
