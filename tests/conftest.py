@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.postgres import Databases, PostgresServer, postgres
-from tests.redis_cluster import AnyRedis, RedisClusterServers, redis_cluster
-from tests.redis_kinds import CLUSTER, ONE, PARAMETERS, is_on_cluster, kinds_of, split
 from tests.servers import RedisServer, valkey
-from tests.timescale import NAMED, timescale
+from tests.servers.postgres import Databases, PostgresServer, postgres
+from tests.servers.redis_cluster import AnyRedis, RedisClusterServers, redis_cluster
+from tests.servers.redis_kinds import CLUSTER, ONE, PARAMETERS, is_on_cluster, kinds_of, split
+from tests.servers.timescale import NAMED, timescale
 
 # Long ones first, so that no process works on one alone while the others are done.
 ORDER: Sequence[str] = ("system", "faults", "integration", "odd", "unit")
@@ -75,7 +75,7 @@ def one_session() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def redis_session(request: pytest.FixtureRequest) -> AnyRedis:
-    """The Redis of the whole run, of the kind on which the test runs: `tests.redis_kinds`."""
+    """The Redis of the whole run, of the kind on which the test runs: see `redis_kinds`."""
     on_cluster = getattr(request, "param", None) == CLUSTER
     server: AnyRedis = request.getfixturevalue("cluster_session" if on_cluster else "one_session")
     return server

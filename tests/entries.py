@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from common.keys import ENTRY_FIELD, shard_keys
-from common.pack import count_events, split_pack
 from common.redis.client import new_client
-from tests.redis_cluster import AnyRedis
+from common.stream.pack import count_events, split_pack
+from tests.servers.redis_cluster import AnyRedis
 
 STREAM = shard_keys("driver-locations", 0, 1).stream
 

@@ -8,10 +8,10 @@ delivers all the time.
 import asyncio
 
 from deploy.stack.wiring import CLUSTER_SHARDS
-from tests.faults.chaos import QUICK, Options, kept_on_failure, run_round
-from tests.faults.evidence import survivors
-from tests.faults.plan import Step
-from tests.faults.report import print_report
+from tests.faults.chaos.evidence import survivors
+from tests.faults.chaos.plan import Step
+from tests.faults.chaos.report import print_report
+from tests.faults.chaos.rounds import QUICK, Options, kept_on_failure, run_round
 from tests.stack import LIVE, Stack
 
 # What has the shard is struck, so these are all three primaries, and the one that replaced one.

@@ -13,13 +13,13 @@ import sys
 import asyncpg
 import orjson
 
-from common.backlog import ADDED
 from common.keys import ENTRY_FIELD, EVENTS_CHANNEL
-from common.pack import encode_pack
 from common.redis.client import new_async_client
 from common.shards import Shards
-from tests.listening import listening
-from tests.places import by_driver, circles, oracle, put_fences, told_in, walks
+from common.stream.backlog import ADDED
+from common.stream.pack import encode_pack
+from tests.clients.listening import listening
+from tests.roles.places import by_driver, circles, oracle, put_fences, told_in, walks
 from tests.stack import environment
 from tests.wait import pace, until
 

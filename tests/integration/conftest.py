@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from common.redis.client import new_client
-from tests.arrivals import Arrivals, arrivals
-from tests.ingest_server import IngestServer, ingest
-from tests.orders import Orders, orders
-from tests.postgres import PostgresServer
-from tests.redis_cluster import AnyRedis
+from tests.roles.arrivals import Arrivals, arrivals
+from tests.roles.orders import Orders, orders
+from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 

@@ -1,12 +1,12 @@
 """What `fleetline status` says of a shard: the fixes that wait, and its counts by name."""
 
-from common.backlog import ADDED, SETTLED
 from common.keys import META, shard_keys
 from common.redis.client import new_client
 from common.settings import load_settings
+from common.stream.backlog import ADDED, SETTLED
 from consumers.stream.counts.counts import NAMES
 from deploy.status import read_shards
-from tests.redis_cluster import AnyRedis
+from tests.servers.redis_cluster import AnyRedis
 
 
 def test_a_shard_shows_what_its_consumer_counts(redis_server: AnyRedis) -> None:
