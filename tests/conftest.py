@@ -73,6 +73,13 @@ def one_session() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def one_server(one_session: RedisServer) -> RedisServer:
+    """That, empty, for what is about one server."""
+    one_session.clear()
+    return one_session
+
+
 @pytest.fixture(scope="module")
 def redis_session(request: pytest.FixtureRequest) -> AnyRedis:
     """The Redis of the whole run, of the kind on which the test runs: see `redis_kinds`."""

@@ -7,7 +7,6 @@ import itertools
 import pytest
 from structlog.testing import capture_logs
 
-from common.redis.client import new_async_client
 from tests.clients.listening import listening
 from tests.roles.shard import (
     KEYS,
@@ -32,17 +31,15 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
-@contextlib.asynccontextmanager
-async def user_without(redis_server, command):
-    """The address of the server for a user who may do all but that command."""
-    client = new_async_client(redis_server.url, decode=False)
+@contextlib.contextmanager
+def user_without(redis_server, command):
+    """The address of the Redis for a user who may do all but that command."""
     rights = ("on", ">pw", "~*", "&*", "+@all", f"-{command}")
-    await client.execute_command("ACL", "SETUSER", "fleet", *rights)
+    redis_server.command("ACL", "SETUSER", "fleet", *rights)
     try:
-        yield f"redis://fleet:pw@127.0.0.1:{redis_server.port}/0"
+        yield redis_server.url.replace("://", "://fleet:pw@")
     finally:
-        await client.execute_command("ACL", "DELUSER", "fleet")
-        await client.aclose()
+        redis_server.command("ACL", "DELUSER", "fleet")
 
 
 @pytest.mark.parametrize("command", OPTIONAL)
@@ -50,8 +47,11 @@ def test_a_command_that_is_refused_starves_nothing_else(redis_server, database_u
     """Without PUBSUB nothing was trimmed or expired, and the intake closed in the end."""
 
     async def main():
+        with user_without(redis_server, command) as url:
+            await main_as(url)
+
+    async def main_as(url):
         async with (
-            user_without(redis_server, command) as url,
             shard(redis_server.url, database_url) as it,
             listening(it.redis, KEYS.fleet) as fleet,
         ):
@@ -74,14 +74,14 @@ async def is_empty(it):
     )
 
 
-def test_the_lease_holds_while_replies_are_late_within_their_limit(redis_server, database_url):
+def test_the_lease_holds_while_replies_are_late_within_their_limit(one_server, database_url):
     """With each reply 1.2 s late the shard was nobody's for a fifth of the time."""
     late_s = 1.2
 
     async def main():
         async with (
-            proxy_to(redis_server.port) as proxy,
-            shard(redis_server.url, database_url) as it,
+            proxy_to(one_server.port) as proxy,
+            shard(one_server.url, database_url) as it,
         ):
             url = f"redis://127.0.0.1:{proxy.port}/0"
             beats = []

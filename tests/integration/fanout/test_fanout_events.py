@@ -9,6 +9,7 @@ import pytest
 from common.keys import EVENTS_CHANNEL
 from fanout.events import feed
 from tests.clients.ws import Closed, Refused, connect
+from tests.servers import RedisServer
 from tests.servers.fanout_server import QUICK, Publisher, fanout, in_loop, publishing, until
 from tests.servers.proxy import proxy_to
 from tests.servers.redis_cluster import AnyRedis
@@ -76,12 +77,12 @@ def test_a_slow_reader_loses_nothing_until_it_is_let_go(redis_server: AnyRedis) 
     in_loop(main())
 
 
-def test_who_may_have_missed_something_is_told(redis_server: AnyRedis) -> None:
+def test_who_may_have_missed_something_is_told(one_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            proxy_to(redis_server.port) as proxy,
+            proxy_to(one_server.port) as proxy,
             fanout(f"redis://127.0.0.1:{proxy.port}") as server,
-            publishing(redis_server.url) as publisher,
+            publishing(one_server.url) as publisher,
         ):
             port = server.settings.fanout_port
             client = await connect(port, PATH)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from common.keys import order_ended_key, order_key
 from tests.clients.ws import get, watching
+from tests.servers import RedisServer
 from tests.servers.fanout_server import (
     QUICK,
     Publisher,
@@ -103,11 +104,11 @@ def test_published_while_the_connection_is_killed(redis_server: AnyRedis) -> Non
     in_loop(main())
 
 
-def test_dead_but_open_connection_is_replaced(redis_server: AnyRedis) -> None:
+def test_dead_but_open_connection_is_replaced(one_server: RedisServer) -> None:
     """A black hole on both connections: found within two intervals, red meanwhile."""
 
     async def main() -> None:
-        async with proxy_to(redis_server.port) as proxy, publishing(redis_server.url) as publisher:
+        async with proxy_to(one_server.port) as proxy, publishing(one_server.url) as publisher:
             url = f"redis://127.0.0.1:{proxy.port}/0"
             async with fanout(
                 url, tuning=replace(QUICK, probe_interval_s=0.6, reply_timeout_s=0.5)

@@ -14,7 +14,8 @@ from common.redis.meta import check_meta, durability_warning
 from common.redis.opening import new_nodes
 from common.redis.wire import Reply
 from common.slots import slot_of
-from tests.servers.redis_cluster import AnyRedis, RedisClusterServers
+from tests.servers import RedisServer
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.wait import pace, until
 
 
@@ -178,10 +179,10 @@ async def _answers(wire: object, key: str) -> bool:
 
 
 def test_a_url_of_the_other_kind_is_one_line(
-    cluster: RedisClusterServers, redis_server: AnyRedis
+    cluster: RedisClusterServers, one_server: RedisServer
 ) -> None:
     plain = f"redis://127.0.0.1:{cluster.nodes[0].port}/0"
-    other = redis_server.url.replace("redis://", "redis+cluster://")
+    other = one_server.url.replace("redis://", "redis+cluster://")
 
     async def opened(url: str) -> None:
         nodes = new_nodes(url, reply_timeout_s=1.5, name="test")
