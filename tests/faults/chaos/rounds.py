@@ -1,20 +1,9 @@
-"""`make chaos`: breaks a running stack on purpose, then judges whether the promise held.
+"""A round: a stack runs, is broken by plan under load, comes to rest, and is judged."""
 
-`python -m tests.faults.chaos --minutes 10 --seed 7`. It starts a stack of its own, sends, watches,
-kills, freezes, cuts and fills as the seed says, waits for quiet, and compares its journal with
-what is stored. Exit status 1 on any violation; logs and journal are kept then.
-
-`--cluster`: Redis is a cluster, whose primaries are lost, moved from and frozen, too. `--only "lose
-redis"` deals that card alone; given several times, those.
-"""
-
-import argparse
 import asyncio
 import contextlib
 import random
 import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,16 +16,15 @@ from common.errors import Overloaded
 from common.keys import ENTRY_FIELD, STREAM_NAME, shard_keys, shard_of
 from common.redis.nodes import Nodes
 from common.redis.opening import new_nodes
-from deploy.stack.wiring import CLUSTER_SHARDS
 from tests.faults.chaos.actions import Actions
-from tests.faults.chaos.evidence import gather_evidence, survivors, waiting
+from tests.faults.chaos.evidence import gather_evidence, waiting
 from tests.faults.chaos.fixes import poison
 from tests.faults.chaos.journal import Journal, read_journal
 from tests.faults.chaos.load import Load
 from tests.faults.chaos.memory import Memories
-from tests.faults.chaos.plan import CLUSTER_DECK, DECK, Card, Step, make_plan
+from tests.faults.chaos.plan import DECK, Card, Step, make_plan
 from tests.faults.chaos.redis_servers import REDIS_TROUBLE, RedisServers, redis_client
-from tests.faults.chaos.report import Round, print_report
+from tests.faults.chaos.report import Round
 from tests.faults.chaos.service import Refusal, Waited, judge_service
 from tests.faults.chaos.verdict import Verdict, judge
 from tests.faults.chaos.watchers import Readiness, Watchers
@@ -46,7 +34,6 @@ from tests.wait import pace, until
 
 # Silence of a child is noticed sooner than by default, so that frozen ones are replaced.
 QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3"}
-WATCHED = 10
 POISON_SHARE = 0.01
 # Fixes a second of one driver, far from what is too fast.
 DRIVER_RATE = 2.5
@@ -69,6 +56,8 @@ class Options:
     seed: int
     seconds: float
     shards: int = 4
+    # Orders that somebody watches.
+    watched: int = 10
     rate: float = 500.0
     pause_s: tuple[float, float] = (1.0, 4.0)
     cards: tuple[Card, ...] = DECK
@@ -96,10 +85,10 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began_s:7.1f} s  {line}", flush=True)
 
-    more = {"drivers": options.drivers, "watched": WATCHED}
+    more = {"drivers": options.drivers, "watched": options.watched}
     load = Load(stack.port, journal, seed=options.seed, rate=options.rate, **more)
     servers = RedisServers(stack, options.shards)
-    watchers, readiness = Watchers(stack.port, WATCHED), Readiness(stack.fanout_port)
+    watchers, readiness = Watchers(stack.port, options.watched), Readiness(stack.fanout_port)
     memories = Memories(stack, options.shards, servers.roles)
     actions = Actions(stack, servers, say)
     sending, watching, poisoning = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -242,42 +231,3 @@ def kept_on_failure() -> Iterator[Path]:
         print(f"journal and logs are kept in {folder}", flush=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _options() -> tuple[Options, bool]:
-    """What the command line says, and whether Redis is a cluster."""
-    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--shards", type=int)
-    parser.add_argument("--rate", type=float, default=500.0, help="fixes a second")
-    parser.add_argument("--cluster", action="store_true")
-    parser.add_argument("--only", action="append", help="a card, as 'lose redis'")
-    given = parser.parse_args()
-    deck = CLUSTER_DECK if given.cluster else DECK
-    cards = tuple(card for card in deck if not given.only or " ".join(card) in given.only)
-    if not cards:
-        parser.error(f"--only: cards are {', '.join(sorted({' '.join(card) for card in deck}))}")
-    shards = given.shards or (CLUSTER_SHARDS if given.cluster else Options.shards)
-    seconds = given.minutes * 60
-    options = Options(given.seed, seconds, shards=shards, rate=given.rate, cards=cards)
-    return options, given.cluster
-
-
-def main() -> int:
-    """Parse, run, report."""
-    options, cluster = _options()
-    # A plain stop of this program stops its stack, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"chaos: seed {options.seed}, {options.seconds:g} s, {options.rate:g} fixes/s")
-    arguments = ["--shards", str(options.shards), *(["--cluster"] if cluster else [])]
-    with kept_on_failure() as folder:
-        stack = Stack(folder / "home", *arguments, extra=QUICK)
-        with stack:
-            finished = asyncio.run(run_round(stack, folder, options))
-        for survivor in survivors(stack.home):
-            finished.verdict.violate("outlived the stack", survivor)
-        print_report(finished)
-        if finished.verdict.violations:
-            sys.exit(1)
-    return 0
