@@ -89,6 +89,10 @@ class RedisServer:
             sock.sendall(head + body)
             return sock.recv(65_536)
 
+    def each(self, *args: str | bytes) -> list[bytes]:
+        """The reply of each server that takes writes, here one."""
+        return [self.command(*args)]
+
     def subscribers(self, channel: str) -> int:
         """How many listen on a channel."""
         return last_number(self.command("PUBSUB", "NUMSUB", channel))

@@ -72,6 +72,10 @@ class RedisClusterServers:
         for node in self.nodes:
             node.thaw()
 
+    def each(self, *args: str | bytes) -> list[bytes]:
+        """The reply of each primary."""
+        return [node.command(*args) for node in self.primaries()]
+
     def subscribers(self, channel: str) -> int:
         """How many listen on a channel, at the primary that has it."""
         return last_number(self.owner(channel).command("PUBSUB", "SHARDNUMSUB", channel))
@@ -84,7 +88,7 @@ class RedisClusterServers:
     def command(self, *args: str | bytes) -> bytes:
         """Send one command to the node that has its keys, or to each primary; the last reply."""
         if str(args[0]).upper() in EVERYWHERE:
-            return [node.command(*args) for node in self.primaries()][-1]
+            return self.each(*args)[-1]
         node = next(node for node in self.nodes if node.runs)
         for _ in range(5):
             reply = node.command(*args)

@@ -16,12 +16,11 @@ from common.settings import load_settings
 from deploy.tools.access.tokens import auth_overrides, first_tokens_text
 from tests.access import SECRET, bearer
 from tests.clients.opened import opened
-from tests.servers import RedisServer
 from tests.servers.redis_cluster import AnyRedis
 from tests.stack import fleetline
 
 
-def run(server: RedisServer, *arguments: str, status: int = 0) -> str:
+def run(server: AnyRedis, *arguments: str, status: int = 0) -> str:
     extra = {"REDIS_URL": server.url, "AUTH_SECRET": SECRET}
     result = fleetline(*arguments, extra=extra)
     assert result.returncode == status, result.stderr

@@ -20,7 +20,7 @@ from ingest.intake.writer.turns import Turns
 from tests.access import AUTH, bearer, token
 from tests.clients.opened import opened
 from tests.entries import fixes_in
-from tests.servers import RedisServer, valkey
+from tests.servers import valkey
 from tests.servers.ingest_server import ingest
 from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
@@ -31,7 +31,7 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 
 
 @asynccontextmanager
-async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer]:
+async def producing(server: AnyRedis, limit: Limit) -> AsyncIterator[Producer]:
     shards, pace = Shards("driver-locations", SHARDS), PerDriver(limit)
     capacity = Capacity(SHARDS, 1_000_000)
     capacity.correct([0] * SHARDS, [0] * SHARDS)
@@ -40,7 +40,7 @@ async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer
         yield Producer(StreamWriter(turns, shards, capacity, pace.terms), pace)
 
 
-def stored(server: RedisServer, driver_id: str) -> int:
+def stored(server: AnyRedis, driver_id: str) -> int:
     stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS).stream
     return fixes_in(server, stream)
 

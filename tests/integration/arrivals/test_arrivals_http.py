@@ -12,7 +12,6 @@ from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.event import LocationUpdate, encode_event
 from common.keys import order_arrival_key, shard_keys, shard_of
 from tests.roles.orders import put_order as put
-from tests.servers import RedisServer
 from tests.servers.redis_cluster import AnyRedis
 
 DROPOFF = {"latitude": 53.42, "longitude": -2.90}
@@ -23,7 +22,7 @@ FIELDS = (
 ACCURACY = "fleet/arrivals/accuracy"
 
 
-def drive(server: RedisServer, driver: str, age_s: float = 0.0) -> None:
+def drive(server: AnyRedis, driver: str, age_s: float = 0.0) -> None:
     """A position of a driver, 2.2 km from the drop-off, as the live stage leaves it."""
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     event = encode_event(driver, LocationUpdate(53.44, -2.90), when, when)
@@ -32,7 +31,7 @@ def drive(server: RedisServer, driver: str, age_s: float = 0.0) -> None:
     )
 
 
-def say(server: RedisServer, order_id: str, driver: str, age_s: float) -> None:
+def say(server: AnyRedis, order_id: str, driver: str, age_s: float) -> None:
     """What the role said some time ago."""
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     rest = Rest(600.0, 500.0, 800.0, 4000.0, "roads")

@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import EXIT_CONFIG
 from common.shards import Shards
-from tests.servers import RedisServer, free_port, valkey
+from tests.servers import free_port, valkey
 from tests.servers.ingest_server import IngestServer, ingest
 from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
@@ -24,24 +24,24 @@ ONE = "/api/v1/drivers/d/location"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A Valkey of this file's own, to be mistreated."""
-    with valkey() as found:
-        yield found
+def server(redis_session: AnyRedis) -> AnyRedis:
+    """The Redis, which is mistreated here."""
+    redis_session.clear()
+    return redis_session
 
 
 @pytest.fixture(scope="module")
-def process(server: RedisServer) -> Iterator[IngestServer]:
+def process(server: AnyRedis) -> Iterator[IngestServer]:
     with ingest(REDIS_URL=server.url, BACKLOG_MAX="50") as found:
         yield found
 
 
 @pytest.fixture
-def api(server: RedisServer, process: IngestServer) -> Iterator[httpx.Client]:
-    server.command("FLUSHALL")
+def api(server: AnyRedis, process: IngestServer) -> Iterator[httpx.Client]:
+    server.clear()
     with httpx.Client(base_url=process.url, timeout=5) as client:
         wait_until(lambda: accepts(client), what="ingest to accept")
-        server.command("FLUSHALL")
+        server.clear()
         wait_until(lambda: client.get("/health").json()["backlog"] == 0)
         yield client
 
@@ -76,7 +76,7 @@ def health(client: httpx.Client) -> httpx.Response:
     return answer
 
 
-def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: RedisServer) -> None:
+def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: AnyRedis) -> None:
     server.kill()
     try:
         assert_refuses(api)
@@ -89,7 +89,7 @@ def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: RedisServer) -
     wait_until(lambda: accepts(api), what="fixes to be accepted again")
 
 
-def test_a_silent_redis_is_503_in_time_and_heals(api: httpx.Client, server: RedisServer) -> None:
+def test_a_silent_redis_is_503_in_time_and_heals(api: httpx.Client, server: AnyRedis) -> None:
     server.freeze()
     try:
         wait_until(lambda: health(api).status_code == 503)
@@ -99,7 +99,7 @@ def test_a_silent_redis_is_503_in_time_and_heals(api: httpx.Client, server: Redi
     wait_until(lambda: accepts(api), what="fixes to be accepted again")
 
 
-def test_many_requests_in_flight_all_fail_in_time(api: httpx.Client, server: RedisServer) -> None:
+def test_many_requests_in_flight_all_fail_in_time(api: httpx.Client, server: AnyRedis) -> None:
     server.freeze()
     try:
         begin = time.monotonic()
@@ -110,7 +110,7 @@ def test_many_requests_in_flight_all_fail_in_time(api: httpx.Client, server: Red
     wait_until(lambda: accepts(api))
 
 
-def test_a_full_redis_is_503_never_a_false_202(api: httpx.Client, server: RedisServer) -> None:
+def test_a_full_redis_is_503_never_a_false_202(api: httpx.Client, server: AnyRedis) -> None:
     server.command("CONFIG", "SET", "maxmemory", "1")
     try:
         answer = api.post(ONE, json=FIX)
@@ -128,20 +128,20 @@ def test_a_full_redis_is_503_never_a_false_202(api: httpx.Client, server: RedisS
     assert accepts(api)
 
 
-def await_poll(server: RedisServer) -> None:
+def await_poll(server: AnyRedis) -> None:
     """Until ingest has asked for the streams' lengths after now."""
     server.command("CONFIG", "RESETSTAT")
 
     # Only the poll of the backlog asks for lengths while nobody asks for health: once for each of
     # four shards. The second one began after the first was answered.
     def polled() -> bool:
-        calls = re.search(rb"cmdstat_xlen:calls=(\d+)", server.command("INFO", "commandstats"))
-        return calls is not None and int(calls[1]) >= 8
+        said = b"".join(server.each("INFO", "commandstats"))
+        return sum(map(int, re.findall(rb"cmdstat_xlen:calls=(\d+)", said))) >= 8
 
     wait_until(polled, what="two polls")
 
 
-def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: RedisServer) -> None:
+def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: AnyRedis) -> None:
     await_poll(server)
     statuses = [api.post(ONE, json=FIX).status_code for _ in range(60)]
     assert statuses == [202] * 50 + [503] * 10
@@ -150,11 +150,11 @@ def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: RedisSe
     # Another shard still takes fixes: some are accepted, so this is not "down".
     assert api.post("/api/v1/drivers/e/location", json=FIX).status_code == 202
     wait_until(lambda: health(api).json()["status"] == "degraded")
-    server.command("FLUSHALL")
+    server.clear()
     wait_until(lambda: accepts(api), what="the shard to take fixes again")
 
 
-def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: RedisServer) -> None:
+def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: AnyRedis) -> None:
     await_poll(server)
     batch = [{**FIX, "driver_id": "d"}] * 51
     assert api.post("/api/v1/drivers/locations", json=batch).status_code == 503
@@ -162,7 +162,7 @@ def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: R
     assert api.post("/api/v1/drivers/locations", json=batch[:50]).status_code == 202
 
 
-def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: RedisServer) -> None:
+def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: AnyRedis) -> None:
     for shard in range(4):
         server.command("SET", SHARDS[shard].keys.consumer, "1", "EX", "10")
     keys = SHARDS[1].keys

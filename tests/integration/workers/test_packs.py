@@ -35,7 +35,7 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 
 @asynccontextmanager
 async def producing(
-    server: RedisServer, pace: FixPace | None = None, *, backlog_max: int = 100_000
+    server: AnyRedis, pace: FixPace | None = None, *, backlog_max: int = 100_000
 ) -> AsyncIterator[tuple[Producer, Backlog]]:
     """A producer into one shard, and what it knows of the shard's room."""
     shards, pace = Shards("driver-locations", 1), pace or Unlimited()
@@ -46,7 +46,7 @@ async def producing(
         yield Producer(StreamWriter(turns, shards, backlog.capacity, pace.terms), pace), backlog
 
 
-def added(server: RedisServer) -> int:
+def added(server: AnyRedis) -> int:
     reply = server.command("HGET", KEYS.counts, ADDED)
     return 0 if reply == b"$-1\r\n" else int(reply.split(b"\r\n")[1])
 
