@@ -23,6 +23,7 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
+@pytest.mark.cluster_too
 def test_a_letter_whose_reply_was_lost_is_written_once(servers):
     """It is tried again then, though the entry is in the dead letters already."""
 

@@ -56,6 +56,7 @@ def test_a_wrong_option_is_one_line(
     assert "\n" not in line
 
 
+@pytest.mark.cluster_too
 def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: AnyRedis) -> None:
     key = run(redis_server, "key", "create", "--name", "shop")
     key_id = key.split("_")[1]

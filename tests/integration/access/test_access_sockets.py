@@ -103,6 +103,7 @@ def test_an_expired_token_closes_its_socket(redis_server: AnyRedis) -> None:
     in_loop(main())
 
 
+@pytest.mark.cluster_too
 def test_a_revoked_token_or_key_closes_its_sockets_within_two_seconds(
     redis_server: AnyRedis, lists: AccessStore
 ) -> None:

@@ -56,6 +56,7 @@ async def flood(producer: Producer, count: int, driver_id: str = "d") -> int:
     return accepted
 
 
+@pytest.mark.cluster_too
 @pytest.mark.parametrize("burst", [50, 640])
 def test_the_burst_is_exact_over_two_workers(redis_server: AnyRedis, burst: int) -> None:
     async def run() -> None:
@@ -112,6 +113,7 @@ def test_a_whole_body_is_taken_or_left(redis_server: AnyRedis) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.cluster_too
 def test_a_server_that_forgot_the_script_is_told_again(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(10, 50)) as producer:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
+import pytest
 
 from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.keys import order_arrival_key, order_key
@@ -22,6 +23,7 @@ from tests.servers.fanout_server import (
 from tests.servers.redis_cluster import AnyRedis
 
 
+@pytest.mark.cluster_too
 def test_snapshot_then_live_then_end(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
@@ -106,6 +108,7 @@ def test_a_position_older_than_its_time_to_live_is_no_snapshot(redis_server: Any
     in_loop(main())
 
 
+@pytest.mark.cluster_too
 def test_channel_is_left_a_while_after_its_last_watcher(redis_server: AnyRedis) -> None:
     def subscribers() -> int:
         return redis_server.subscribers(order_key("o1"))

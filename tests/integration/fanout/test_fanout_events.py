@@ -27,6 +27,7 @@ def number_of(frame: Any) -> int:
     return int(frame["data"]["n"])
 
 
+@pytest.mark.cluster_too
 def test_each_reader_gets_each_event_as_it_is_in_order(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:

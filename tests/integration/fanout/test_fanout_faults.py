@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from common.keys import order_ended_key, order_key
 from tests.clients.ws import get, watching
 from tests.servers import RedisServer
@@ -71,6 +73,7 @@ def test_joins_during_a_burst_see_no_gap_and_no_repeat(redis_server: AnyRedis) -
     in_loop(main())
 
 
+@pytest.mark.cluster_too
 def test_published_while_the_connection_is_killed(redis_server: AnyRedis) -> None:
     """Regression of the plain design: what was published in the gap was never shown."""
 
@@ -149,6 +152,7 @@ def test_dead_publish_path_alone_is_found(redis_server: AnyRedis) -> None:
     in_loop(main())
 
 
+@pytest.mark.cluster_too
 def test_redis_restart_and_joins_while_it_is_down(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:

@@ -54,6 +54,7 @@ def at(number: int, driver_id: str, latitude: float, longitude: float) -> bytes:
 SMALL = replace(QUICK, outbox_bytes_max=8192, stall_max_s=30.0)
 
 
+@pytest.mark.cluster_too
 def test_picture_then_changes_newest_once_a_second(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with (

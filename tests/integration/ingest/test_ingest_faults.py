@@ -76,6 +76,7 @@ def health(client: httpx.Client) -> httpx.Response:
     return answer
 
 
+@pytest.mark.cluster_too
 def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: AnyRedis) -> None:
     server.kill()
     try:
@@ -162,6 +163,7 @@ def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: A
     assert api.post("/api/v1/drivers/locations", json=batch[:50]).status_code == 202
 
 
+@pytest.mark.cluster_too
 def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: AnyRedis) -> None:
     for shard in range(4):
         server.command("SET", SHARDS[shard].keys.consumer, "1", "EX", "10")

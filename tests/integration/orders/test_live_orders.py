@@ -81,6 +81,7 @@ def test_an_order_with_drivers_in_two_shards_ends_with_the_newer(servers, rounds
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_once_it_is_known_that_two_carry_it_nothing_older_is_published(servers):
     async def main():
         async with shard(*servers) as it, two_workers(servers):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import hiredis
+import pytest
 
 from common.keys import EVENTS_CHANNEL
 from common.orders.order import OrderUpdate
@@ -23,6 +24,7 @@ from tests.wait import until
 ONE = Shards("driver-locations", 4)
 
 
+@pytest.mark.cluster_too
 def test_trimming_waits_for_the_engine_while_it_lives(redis_server, database_url):
     servers = redis_server.url, database_url
 
@@ -139,6 +141,7 @@ def test_orders_are_followed_as_they_change(redis_server, database_url):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_the_publisher_goes_on_where_it_was_and_only_one_publishes(redis_server, database_url):
     servers = redis_server.url, database_url
 

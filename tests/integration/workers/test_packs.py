@@ -58,6 +58,7 @@ def own_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.mark.cluster_too
 def test_a_position_names_the_entry_and_the_place(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server) as (producer, _):
@@ -75,6 +76,7 @@ def test_a_position_names_the_entry_and_the_place(redis_server: AnyRedis) -> Non
     asyncio.run(run())
 
 
+@pytest.mark.cluster_too
 def test_a_body_stands_together_and_in_order_whatever_else_comes(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server) as (producer, _):

@@ -24,6 +24,7 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
+@pytest.mark.cluster_too
 def test_a_fix_is_on_the_map_with_the_customer_and_in_the_history(servers):
     async def main():
         async with shard(*servers) as it, listening(it.redis, order_key("o1")) as channel:
@@ -60,6 +61,7 @@ def test_shuffled_fixes_never_move_the_marker_back_and_all_are_stored(servers):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_what_a_dead_worker_left_is_stored_once_and_first_comes_first(servers):
     async def main():
         settings = worker_settings(*servers, history_linger_ms=5_000)
@@ -185,6 +187,7 @@ def test_rows_the_database_refuses_are_isolated_counted_and_kept(servers):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_full_memory_stops_neither_history_nor_frames_and_heals(servers):
     async def main():
         async with shard(*servers) as it, listening(it.redis, order_key("o1")) as channel:

@@ -184,6 +184,7 @@ async def survive_a_flush(wire, redis_server):
     assert await wire.send("HMGET", KEYS.counts, *counts.totals) == [b"8", b"2", None]
 
 
+@pytest.mark.cluster_too
 def test_counts_survive_a_flush_while_the_worker_lives(redis_server):
     async def main():
         async with opened(redis_server.url) as nodes:

@@ -33,6 +33,7 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
+@pytest.mark.cluster_too
 def test_the_newest_of_a_driver_wins_inside_a_pack_and_across_packs(servers):
     """Whatever order the fixes stand in; customers get nothing older after something newer."""
     rng = random.Random(5)

@@ -92,6 +92,7 @@ def test_a_group_that_does_not_count_holds_up_nothing_and_is_said_once(servers):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_the_stream_is_never_trimmed_past_what_a_group_that_counts_needs(servers):
     async def main():
         async with shard(*servers) as it:
@@ -133,6 +134,7 @@ def test_a_worker_waits_for_a_living_holder_and_leaves_when_it_is_fenced(servers
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(servers):
     """What a lease cannot see: it was frozen, or cut off, between looking at it and writing."""
 
