@@ -109,7 +109,8 @@ class Actions:
         process.send_signal(signal.SIGKILL)
         window = self._note(step, f"{role}, pid {process.pid}", slots)
         await self._servers.hold_until_replaced(role, step.shard, process.pid)
-        self._say(f"{role} was replaced after {self._now_s() - window.from_s:.1f} s")
+        window.to_s = self._now_s()
+        self._say(f"{role} was replaced after {window.to_s - window.from_s:.1f} s")
 
     async def _restart_up(self) -> None:
         await self.end()
@@ -123,13 +124,14 @@ class Actions:
             window.to_s = self._now_s()
 
     async def _cut(self, step: Step) -> None:
+        began_s = self._now_s()
         try:
             async with asyncio.timeout(2):
                 await (self._cut_redis() if step.target == "redis" else self._cut_postgres())
         except (*TROUBLE, psutil.NoSuchProcess) as e:
             self._say(f"cut {step.target}: not there ({type(e).__name__})")
         else:
-            self._note(step, "all connections")
+            self._note(step, "all connections").from_s = began_s
 
     async def _cut_redis(self) -> None:
         for kind in ("normal", "pubsub"):
@@ -145,6 +147,7 @@ class Actions:
 
     async def _fill(self, step: Step) -> None:
         """No memory for a while. A Redis that is killed meanwhile forgets the limit, too."""
+        began_s = self._now_s()
         try:
             if not self._memory:
                 found = await self._servers.ask_one("CONFIG", "GET", "maxmemory")
@@ -154,6 +157,7 @@ class Actions:
             self._say(f"fill redis: not there ({type(e).__name__})")
             return
         window = self._note(step, f"maxmemory for {step.for_s:g} s")
+        window.from_s = began_s
         window.to_s += step.for_s
         await pace(step.for_s)
         for _ in range(50):

@@ -57,8 +57,9 @@ class Round:
     @property
     def taken_after(self) -> list[str]:
         """How long after each loss of a cluster's primary its fixes were refused."""
-        lost = [w for w in self.waited.windows if w.target == "redis" and w.slots is not None]
-        return [f"{refused_for_s(window, self.waited.refusals):.1f} s" for window in lost]
+        windows, refusals = self.waited.windows, self.waited.refusals
+        lost = [w for w in windows if w.target == "redis" and w.slots is not None]
+        return [f"{refused_for_s(window, refusals, windows):.1f} s" for window in lost]
 
 
 def print_report(finished: Round) -> None:

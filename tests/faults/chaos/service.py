@@ -6,6 +6,7 @@ carries none. The fan-out says that it delivers as long as one server of Redis d
 back.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -30,8 +31,6 @@ LIVE_GAP_MAX_S = 3.0
 # A role may have grown by this in a round: pools and caches fill, a leak goes on.
 GROWTH_FACTOR = 2
 GROWTH_BYTES = 64 * 1_048_576
-# A refusal that comes later after a fault is another's.
-REFUSED_LOOK_S = 10.0
 # Statuses that are refusals; 0 is no answer at all.
 REFUSALS = (503, 0)
 
@@ -90,13 +89,20 @@ def judge_service(waited: Waited, verdict: Verdict) -> None:
             verdict.violate("memory grew", f"{role}: {memory.before} to {memory.after} bytes")
 
 
-def refused_for_s(window: Window, refusals: Iterable[Refusal]) -> float:
-    """How long after a server was broken a fix of its shards was still refused."""
+def refused_for_s(window: Window, refusals: Iterable[Refusal], windows: Iterable[Window]) -> float:
+    """How long after a cluster's server was broken fixes of its shards alone were still refused,
+    until the next of `windows` in which they might be for another reason.
+    """
+    later = [
+        other.from_s
+        for other in windows
+        if other.from_s > window.from_s and other in refusing([other], window.slots or frozenset())
+    ]
+    until_s = min(later, default=math.inf)
     after = [
         refusal.at_s + refusal.took_s - window.from_s
         for refusal in refusals
-        if window.has_any_of(refusal.slots)
-        and window.from_s <= refusal.at_s + refusal.took_s
-        and refusal.at_s <= window.to_s + REFUSED_LOOK_S
+        if refusal.slots <= (window.slots or frozenset())
+        and window.from_s <= refusal.at_s + refusal.took_s < until_s
     ]
     return max(after, default=0.0)

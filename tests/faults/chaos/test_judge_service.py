@@ -118,11 +118,14 @@ def test_the_fan_out_delivers_as_long_as_one_server_of_redis_does():
 
 def test_how_long_the_fixes_of_a_lost_server_were_refused():
     lost = Window("redis", 0, 100, 100, slots={1})
-    refusals = [
-        Refusal(at_s, 0.5, {slot}) for at_s, slot in ((99, 1), (102, 1), (104, 2), (140, 1))
-    ]
-    assert refused_for_s(lost, refusals) == 2.5
-    assert refused_for_s(lost, []) == 0
+    moments = ((99, 1), (102, 1), (104, 2), (110, 1))
+    refusals = [Refusal(at_s, 0.5, {slot}) for at_s, slot in moments]
+    assert refused_for_s(lost, refusals, [lost]) == 10.5
+    again = [Window("redis", 0, 105, 105, slots=slots) for slots in ({1, 2}, None)]
+    assert all(refused_for_s(lost, refusals, [lost, other]) == 2.5 for other in again)
+    elsewhere = [lost, Window("redis", 0, 105, 105, slots={2}), window("postgres", 101, 102)]
+    assert refused_for_s(lost, refusals, elsewhere) == 10.5
+    assert refused_for_s(lost, [], [lost]) == 0
 
 
 def test_memory_that_has_not_come_back_is_one():
