@@ -18,11 +18,13 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.processes.heartbeat import Heartbeat
+from common.processes.policy import NOTICE_AFTER_S
 from common.processes.spec import ChildSpec
 from common.processes.state import state_file
 from common.processes.supervisor import Supervisor
 
-DRAIN_S = 1.5
+# Longer than a stop takes without a word.
+DRAIN_S = NOTICE_AFTER_S + 0.5
 SILENT_S = 2.0
 # A child that loads for longer than its silence is borne, and what is borne before its first beat.
 LOADS_S, LOADING_S = 3.0, 10.0
@@ -107,6 +109,7 @@ def supervise(folder: Path, case: str) -> int:
         state_file=state_file(folder, "up"),
         observer=Scribe(folder),
     )
+    supervisor.announce = print
     with supervisor:
         supervisor.spawn(*(spec(folder, n, kind, beats=beats) for n, kind, beats in CASES[case]))
         return supervisor.run()

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG
 
+# A stop that one child holds up for longer is explained; usually it takes tenths of a second.
+NOTICE_AFTER_S = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
@@ -79,3 +82,8 @@ def stop_until_s(before_s: float, now_s: float, share_s: float, deadline_s: floa
     A child of a small share is short of time only when those before it used up theirs.
     """
     return min(deadline_s, max(before_s, now_s) + share_s)
+
+
+def waiting_for(child: str, left_s: float) -> str:
+    """What is said of a child that holds up a stop, to who waits at the terminal."""
+    return f"{child}: is still stopping, for {left_s:.0f} s at most; Ctrl-C again kills all at once"
