@@ -6,7 +6,7 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-import structlog
+from structlog.testing import capture_logs
 
 from common.roads.engine import RoadEngine
 from common.roads.thin import TraceFix
@@ -197,7 +197,7 @@ def test_an_engine_that_does_not_fit_is_said_once_until_it_has_helped(body, erro
             await travel.close()
             return found
 
-    with structlog.testing.capture_logs() as lines:
+    with capture_logs() as lines:
         assert asyncio.run(ask()) == ["straight", "straight", "roads", "straight"]
     unfit = [line for line in lines if line["event"].startswith("roads.unfit")]
     assert [line["event"] for line in unfit] == ["roads.unfit", "roads.unfit.healed"]
