@@ -18,11 +18,11 @@ import structlog
 
 import deploy
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
-from common.processes.changing import ChangingSupervisor
 from common.processes.logs import OwnLog
-from common.processes.spec import ChildSpec
-from common.processes.starting import StartFailed, Stopped
-from common.processes.state import state_file
+from common.processes.supervision.changing import ChangingSupervisor
+from common.processes.supervision.spec import ChildSpec
+from common.processes.supervision.starting import StartFailed, Stopped
+from common.processes.supervision.state import state_file
 from common.settings import Settings
 from deploy.local_forks import PRELOADED, RoleForks
 from deploy.local_ports import await_ports

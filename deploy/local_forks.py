@@ -6,10 +6,10 @@ A role that dies later is started by itself, as it is where there is no such pro
 import sys
 from collections.abc import Sequence
 
-from common.processes.changing import ChangingSupervisor
 from common.processes.fork_server import ForkRequest
-from common.processes.forking import ForkServer, Running
-from common.processes.spec import ChildSpec
+from common.processes.supervision.changing import ChangingSupervisor
+from common.processes.supervision.forking import ForkServer, Running
+from common.processes.supervision.spec import ChildSpec
 
 PRELOADED = "preloaded"
 ARGV = (sys.executable, "-m", "deploy.preloaded")
