@@ -36,9 +36,6 @@ class KnownMember:
     most: int | None
     choices: tuple[str, ...]
     is_id: bool
-    # Whether it is a time, and whether it may be a number instead.
-    is_time: bool
-    is_number: bool
 
     def worded(self, message: str) -> tuple[str, str]:
         """msgspec's words for a fault, `… - at `$[3].at``, as a place in it and a sentence."""
@@ -47,8 +44,8 @@ class KnownMember:
             detail = f"must be one of {', '.join(self.choices)}"
         elif self.is_id:
             detail = ID_DETAIL
-        elif self.is_time:
-            detail = TIME_DETAIL + (", or a number of seconds" if self.is_number else "")
+        elif "RFC3339" in detail or "datetime" in detail:
+            detail = TIME_DETAIL
         return place.rstrip("`"), detail.replace(" | null", "").replace("`", "")
 
 
@@ -106,8 +103,6 @@ def _known(field: Any) -> KnownMember:
         most=lists[0].max_length if lists else None,
         choices=tuple(choice for part in (*parts, *items) for choice in _choices(part)),
         is_id=any(isinstance(p, inspect.StrType) and p.pattern == ID_PATTERN for p in parts),
-        is_time=any(isinstance(p, inspect.DateTimeType) for p in parts),
-        is_number=any(isinstance(p, inspect.FloatType | inspect.IntType) for p in parts),
     )
 
 

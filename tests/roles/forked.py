@@ -104,7 +104,10 @@ def work() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     folder = Path(os.environ["FORKED_FOLDER"])
     (folder / f"env-{name}").write_text("\n".join(os.environ))
-    (folder / f"{name}-{os.getpid()}").write_text(f"{os.getppid()} {os.getsid(0)} {sys.argv}")
+    # Whole when it is there.
+    said = folder / f"said-{name}"
+    said.write_text(f"{os.getppid()} {os.getsid(0)} {sys.argv}")
+    said.rename(folder / f"{name}-{os.getpid()}")
     while not stopping.wait(0.05):
         heartbeat.beat()
     return 0

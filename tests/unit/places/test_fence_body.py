@@ -230,4 +230,4 @@ def test_a_feature_is_a_body():
     properties = {"geofence_id": 7, "radius_m": 9, "active": None}
     name, body = body_of({"type": "Feature", "geometry": POINT, "properties": properties})
     assert name == "7"
-    assert body == {"geofence_id": 7, "name": "7", "radius_m": 9, "geometry": POINT}
+    assert body == {"name": "7", "radius_m": 9, "geometry": POINT}

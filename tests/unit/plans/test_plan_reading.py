@@ -146,7 +146,7 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
     # A member that is not known would change the plan unnoticed.
     (("colour",), "red", "colour"),
     ((*V, "shifts"), [], "vehicles[0].shifts"),
-    ((*V, "start", "lat"), 1, "vehicles[0].start.lat"),
+    (("vehicles", 1, "start", "lat"), 1, "vehicles[1].start.lat"),
     ((*J, "time_windows"), None, "jobs[0].time_windows"),
     ((*J, "x" * 5000), 1, f"jobs[0].{'x' * 64}"),
     ((*S, "delivery", "window"), [], "shipments[0].delivery.window"),
