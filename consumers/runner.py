@@ -43,10 +43,12 @@ class ShardRunner:
         self._supervisor = supervisor
         supervisor.spawn(fork_server, agent)
 
-    def _ask(self, name: str, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
+    def _ask(
+        self, name: str, message: bytes, descriptors: Sequence[int], timeout_s: float
+    ) -> bytes | None:
         if self._supervisor is None:
             return None
-        return self._supervisor.ask(name, message, descriptor, timeout_s)
+        return self._supervisor.ask(name, message, descriptors, timeout_s)
 
     def began(self, child: str) -> None:
         """A child was started."""

@@ -253,3 +253,34 @@ def test_a_fix_that_a_rule_cannot_take_is_left_out_and_named(
     expected = [e for e in oracle(fixes, fences) if e[2] is None or e[1] != "driver-2"]
     assert by_driver(told) == by_driver(expected)
     assert counts[Rule.GEOFENCES] > 0
+
+
+def test_turns_in_which_nothing_happened_are_stored_with_the_next(
+    redis_server, database_url, monkeypatch
+):
+    monkeypatch.setattr("consumers.places.turns.STORE_EVERY_S", 1000.0)
+    seconds = iter(range(100))
+
+    def fix(driver):
+        at = START + timedelta(seconds=next(seconds))
+        return Fix(driver, at, at, 53.4, -2.9, 5.0)
+
+    async def main():
+        client = redis.asyncio.from_url(redis_server.url)
+        connection = await asyncpg.connect(database_url)
+        stored = []
+        async with turning(redis_server.url, database_url) as turns:
+            # They come online; they go on; another one comes.
+            for drivers in ((1, 2, 3, 4), (1, 2, 3, 4), (3, 4), (5,)):
+                await add(client, [fix(f"driver-{n}") for n in drivers], random.Random(1))
+                await turns.turn()
+                stored.append(await connection.fetchval("SELECT count(*) FROM places_changes"))
+            _, places = await PlacesStore(connection, SHARDS).load({0, 1}, TTL, 60.0)
+            read = turns._reader.places
+        await connection.close()
+        await client.aclose()
+        return stored, places, read
+
+    stored, places, read = asyncio.run(main())
+    assert stored[0] == stored[1] == stored[2] < stored[3]
+    assert places == read
