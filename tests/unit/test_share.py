@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.sharing.share import HostTerms, Sharing, is_settled, plan, share
+from consumers.sharing.facts import HostTerms, Sharing
+from consumers.sharing.plan import plan
+from consumers.sharing.share import is_settled, share
 
 ALL = HostTerms()
 NAMES = [f"host-{letter}" for letter in "abcdef"]
