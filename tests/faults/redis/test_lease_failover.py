@@ -15,8 +15,8 @@ from common.redis.url import RedisUrl, parse_redis_url
 from common.redis.wire import Wire
 from consumers.live.write_fence import WriteFence
 from consumers.stream.lease import FENCE_STEP, Fenced, Lease
-from tests.servers import RedisServer
 from tests.roles.shard import KEYS
+from tests.servers import RedisServer
 from tests.wait import until, wait_until
 
 
