@@ -29,6 +29,7 @@ from common.settings import Settings, load_settings
 from common.shards import Shard
 from common.slots import slot_of
 from consumers.sharing.facts import Sharing
+from consumers.sharing.idle import IdleHosts
 from consumers.sharing.membership import Membership
 from consumers.sharing.orders import encode_orders
 from consumers.sharing.plan import plan
@@ -59,6 +60,7 @@ class ShareAgent:
         self._me = me
         self._heartbeat = heartbeat
         self._facts: Sharing | None = None
+        self._idle = IdleHosts()
         # The plan for these facts.
         self._planned: dict[int, str] = {}
         self._changed_at_s = 0.0
@@ -97,13 +99,16 @@ class ShareAgent:
         except (*REDIS_TROUBLE, TimeoutError) as e:
             _log.warning("hosts.not_left", error=str(e) or type(e).__name__)
 
-    def follow(self, facts: Sharing, now_s: float) -> None:
+    def follow(self, seen: Sharing, now_s: float) -> None:
         """Decide what runs here, and tell it."""
+        facts = self._idle.judge(seen, now_s)
         if facts != self._facts:
             self._note(facts)
             self._facts, self._changed_at_s = facts, now_s
             self._planned = plan(facts)
             self._settled = is_settled(facts, self._planned)
+        for host in self._idle.note(facts, self._planned, now_s):
+            _log.warning("host.idle", host=host)
         # While the number of shards changes their places among all of them change too.
         every = self._membership.shards.all
         places = {shard: place for place, shard in enumerate(every)}

@@ -1,5 +1,6 @@
 """How hosts share the shards: the plan, and a world in which hosts come, die, freeze and go."""
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.sharing.facts import HostTerms, Sharing
+from consumers.sharing.idle import PASS_FIRST_S, PASS_MAX_S, TAKE_S, IdleHosts
 from consumers.sharing.plan import plan
 from consumers.sharing.share import is_settled, share
 
@@ -123,6 +125,9 @@ class ModelHost:
     workers: dict[int, Worker] = field(default_factory=dict)
     frozen: bool = False
     drained: bool = False
+    # It lives, and no worker of it gets to its shard any more.
+    sick: bool = False
+    idle: IdleHosts = field(default_factory=IdleHosts)
 
 
 class World:
@@ -156,7 +161,7 @@ class World:
     def _work(self, name: str, host: ModelHost) -> None:
         for shard, worker in list(host.workers.items()):
             holder = self.leases.get(shard)
-            if holder is None and worker.ends is None:
+            if holder is None and worker.ends is None and not host.sick:
                 self.moves += 1
                 holder = self.leases[shard] = (name, worker, 0)
             mine = holder is not None and holder[1] is worker
@@ -178,7 +183,10 @@ class World:
             n: HostTerms(drained=n in self.hosts and self.hosts[n].drained) for n in self.heard
         }
         owners = {shard: held[0] for shard, held in self.leases.items()}
-        host.running = share(Sharing(known, owners, self.shards), name, host.running)
+        facts = host.idle.judge(Sharing(known, owners, self.shards), self.now)
+        planned = plan(facts)
+        host.idle.note(facts, planned, self.now)
+        host.running = share(facts, name, host.running, planned)
         for shard, worker in host.workers.items():
             if shard not in host.running and worker.ends is None:
                 worker.ends = self.now + settles
@@ -242,6 +250,40 @@ def test_whatever_happens_there_is_never_a_second_writer_and_in_the_end_a_level(
     for _ in range(20):
         world.beat(order, settles)
     assert world.moves == before
+
+
+def test_what_a_host_does_not_take_goes_to_the_others_and_it_is_tried_again():
+    """Its part had no writer for as long as it said that it lives: for ever, if it was forged."""
+    world = World(12)
+    for name in NAMES[:3]:
+        world.hosts[name] = ModelHost(sick=name == "host-b")
+    for _ in range(2 * int(TAKE_S) + 20):
+        world.beat(NAMES, 1)
+    assert world.held == [0, 6, 6]
+    before = world.moves
+    for _ in range(int(PASS_FIRST_S) // 2):
+        world.beat(NAMES, 1)
+    assert world.moves == before
+    world.hosts["host-b"].sick = False
+    for _ in range(2 * int(PASS_FIRST_S)):
+        world.beat(NAMES, 1)
+    assert world.held == [4, 4, 4]
+
+
+def test_a_host_that_is_alone_is_not_passed_over_and_one_that_never_takes_is_tried_ever_less():
+    idle, planned = IdleHosts(), {0: "a", 1: "b"}
+    alone, both = sharing({}, 2, "a"), sharing({0: "a"}, 2, "a", "b")
+    for now in (0.0, TAKE_S):
+        idle.note(alone, {0: "a", 1: "a"}, now)
+    assert idle.judge(alone, TAKE_S) == alone
+    idle, now, passes = IdleHosts(), 0.0, []
+    while len(passes) < 9:
+        if idle.judge(both, now) == both and idle.note(both, planned, now) == ["b"]:
+            passes.append(now)
+        now += 1.0
+    gaps = [after - before - TAKE_S for before, after in itertools.pairwise(passes)]
+    assert gaps == [min(PASS_MAX_S, PASS_FIRST_S * 2**n) for n in range(8)]
+    assert plan(idle.judge(both, passes[-1])) == {0: "a", 1: "a"}
 
 
 @pytest.mark.parametrize("shards", [64, 256])
