@@ -27,7 +27,8 @@ class Pair:
         homes = folder / "primary", folder / "replica"
         for home in homes:
             home.mkdir()
-        self.primary, self.replica = (RedisServer(home) for home in homes)
+        quick = ("--repl-diskless-sync-delay", "0")
+        self.primary, self.replica = (RedisServer(home, *quick) for home in homes)
         self.now = self.primary
 
     async def locate(self) -> RedisUrl:
@@ -73,9 +74,11 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 class Taker:
     """A worker's lease and fence, on one connection, which is led to whoever is the primary."""
 
-    def __init__(self, pair: Pair, mode: Mode) -> None:
+    def __init__(self, pair: Pair, mode: Mode, number: int) -> None:
         self.wire = Wire(pair.locate, reply_timeout_s=5.0)
         self.lease = Lease(self.wire, KEYS, Replication(mode, expected=True))
+        # Of another machine: this one would see that no process of its name is there.
+        self.lease.me = self.lease.me._replace(boot=f"machine-{number}")
         self.fence = WriteFence(self.wire, KEYS.fence, self.lease)
 
     async def write(self, value: str) -> bool:
@@ -88,7 +91,7 @@ class Taker:
 
 @contextlib.asynccontextmanager
 async def takers(pair: Pair, mode: Mode, count: int = 2) -> AsyncIterator[list[Taker]]:
-    made = [Taker(pair, mode) for _ in range(count)]
+    made = [Taker(pair, mode, number) for number in range(count)]
     for taker in made:
         await taker.wire.start()
     try:
