@@ -10,9 +10,8 @@ from typing import Any
 
 import psutil
 import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from common.redis.client import new_async_client
 
 from tests.faults.chaos.plan import Step
 from tests.faults.chaos.windows import Window, recovery_s
@@ -25,13 +24,7 @@ REDIS_TROUBLE = (redis.RedisError, OSError)
 
 def redis_client(stack: Stack, timeout_s: float = 1.0) -> Any:
     """A client that tries nothing twice: what it sends may be counted."""
-    return redis.asyncio.from_url(
-        stack.redis_url,
-        protocol=2,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return new_async_client(stack.redis_url, decode=False, timeout_s=timeout_s)
 
 
 class Actions:

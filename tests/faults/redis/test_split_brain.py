@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import secrets
 import threading
 import time
 from collections import Counter
@@ -61,7 +62,8 @@ class Drivers:
 
     def __init__(self, stem: str, port: int, journal: Path) -> None:
         self.stem = stem
-        self.names = names(stem)
+        # Nobody's before: tests share the site.
+        self.names = names(f"{stem}-{secrets.token_hex(4)}")
         self.journal = journal
         self.statuses: Counter[int] = Counter()
         self.slowest_s = 0.0
