@@ -38,11 +38,6 @@ class IngestServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        self.begin()
-        self.await_answer()
-
-    def begin(self) -> None:
-        """Start it."""
         # Nothing of the machine's own environment or .env may leak into the settings.
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
         self._process = subprocess.Popen(
@@ -58,9 +53,6 @@ class IngestServer:
             },
             preexec_fn=lambda: set_parent_death_signal(signal.SIGTERM),
         )
-
-    def await_answer(self) -> None:
-        """Wait until it answers."""
         wait_until(self._lives, timeout_s=START_TIMEOUT_S, what="ingest")
 
     def _lives(self) -> bool:

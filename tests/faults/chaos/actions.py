@@ -12,7 +12,6 @@ import psutil
 import redis
 
 from common.redis.client import new_async_client
-
 from tests.faults.chaos.plan import Step
 from tests.faults.chaos.windows import Window, recovery_s
 from tests.stack import Stack

@@ -103,9 +103,9 @@ class Site:
             node.start()
         with self.network.inside(OTHER):
             form_cluster([node.known_as for node in self.nodes], len(self.network.hosts))
+        self._start_ingests()
         for host in (STRUCK, OTHER):
             self._start_consumers(host)
-        self._start_ingests()
 
     def _start_consumers(self, host: int) -> None:
         extra = {"DATABASE_URL": self.database_url, "METRICS_PORT": "0", "INSIGHT": "off"}
@@ -117,10 +117,7 @@ class Site:
             mode, host = (name, STRUCK) if name in MODES else ("auto", OTHER)
             with self.network.inside(host):
                 self.ingests[name] = IngestServer(**self._settings, REPLICATION=mode)
-                self.ingests[name].begin()
-        for name, server in self.ingests.items():
-            with self.network.inside(STRUCK if name in MODES else OTHER):
-                server.await_answer()
+                self.ingests[name].start()
 
     def close(self) -> None:
         """None of it is left."""
@@ -204,8 +201,8 @@ def _relay(listening: socket.socket, port: int) -> Iterator[None]:
     try:
         asyncio.run_coroutine_threadsafe(proxy.start(listening), loop).result(10)
         yield
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
     finally:
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
