@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from common.redis.client import new_async_client
 from common.shards import Shards
+from consumers.stream.holder import host_of
 from deploy.servers.cluster_forming import ClusterNode, form_cluster
 from deploy.servers.redis import NODE_OPTIONS
 from tests.faults.chaos.evidence import Evidence, gather_evidence, waiting
@@ -106,6 +107,18 @@ class Site:
         self._start_ingests()
         for host in (STRUCK, OTHER):
             self._start_consumers(host)
+        with self.network.inside(OTHER):
+            asyncio.run(self._await_consumers())
+
+    async def _await_consumers(self) -> None:
+        """Wait until both hosts have shards, and nobody else does."""
+        async with new_async_client(self.redis_url) as client:
+
+            async def shared() -> bool:
+                holders = [await client.get(shard.keys.consumer) for shard in SHARDS]
+                return None not in holders and len({host_of(h) for h in holders}) == OTHER
+
+            await until(shared, timeout_s=WITHIN_S, what="consumers on both hosts")
 
     def _start_consumers(self, host: int) -> None:
         extra = {"DATABASE_URL": self.database_url, "METRICS_PORT": "0", "INSIGHT": "off"}
