@@ -5,6 +5,7 @@ Processes come from what the supervisors write under the home, shards from Redis
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from common.backlog import (
     unread_and_pending,
     unread_entries,
 )
+from common.databases.placing import history_groups
 from common.errors import FleetlineError
 from common.keys import APP_COUNTS
 from common.processes import process
@@ -28,7 +30,9 @@ from common.processes.state import read_state, state_file
 from common.settings import Settings
 from common.shards import Shard
 from consumers.stream.counts.counts import NAMES
+from deploy.database_states import read_databases
 from deploy.stack.home import Home
+from deploy.tools.stack_database import stack_databases
 from deploy.tools.stack_redis import stack_redis
 from deploy.tools.stack_shards import stack_shards
 from ingest.apps.app_counts import AppTotals, by_app
@@ -73,14 +77,17 @@ def run(settings: Settings, *, as_json: bool) -> int:
         trouble = ""
     except FleetlineError as e:
         shards, apps, trouble = [], {}, str(e)
+    databases = read_databases(settings)
     if as_json:
         listed = [shard.shown() for shard in shards]
-        shown = {"processes": processes, "shards": listed, "apps": apps}
+        shown = {"processes": processes, "shards": listed, "apps": apps, "databases": databases}
         print(json.dumps(shown))
         return 0
     console = Console(highlight=False, markup=False)
     console.print(_process_table(processes))
     console.print(_shard_table(shards) if shards else trouble, markup=False)
+    for database in databases:
+        console.print(f"database {database['database']}: {database['state']}", markup=False)
     if apps:
         console.print(_app_table(apps))
     return 0
@@ -114,7 +121,12 @@ def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
 def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
     shards = stack_shards(client, settings)
-    return [_read_shard(client, shard, settings.consumer_group) for shard in shards]
+    databases = len(stack_databases(settings))
+    found = []
+    for shard in shards:
+        groups = history_groups(settings.consumer_group, shard.index, len(shards), databases)
+        found.append(_read_shard(client, shard, [group.name for group in groups]))
+    return found
 
 
 def read_apps(client: Any) -> AppTotals:
@@ -122,12 +134,14 @@ def read_apps(client: Any) -> AppTotals:
     return by_app(client.hgetall(APP_COUNTS).items())
 
 
-def _read_shard(client: Any, shard: Shard, group_name: str) -> ShardState:
+def _read_shard(client: Any, shard: Shard, groups: Sequence[str]) -> ShardState:
     keys = shard.keys
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
     totals = client.hmget(keys.counts, NAMES)
     counts = {name: int(total or 0) for name, total in zip(NAMES, totals, strict=True)}
-    unread, pending = _waiting_entries(client, keys.stream, length, group_name)
+    # Of several groups the one that has most left; fixes are counted of all together.
+    waits = [_waiting_entries(client, keys.stream, length, group) for group in groups]
+    unread, pending = max(waits, key=sum)
     fixes = fixes_waiting(client.hmget(keys.counts, ADDED, SETTLED), unread + pending)
     return ShardState(shard.index, *unread_and_pending(fixes, unread, pending), dead, counts)
 

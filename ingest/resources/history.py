@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from common.errors import InvalidUpdate, Overloaded
+from common.databases.connecting import ConnectionTerms, connector
+from common.databases.seat import Seat
+from common.errors import ConfigError, InvalidUpdate, Overloaded
 from common.log import Repeated, get
 from ingest.http.query import RouteQuery
 from ingest.resources.route.page import COLUMNS, Row
@@ -30,10 +32,23 @@ FETCH_ROWS = 501
 
 
 class History:
-    """A small pool of connections, each made on demand."""
+    """A small pool of connections, each made on demand. `seat`: which database it must be."""
 
-    def __init__(self, database_url: str, *, connections_max: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        connections_max: int,
+        timeout_s: float,
+        seat: Seat | None = None,
+    ) -> None:
         self._url = database_url
+        self._terms = ConnectionTerms(
+            "fleetline-ingest",
+            timeout_s,
+            session={"statement_timeout": str(round(timeout_s * 1000))},
+            seat=seat,
+        )
         self._connections_max = connections_max
         self._timeout_s = timeout_s
         self._pool: Any = None
@@ -100,7 +115,11 @@ class History:
                 done = await self._run_patiently(work)
         except asyncpg.InvalidParameterValueError as e:
             raise InvalidUpdate(str(e)) from e
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        except (
+            *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
+            # Another database than it must be: nothing is to be read from it.
+            ConfigError,
+        ) as e:
             self._trouble.failed(error=str(e) or type(e).__name__)
             raise Overloaded("the database does not answer now", retry_after_s=2) from e
         self._trouble.healed()
@@ -113,11 +132,7 @@ class History:
                 self._url,
                 min_size=0,
                 max_size=self._connections_max,
-                timeout=self._timeout_s,
-                server_settings={
-                    "application_name": "fleetline-ingest",
-                    "statement_timeout": str(round(self._timeout_s * 1000)),
-                },
+                connect=connector(self._url, self._terms),
             )
         connection = await self._pool.acquire()
         try:

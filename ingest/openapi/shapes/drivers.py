@@ -166,6 +166,10 @@ class Health(msgspec.Struct):
         Maybe[list[int]],
         Meta(description="shards whose Redis has no replica though REPLICATION wants one"),
     ] = msgspec.UNSET
+    missing_databases: Annotated[
+        Maybe[list[int]],
+        Meta(description="databases (of DATABASE_URLS, from 1) that do not answer"),
+    ] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.
     apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 
