@@ -5,9 +5,9 @@ clear line: a pooler in transaction mode where a session is needed, a database w
 holds other drivers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -79,13 +79,17 @@ async def connect(url: str, terms: ConnectionTerms) -> Connection:
     return connection
 
 
-def connector(url: str, terms: ConnectionTerms) -> Callable[..., Awaitable[Connection]]:
-    """The same as what `asyncpg.create_pool(connect=...)` calls."""
+async def create_pool(
+    url: str, terms: ConnectionTerms, *, connections_max: int, connections_min: int = 0
+) -> Any:
+    """A pool of such connections. Raises as `connect`, where it begins with some."""
 
-    async def connect_for_pool(*_arguments: Any, **_options: Any) -> Connection:
+    async def connect_for_pool(*_arguments: Any, **_options: Any) -> Any:
         return await connect(url, terms)
 
-    return connect_for_pool
+    return await asyncpg.create_pool(
+        url, min_size=connections_min, max_size=connections_max, connect=connect_for_pool
+    )
 
 
 def is_pooled(connection: Connection) -> bool:
@@ -130,8 +134,7 @@ async def _facts(connection: Connection) -> asyncpg.Record:
     """In one transaction and under no name, because it is not known yet what is there."""
     async with connection.transaction():
         statement = await connection.prepare(_FACTS, name="")
-        facts: asyncpg.Record = await statement.fetchrow()
-    return facts
+        return cast("asyncpg.Record", await statement.fetchrow())
 
 
 async def _connect(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from common.databases.connecting import ConnectionTerms, connector
+from common.databases.connecting import ConnectionTerms, create_pool
 from common.databases.seat import HOME, Seat
 from common.errors import ConfigError, Overloaded
 
@@ -50,12 +50,7 @@ class ArrivalDatabase:
 
     async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=CONNECTIONS_MAX,
-                connect=connector(self._url, self._terms),
-            )
+            self._pool = await create_pool(self._url, self._terms, connections_max=CONNECTIONS_MAX)
         connection = await self._pool.acquire()
         try:
             return await work(connection)

@@ -6,8 +6,8 @@ no driver is the first group's, so each fix is exactly one group's.
 """
 
 from common.databases.placing import database_of
-from common.dead_letter import driver_in
-from common.pack import encode_pack, split_pack
+from common.stream.dead_letter import driver_in
+from common.stream.pack import encode_pack, split_pack
 from consumers.stream.entry import Entry
 
 # How an event begins (`common.event.encode_event`); an id has no character that JSON escapes.

@@ -13,7 +13,7 @@ from typing import cast
 import asyncpg
 
 from common.databases import connecting as databases
-from common.databases.connecting import ConnectionTerms, connector
+from common.databases.connecting import ConnectionTerms
 from common.databases.seat import HOME
 from common.events.happening import Happening, HappeningType
 from common.events.record import happening_of, lock, record
@@ -105,11 +105,8 @@ class WebhookOutbox:
     @classmethod
     async def open(cls, url: str) -> "WebhookOutbox":
         """Connect. Raises what asyncpg raises."""
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=CONNECTIONS_MAX,
-            connect=connector(url, _TERMS),
+        pool = await databases.create_pool(
+            url, _TERMS, connections_min=1, connections_max=CONNECTIONS_MAX
         )
         return cls(pool)
 

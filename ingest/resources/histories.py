@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from common.databases.placing import database_of
 from common.databases.seat import seats
-from ingest.http.query import RouteQuery
+from ingest.http.queries.query import RouteQuery
 from ingest.resources.history import History
 from ingest.resources.route.page import Row
 

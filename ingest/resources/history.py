@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from common.databases.connecting import ConnectionTerms, connector
+from common.databases.connecting import ConnectionTerms, create_pool
 from common.databases.seat import Seat
 from common.errors import ConfigError, InvalidUpdate, Overloaded
 from common.log import Repeated, get
-from ingest.http.query import RouteQuery
+from ingest.http.queries.query import RouteQuery
 from ingest.resources.route.page import COLUMNS, Row
 
 ROUTE_SQL = (
@@ -128,11 +128,8 @@ class History:
     async def _run_patiently(self, work: Callable[[Any], Awaitable[T]]) -> T:
         if self._pool is None:
             # With no connection to begin with this neither connects nor waits.
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=self._connections_max,
-                connect=connector(self._url, self._terms),
+            self._pool = await create_pool(
+                self._url, self._terms, connections_max=self._connections_max
             )
         connection = await self._pool.acquire()
         try:

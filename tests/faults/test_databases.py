@@ -10,11 +10,11 @@ from zlib import crc32
 import pytest
 
 from common.keys import shard_keys
-from tests.pgbouncer import MODES, Mode, needs_pgbouncer, pgbouncer, through
-from tests.postgres import PostgresServer, postgres
+from tests.roles.several import FIRST, SECOND, eyes, several_settings, two_databases
+from tests.roles.shard import GROUP, crashing, identities, payload, shard, working
 from tests.servers import RedisServer
-from tests.several import FIRST, SECOND, eyes, several_settings, two_databases
-from tests.shard import GROUP, crashing, identities, payload, shard, working
+from tests.servers.pgbouncer import MODES, Mode, needs_pgbouncer, pgbouncer, through
+from tests.servers.postgres import PostgresServer, postgres
 from tests.wait import until
 
 # Fixes of each driver in a pack; a pack has drivers of both databases.
@@ -172,7 +172,7 @@ async def has(seen, count: int) -> bool:
 
 async def nothing_waits(it, group: str) -> bool:
     groups = {g["name"].decode(): g for g in await it.redis.xinfo_groups(it.keys.stream)}
-    return groups[group]["lag"] == 0 and groups[group]["pending"] == 0
+    return bool(groups[group]["lag"] == 0 and groups[group]["pending"] == 0)
 
 
 async def is_empty(it) -> bool:
