@@ -37,6 +37,10 @@ WEAK_COMMITS = (
     "DATABASE_URL: synchronous_commit is off, so a crash of the database would lose what was "
     "acknowledged; set it to on"
 )
+_POOLED = {"connection_class": PooledConnection, "statement_cache_size": 0}
+# URLs that a pooler was found behind, and its mode. A look takes two connections at once, which a
+# pool that is nearly used up has not for each of ours.
+_poolers: dict[str, Pooling] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class ConnectionTerms:
 
 async def connect(url: str, terms: ConnectionTerms) -> Connection:
     """Connect. Raises `ConfigError`, and what asyncpg raises where the server is away."""
-    connection = await _straight(url, terms)
+    connection = None if url in _poolers else await _straight(url, terms)
     try:
         facts = None if connection is None else await _facts(connection)
         if connection is None or facts is None or facts["pid"] != connection.get_server_pid():
@@ -109,25 +113,31 @@ async def _straight(url: str, terms: ConnectionTerms) -> Connection | None:
 
 
 async def _through_pooler(url: str, terms: ConnectionTerms) -> Connection:
-    async def another() -> Connection:
-        options = {"connection_class": PooledConnection, "statement_cache_size": 0}
-        return await _connect(url, terms, {}, **options)
-
-    connection = await another()
-    try:
-        mode = await mode_of(connection, another)
-        if mode is Pooling.TRANSACTION and terms.needs_session:
+    if url not in _poolers:
+        _poolers[url] = await _look(url, terms)
+    if _poolers[url] is Pooling.TRANSACTION:
+        if terms.needs_session:
             raise ConfigError(NEEDS_SESSION.format(who=terms.needs_session))
+        return await _connect(url, terms, {}, **_POOLED)
+    connection = await _connect(url, terms, {})
+    try:
+        for name, value in terms.session.items():
+            await connection.execute(f"SET {name} TO '{value}'")
     except BaseException:
         connection.terminate()
         raise
-    if mode is Pooling.TRANSACTION:
-        return connection
-    connection.terminate()
-    connection = await _connect(url, terms, {})
-    for name, value in terms.session.items():
-        await connection.execute(f"SET {name} TO '{value}'")
     return connection
+
+
+async def _look(url: str, terms: ConnectionTerms) -> Pooling:
+    async def another() -> Connection:
+        return await _connect(url, terms, {}, **_POOLED)
+
+    connection = await another()
+    try:
+        return await mode_of(connection, another)
+    finally:
+        connection.terminate()
 
 
 async def _facts(connection: Connection) -> asyncpg.Record:

@@ -19,9 +19,8 @@ _PID = "SELECT pg_backend_pid()"
 
 
 class Pooling(enum.Enum):
-    """See the module."""
+    """The mode of a pooler; see the module."""
 
-    NONE = "none"
     SESSION = "session"
     TRANSACTION = "transaction"
 

@@ -31,7 +31,9 @@ TERMS = ConnectionTerms("test", 5, 5, session={"jit": "off", "lock_timeout": "7s
 
 @pytest.fixture(scope="module", params=MODES)
 def pooler(request: pytest.FixtureRequest, postgres_session: PostgresServer) -> Iterator[int]:
-    with pgbouncer(postgres_session.port, request.param, servers=4) as port:
+    # A session keeps its server, a transaction does not.
+    servers = 4 if request.param == "transaction" else 25
+    with pgbouncer(postgres_session.port, request.param, servers=servers) as port:
         yield port
 
 

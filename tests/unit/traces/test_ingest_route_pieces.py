@@ -9,6 +9,7 @@ import pytest
 
 from ingest.http.queries.query import ROUTE_FORMATS, ROUTE_POINTS_MAX, RouteQuery, encode_cursor
 from ingest.http.read_limiter import ReadLimiter
+from ingest.resources.histories import Histories
 from ingest.resources.history import FETCH_ROWS
 from ingest.resources.route.page import COLUMNS
 from ingest.resources.route.route import FORMAT_ROWS, Route
