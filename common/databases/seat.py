@@ -21,6 +21,9 @@ class Seat(NamedTuple):
     databases: int
 
     def __str__(self) -> str:
+        if self.number < 0:
+            # See `fleetline databases split`.
+            return f"one that is being split into {self.databases}"
         return f"database {self.number + 1} of {self.databases}"
 
     @property

@@ -159,6 +159,8 @@ def test_a_database_refuses_to_be_taken_for_another() -> None:
     for wanted, found in [(ONLY, first), (first, second), (second, Seat(1, 3)), (HOME, second)]:
         with pytest.raises(ConfigError, match=r"database [12] of [1-3]"):
             require_seat(wanted, found)
+    with pytest.raises(ConfigError, match="stored as one that is being split into 2"):
+        require_seat(second, Seat(-2, 2))
 
 
 def test_heat_of_several_databases_is_added_up() -> None:

@@ -19,6 +19,7 @@ from consumers.insight.fold.rules import Rules
 from consumers.insight.home_events import HomeEvents
 from deploy.schema.migrate import migrate
 from deploy.schema.seating import settle_chunk, take_seats
+from deploy.tools.databases.split import split_all
 from tests.integration.insight.insight_history import follow_to, row, store
 from tests.roles.several import two_databases
 from tests.servers import RedisServer
@@ -263,3 +264,38 @@ def test_a_trip_of_another_database_is_told_at_home_once(pair: tuple[str, str]) 
             connection.terminate()
 
     asyncio.run(main())
+
+
+def test_one_is_split_into_two_copies(
+    databases: Databases, database_url: str, redis_server: RedisServer
+) -> None:
+    asyncio.run(fill_history((database_url,)))
+    asyncio.run(take_seats((database_url,)))
+    before = answers(redis_server.url, (database_url,))
+    copy = databases.copy_of(database_url)
+    urls = (database_url, databases.url(copy))
+    said: list[str] = []
+    again = f"{database_url}?application_name=x"
+    with two_databases(databases, databases) as others:
+        for wrong, why in [
+            (again, "number 2 is one of those before it"),
+            (others[0], "no copies of databases of one system"),
+        ]:
+            with pytest.raises(ConfigError, match=why):
+                asyncio.run(split_all((database_url, wrong), said.append, remove=True))
+    asyncio.run(split_all(urls, said.append, remove=False))
+    # Nothing has changed.
+    asyncio.run(take_seats((database_url,)))
+    # Cut off in the second, the next run goes on.
+    ask(urls[1], "UPDATE fleetline_database SET number = -2, databases = 2")
+    for _ in range(2):
+        asyncio.run(split_all(urls, said.append, remove=True))
+    asyncio.run(take_seats(urls))
+    assert ask(urls[1], "SELECT count(*) FROM orders") == 0
+    redis_server.command("FLUSHALL")
+    after = answers(redis_server.url, urls)
+    for found in (before, after):
+        for path in [path for path in found if "heat" in path]:
+            found[path]["cells"].sort(key=lambda cell: cell["cell"])
+    assert after == before
+    databases.drop_database(copy)
