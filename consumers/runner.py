@@ -48,10 +48,12 @@ class ShardRunner:
         self._agent = replace(agent, fork=self._forks.fork)
         supervisor.spawn(fork_server)
 
-    def _ask(self, name: str, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
+    def _ask(
+        self, name: str, message: bytes, descriptors: Sequence[int], timeout_s: float
+    ) -> bytes | None:
         if self._supervisor is None:
             return None
-        return self._supervisor.ask(name, message, descriptor, timeout_s)
+        return self._supervisor.ask(name, message, descriptors, timeout_s)
 
     def began(self, child: str) -> None:
         """A child was started."""

@@ -101,6 +101,7 @@ def test_both_ways_say_the_same_of_many(case: str, api: httpx.Client) -> None:
     assert direct.headers.get("x-request-id") == falcon.headers.get("x-request-id")
 
 
+@pytest.mark.cluster_too
 def test_a_body_in_parts_and_a_body_at_once_are_one_fix_each(api: httpx.Client, store: Any) -> None:
     body = orjson.dumps(FIX)
     parts = iter([body[:10], body[10:]])

@@ -179,10 +179,10 @@ async def _answers(wire: object, key: str) -> bool:
 
 
 def test_a_url_of_the_other_kind_is_one_line(
-    cluster: RedisClusterServers, redis_server: RedisServer
+    cluster: RedisClusterServers, one_server: RedisServer
 ) -> None:
     plain = f"redis://127.0.0.1:{cluster.nodes[0].port}/0"
-    other = redis_server.url.replace("redis://", "redis+cluster://")
+    other = one_server.url.replace("redis://", "redis+cluster://")
 
     async def opened(url: str) -> None:
         nodes = new_nodes(url, reply_timeout_s=1.5, name="test")
