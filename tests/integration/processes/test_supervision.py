@@ -17,7 +17,7 @@ from common.processes import process
 from common.processes.process import PARENT_PID_ENV
 from common.processes.supervision.state import read_state, state_file
 from common.processes.supervision.strays import PATIENCE_S
-from tests.freezing import freeze, frozen
+from tests.freezing import freeze
 from tests.roles.supervised import CASES, DRAIN_S, SILENT_S
 from tests.wait import wait_until
 
@@ -113,19 +113,6 @@ def test_a_child_that_beats_is_left_alone(tmp_path: Path, start: Start) -> None:
     until = time.monotonic() + 1.5 * SILENT_S
     wait_until(lambda: time.monotonic() > until)
     assert child_pid(tmp_path, "a") == before
-
-
-def test_who_stood_still_itself_finds_nobody_silent(tmp_path: Path, start: Start) -> None:
-    """After a machine's pause each host killed all its workers, and said that they hung."""
-    supervisor = start("beats")
-    before = child_pid(tmp_path, "a")
-    with frozen(supervisor.pid, before):
-        until_s = time.monotonic() + 2 * SILENT_S
-        wait_until(lambda: time.monotonic() > until_s)
-    until_s = time.monotonic() + 1.0
-    wait_until(lambda: time.monotonic() > until_s)
-    assert child_pid(tmp_path, "a") == before
-    assert "child.silent" not in (tmp_path / "supervisor.log").read_text()
 
 
 def test_a_child_that_loads_for_long_is_left_alone_and_then_watched(
