@@ -15,20 +15,18 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markdown import Markdown
 
-from bench import accounting, aims, readme, result, summary, table
+from bench import accounting
 from bench.context import Bench, LostFixes
 from bench.processes import Failed
-from bench.result import Figure, Outcome
+from bench.report import aims, readme, result, summary, table
+from bench.report.result import Figure, Outcome
 from bench.scenarios import (
     access,
     arrivals,
-    catch_up,
     crossings,
-    drain,
     end_to_end,
     fanout,
     geofences,
-    history,
     ingest_many,
     ingest_one,
     insight,
@@ -36,13 +34,12 @@ from bench.scenarios import (
     one_redis,
     pace,
     reads,
-    recovery,
     sustained,
-    timescale,
 )
 from bench.scenarios.beside import drain as beside_drain
 from bench.scenarios.beside import live as beside_live
 from bench.scenarios.beside import metrics
+from bench.scenarios.storing import catch_up, drain, history, recovery, timescale
 from bench.stack import Stack
 from common.errors import FleetlineError
 from common.processes.signals import stop_as_interrupt
@@ -164,7 +161,7 @@ def _bounded(seconds: float) -> Iterator[None]:
 def _report(
     found: dict[str, Any], outcomes: list[Outcome], out: Path, *, update_readme: bool
 ) -> int:
-    from bench import plots
+    from bench.report import plots
 
     by_key = {figure.key: figure for outcome in outcomes for figure in outcome.figures}
     verdicts = aims.judge(by_key)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from bench import accounting
-from bench.fill import Event, rows
-from bench.result import Figure
+from bench.load.fill import Event, rows
+from bench.report.result import Figure
 from bench.stack import Stack
 from common.event import COLUMNS
 from consumers.history.row import TABLE, Row

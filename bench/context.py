@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from bench import accounting, generator, watcher
+from bench import accounting
+from bench.load import generator, watcher
+from bench.load.workload import streets
 from bench.processes import Failed, Talker
-from bench.result import Figure
+from bench.report.result import Figure
 from bench.stack import Stack
-from bench.workload import streets
 from deploy.tools.traffic.sender import BODY_FIXES_MAX, Sender
 
 T = TypeVar("T")
@@ -63,11 +64,11 @@ class Bench:
 
     def start_generator(self, plan: generator.Plan) -> Talker:
         """A generator that is connected and waits for `go`."""
-        return Talker("bench.generator", asdict(plan), self.stack.log("generator"))
+        return Talker("bench.load.generator", asdict(plan), self.stack.log("generator"))
 
     def start_watcher(self, plan: watcher.Plan) -> Talker:
         """A watcher whose sockets are open."""
-        return Talker("bench.watcher", asdict(plan), self.stack.log("watcher"))
+        return Talker("bench.load.watcher", asdict(plan), self.stack.log("watcher"))
 
     def load(self, plan: generator.Plan, *, drain: bool = False) -> Load:
         """Run a generator. With `drain` the account ends when everything is stored."""

@@ -19,12 +19,12 @@ from typing import Any, Self
 
 from bench import accounting, database
 from bench.processes import Failed, spawn, stop, wait_until
-from common.backlog import ADDED, SETTLED, fixes_waiting, unread_entries
 from common.keys import shard_keys
-from common.processes.spec import State
-from common.processes.state import read_state, state_file
+from common.processes.supervision.spec import State
+from common.processes.supervision.state import read_state, state_file
 from common.redis.client import new_client
 from common.settings import Settings
+from common.stream.backlog import ADDED, SETTLED, fixes_waiting, unread_entries
 from deploy.servers.checks import http_answers
 from deploy.stack.environment import role_environment
 from deploy.stack.home import Home

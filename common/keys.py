@@ -23,7 +23,7 @@ FIRST_EPOCH = 1
 # Orders share this many tags: enough to spread over any cluster, and few enough that a batch of
 # orders is read with few commands. Changing it loses the markers of ended orders.
 ORDER_BUCKETS = 64
-# The one field of a stream entry, a pack (`common.pack`); a byte, since every entry repeats it.
+# The one field of a stream entry, a pack (`common.stream.pack`). A byte: every entry repeats it.
 ENTRY_FIELD = "e"
 
 # Access: API keys (id -> record), when they were last used, revocations (-> since when), and a

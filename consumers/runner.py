@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from common.metrics.role import RoleMetrics
-from common.processes.changing import ChangingSupervisor
-from common.processes.forking import ForkServer
-from common.processes.spec import ChildSpec
+from common.processes.supervision.changing import ChangingSupervisor
+from common.processes.supervision.forking import ForkServer
+from common.processes.supervision.spec import ChildSpec
 from consumers.sharing.orders import read_orders
 
 AGENT = "sharing"

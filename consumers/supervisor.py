@@ -11,11 +11,11 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.metrics.role import RoleMetrics
-from common.processes.changing import ChangingSupervisor
-from common.processes.forking import ForkServer
 from common.processes.heartbeat import Heartbeat
-from common.processes.spec import ChildSpec
-from common.processes.state import state_file
+from common.processes.supervision.changing import ChangingSupervisor
+from common.processes.supervision.forking import ForkServer
+from common.processes.supervision.spec import ChildSpec
+from common.processes.supervision.state import state_file
 from common.settings import Settings
 from consumers.runner import AGENT, FORK_SERVER, ShardRunner
 from consumers.stream.holder import HOST_ENV, new_host

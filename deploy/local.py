@@ -19,10 +19,10 @@ import structlog
 import deploy
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes.logs import OwnLog
-from common.processes.spec import ChildSpec
-from common.processes.starting import StartFailed, Stopped
-from common.processes.state import state_file
-from common.processes.supervisor import Supervisor
+from common.processes.supervision.spec import ChildSpec
+from common.processes.supervision.starting import StartFailed, Stopped
+from common.processes.supervision.state import state_file
+from common.processes.supervision.supervisor import Supervisor
 from common.settings import Settings
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works

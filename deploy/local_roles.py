@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.access.policy import Role
-from common.processes.spec import ChildSpec, State
-from common.processes.state import ROLES_FOLDER, read_state, state_file
+from common.processes.supervision.spec import ChildSpec, State
+from common.processes.supervision.state import ROLES_FOLDER, read_state, state_file
 from common.roads.urls import VEHICLES
 from common.settings import Settings
 from deploy.servers.checks import fetch_json, http_answers, listens

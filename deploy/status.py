@@ -14,21 +14,21 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from common.backlog import (
+from common.errors import FleetlineError
+from common.keys import APP_COUNTS
+from common.metrics.names.ingest import OUTAGE_SECONDS, ROOM_SECONDS
+from common.processes import process
+from common.processes.supervision.spec import State
+from common.processes.supervision.state import read_state, state_file
+from common.settings import Settings
+from common.shards import Shard
+from common.stream.backlog import (
     ADDED,
     SETTLED,
     fixes_waiting,
     unread_and_pending,
     unread_entries,
 )
-from common.errors import FleetlineError
-from common.keys import APP_COUNTS
-from common.metrics.names.ingest import OUTAGE_SECONDS, ROOM_SECONDS
-from common.processes import process
-from common.processes.spec import State
-from common.processes.state import read_state, state_file
-from common.settings import Settings
-from common.shards import Shard
 from consumers.stream.counts.counts import NAMES
 from deploy.observe.top_command import addresses, finite, read_all
 from deploy.observe.top_view import how_long
@@ -45,7 +45,7 @@ ROOMS = {"room_s": ROOM_SECONDS, "outage_s": OUTAGE_SECONDS}
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard, in fixes (`common.backlog`). `counts`: what consumers count."""
+    """What waits in a shard, in fixes (`common.stream.backlog`). `counts`: what consumers count."""
 
     shard: int
     backlog: int

@@ -7,9 +7,9 @@ import sys
 
 from common.metrics.role import RoleMetrics
 from common.processes.heartbeat import Heartbeat
-from common.processes.spec import ChildSpec
-from common.processes.state import state_file
-from common.processes.supervisor import Supervisor
+from common.processes.supervision.spec import ChildSpec
+from common.processes.supervision.state import state_file
+from common.processes.supervision.supervisor import Supervisor
 from common.settings import Settings
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.postgres import Databases, PostgresServer, postgres
-from tests.redis_cluster import RedisClusterServers, redis_cluster
 from tests.servers import RedisServer, valkey
-from tests.timescale import NAMED, timescale
+from tests.servers.postgres import Databases, PostgresServer, postgres
+from tests.servers.redis_cluster import RedisClusterServers, redis_cluster
+from tests.servers.timescale import NAMED, timescale
 
 # Long ones first, so that no process works on one alone while the others are done.
 ORDER: Sequence[str] = ("system", "faults", "integration", "odd", "unit")

@@ -6,7 +6,7 @@ from typing import Any
 import redis
 
 from common.keys import ENTRY_FIELD, shard_keys
-from common.pack import count_events, split_pack
+from common.stream.pack import count_events, split_pack
 from tests.servers import RedisServer
 
 STREAM = shard_keys("driver-locations", 0, 1).stream

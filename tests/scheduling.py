@@ -24,7 +24,7 @@ def shared_by(file: str) -> str:
         for arguments in ARGUMENTS.findall(text):
             found = FIXTURE.search(arguments)
             if found:
-                return f"{path.parent.name} {found[1] or ''}stack"
+                return f"{Path(file).parts[1]} {found[1] or ''}stack"
     return file
 
 

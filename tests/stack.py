@@ -18,7 +18,7 @@ from typing import Any, Self
 import psutil
 
 from common.metrics.catalogue import ROLES as METRICS_ROLES
-from common.processes.state import read_state, state_file
+from common.processes.supervision.state import read_state, state_file
 from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
 from tests.wait import wait_until

@@ -8,10 +8,10 @@ from typing import Any
 import hiredis
 
 from common.errors import Overloaded
-from common.pack import split_pack
 from common.redis.nodes import Nodes
 from common.redis.wire import Receiver
 from common.shards import Shards
+from common.stream.pack import split_pack
 from ingest.intake.writer.turns import Turns
 from ingest.intake.writer.write_turns import WriteTurns
 from tests.wait import pace

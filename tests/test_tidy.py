@@ -3,12 +3,15 @@
 import ast
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LINES_MAX = 300
 FUNCTION_LINES_MAX = 60
 COLUMNS_MAX = 100
+# Files side by side: more of them are several ideas, and each has a folder.
+SIDE_BY_SIDE_MAX = 16
 # Names that say nothing about what is inside.
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "base", "common2", "misc"}
 # Marks of unfinished work, and words that belong to how the project is made, not to it.
@@ -51,6 +54,12 @@ def test_files_and_functions_stay_small():
         and (node.end_lineno or node.lineno) - node.lineno + 1 > FUNCTION_LINES_MAX
     ]
     assert long_functions == []
+
+
+def test_few_files_lie_side_by_side():
+    code = [*PYTHON, *tracked("*.js")]
+    beside = Counter(name_of(path.parent) for path in code if path.stem != "__init__")
+    assert {folder: n for folder, n in beside.items() if n > SIDE_BY_SIDE_MAX} == {}
 
 
 def test_public_names_say_what_they_are():

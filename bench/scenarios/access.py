@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.context import REPORT_SLACK_S, Bench, Load, totals_of
-from bench.generator import Plan, Report
+from bench.load.generator import Plan, Report
+from bench.load.workload import driver_of
 from bench.processes import Failed, Talker, wait_until
-from bench.result import Figure
+from bench.report.result import Figure
 from bench.stack import ROLE_TIMEOUT_S
-from bench.workload import driver_of
 from common.access.claims import new_claims
 from common.access.policy import Role
 from common.access.signing import Signing

@@ -12,12 +12,12 @@ import asyncpg
 
 from bench import database
 from bench.context import REPORT_SLACK_S, Bench, LostFixes
-from bench.generator import Plan, Report
-from bench.result import Figure
+from bench.load.generator import Plan, Report
+from bench.load.watcher import Plan as WatchPlan
+from bench.load.watcher import Report as WatchReport
+from bench.load.workload import CENTRE, driver_of, first_order
+from bench.report.result import Figure
 from bench.scenarios.fanout import PATH
-from bench.watcher import Plan as WatchPlan
-from bench.watcher import Report as WatchReport
-from bench.workload import CENTRE, driver_of, first_order
 from common.orders import store
 from common.orders.book import OrderBook
 from common.orders.order import Order, OrderPlace, OrderUpdate

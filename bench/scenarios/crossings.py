@@ -10,11 +10,11 @@ import orjson
 
 from bench import accounting, database
 from bench.context import REPORT_SLACK_S, Bench, LostFixes, totals_of
-from bench.generator import Plan, Report
-from bench.hook_taker import Plan as TakerPlan
-from bench.hook_taker import Report as TakerReport
+from bench.load.generator import Plan, Report
+from bench.load.hook_taker import Plan as TakerPlan
+from bench.load.hook_taker import Report as TakerReport
 from bench.processes import Talker, wait_until
-from bench.result import Figure
+from bench.report.result import Figure
 from bench.scenarios.beside.fences import add_fences
 from bench.scenarios.end_to_end import CONNECTIONS, DRIVERS, RATE
 
@@ -45,7 +45,9 @@ def run(bench: Bench) -> Iterable[Figure]:
     for number, fences in enumerate(WEBHOOKS):
         _register(stack.settings.ingest_port, f"bench-{number}", receiver, fences)
     taker = Talker(
-        "bench.hook_taker", asdict(TakerPlan(stack.settings.fanout_port)), stack.log("hook_taker")
+        "bench.load.hook_taker",
+        asdict(TakerPlan(stack.settings.fanout_port)),
+        stack.log("hook_taker"),
     )
     seconds = bench.pick(40.0, 10.0)
     plan = Plan(

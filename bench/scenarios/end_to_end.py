@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 from bench import accounting
 from bench.context import REPORT_SLACK_S, Bench, LostFixes, totals_of
-from bench.generator import Plan, Report
-from bench.result import Figure
+from bench.load.generator import Plan, Report
+from bench.load.watcher import Plan as WatchPlan
+from bench.load.watcher import Report as WatchReport
+from bench.load.workload import first_order
+from bench.report.result import Figure
 from bench.scenarios.fanout import PATH
-from bench.watcher import Plan as WatchPlan
-from bench.watcher import Report as WatchReport
-from bench.workload import first_order
 
 NAME = "end_to_end"
 TITLE = "End to end: 2,000 fixes/s, 10,000 drivers, 10,000 watched orders"

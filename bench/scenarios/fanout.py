@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 
 from bench import accounting
 from bench.context import Bench, LostFixes
-from bench.fill import update_of
+from bench.load.fill import update_of
+from bench.load.resp import connect, pack
+from bench.load.watcher import Plan, Report
+from bench.load.workload import first_order, streets
 from bench.processes import Talker, wait_until
-from bench.resp import connect, pack
-from bench.result import Figure
-from bench.watcher import Plan, Report
-from bench.workload import first_order, streets
+from bench.report.result import Figure
 from common.event import encode_event
 from common.frame import update_frame
 from common.keys import order_key

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bench.context import Bench
-from bench.result import Figure
+from bench.report.result import Figure
 from common.event import LocationEvent
 from common.fences.fence import Fence
 from common.geo.shape import LngLat, Shape
-from consumers.places.fence_index import FenceIndex
-from consumers.places.membership import NO_VISITS, Visits, follow
+from consumers.places.rules.fence_index import FenceIndex
+from consumers.places.rules.membership import NO_VISITS, Visits, follow
 
 NAME = "geofences"
 TITLE = "Geofences: 10,000 circles and 200 areas in one city, by fixes in a page"
@@ -27,7 +27,7 @@ M_NORTH, M_EAST = 111_195.0, 66_300.0
 
 
 def run(bench: Bench) -> Iterable[Figure]:
-    """Drives `FenceIndex` and `follow` as `consumers.places.engine` does."""
+    """Drives `FenceIndex` and `follow` as `consumers.places.rules.engine` does."""
     rng = random.Random(bench.seed)
     index = FenceIndex([*circles(rng), *areas(rng)])
     fixes = _walks(rng, bench.pick(60, 10))

@@ -11,9 +11,9 @@ from pathlib import Path
 import deploy
 from bench import accounting
 from bench.context import Bench, rate_figure
-from bench.fill import add_entries, events
-from bench.generator import Plan
-from bench.result import Figure
+from bench.load.fill import add_entries, events
+from bench.load.generator import Plan
+from bench.report.result import Figure
 
 NAME = "ingest_many"
 TITLE = "POST many: 10, 100, 1,000 a body; bare pipelined XADD"

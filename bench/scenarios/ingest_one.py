@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from bench.context import Bench, Load, rate_figure
 from bench.empty import READS_ENV
-from bench.generator import Plan
+from bench.load.generator import Plan
 from bench.processes import wait_until
-from bench.result import Figure
+from bench.report.result import Figure
 from deploy.servers.checks import http_answers
 
 NAME = "ingest_one"

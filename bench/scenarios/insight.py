@@ -13,9 +13,9 @@ import asyncpg
 
 from bench import accounting, database
 from bench.context import Bench, LostFixes, rate_figure
-from bench.generator import Plan
-from bench.result import Figure
-from bench.shifts import add_shifts
+from bench.load.generator import Plan
+from bench.load.shifts import add_shifts
+from bench.report.result import Figure
 from common.geo import cells
 from consumers.insight.database import Database, connect
 from consumers.insight.fold.rules import Rules

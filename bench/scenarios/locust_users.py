@@ -14,12 +14,12 @@ from pathlib import Path
 from bench import accounting
 from bench.context import Bench, LostFixes
 from bench.processes import Failed, spawn, stop
-from bench.result import Figure
+from bench.report.result import Figure
 
 NAME = "locust"
 TITLE = "Locust: 10,000 drivers with connections of their own, and customers"
 BOUND_S = 180.0
-LOCUSTFILE = "bench.locustfile"
+LOCUSTFILE = "bench.load.locustfile"
 # Users that one Locust process starts a second without falling behind itself.
 SPAWN_A_SECOND = 500
 SLACK_S = 60.0

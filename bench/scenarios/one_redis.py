@@ -17,15 +17,15 @@ import hiredis
 
 from bench import accounting
 from bench.context import Bench
-from bench.fill import Event, events
+from bench.load.fill import Event, events
+from bench.load.resp import connect, pack
 from bench.processes import Failed
-from bench.resp import connect, pack
-from bench.result import Figure
-from common.backlog import ADDED, SETTLED
+from bench.report.result import Figure
 from common.event import decode_event
 from common.keys import ENTRY_FIELD, ShardKeys, order_key, shard_of
-from common.pack import encode_pack, packs_of
 from common.shards import Shards
+from common.stream.backlog import ADDED, SETTLED
+from common.stream.pack import encode_pack, packs_of
 
 NAME = "one_redis"
 TITLE = "One Redis: its ceiling with packs, on a core of its own"

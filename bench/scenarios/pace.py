@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bench.context import Bench
 from bench.pace import bus, judge
-from bench.result import Figure
+from bench.report.result import Figure
 
 NAME = "pace"
 TITLE = "Arrivals without roads: error on a recorded bus line, learned from its earlier runs"

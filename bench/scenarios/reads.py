@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 from bench import database
 from bench.context import Bench, rate_figure
-from bench.fill import add_drivers, add_history
-from bench.generator import Plan
-from bench.result import Figure
-from bench.workload import CENTRE
+from bench.load.fill import add_drivers, add_history
+from bench.load.generator import Plan
+from bench.load.workload import CENTRE
+from bench.report.result import Figure
 
 NAME = "reads"
 TITLE = "Reads: current, nearby, a day's route"

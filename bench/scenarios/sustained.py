@@ -11,9 +11,9 @@ from typing import Any
 
 from bench import accounting
 from bench.context import REPORT_SLACK_S, Bench, totals_of
-from bench.generator import REACHED_SHARE, Plan, Report
+from bench.load.generator import REACHED_SHARE, Plan, Report
 from bench.processes import Failed
-from bench.result import Figure
+from bench.report.result import Figure
 
 NAME = "sustained"
 TITLE = "Sustained: the highest rate with backlog not growing"

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from common.dead_letter import REFUSED, DeadLetter
 from common.errors import SinkUnavailable
+from common.stream.dead_letter import REFUSED, DeadLetter
 from consumers.history.failure import Kind, kind_of
 from consumers.history.isolate import RefusedRow, Store, store_others
 from consumers.history.row import Row, rows_of

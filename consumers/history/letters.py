@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from common.dead_letter import CRASHED, UNDECODABLE, DeadLetter, driver_in
+from common.stream.dead_letter import CRASHED, UNDECODABLE, DeadLetter, driver_in
 from consumers.stream.entry import DecodedPage, StreamPosition, Undecodable
 
 

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from common.dead_letter import DeadLetter
 from common.log import get
+from common.stream.dead_letter import DeadLetter
 from consumers.history.batch import Batch
 from consumers.history.letters import in_stream_order, letters_of
 from consumers.history.pages import HistoryPage

@@ -9,7 +9,7 @@ from typing import Any
 from common.fences.fence import Fence
 from common.fences.row import COLUMNS, fence_of
 from common.log import get
-from consumers.places.fence_index import FenceIndex
+from consumers.places.rules.fence_index import FenceIndex
 
 # How often to ask, in seconds: a change is to be known within a second.
 LOOK_EVERY_S = 0.5

@@ -6,8 +6,8 @@ from datetime import timedelta
 import asyncpg
 
 from common.shards import Shards
-from consumers.places.engine import ShardDrivers
-from consumers.places.presence import Presence
+from consumers.places.rules.engine import ShardDrivers
+from consumers.places.rules.presence import Presence
 from consumers.places.snapshot import encode_state, load_state
 from consumers.stream.groups import START
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from common.metrics.names import places as names
 from common.metrics.snapshot import Snapshot
-from consumers.places.left_out import Rule
+from consumers.places.rules.left_out import Rule
 from consumers.places.turns import PlacesTurns
 
 

@@ -11,7 +11,7 @@ import asyncpg
 from common.orders.order import Order
 from common.orders.row import order_of
 from common.orders.store import SELECT
-from consumers.places.engine import OrdersOf
+from consumers.places.rules.engine import OrdersOf
 
 CHANNEL = "fleetline_orders"
 # Orders read at once.

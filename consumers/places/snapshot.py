@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from consumers.places.engine import ShardChange, ShardDrivers
-from consumers.places.presence import Presence
+from consumers.places.rules.engine import ShardChange, ShardDrivers
+from consumers.places.rules.presence import Presence
 
 V = TypeVar("V")
 

@@ -15,10 +15,10 @@ from common.orders.order import Order
 from common.orders.store import move
 from common.redis.carry_over import old_stream_name
 from common.shards import Shards
-from consumers.places.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
-from consumers.places.left_out import LeftOut, Rule
-from consumers.places.membership import Visit, Visits
 from consumers.places.reader import ReadTo
+from consumers.places.rules.engine import Engine, OrderMove, Outcome, ShardDrivers, VisitChange
+from consumers.places.rules.left_out import LeftOut, Rule
+from consumers.places.rules.membership import Visit, Visits
 from consumers.places.snapshot import NOTHING, encode_change, encode_state, load_state
 from consumers.stream.groups import START
 

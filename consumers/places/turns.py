@@ -12,12 +12,12 @@ from itertools import chain
 
 from common.log import get
 from common.orders.order import Order
-from consumers.places.engine import Engine, Surroundings
 from consumers.places.fence_book import LOOK_EVERY_S as FENCES_EVERY_S
 from consumers.places.fence_book import FenceBook
-from consumers.places.left_out import LeftOutCounts
 from consumers.places.order_follower import OrderFollower
 from consumers.places.reader import StreamReader
+from consumers.places.rules.engine import Engine, Surroundings
+from consumers.places.rules.left_out import LeftOutCounts
 from consumers.places.store import PlacesStore
 
 # From the beginning of a turn to the next one's.

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from common.errors import PoisonEntry
 from common.event import LocationEvent, decode_event, decode_events
 from common.keys import ENTRY_FIELD
-from common.pack import count_events, split_pack
 from common.redis.wire import Reply
+from common.stream.pack import count_events, split_pack
 
 _FIELD = ENTRY_FIELD.encode()
 

@@ -8,11 +8,11 @@ one row by its identity.
 
 import hiredis
 
-from common.backlog import ADDED
 from common.keys import CARRIED_FROM, ENTRY_FIELD, META, ShardKeys
 from common.log import get
-from common.pack import count_events
 from common.redis.wire import Command, Reply, Wire
+from common.stream.backlog import ADDED
+from common.stream.pack import count_events
 
 # Entries moved at once: Redis does nothing else while it reads and writes a page.
 PAGE = 100

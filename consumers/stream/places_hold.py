@@ -11,9 +11,9 @@ import hiredis
 
 from common.keys import ShardKeys
 from common.log import Repeated, get
-from common.pack import EVENTS_MAX
 from common.redis.memory import read_memory
 from common.redis.wire import Wire
+from common.stream.pack import EVENTS_MAX
 from consumers.stream.entry import id_order, next_id
 
 # Of BACKLOG_MAX, which is what a stream may hold at all: a database that was away for a while is

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common.errors import ConfigError, FleetlineError
-from common.processes.starting import StartFailed, Stopped
-from common.processes.supervisor import Supervisor
+from common.processes.supervision.starting import StartFailed, Stopped
+from common.processes.supervision.supervisor import Supervisor
 from common.settings import Settings
 from deploy.backup.contents import (
     DATABASE_FILE,

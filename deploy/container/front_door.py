@@ -8,8 +8,8 @@ import secrets
 from dataclasses import replace
 
 from common.processes.heartbeat import Heartbeat
-from common.processes.state import state_file
-from common.processes.supervisor import Supervisor
+from common.processes.supervision.state import state_file
+from common.processes.supervision.supervisor import Supervisor
 from common.settings import Settings, load_settings
 from common.settings.files import file_variable, given_values
 from deploy.servers import packages

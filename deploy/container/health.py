@@ -14,8 +14,8 @@ from pathlib import Path
 
 from common.processes import process
 from common.processes.beat_file import beat_age_s
-from common.processes.spec import State
-from common.processes.state import read_state, state_file
+from common.processes.supervision.spec import State
+from common.processes.supervision.state import read_state, state_file
 from deploy.servers.checks import http_answers
 
 COMMAND = "fleetline"

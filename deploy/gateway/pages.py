@@ -135,7 +135,7 @@ def tile_source(tile_url: str) -> str:
 
 def page_html(page: str, pages: Pages) -> str:
     """A page with its paths filled in. Its modules are named up front: one trip, not one each."""
-    modules = sorted(p for folder in ("core", page) for p in (pages.web / folder).glob("*.js"))
+    modules = sorted(p for folder in ("core", page) for p in (pages.web / folder).rglob("*.js"))
     preload = "\n  ".join(
         f'<link rel="modulepreload" href="{pages.assets}/{m.relative_to(pages.web)}">'
         for m in modules

@@ -199,7 +199,7 @@ def _home(home: Path | None) -> Home:
 
 def _say_what_follows(home: Home) -> None:
     """Whether a running stack takes it up by itself."""
-    from common.processes.state import read_state, state_file
+    from common.processes.supervision.state import read_state, state_file
 
     up = read_state(state_file(home.path, "up"))
     if up is not None and not any(child.role == "roads" for child in up.children):

@@ -23,8 +23,8 @@ from common.metrics.snapshot import Snapshot
 from common.processes import process
 from common.processes.background import Background, keep_beating
 from common.processes.heartbeat import Heartbeat
-from common.processes.spec import State
-from common.processes.state import ChildState, SupervisorState, state_file
+from common.processes.supervision.spec import State
+from common.processes.supervision.state import ChildState, SupervisorState, state_file
 from common.roads.urls import VEHICLES
 from common.settings import Settings
 from deploy.roads.build import NICE

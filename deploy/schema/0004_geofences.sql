@@ -62,7 +62,7 @@ CREATE TRIGGER geofences_deleted AFTER DELETE ON geofences
 REFERENCING OLD TABLE AS old_rows
 FOR EACH STATEMENT EXECUTE FUNCTION fleetline_fences_changed();
 
--- Drivers that are in a fence, as the places engine has it (`consumers.places.membership.Visit`).
+-- Drivers that are in a fence, as the places engine has it (`Visit` in `membership.py`).
 -- A row outlives its fence until the engine has told of the exit.
 CREATE TABLE fence_visits (
     driver_id text COLLATE "C" NOT NULL,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from common.contract import BATCH_BODY_BYTES_MAX, BODY_BYTES_MAX
 from common.errors import ConfigError
-from common.processes.policy import RestartPolicy
-from common.processes.spec import ChildSpec
+from common.processes.supervision.policy import RestartPolicy
+from common.processes.supervision.spec import ChildSpec
 from common.settings import Settings
 from common.settings.lists import parse_networks
 from deploy.gateway.pages import Pages, find_pages, locations, write_pages

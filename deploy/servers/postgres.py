@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.processes import process
-from common.processes.policy import RestartPolicy
-from common.processes.spec import ChildSpec
+from common.processes.supervision.policy import RestartPolicy
+from common.processes.supervision.spec import ChildSpec
 from deploy.servers import packages
 from deploy.servers.checks import postgres_answers
 from deploy.servers.postgres_making import (

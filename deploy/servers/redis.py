@@ -8,8 +8,8 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.processes.policy import RestartPolicy
-from common.processes.spec import ChildSpec
+from common.processes.supervision.policy import RestartPolicy
+from common.processes.supervision.spec import ChildSpec
 from deploy.servers import packages
 from deploy.servers.checks import redis_answers
 from deploy.servers.cluster_forming import ClusterNode

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import ConfigError
-from common.processes.state import ROLES_FOLDER, read_plain
+from common.processes.supervision.state import ROLES_FOLDER, read_plain
 from deploy.stack import folders
 
 # Folders that lie on the way of parts that run as others than root.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 import hiredis
 
-from common.backlog import fixes_waiting, totals_question
 from common.errors import Overloaded
 from common.keys import META
 from common.layout import FIELDS, Layouts, read_layouts
@@ -20,6 +19,7 @@ from common.redis.memory import read_memory
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
+from common.stream.backlog import fixes_waiting, totals_question
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
 from ingest.intake.room import ServerMemory, ServerRoom, rooms_of, share_of

@@ -1,8 +1,8 @@
 """How late a shard is, and at what pace it grows, from two totals that only grow. Pure.
 
-`added` and `settled` count the fixes of a shard since ever (`common.backlog`). The fix that is
-settled next was the `settled + 1`-th to be added, so its age is the time since `added` passed that
-number: remembered here, at no cost to Redis, and right also when nobody reads the stream.
+`added` and `settled` count the fixes of a shard since ever (`common.stream.backlog`). The fix that
+is settled next was the `settled + 1`-th to be added, so its age is the time since `added` passed
+that number: remembered here, at no cost to Redis, and right also when nobody reads the stream.
 """
 
 from collections import deque

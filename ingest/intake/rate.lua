@@ -9,7 +9,7 @@
 -- at the limit's pace, ends there. It may lie as far ahead of now as the burst is long.
 -- Returns: events added, fixes leased, microseconds until the rest (or one more) would fit, the
 -- id of the last entry.
--- What is added is one pack, or as few as its bounds allow: the rule of `common.pack`.
+-- What is added is one pack, or as few as its bounds allow: the rule of `common.stream.pack`.
 -- The state is written last: when Redis is full the XADD fails first and nothing was charged.
 local FIRST = 9
 local time = redis.call('TIME')

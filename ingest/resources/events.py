@@ -9,7 +9,7 @@ import orjson
 from common.access.policy import Action
 from common.events.record import COLUMNS, happening_of
 from ingest.http.access import Access
-from ingest.http.events_query import EventsQuery, read_events_query
+from ingest.http.queries.events import EventsQuery, read_events_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import hiredis
 
-from common.backlog import fixes_waiting, totals_question, unread_and_pending, unread_entries
 from common.keys import ShardKeys
 from common.redis.wire import Command, Reply
+from common.stream.backlog import fixes_waiting, totals_question, unread_and_pending, unread_entries
 from ingest.intake.room import ServerRoom
 from ingest.resources.room_report import room_report
 
@@ -18,7 +18,7 @@ class ShardHealth:
     """One shard. Counts are None while Redis cannot say.
 
     `backlog` are fixes that nobody has read and `pending` those that were read and are neither
-    stored nor dead-lettered; see `common.backlog` for how exact they are.
+    stored nor dead-lettered; see `common.stream.backlog` for how exact they are.
     """
 
     shard: int

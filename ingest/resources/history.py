@@ -13,7 +13,7 @@ import asyncpg
 
 from common.errors import InvalidUpdate, Overloaded
 from common.log import Repeated, get
-from ingest.http.query import RouteQuery
+from ingest.http.queries.query import RouteQuery
 from ingest.resources.route.page import COLUMNS, Row
 
 ROUTE_SQL = (

@@ -19,7 +19,7 @@ from common.redis.wire import Argument
 from common.roads.travel import Travel
 from common.shards import Shard, Shards
 from ingest.http.access import Access
-from ingest.http.query import NearbyQuery, read_nearby_query
+from ingest.http.queries.query import NearbyQuery, read_nearby_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.live_positions import LivePositions, is_fresh
 from ingest.resources.nearest import LATITUDE_MAX, Hit, Merged, merge

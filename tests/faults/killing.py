@@ -10,7 +10,7 @@ import pytest
 from common.event import decode_event, decode_events
 from consumers.history.table import HistoryTable
 from consumers.stream import entry as entries
-from tests.shard import KEYS, payload
+from tests.roles.shard import KEYS, payload
 
 # Seconds that no other fix of the tests has.
 DEADLY = (payload(900_001, driver="deadly"), payload(900_002, driver="deadly"))

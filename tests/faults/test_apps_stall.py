@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import IngestServer, ingest
 from tests.servers import valkey
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.wait import pace, wait_until
 
 # About 1 MiB of items that are cheap to write and dear to judge, for each app.

@@ -4,13 +4,13 @@ import asyncio
 import random
 from collections import Counter
 
-from tests.faults.chaos import QUICK, Options, kept_on_failure, run_round
-from tests.faults.evidence import Evidence, Row, survivors
-from tests.faults.fixes import Fixes, poison, poison_number
-from tests.faults.journal import Journal, Told, read_journal
-from tests.faults.plan import DECK, Step, make_plan
-from tests.faults.report import print_report
-from tests.faults.verdict import judge
+from tests.faults.chaos.evidence import Evidence, Row, survivors
+from tests.faults.chaos.fixes import Fixes, poison, poison_number
+from tests.faults.chaos.journal import Journal, Told, read_journal
+from tests.faults.chaos.plan import DECK, Step, make_plan
+from tests.faults.chaos.report import print_report
+from tests.faults.chaos.rounds import QUICK, Options, kept_on_failure, run_round
+from tests.faults.chaos.verdict import judge
 from tests.stack import Stack
 
 SEED = 20

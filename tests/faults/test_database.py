@@ -1,15 +1,14 @@
 """The database goes away, hangs, or fails half-way: live goes on, nothing is lost or doubled."""
 
 import asyncio
-import os
-import signal
 import time
 
 import pytest
 
 from common.keys import order_key
-from tests.postgres import postgres
-from tests.shard import KEYS, identities, payload, shard, worker_settings, working
+from tests.freezing import frozen
+from tests.roles.shard import KEYS, identities, payload, shard, worker_settings, working
+from tests.servers.postgres import postgres
 from tests.wait import until
 
 
@@ -133,14 +132,11 @@ def test_a_hanging_backend_is_left_within_its_timeout(redis_server, own_database
             await it.add(payload(0))
             await it.stored(1)
             pid = await it.database.fetchval(backend)
-            os.kill(pid, signal.SIGSTOP)
-            try:
+            with frozen(pid):
                 started = time.monotonic()
                 await it.add(payload(1))
                 await it.stored(2)
                 assert time.monotonic() - started < 0.5 + 3
-            finally:
-                os.kill(pid, signal.SIGCONT)
             assert await it.rows() == identities([("d1", 0), ("d1", 1)])
 
     asyncio.run(main())

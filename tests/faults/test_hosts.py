@@ -11,8 +11,8 @@ import pytest
 from common.keys import ENTRY_FIELD
 from common.shards import Shards
 from deploy.tools.hosts.state import set_drained
-from tests.hosts import Hosts, hosts_of
-from tests.shard import GROUP, payload, worker_settings
+from tests.roles.hosts import Hosts, hosts_of
+from tests.roles.shard import GROUP, payload, worker_settings
 from tests.wait import wait_until
 
 SHARDS = 6

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.ingest_server import IngestServer, ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import IngestServer, ingest
 from tests.wait import wait_until
 
 MANY = "/api/v1/drivers/locations"

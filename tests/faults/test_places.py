@@ -14,11 +14,11 @@ import asyncpg
 import orjson
 import redis.asyncio
 
-from common.backlog import ADDED
 from common.keys import ENTRY_FIELD, EVENTS_CHANNEL
-from common.pack import encode_pack
 from common.shards import Shards
-from tests.places import by_driver, circles, oracle, put_fences, told_in, walks
+from common.stream.backlog import ADDED
+from common.stream.pack import encode_pack
+from tests.roles.places import by_driver, circles, oracle, put_fences, told_in, walks
 from tests.stack import environment
 from tests.wait import pace, until
 

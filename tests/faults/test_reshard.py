@@ -17,9 +17,9 @@ import pytest
 from common.keys import META
 from common.layout import Layout
 from deploy.tools.stack_shards import stack_layouts
-from tests.hosts import Hosts, hosts_of
-from tests.ingest_server import ingest
-from tests.shard import worker_settings
+from tests.roles.hosts import Hosts, hosts_of
+from tests.roles.shard import worker_settings
+from tests.servers.ingest_server import ingest
 from tests.stack import environment
 from tests.wait import wait_until
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 import redis
 
-from tests.arrivals import Arrivals, arrivals
-from tests.ingest_server import IngestServer, ingest
-from tests.orders import Orders, orders
-from tests.postgres import PostgresServer
+from tests.roles.arrivals import Arrivals, arrivals
+from tests.roles.orders import Orders, orders
 from tests.servers import RedisServer
+from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
 

@@ -26,10 +26,10 @@ from deploy.backup.contents import (
 from deploy.backup.database_copy import dump_database, restore_database
 from deploy.backup.redis_copy import copy_redis, lay_out
 from deploy.schema.migrate import migrate
-from tests.integration.insight_history import follow_to, row, store, stored
-from tests.postgres import Databases
+from tests.integration.insight.insight_history import follow_to, row, store, stored
 from tests.servers import RedisServer
-from tests.timescale import compress
+from tests.servers.postgres import Databases
+from tests.servers.timescale import compress
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
 ROWS = f"SELECT {', '.join(COLUMNS)} FROM locations ORDER BY driver_id, recorded_at"

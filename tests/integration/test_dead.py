@@ -10,10 +10,10 @@ import pytest
 
 from common.errors import ConfigError
 from common.keys import FORMAT_VERSION, META, order_key, shard_keys, shard_of
-from common.pack import encode_pack
+from common.stream.pack import encode_pack
 from deploy import cli
 from deploy.tools.dead.letter import parse_name, parse_time
-from tests.shard import NOW, identities, payload, shard, worker_settings, working
+from tests.roles.shard import NOW, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
 UGLY = b'{"driver_id":"[bold]\\u001b[2J"} \x1b]0;x\x07\xff\x00'

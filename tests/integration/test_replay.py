@@ -15,8 +15,8 @@ import pytest
 from common.keys import shard_keys
 from ingest.resources.route.format import FORMATS
 from ingest.resources.route.page import PageFacts
-from tests.ingest_server import ingest
 from tests.servers import RedisServer
+from tests.servers.ingest_server import ingest
 from tests.wait import wait_until
 
 REPORT = re.compile(r"sent (\d+), accepted (\d+), refused (\d+), skipped (\d+)")

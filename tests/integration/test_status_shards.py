@@ -1,9 +1,9 @@
 """What `fleetline status` says of a shard: the fixes that wait, and its counts by name."""
 
-from common.backlog import ADDED, SETTLED
 from common.keys import META, shard_keys
 from common.redis.client import new_client
 from common.settings import load_settings
+from common.stream.backlog import ADDED, SETTLED
 from consumers.stream.counts.counts import NAMES
 from deploy.status import read_shards
 from tests.servers import RedisServer

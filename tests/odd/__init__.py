@@ -1,8 +1,8 @@
 """Odd requests of phone apps, one file an app: shape, field and value, and what becomes of them.
 
 Each row says what is stored, what is counted, and whether the phone deletes what it sent. The
-same rows are translated alone (`unit/test_apps_odd.py`) and sent to a real ingest server
-(`integration/test_apps_odd.py`).
+same rows are translated alone (`unit/apps/test_apps_odd.py`) and sent to a real ingest server
+(`integration/apps/test_apps_odd.py`).
 """
 
 import json

@@ -12,17 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import psutil
 import redis
 import redis.asyncio
 
-from common.backlog import ADDED
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD
 from common.processes.process import PARENT_PID_ENV
 from common.shards import Shards
-from tests import ws
-from tests.receiver import Receiver
+from common.stream.backlog import ADDED
+from tests.clients import ws
+from tests.servers.receiver import Receiver
 from tests.stack import Stack, environment
 from tests.wait import pace
 
@@ -96,26 +95,6 @@ class Traffic:
 def crowd(name: str, count: int, fix: dict[str, float]) -> dict[str, object]:
     """A body with the same fix of many drivers."""
     return {"locations": [{"driver_id": f"{name}-{n}", **fix} for n in range(count)]}
-
-
-@contextlib.contextmanager
-def frozen(*pids: int | None, children: bool = False) -> Iterator[None]:
-    """Processes that stand still for the block, as those of a machine that swaps; with `children`
-    all below them too.
-    """
-    # Of no number psutil makes this very process.
-    assert None not in pids
-    processes = [psutil.Process(pid) for pid in pids]
-    if children:
-        processes += [child for p in processes for child in p.children(recursive=True)]
-    try:
-        for process in processes:
-            process.suspend()
-        yield
-    finally:
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 @contextlib.asynccontextmanager

@@ -6,11 +6,11 @@ import signal
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.courier import Courier
-from tests.fanout_server import in_loop
+from tests.clients.courier import Courier
+from tests.clients.ws import watching
+from tests.servers.fanout_server import in_loop
 from tests.stack import Stack
 from tests.wait import wait_until
-from tests.ws import watching
 
 # Some 2.5 km from where couriers begin.
 DROPOFF = {"latitude": 53.4200, "longitude": -2.9650}

@@ -6,9 +6,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import generator, watcher
+from bench.load import generator, watcher
+from bench.load.workload import first_order
 from bench.processes import Talker
-from bench.workload import first_order
 from tests.stack import Stack, environment
 
 
@@ -17,8 +17,8 @@ def test_fixes_are_seen_by_those_who_watch(stack: Stack, tmp_path: Path) -> None
     paths = [path.format(first_order(n)) for n in range(20)]
     sender = generator.Plan(stack.port, 4, 1.0, rate=200, drivers=20, requests=100, seed=3)
     watching = watcher.Plan(port=stack.port, paths=paths)
-    seen = Talker("bench.watcher", asdict(watching), tmp_path / "watcher.log")
-    sent = Talker("bench.generator", asdict(sender), tmp_path / "generator.log")
+    seen = Talker("bench.load.watcher", asdict(watching), tmp_path / "watcher.log")
+    sent = Talker("bench.load.generator", asdict(sender), tmp_path / "generator.log")
     try:
         seen.go()
         sent.go()
@@ -39,7 +39,7 @@ def test_a_generator_takes_rounds_that_lie_apart(stack: Stack, tmp_path: Path) -
     plan = generator.Plan(
         stack.port, 2, 0.4, rate=100, requests=10, driver_id="bench-rounds", rounds=True
     )
-    talker = Talker("bench.generator", asdict(plan), tmp_path / "generator.log")
+    talker = Talker("bench.load.generator", asdict(plan), tmp_path / "generator.log")
     try:
         for _ in range(2):
             talker.go()

@@ -12,10 +12,10 @@ from common.redis.client import new_client
 from common.shards import Shard, Shards
 from common.slots import SLOTS
 from deploy.stack.wiring import CLUSTER_PRIMARIES, CLUSTER_SHARDS
+from tests.clients.ws import watching
 from tests.stack import Stack, new_home
 from tests.system.test_up import count_rows
 from tests.wait import until, wait_until
-from tests.ws import watching
 
 FIX = {"latitude": 53.4, "longitude": -2.9}
 SHARDS = Shards("driver-locations", CLUSTER_SHARDS)

@@ -4,9 +4,9 @@ import asyncio
 import time
 from typing import Any
 
-from tests.fanout_server import in_loop
+from tests.clients.ws import Client, connect
+from tests.servers.fanout_server import in_loop
 from tests.stack import Stack
-from tests.ws import Client, connect
 
 # What is promised is half a second; this machine may be busy with other tests.
 WITHIN_S = 10.0

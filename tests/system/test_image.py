@@ -16,11 +16,11 @@ import pytest
 
 from deploy.stack.wiring import OFFSETS
 from tests.access import AUTH, bearer, token
-from tests.image import FOLDER, Container, Image, compose_roles, mounted_image
+from tests.clients.ws import watching
 from tests.servers import RedisServer
+from tests.servers.image import FOLDER, Container, Image, compose_roles, mounted_image
 from tests.stack import free_base
 from tests.wait import until, wait_until
-from tests.ws import watching
 
 # What is another value here: there is one network, that of this machine.
 HERE = {"BIND_HOST": "127.0.0.1", "METRICS_HOST": "127.0.0.1", "INGEST_HOST": "", "FANOUT_HOST": ""}

@@ -9,16 +9,15 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from common.access.policy import Role
 from tests.access import bearer, token
-from tests.raw_http import exchange, request
+from tests.clients.raw_http import exchange, request
+from tests.freezing import family, frozen
 from tests.stack import Stack, new_home
 from tests.wait import wait_until
 
@@ -82,19 +81,6 @@ def send(stack: Stack, raws: list[bytes]) -> None:
             exchange(stack.port, raw, timeout_s=5)
 
 
-@contextlib.contextmanager
-def frozen(stack: Stack, role: str) -> Iterator[None]:
-    first = psutil.Process(stack.pid(role))
-    pids = [first.pid, *(child.pid for child in first.children(recursive=True))]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 def logs(stack: Stack) -> list[Path]:
     found = [path for path in (stack.home / "log").rglob("*") if path.is_file()]
     assert len(found) > 5
@@ -111,7 +97,7 @@ def test_no_log_holds_a_secret(closed_stack: Stack) -> None:
         request("POST", f"/osmand{ask}&lat=1&lon=2", bearer(secret)),
         request("GET", f"/api/v1/drivers/d1/location{ask}", bearer(secret)),
     ]
-    with frozen(closed_stack, "ingest"):
+    with frozen(*family(closed_stack.pid("ingest"))):
         send(closed_stack, late)
     dead = [request("GET", f"{SOCKET}{ask}", UPGRADE), *late]
     for role in ("fanout", "ingest"):

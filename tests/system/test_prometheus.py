@@ -17,11 +17,12 @@ import redis
 from common.keys import ENTRY_FIELD
 from common.metrics.catalogue import BY_ROLE, CATALOGUE, ROLES, metrics_port
 from common.metrics.metric import MetricKind
-from common.processes.policy import RestartPolicy
+from common.processes.supervision.policy import RestartPolicy
 from common.shards import Shards
-from tests import ws
-from tests.prometheus import HAVE_PROMETHEUS, MISSING, Alarms, Prometheus, alert_names
+from tests.clients import ws
+from tests.freezing import family, frozen
 from tests.servers import free_port
+from tests.servers.prometheus import HAVE_PROMETHEUS, MISSING, Alarms, Prometheus, alert_names
 from tests.stack import METRICS_OFFSETS, Stack, fleetline, new_home
 from tests.system import alert_causes as causes
 from tests.wait import pace, until
@@ -223,7 +224,7 @@ async def what_does_not_hinder_the_rest_is_told(stack, host, alarms):
             await alarms.fire("FleetlineDeadLetters")
             client.xgroup_destroy(keys.stream, GROUP)
             # The lease of its shard runs out: this host has it, and that one still says so too.
-            with causes.frozen(*(p.pid for p in psutil.Process(host).children(recursive=True))):
+            with frozen(*family(host)[1:]):
                 await alarms.fire("FleetlineShardWithTwoWriters")
             await alarms.fire(
                 "FleetlineFixesLost", "FleetlineSocketsNearlyFull", "FleetlineRedisNearlyFull",
@@ -254,10 +255,7 @@ async def a_frozen_database_is_told(stack, alarms):
         causes.repeated(causes.clock_behind(stack, SHARDS)),
     ):
         # A stopped postmaster alone would stop nobody: its backends go on.
-        with (
-            causes.frozen(stack.pid("postgres"), children=True),
-            causes.frozen(stack.pid("insight")),
-        ):
+        with frozen(*family(stack.pid("postgres")), stack.pid("insight")):
             for _ in range(2):
                 path = f"{causes.DRIVERS}/locations"
                 status, _ = await asyncio.to_thread(stack.request, "POST", path, many)
@@ -276,7 +274,7 @@ async def a_redis_that_takes_nothing_is_told(stack, alarms):
             await alarms.fire(*alerts)
     alerts = "FleetlineRedisDown", "FleetlineNotDelivering"
     async with alarms.told_of(*alerts):
-        with causes.frozen(stack.pid("redis")):
+        with frozen(stack.pid("redis")):
             await alarms.fire(*alerts)
     await alarms.end(*alerts)
 

@@ -12,10 +12,13 @@ import pytest
 import redis
 
 from common.keys import order_key
+from deploy.tools.trace.read import read_trace
 from tests.stack import environment
+from tests.system.test_up import count_rows
 from tests.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "deploy/examples/liverpool_bus_route14.csv"
 README = (ROOT / "README.md").read_text()
 
 
@@ -90,9 +93,33 @@ def test_within_100_ms_the_position_is_everywhere(stack):
     assert time.monotonic() - accepted_at < 1.5
 
 
-def test_replay_and_simulate_as_shown(stack):
-    _, _, replay, simulate, *_ = blocks("sh")
+def test_replay_as_shown(stack):
+    _, _, replay, *_ = blocks("sh")
     fast = replay.replace("--speed 40", f"--speed 0 --url {stack.url}")
-    assert "accepted 1533" in run(stack, fast)
+    assert "sent 1533, accepted 1533, refused 0" in run(stack, fast)
+    wait_until(lambda: count_rows(stack, "order_id ~ '^[0-9]+$'") == 1533, what="1533 rows")
+    _, route = stack.request("GET", "/api/v1/drivers/4720/route?limit=10000")
+    times = [point["recorded_at"] for point in route["points"]]
+    assert len(times) == 278
+    assert times == sorted(times)
+    # The trace ends now, and so does the drive of the bus that has its newest fix.
+    trace = read_trace(EXAMPLE)
+    last = max(trace.fixes, key=lambda fix: fix.recorded_at).values["driver_id"]
+    _, live = stack.request("GET", f"/api/v1/drivers/{last}/location")
+    _, route = stack.request("GET", f"/api/v1/drivers/{last}/route?limit=10000")
+    assert live["recorded_at"] == route["points"][-1]["recorded_at"]
+
+
+def test_simulate_as_shown(stack):
+    _, _, _, simulate, *_ = blocks("sh")
     short = simulate.replace("--rate 100", f"--rate 100 --seconds 2 --url {stack.url}")
-    assert "refused 0" in run(stack, short)
+    sent = re.search(r"accepted (\d+), refused 0", run(stack, short))
+    # Beside the drivers of other tests, so all are asked for.
+    path = "/api/v1/drivers/nearby?lat=53.4&lng=-2.99&radius=50000&limit=1000"
+
+    def moving():
+        _, nearby = stack.request("GET", path)
+        return sum(d["driver_id"].startswith("demo-") for d in nearby["drivers"])
+
+    # Each sends before one of them sends again.
+    wait_until(lambda: moving() == min(int(sent[1]), 200), what="its drivers on the map")

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from deploy.roads.role import LEARN_FILE
-from tests.roads import STREET_M, needs_engine, place, write_grid
+from tests.roles.roads import STREET_M, needs_engine, place, write_grid
 from tests.stack import Stack, fleetline, new_home
 from tests.wait import wait_until
 

@@ -14,12 +14,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from deploy.tools.trace.read import read_trace
+from tests.clients.ws import watching
+from tests.freezing import freeze
 from tests.stack import ROLES, Stack, fleetline, within
 from tests.wait import wait_until
-from tests.ws import watching
 
-EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "liverpool_bus_route14.csv"
 BACK_S = 5.0
 _numbers = itertools.count()
 
@@ -101,8 +100,7 @@ def test_what_is_killed_is_back_within_five_seconds(stack: Stack, roles: tuple[s
 def test_a_consumer_that_hangs_is_replaced(stack: Stack) -> None:
     # A stopped process lives and does nothing: only its heartbeat tells.
     before = stack.pid("consumer-1")
-    assert before is not None
-    os.kill(before, signal.SIGSTOP)
+    freeze(before)
     wait_until(
         lambda: stack.pid("consumer-1") not in {None, before},
         timeout_s=15,
@@ -112,24 +110,6 @@ def test_a_consumer_that_hangs_is_replaced(stack: Stack) -> None:
 
 def test_a_driver_may_be_called_orders(stack: Stack) -> None:
     assert post(stack, "orders")
-
-
-def test_replay_of_the_example(stack: Stack) -> None:
-    result = fleetline("replay", str(EXAMPLE), "--speed", "0", "--url", stack.url)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "sent 1533, accepted 1533, refused 0" in result.stdout
-    buses = "order_id ~ '^[0-9]+$'"
-    wait_until(lambda: count_rows(stack, buses) == 1533, what="1533 rows")
-    _, route = stack.request("GET", "/api/v1/drivers/4720/route?limit=10000")
-    times = [point["recorded_at"] for point in route["points"]]
-    assert len(times) == 278
-    assert times == sorted(times)
-    # The trace ends now, and so does the drive of the bus that has its newest fix.
-    trace = read_trace(EXAMPLE)
-    last = max(trace.fixes, key=lambda fix: fix.recorded_at).values["driver_id"]
-    _, live = stack.request("GET", f"/api/v1/drivers/{last}/location")
-    _, route = stack.request("GET", f"/api/v1/drivers/{last}/route?limit=10000")
-    assert live["recorded_at"] == route["points"][-1]["recorded_at"]
 
 
 def test_replay_with_late_rows_keeps_the_newest_live(stack: Stack, tmp_path: Path) -> None:
@@ -159,22 +139,6 @@ def test_replay_says_what_was_refused(stack: Stack, tmp_path: Path) -> None:
     assert "sent 3, accepted 1, refused 2, skipped 0" in result.stdout
     assert "row 2: latitude: '153' is out of range" in result.stdout
     assert "row 3: recorded_at: 'never' is not a time" in result.stdout
-
-
-def test_simulate(stack: Stack) -> None:
-    result = fleetline(
-        "simulate", "--drivers", "20", "--rate", "200", "--seconds", "1", "--url", stack.url
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "refused 0" in result.stdout
-    # Beside the drivers of other tests, so all are asked for.
-    path = "/api/v1/drivers/nearby?lat=53.4&lng=-2.99&radius=50000&limit=1000"
-
-    def moving() -> int:
-        _, nearby = stack.request("GET", path)
-        return sum(d["driver_id"].startswith("demo-") for d in nearby["drivers"])
-
-    wait_until(lambda: moving() == 20, what="20 drivers on the map")
 
 
 def test_bodies_up_to_the_limit_pass_the_door_and_larger_ones_are_problems(stack: Stack) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from standardwebhooks import Webhook as Verifier
 
-from tests.receiver import Receiver
+from tests.servers.receiver import Receiver
 from tests.stack import Stack
 from tests.wait import until
 

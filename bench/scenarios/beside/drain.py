@@ -12,10 +12,10 @@ import asyncpg
 
 from bench import database
 from bench.context import Bench
-from bench.result import Figure
+from bench.load.workload import streets
+from bench.report.result import Figure
 from bench.scenarios.beside.duel import dated, drains
 from bench.scenarios.beside.pairs import SIDES, median_of, ratio
-from bench.workload import streets
 
 NAME = "beside_drain"
 TITLE = "Drain with insight and without, side by side: rows in time, and rows that are all late"

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from bench import accounting
 from bench.context import Bench, LostFixes
-from bench.fill import Event, add_entries, update_of
+from bench.load.fill import Event, add_entries, update_of
+from bench.load.workload import Fix
 from bench.processes import Failed, wait_until
 from bench.scenarios.beside.pairs import SIDES, Pair
 from bench.stack import ROLE_TIMEOUT_S
-from bench.workload import Fix
 from common.event import encode_event
 from common.keys import shard_keys, shard_of
 

@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 from bench import accounting
 from bench.context import REPORT_SLACK_S, Bench, LostFixes
-from bench.generator import Plan, Report
+from bench.load.generator import Plan, Report
+from bench.load.watcher import Plan as WatchPlan
+from bench.load.watcher import Report as WatchReport
+from bench.load.workload import first_order
 from bench.processes import Talker
-from bench.result import Figure
+from bench.report.result import Figure
 from bench.scenarios.beside.fences import add_fences
 from bench.scenarios.beside.pairs import SIDES, Difference, added, median_of, turns
 from bench.scenarios.end_to_end import CONNECTIONS, DRIVERS, RATE
 from bench.scenarios.fanout import PATH
-from bench.watcher import Plan as WatchPlan
-from bench.watcher import Report as WatchReport
-from bench.workload import first_order
 from common.settings.insight import INSIGHT_LAG_S
 
 NAME = "beside_live"

@@ -13,17 +13,17 @@ from urllib.request import urlopen
 
 from bench import accounting, uncounted
 from bench.context import REPORT_SLACK_S, Bench, LostFixes
-from bench.generator import Plan
-from bench.generator import Report as SentReport
+from bench.load.generator import Plan
+from bench.load.generator import Report as SentReport
+from bench.load.watcher import Plan as WatchPlan
+from bench.load.watcher import Report as WatchReport
+from bench.load.workload import first_order, streets
 from bench.processes import Failed, Talker, wait_until
-from bench.result import Figure
+from bench.report.result import Figure
 from bench.scenarios.beside.duel import ALIKE, NAMES, dated, drains
 from bench.scenarios.beside.pairs import SIDES, Pair, median_of, ratio
 from bench.scenarios.fanout import PATH, two_events
 from bench.stack import ROLE_TIMEOUT_S
-from bench.watcher import Plan as WatchPlan
-from bench.watcher import Report as WatchReport
-from bench.workload import first_order, streets
 from common.frame import update_frame
 from common.keys import order_key, shard_keys
 from deploy.servers.checks import http_answers

@@ -1,6 +1,6 @@
 """The fixes of one shard that are settled: counted with each acknowledgement, and put right.
 
-What waits in fixes is what was added less what is settled, see `common.backlog`.
+What waits in fixes is what was added less what is settled, see `common.stream.backlog`.
 """
 
 from collections.abc import Sequence

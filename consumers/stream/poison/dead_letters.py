@@ -12,11 +12,11 @@ from itertools import groupby
 
 import hiredis
 
-from common.backlog import SETTLED
-from common.dead_letter import DRIVER_CHARS_MAX, REASONS, DeadLetter
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Command, Wire, is_full
+from common.stream.backlog import SETTLED
+from common.stream.dead_letter import DRIVER_CHARS_MAX, REASONS, DeadLetter
 
 # Entries written in one piece: one alone would cost a sync of the disk each.
 ENTRIES_AT_ONCE = 100

@@ -163,7 +163,7 @@ def _moment(option: str, text: str | None) -> datetime | None:
 
 
 def _reason(text: str | None) -> str | None:
-    from common.dead_letter import REASONS
+    from common.stream.dead_letter import REASONS
 
     if text is not None and text not in REASONS:
         raise ConfigError(f"--reason: must be one of {', '.join(REASONS)}, not {text!r}")

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from common.dead_letter import DeadLetter, text_of
 from common.errors import ConfigError
+from common.stream.dead_letter import DeadLetter, text_of
 
 _ID = re.compile(r"(\d{1,4})-(\d{1,20}-\d{1,20})\Z")
 _AGE = re.compile(r"(\d{1,6})([smhdw])\Z")

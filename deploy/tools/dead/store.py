@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.backlog import ADDED, SETTLED, fixes_waiting
-from common.dead_letter import read_dead_letter
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
 from common.keys import ENTRY_FIELD
-from common.pack import encode_pack, split_pack
 from common.settings import Settings
 from common.shards import Shard, Shards
+from common.stream.backlog import ADDED, SETTLED, fixes_waiting
+from common.stream.dead_letter import read_dead_letter
+from common.stream.pack import encode_pack, split_pack
 from deploy.tools.dead.letter import StoredLetter, stream_moment
 from deploy.tools.stack_redis import stack_redis
 from deploy.tools.stack_shards import stack_shards

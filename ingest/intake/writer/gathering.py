@@ -1,9 +1,9 @@
 """What gathers for one server until its next write, and who learns what of it. Pure.
 
 Events of a shard gather in the order in which they come, and leave as few packs as the bounds of
-`common.pack` allow; the events of one body that lie in a shard stand together. Behind the packs
-go the questions to the rate's script, so that a driver's paid events stay before those asked for.
-A pack is taken or refused as a whole, and with it everything that its waiters wait for.
+`common.stream.pack` allow; the events of one body that lie in a shard stand together. Behind the
+packs go the questions to the rate's script, so that a driver's paid events stay before those asked
+for. A pack is taken or refused as a whole, and with it everything that its waiters wait for.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from typing import Generic, Protocol, TypeVar
 
 import hiredis
 
-from common.backlog import ADDED
 from common.keys import ENTRY_FIELD
-from common.pack import BYTES_MAX, EVENTS_MAX, encode_pack, packs_of
 from common.redis.url import Command
 from common.redis.wire import Reply
 from common.shards import Shards
+from common.stream.backlog import ADDED
+from common.stream.pack import BYTES_MAX, EVENTS_MAX, encode_pack, packs_of
 
 # How a place in a pack ends the name of a position.
 _PLACES = [b"-%d" % place for place in range(EVENTS_MAX)]

@@ -3,8 +3,8 @@
 Nothing is retried here: a reply that does not come leaves the outcome unknown, and the sender's
 own retry is harmless because driver and time identify the fix.
 
-What an entry looks like is decided in `gathering.py` and `common.pack`; the rate's script writes
-the same and is told the field and the bounds from here.
+What an entry looks like is decided in `gathering.py` and `common.stream.pack`; the rate's script
+writes the same and is told the field and the bounds from here.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 import hiredis
 import msgspec
 
-from common.backlog import ADDED
 from common.keys import ENTRY_FIELD
 from common.log import Repeated, get
-from common.pack import BYTES_MAX, EVENTS_MAX
 from common.redis.url import Command
 from common.redis.wire import Reply
 from common.shards import Shard, Shards
+from common.stream.backlog import ADDED
+from common.stream.pack import BYTES_MAX, EVENTS_MAX
 from ingest.intake.capacity import Capacity
 from ingest.intake.pace import Ask
 from ingest.intake.per_driver import SCRIPT

@@ -5,8 +5,8 @@ from typing import Any
 
 import hiredis
 
-from common.pack import EVENTS_MAX
 from common.redis.wire import Reply
+from common.stream.pack import EVENTS_MAX
 from common.trace import Stage, Tracing
 from ingest.intake.writer.gathering import Turn
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 from common.access.policy import Action
 from common.contract import Vehicle
 from common.event import Id, Latitude, LocationEvent, LocationUpdate, Longitude
-from ingest.http.query import (
+from ingest.http.queries.query import (
     NEARBY,
     NEARBY_MAX,
     RADIUS_M,

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from common.access.policy import Action
 from common.event import Id
-from ingest.http.events_query import EVENTS, EVENTS_MAX
+from ingest.http.queries.events import EVENTS, EVENTS_MAX
 from ingest.openapi.operation import Operation, Param, answer
 from ingest.openapi.shapes.events import Event, EventPage
 from ingest.openapi.tables.drivers import ARRIVED, AT, Time

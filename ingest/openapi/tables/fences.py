@@ -8,7 +8,7 @@ from common.access.policy import Action
 from common.event import Id
 from common.fences import limits
 from common.fences.terms import FenceBody
-from ingest.http.fence_query import FENCES_PAGE, FENCES_PAGE_MAX, INSIDE_PAGE, INSIDE_PAGE_MAX
+from ingest.http.queries.fences import FENCES_PAGE, FENCES_PAGE_MAX, INSIDE_PAGE, INSIDE_PAGE_MAX
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes.fences import (
     Geofence,

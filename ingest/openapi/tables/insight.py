@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from common.access.policy import Action
-from ingest.http.insight_query import (
+from ingest.http.queries.insight import (
     COARSEST,
     DRIVERS,
     DRIVERS_MAX,

@@ -8,9 +8,9 @@ from common.access.policy import Action
 from common.event import Id
 from common.orders.order import OrderUpdate
 from common.orders.states import DeliveryState
-from ingest.http.insight_query import DRIVERS, DRIVERS_MAX
-from ingest.http.order_query import ORDERS as ORDERS_DEFAULT
-from ingest.http.order_query import ORDERS_MAX
+from ingest.http.queries.insight import DRIVERS, DRIVERS_MAX
+from ingest.http.queries.orders import ORDERS as ORDERS_DEFAULT
+from ingest.http.queries.orders import ORDERS_MAX
 from ingest.openapi.dated import Dated
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes.orders import (

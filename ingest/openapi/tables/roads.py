@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from common.access.policy import Action
 from common.contract import Vehicle
-from ingest.http.query import ROUTE_POINTS_MAX
+from ingest.http.queries.query import ROUTE_POINTS_MAX
 from ingest.openapi.dated import Dated
 from ingest.openapi.operation import JSON, Answer, Media, Operation, Param, answer
 from ingest.openapi.shapes.roads import MatchedFeature, TravelMatrix, WayFeature

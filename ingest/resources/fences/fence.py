@@ -9,9 +9,9 @@ from common.access.policy import Action
 from common.fences.row import shown
 from common.problem import NO_GEOFENCE
 from ingest.http.access import Access
-from ingest.http.fence_query import read_inside_query
-from ingest.http.next_page import link_next
 from ingest.http.problem import HTTPProblem
+from ingest.http.queries.fences import read_inside_query
+from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk, Row
 from ingest.resources.fences.judge import judge_fence, require_fence_id

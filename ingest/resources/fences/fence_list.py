@@ -6,8 +6,8 @@ from common.access.policy import Action
 from common.fences.row import shown, shown_feature
 from ingest.http.access import Access
 from ingest.http.body import GEOJSON, read_any, require_json
-from ingest.http.fence_query import read_fences_query
-from ingest.http.next_page import link_next
+from ingest.http.queries.fences import read_fences_query
+from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.fences.desk import FenceDesk
 from ingest.resources.fences.judge import judge_features

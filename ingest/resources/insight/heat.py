@@ -8,7 +8,7 @@ import falcon.asgi
 from common.access.policy import Action
 from common.geo import cells
 from ingest.http.access import Access
-from ingest.http.insight_query import FINEST, Box, HeatQuery, read_heat_query
+from ingest.http.queries.insight import FINEST, Box, HeatQuery, read_heat_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import GEOJSON_TYPE, JSON_TYPE, Item, Row, collection_of

@@ -10,9 +10,9 @@ import falcon.asgi
 
 from common.access.policy import Action
 from ingest.http.access import Access
-from ingest.http.insight_query import ITEMS_MAX, LINES_MAX, ItemsQuery, read_items_query
-from ingest.http.next_page import link_next
-from ingest.http.query import encode_cursor
+from ingest.http.queries.insight import ITEMS_MAX, LINES_MAX, ItemsQuery, read_items_query
+from ingest.http.queries.next_page import link_next
+from ingest.http.queries.query import encode_cursor
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.lines import geometry, line

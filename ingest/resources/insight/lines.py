@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from common.event import EPOCH
 from common.geo.simplify import simplify
-from ingest.http.query import RouteQuery
+from ingest.http.queries.query import RouteQuery
 from ingest.resources.history import History
 
 # A pixel of a map of some streets.

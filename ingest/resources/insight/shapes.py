@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.http.query import encode_cursor
+from ingest.http.queries.query import encode_cursor
 from ingest.resources.route.page import dump, time_texts
 
 # A row as asyncpg gives it: values by column name.

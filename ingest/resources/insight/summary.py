@@ -11,13 +11,13 @@ import falcon.asgi
 from common.access.policy import Action
 from common.errors import Fault, InvalidUpdate
 from ingest.http.access import Access
-from ingest.http.insight_query import (
+from ingest.http.queries.insight import (
     DRIVERS_MAX,
     SummaryQuery,
     read_fleet_query,
     read_summary_query,
 )
-from ingest.http.next_page import link_next
+from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import (

@@ -13,7 +13,7 @@ import falcon.asgi
 
 from common.access.policy import Action
 from ingest.http.access import Access
-from ingest.http.accuracy_query import AccuracyQuery, read_accuracy_query
+from ingest.http.queries.accuracy import AccuracyQuery, read_accuracy_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import CSV_TYPE, JSON_TYPE, Item, Row, csv_of

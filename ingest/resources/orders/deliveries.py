@@ -8,9 +8,9 @@ import falcon.asgi
 
 from common.access.policy import Action
 from ingest.http.access import Access
-from ingest.http.insight_query import BUCKETS_MAX
-from ingest.http.next_page import link_next
-from ingest.http.order_query import DeliveriesQuery, read_deliveries_query
+from ingest.http.queries.insight import BUCKETS_MAX
+from ingest.http.queries.next_page import link_next
+from ingest.http.queries.orders import DeliveriesQuery, read_deliveries_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import CSV_TYPE, JSON_TYPE, Item, Row, csv_of

@@ -6,8 +6,8 @@ from common.access.policy import Action
 from common.orders import store
 from common.orders.row import order_of
 from ingest.http.access import Access
-from ingest.http.next_page import link_next
-from ingest.http.order_query import OrdersQuery, orders_cursor, read_orders_query
+from ingest.http.queries.next_page import link_next
+from ingest.http.queries.orders import OrdersQuery, orders_cursor, read_orders_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.orders.shapes import facts_of

@@ -16,7 +16,7 @@ from common.roads.travel import Travel
 from common.roads.way import MatchedPiece, Point
 from ingest.http.access import Access
 from ingest.http.body import GEOJSON
-from ingest.http.query import (
+from ingest.http.queries.query import (
     ROUTE_POINTS_MAX,
     ParamReader,
     Params,

@@ -8,8 +8,8 @@ import falcon.asgi
 
 from common.access.policy import Action
 from ingest.http.access import Access
-from ingest.http.next_page import link_next
-from ingest.http.query import RouteQuery, encode_cursor, read_route_query
+from ingest.http.queries.next_page import link_next
+from ingest.http.queries.query import RouteQuery, encode_cursor, read_route_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.history import History
 from ingest.resources.route.format import FORMATS

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from common.event import EPOCH
 from common.geo.simplify import simplify
-from ingest.http.query import RouteQuery
+from ingest.http.queries.query import RouteQuery
 from ingest.resources.history import History
 from ingest.resources.route.page import Row
 

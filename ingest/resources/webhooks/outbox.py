@@ -15,7 +15,7 @@ from common.webhooks.limits import DELIVERIES, DELIVERIES_MAX
 from common.webhooks.secret import SecretKeys, shown
 from ingest.http.access import Access
 from ingest.http.problem import HTTPProblem
-from ingest.http.query import ParamReader, Params
+from ingest.http.queries.query import ParamReader, Params
 from ingest.resources.history import History
 from ingest.resources.route.page import dump
 from ingest.resources.webhooks import store

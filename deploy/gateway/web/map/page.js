@@ -248,7 +248,7 @@ async function start() {
   const [{ newMap }, { DriverLayer }, { Details }, { Day }, { Fences }, { Plan }] =
     await Promise.all([
       import("../core/ground.js"), import("./layer.js"), import("./details.js"),
-      import("./day.js"), import("./fences.js"), import("./plan.js"),
+      import("./day.js"), import("./fences/fences.js"), import("./plan.js"),
     ]);
   const page = new Page(config, token, { newMap, DriverLayer, Details, Day, Fences, Plan });
   if (token === "") return page.stream.end("incomplete");

@@ -1,0 +1,1 @@
+"""What is driven, and who sends it, takes it and watches it."""

@@ -1,0 +1,1 @@
+"""How good plans are, on published instances and at random."""

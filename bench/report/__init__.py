@@ -1,0 +1,1 @@
+"""What a run found: its result, its aims, and how both are shown."""

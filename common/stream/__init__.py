@@ -1,0 +1,1 @@
+"""What writers and readers of a stream agree on: its packs, its dead letters, what waits."""

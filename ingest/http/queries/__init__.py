@@ -1,0 +1,1 @@
+"""Query strings into typed questions, a file for each kind of list."""

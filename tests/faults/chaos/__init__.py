@@ -1,0 +1,1 @@
+"""`make chaos`: a running stack is broken on purpose, and judged."""

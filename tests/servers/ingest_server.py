@@ -1,0 +1,84 @@
+"""Ingest as a real process for tests: Granian, Falcon, one worker."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+
+from common.processes.process import set_parent_death_signal
+from tests.servers import free_port
+from tests.wait import wait_until
+
+START_TIMEOUT_S = 20.0
+# Nobody listens there: the discard port.
+NO_DATABASE = "postgresql://fleetline@127.0.0.1:9/fleetline"
+
+
+class IngestServer:
+    """`fleetline ingest` with settings from `environment`."""
+
+    def __init__(self, **environment: str) -> None:
+        self.port = free_port()
+        self.metrics_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> psutil.Process:
+        """The main process; its children are the workers."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        # Nothing of the machine's own environment or .env may leak into the settings.
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.cli", "ingest"],
+            env={
+                **kept,
+                "INGEST_PORT": str(self.port),
+                "METRICS_PORT": str(self.metrics_port),
+                "DATABASE_URL": NO_DATABASE,
+                "LOG_LEVEL": "error",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                **self._environment,
+            },
+            preexec_fn=lambda: set_parent_death_signal(signal.SIGTERM),
+        )
+        wait_until(self._lives, timeout_s=START_TIMEOUT_S, what="ingest")
+
+    def _lives(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"ingest left with {self._process.returncode}")
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/health/live", timeout=1).status_code == 200
+        return False
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        try:
+            return self._process.wait(timeout=20)
+        finally:
+            self._process.kill()
+
+
+@contextlib.contextmanager
+def ingest(**environment: str) -> Iterator[IngestServer]:
+    """A server for the block; `environment` are settings."""
+    server = IngestServer(**environment)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
