@@ -56,10 +56,9 @@ class WorkerNumbers:
             fullest = max(memories, key=lambda memory: (memory.fullness, memory.used_bytes))
             snapshot.put(names.REDIS_MEMORY, fullest.used_bytes)
             snapshot.put(names.REDIS_MEMORY_LIMIT, fullest.limit_bytes)
-        left = self._backlog.capacity.rooms()
         for server in servers:
             for shard, room in zip(server.shards, server.rooms, strict=True):
-                snapshot.put(names.ROOM_FIXES, max(0, left[shard]), shard)
+                snapshot.put(names.ROOM_FIXES, room.fixes, shard)
                 snapshot.put(names.ROOM_SECONDS, round(room.lasts_s, 1), shard)
                 snapshot.put(names.OUTAGE_SECONDS, round(room.outage_s, 1), shard)
                 snapshot.put(names.WAITING_FIX_BYTES, server.fix_bytes, shard)

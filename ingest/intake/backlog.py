@@ -22,7 +22,7 @@ from common.shards import Shard, Shards
 from common.stream.backlog import fixes_waiting, totals_question
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
-from ingest.intake.room import ServerMemory, ServerRoom, rooms_of, share_of
+from ingest.intake.room import ServerMemory, ServerRoom, ShardLook, rooms_of, share_of
 from ingest.intake.writer.turns import Turns
 
 POLL_EVERY_S = 1.0
@@ -98,16 +98,21 @@ class Backlog:
 
     def servers(self) -> list[ServerRoom]:
         """The servers that answer, how much room they have and for how long."""
-        rooms = []
+        rooms, left = [], self.capacity.rooms()
         for wire, shards in self._by_wire().items():
             memory = self._memories.get(wire)
-            known = [s.index for s in shards if s.index not in self.missing]
-            waiting = {i: n for i in known if (n := self.waiting[i]) is not None}
-            if memory is None or (shards and not waiting):
+            looks = {
+                shard.index: ShardLook(
+                    waiting, left[shard.index], self.outlooks[shard.index].pace()
+                )
+                for shard in shards
+                if (waiting := self.waiting[shard.index]) is not None
+                and shard.index not in self.missing
+            }
+            if memory is None or (shards and not looks):
                 continue
-            paces = [self.outlooks[index].pace() for index in waiting]
-            of = rooms_of([*waiting.values()], paces, self._fixes_max, memory.fixes())
-            rooms.append(ServerRoom([*waiting], of, memory.memory, memory.fix_bytes))
+            of = rooms_of([*looks.values()], self._fixes_max, memory.fixes())
+            rooms.append(ServerRoom([*looks], of, memory.memory, memory.fix_bytes))
         return rooms
 
     def unreplicated(self) -> list[int]:

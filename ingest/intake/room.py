@@ -35,6 +35,14 @@ class BacklogPace(NamedTuple):
     arrivals: float = 0.0
 
 
+class ShardLook(NamedTuple):
+    """One shard: fixes that wait, those that it still takes (`Capacity`), and its pace."""
+
+    waiting: int
+    left: int
+    pace: BacklogPace
+
+
 class ShardRoom(NamedTuple):
     """Fixes that a shard still takes, and how many seconds that lasts; infinite: for ever.
 
@@ -101,31 +109,27 @@ def room_of(waiting: int, fixes_max: int, share: int | None) -> int:
     return room if share is None else min(room, max(share, UNDER_WAY - waiting))
 
 
-def rooms_of(
-    waiting: Sequence[int], paces: Sequence[BacklogPace], fixes_max: int, fixes: int | None
-) -> list[ShardRoom]:
+def rooms_of(shards: Sequence[ShardLook], fixes_max: int, fixes: int | None) -> list[ShardRoom]:
     """The rooms of a server's shards; `fixes`: what it has memory for, in all of them together.
 
     The share of a shard grows as others leave theirs, so memory lasts as long for all of them.
     """
     lasts_s = outage_s = math.inf
     if fixes is not None:
-        left = max(fixes, sum(max(0, UNDER_WAY - each) for each in waiting))
-        lasts_s = _seconds(left, sum(pace.growth for pace in paces))
-        outage_s = _seconds(left, sum(pace.arrivals for pace in paces))
-    share = share_of(fixes, len(waiting))
+        left = max(fixes, sum(max(0, UNDER_WAY - shard.waiting) for shard in shards))
+        lasts_s = _seconds(left, sum(shard.pace.growth for shard in shards))
+        outage_s = _seconds(left, sum(shard.pace.arrivals for shard in shards))
     rooms = []
-    for each, pace in zip(waiting, paces, strict=True):
-        room = room_of(each, fixes_max, share)
-        if room < 1:
+    for shard in shards:
+        if shard.left < 1:
             rooms.append(ShardRoom(0, 0.0, 0.0))
             continue
-        of_shard = fixes_max - each
+        by_number = fixes_max - shard.waiting
         rooms.append(
             ShardRoom(
-                room,
-                min(lasts_s, _seconds(of_shard, pace.growth)),
-                min(outage_s, _seconds(of_shard, pace.arrivals)),
+                shard.left,
+                min(lasts_s, _seconds(by_number, shard.pace.growth)),
+                min(outage_s, _seconds(by_number, shard.pace.arrivals)),
             )
         )
     return rooms

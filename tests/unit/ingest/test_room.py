@@ -16,6 +16,7 @@ from ingest.intake.room import (
     UNDER_WAY,
     BacklogPace,
     ServerMemory,
+    ShardLook,
     ShardRoom,
     room_of,
     rooms_of,
@@ -64,7 +65,8 @@ class Worker:
 
     def rooms(self, server: Server) -> list[ShardRoom]:
         paces = [outlook.pace() for outlook in self.outlooks]
-        return rooms_of(server.waiting, paces, self._fixes_max, self.memory.fixes())
+        looks = map(ShardLook, server.waiting, self.capacity.rooms(), paces)
+        return rooms_of([*looks], self._fixes_max, self.memory.fixes())
 
     def take(self, server: Server, shard: int, fixes: int) -> int:
         """Take as many of these as there is room for; how many were refused."""
@@ -129,48 +131,53 @@ def test_what_is_told_in_the_middle_of_an_outage_comes_true(rates, fix_bytes, se
     limit = int(seconds * growth_bytes / (1 - RESERVE_SHARE)) if by_memory else 1 << 60
     fixes_max = 1 << 60 if by_memory else max(rates) * seconds
     server, worker = Server(len(rates), limit, 0, fix_bytes), Worker(len(rates), fixes_max)
-    told: list[ShardRoom] = []
+    rooms: list[ShardRoom] = []
     for second in range(2 * seconds):
         worker.look(float(second), server)
         if second == seconds // 2:
-            told = worker.rooms(server)
+            rooms = worker.rooms(server)
         if sum(worker.take(server, shard, rate) for shard, rate in enumerate(rates)):
             break
-    soonest = min(room.lasts_s for room in told)
+    soonest = min(room.lasts_s for room in rooms)
     measured = seconds // 2 * sum(rates) >= MEASURED_FIXES_MIN
     off = 0 if measured or not by_memory else abs(fix_bytes / FIX_BYTES - 1) * seconds
     assert soonest == pytest.approx(second - seconds // 2, abs=2 + len(rates) + 1.2 * off)
     # In an outage both are the same.
-    assert soonest == pytest.approx(min(room.outage_s for room in told))
+    assert soonest == pytest.approx(min(room.outage_s for room in rooms))
+
+
+def told(waiting, paces, fixes_max, fixes):
+    """The rooms of shards that a capacity has just been told of."""
+    share = share_of(fixes, len(waiting))
+    left = [room_of(each, fixes_max, share) for each in waiting]
+    return rooms_of([*map(ShardLook, waiting, left, paces)], fixes_max, fixes)
 
 
 def test_while_nothing_grows_it_lasts_for_ever_and_is_known_for_an_outage():
     pace = BacklogPace(growth=0.0, arrivals=100.0)
-    [room] = rooms_of([0], [pace], 60_000, None)
-    assert room == ShardRoom(60_000, math.inf, 600.0)
-    [room] = rooms_of([0], [BacklogPace()], 60_000, 30_000)
-    assert room == ShardRoom(30_000, math.inf, math.inf)
+    assert told([0], [pace], 60_000, None) == [ShardRoom(60_000, math.inf, 600.0)]
+    rests = [BacklogPace()]
+    assert told([0], rests, 60_000, 30_000) == [ShardRoom(30_000, math.inf, math.inf)]
 
 
 def test_memory_lasts_as_long_for_the_shards_that_do_not_grow():
     """They share it: when it is gone, none takes a fix."""
     grows, rests = BacklogPace(100.0, 100.0), BacklogPace(0.0, 50.0)
-    first, second = rooms_of([0, 0], [grows, rests], 10**9, 60_000)
+    first, second = told([0, 0], [grows, rests], 10**9, 60_000)
     assert (first.lasts_s, second.lasts_s) == (600.0, 600.0)
     assert (first.outage_s, second.outage_s) == (400.0, 400.0)
-    # One drains as fast as the other grows.
-    first, _ = rooms_of([0, 50_000], [grows, BacklogPace(-100.0, 0.0)], 10**9, 60_000)
-    assert first.lasts_s == math.inf
+    # One drains as fast as the other grows: the number alone ends it.
+    first, _ = told([0, 50_000], [grows, BacklogPace(-100.0, 0.0)], 10**9, 60_000)
+    assert first.lasts_s == 10**9 / 100
 
 
 def test_the_shorter_of_both_bounds_is_told():
-    pace = BacklogPace(10.0, 10.0)
-    [room] = rooms_of([500], [pace], 1000, 10**6)
-    assert room == ShardRoom(500, 50.0, 50.0)
-    [room] = rooms_of([5000], [pace], 10**6, 100)
-    assert room == ShardRoom(100, 10.0, 10.0)
-    [room] = rooms_of([5000], [pace], 10**6, -7)
-    assert room == ShardRoom(0, 0.0, 0.0)
+    pace = [BacklogPace(10.0, 10.0)]
+    assert told([500], pace, 1000, 10**6) == [ShardRoom(500, 50.0, 50.0)]
+    assert told([5000], pace, 10**6, 100) == [ShardRoom(100, 10.0, 10.0)]
+    assert told([5000], pace, 10**6, -7) == [ShardRoom(0, 0.0, 0.0)]
+    # What this worker has taken since the look is gone, too.
+    assert rooms_of([ShardLook(500, 0, pace[0])], 1000, None) == [ShardRoom(0, 0.0, 0.0)]
 
 
 def test_a_server_that_is_full_of_other_things_still_takes_what_is_stored_at_once():
