@@ -101,8 +101,9 @@ class Settings(
     # Least time between two writes of one ingest worker to Redis, in milliseconds: what comes
     # meanwhile shares one entry and one fsync; 0: none.
     pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 0
-    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up.
-    backlog_max: Count = 1_000_000
+    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up. The
+    # memory of Redis is a bound in any case: they may fill nine tenths of its maxmemory.
+    backlog_max: Count = 10_000_000
     # How far a recorded_at may lie in the future, in seconds (a day: wrong time zones happen).
     clock_skew_max_s: Seconds = 86_400.0
     # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).
