@@ -22,7 +22,8 @@ from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.opening import new_nodes
-from common.redis.place import PlaceKind, parse_place
+from common.redis.place import parse_place
+from common.redis.replication import Mode
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
 from common.roads.travel import REST_S
@@ -37,11 +38,9 @@ from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.validate import Validator
-from ingest.intake.writer.replication import Mode
 from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import REPLICAS_EVERY_S, Turns
 from ingest.numbers import WorkerNumbers
-from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.events import DROP_EVERY_S, drop_old
 from ingest.resources.health import PROBE_TIMEOUT_S
 from ingest.resources.histories import Histories
@@ -129,8 +128,7 @@ class IngestWorker:
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.nodes)
-        self._memory = RedisMemory(self.nodes)
-        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self._memory)
+        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self.nodes)
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))
@@ -144,7 +142,7 @@ class IngestWorker:
             bytes_max=GATHERED_BYTES_MAX,
             trace_sample=settings.trace_sample,
             replication=Mode(settings.replication),
-            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
+            replicated=parse_place(settings.redis_url).is_replicated,
         )
 
     def _new_intake(self, settings: Settings) -> Intake:
@@ -186,7 +184,6 @@ class IngestWorker:
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         self._background.every(ROUND_S, self.keeper.round, name="orders")
         self._background.every(DROP_EVERY_S, self._drop_old_events, name="events")
-        self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
         self._background.every(REPLICAS_EVERY_S, self._turns.look_for_replicas, name="replicas")
         if self._reporter is not None:
             self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
+from common.layout import SHARDS_MAX
 from common.roads.urls import parse_roads_url
 from common.settings.arrivals import ArrivalSettings
 from common.settings.closed import require_auth_when_public
@@ -61,7 +62,7 @@ class Settings(
     # always, or it is refused; off: never.
     replication: Literal["auto", "strict", "off"] = "auto"
     # Number of streams of a new system. One that has data keeps its own: fleetline reshard.
-    shards: Annotated[int, Field(ge=1, le=1024)] = 4
+    shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 4
     # Stem of the streams' names: <stem>:{shard}.
     stream_name: str = "driver-locations"
     # Consumer group that reads the streams.
@@ -105,8 +106,9 @@ class Settings(
     # Least time between two writes of one ingest worker to Redis, in milliseconds: what comes
     # meanwhile shares one entry and one fsync; 0: none.
     pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 0
-    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up.
-    backlog_max: Count = 1_000_000
+    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up. The
+    # memory of Redis is a bound in any case: they may fill nine tenths of its maxmemory.
+    backlog_max: Count = 10_000_000
     # How far a recorded_at may lie in the future, in seconds (a day: wrong time zones happen).
     clock_skew_max_s: Seconds = 86_400.0
     # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).

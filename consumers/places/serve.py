@@ -160,8 +160,10 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
         await _check(settings, stopping)
         await _require_home(settings)
         tasks.every(1.0, role.hold.tell, name="hold")
-        for name, work in (("places", role.follow), ("events", role.publish)):
-            terms = _terms(name)
+        # A commit in each turn that waits for the disk holds up those that the fixes wait for.
+        works = (("places", role.follow, "off"), ("events", role.publish, "on"))
+        for name, work, waits in works:
+            terms = _terms(name, waits)
             connecting = partial(connect, settings.database_url, terms)
             trouble = Repeated(_log, f"{name}.waiting")
             tasks.run(over_connections(connecting, work, stopping, trouble, RETRY), name=name)
@@ -192,16 +194,16 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
 async def _require_home(settings: Settings) -> None:
     """Raise `ConfigError` where turns could not be taken whatever happens."""
     with contextlib.suppress(*TROUBLE):
-        connection = await connect(settings.database_url, _terms("places"))
+        connection = await connect(settings.database_url, _terms("places", "on"))
         connection.terminate()
 
 
-def _terms(name: str) -> ConnectionTerms:
+def _terms(name: str, synchronous_commit: str) -> ConnectionTerms:
     return ConnectionTerms(
         f"fleetline-{name}",
         CONNECT_TIMEOUT_S,
         STATEMENT_TIMEOUT_S,
-        session={"jit": "off"},
+        session={"jit": "off", "synchronous_commit": synchronous_commit},
         seat=HOME,
         needs_session="fleetline places",
     )

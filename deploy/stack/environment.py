@@ -36,6 +36,8 @@ USED: Mapping[str, frozenset[str]] = {
     "fanout": _DOOR | {"redis_url"},
     # It learns from the history.
     "roads": _DATABASES,
+    # Each role that it forks is told its own.
+    "preloaded": frozenset(),
     # Talks HTTP, as anybody would.
     "simulate": frozenset(),
 }

@@ -88,6 +88,7 @@ class HealthResource:
             apps=apps,
             missing=missing,
             unreplicated=self._backlog.unreplicated(),
+            servers=self._backlog.servers(),
         )
 
     async def _probe_databases(self) -> list[int]:

@@ -9,6 +9,8 @@ import hiredis
 from common.keys import ShardKeys
 from common.redis.wire import Command, Reply
 from common.stream.backlog import fixes_waiting, totals_question, unread_and_pending, unread_entries
+from ingest.intake.room import ServerRoom
+from ingest.resources.room_report import room_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,14 @@ def report(
     apps: Mapping[str, Mapping[str, int]],
     missing: Sequence[int] = (),
     unreplicated: Sequence[int] = (),
+    servers: Sequence[ServerRoom] = (),
     missing_databases: Sequence[int] = (),
 ) -> dict[str, object]:
     """The answer of `/health`; `full`: some shard refuses, `accepting`: not every one does.
 
     `missing`: shards whose server does not answer; `unreplicated`: those whose server has no
-    replica, though REPLICATION wants one; `missing_databases`: numbers, from 1, of those that do
-    not answer.
+    replica, though REPLICATION wants one. `servers`: what room those have that answer.
+    `missing_databases`: numbers, from 1, of those that do not answer.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.
@@ -133,6 +136,7 @@ def report(
         "shards": [asdict(shard) for shard in shards],
         "missing_shards": list(missing),
         "unreplicated_shards": list(unreplicated),
+        "room": room_report(servers),
         "missing_databases": list(missing_databases),
         "apps": apps,
     }

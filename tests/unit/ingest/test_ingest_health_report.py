@@ -1,7 +1,12 @@
+import math
+
 import hiredis
 
 from common.keys import shard_keys
+from common.redis.memory import RedisMemory
+from ingest.intake.room import ServerRoom, ShardRoom
 from ingest.resources.health_report import ShardHealth, questions, read_shard, report
+from ingest.resources.room_report import room_report
 
 NONE = hiredis.ReplyError("ERR no such key")
 NOW_MS = 1_700_000_005_000
@@ -107,3 +112,25 @@ def test_totals_are_unknown_while_redis_cannot_say() -> None:
     )
     assert found["backlog"] is None
     assert found["pending_messages"] is None
+
+
+def test_the_room_is_that_of_the_shard_whose_ends_first() -> None:
+    """Seconds that do not end are null: JSON has no infinity."""
+    servers = [
+        ServerRoom([1, 3], [ShardRoom(70, 7.0, 3.54), ShardRoom(0, 0.0, 0.0)], None, 300),
+        ServerRoom([0], [ShardRoom(90, math.inf, 9.0)], RedisMemory(50, 100), 280),
+    ]
+    found = room_report(servers)
+    assert (found["lasts_s"], found["outage_s"]) == (0.0, 0.0)
+    assert found["shards"] == [
+        {"shard": 0, "fixes": 90, "lasts_s": None, "outage_s": 9.0},
+        {"shard": 1, "fixes": 70, "lasts_s": 7.0, "outage_s": 3.5},
+        {"shard": 3, "fixes": 0, "lasts_s": 0.0, "outage_s": 0.0},
+    ]
+    assert found["servers"] == [
+        {"shards": [0], "used_bytes": 50, "limit_bytes": 100, "room_bytes": 40, "fix_bytes": 280}
+    ]
+
+
+def test_without_an_answer_of_redis_no_room_is_claimed() -> None:
+    assert room_report([]) == {"lasts_s": None, "outage_s": None, "shards": [], "servers": []}
