@@ -6,6 +6,7 @@ long their room lasts from the page of ingest, which alone has watched them for 
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from common.databases.placing import history_groups
 from common.errors import FleetlineError
 from common.keys import APP_COUNTS
 from common.metrics.names.ingest import OUTAGE_SECONDS, ROOM_SECONDS
@@ -30,9 +32,11 @@ from common.stream.backlog import (
     unread_entries,
 )
 from consumers.stream.counts.counts import NAMES
+from deploy.database_states import read_databases
 from deploy.observe.top_command import addresses, finite, read_all
 from deploy.observe.top_view import how_long
 from deploy.stack.home import Home
+from deploy.tools.stack_database import stack_databases
 from deploy.tools.stack_redis import stack_redis
 from deploy.tools.stack_shards import stack_shards
 from ingest.apps.app_counts import AppTotals, by_app
@@ -80,17 +84,20 @@ def run(settings: Settings, *, as_json: bool) -> int:
     except FleetlineError as e:
         shards, apps, trouble = [], {}, str(e)
     rooms = read_rooms(settings, shards)
+    databases = read_databases(settings)
     if as_json:
         listed = [
             {**shard.shown(), **{name: finite(room[name]) for name in ROOMS}}
             for shard, room in zip(shards, rooms, strict=True)
         ]
-        shown = {"processes": processes, "shards": listed, "apps": apps}
+        shown = {"processes": processes, "shards": listed, "apps": apps, "databases": databases}
         print(json.dumps(shown))
         return 0
     console = Console(highlight=False, markup=False)
     console.print(_process_table(processes))
     console.print(_shard_table(shards, rooms) if shards else trouble, markup=False)
+    for database in databases:
+        console.print(f"database {database['database']}: {database['state']}", markup=False)
     if apps:
         console.print(_app_table(apps))
     return 0
@@ -124,7 +131,12 @@ def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
 def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
     shards = stack_shards(client, settings)
-    return [_read_shard(client, shard, settings.consumer_group) for shard in shards]
+    databases = len(stack_databases(settings))
+    found = []
+    for shard in shards:
+        groups = history_groups(settings.consumer_group, shard.index, len(shards), databases)
+        found.append(_read_shard(client, shard, [group.name for group in groups]))
+    return found
 
 
 def read_rooms(settings: Settings, shards: list[ShardState]) -> list[dict[str, float | None]]:
@@ -142,12 +154,14 @@ def read_apps(client: Any) -> AppTotals:
     return by_app(client.hgetall(APP_COUNTS).items())
 
 
-def _read_shard(client: Any, shard: Shard, group_name: str) -> ShardState:
+def _read_shard(client: Any, shard: Shard, groups: Sequence[str]) -> ShardState:
     keys = shard.keys
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
     totals = client.hmget(keys.counts, NAMES)
     counts = {name: int(total or 0) for name, total in zip(NAMES, totals, strict=True)}
-    unread, pending = _waiting_entries(client, keys.stream, length, group_name)
+    # Of several groups the one that has most left; fixes are counted of all together.
+    waits = [_waiting_entries(client, keys.stream, length, group) for group in groups]
+    unread, pending = max(waits, key=sum)
     fixes = fixes_waiting(client.hmget(keys.counts, ADDED, SETTLED), unread + pending)
     return ShardState(shard.index, *unread_and_pending(fixes, unread, pending), dead, counts)
 

@@ -170,6 +170,10 @@ class Health(msgspec.Struct):
     room: Annotated[
         Maybe[RoomLeft], Meta(description="how many fixes may still wait, and how long that lasts")
     ] = msgspec.UNSET
+    missing_databases: Annotated[
+        Maybe[list[int]],
+        Meta(description="databases (of DATABASE_URLS, from 1) that do not answer"),
+    ] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.
     apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 
