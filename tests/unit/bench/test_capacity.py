@@ -81,7 +81,7 @@ def test_more_drivers_never_need_less(some, more):
     small, large = (size(FIGURES, count, MESSAGE) for count in sorted((some, more)))
     for field in fields(small):
         before, after = getattr(small, field.name), getattr(large, field.name)
-        # A further primary takes a part of the others' memory. Shards are a multiple of both others.
+        # A further primary takes a part of the others' memory. Shards depend on both.
         if before is not None and field.name not in {"primary_bytes", "shards", "databases"}:
             assert before <= after, field.name
 
