@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import falcon
 import falcon.asgi
 
 from common.access.local_rule import LocalRule
@@ -40,6 +41,8 @@ from ingest.worker import IngestWorker
 App = falcon.asgi.App[Any, Any]
 Scope = MutableMapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+# A method that Falcon knows and no resource takes.
+UNTAKEN = "TRACE"
 
 
 class Ingest:
@@ -72,6 +75,9 @@ class Ingest:
         return self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
+        if scope["method"] not in falcon.COMBINED_METHODS:
+            # Falcon answers 400. It is as any other method that a path does not take.
+            scope["method"] = UNTAKEN
         length = announced_length(scope["headers"])
         if length == 0:
             return self.app(scope, body, send)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ class Edge:
     async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Raise what is wrong with the request."""
         encoding = req.get_header("content-encoding")
-        if encoding is not None and encoding.strip().lower() != "identity":
+        if encoding is not None and encoding.strip().lower() not in ("", "identity"):
             raise falcon.HTTPUnsupportedMediaType(
                 description="a body with a Content-Encoding is not read; send it as it is"
             )

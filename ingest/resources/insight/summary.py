@@ -13,6 +13,7 @@ from common.errors import Fault, InvalidUpdate
 from ingest.http.access import Access
 from ingest.http.queries.insight import (
     DRIVERS_MAX,
+    UTC_ZONE,
     SummaryQuery,
     read_fleet_query,
     read_summary_query,
@@ -48,6 +49,11 @@ class _Summary:
         self._access = access
         self._reads = reads
 
+    async def _require_zone(self, query: SummaryQuery) -> None:
+        """Raise `InvalidUpdate` for a zone that there is not, whether or not a row needs it."""
+        if query.tz != UTC_ZONE:
+            await self._read("SELECT now() AT TIME ZONE $1", query.tz)
+
     async def _read(self, sql: str, *args: object) -> list[Row]:
         try:
             return await self._history.read(sql, *args)
@@ -65,6 +71,7 @@ class DriverSummary(_Summary):
         principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_summary_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
+            await self._require_zone(query)
             rows = await self._read(_BUCKETS, driver_id, query.start, query.end, query.by, query.tz)
             buckets = [
                 {"start_time": row["starts"], "end_time": row["ends"], **sums_of(row)}
@@ -90,6 +97,7 @@ class FleetSummary(_Summary):
         principal = self._access.admit(req, Action.READ_FLEET)
         query = read_fleet_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
+            await self._require_zone(query)
             if query.group == "none":
                 drivers, cursor = await self._all(query), ""
             else:
