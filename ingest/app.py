@@ -14,7 +14,7 @@ from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, announced_length
 from ingest.http.body_deadlines import BodyDeadlines
-from ingest.http.edge import Cors, Edge
+from ingest.http.edge import EXPOSED_HEADERS, Cors, Edge
 from ingest.http.fast_path import FastPath
 from ingest.http.read_limiter import ReadLimiter
 from ingest.http.request_watch import FastTimes, RequestWatch
@@ -104,7 +104,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     # The worker only has lifespan hooks, so no request pays for it.
     middleware: list[Any] = [worker, watch, edge]
     if origins:
-        middleware.append(Cors(origins))
+        middleware.append(Cors(origins, expose_headers=EXPOSED_HEADERS))
     app: App = falcon.asgi.App(middleware=middleware, response_type=problem.ApiResponse)
     # Addresses are typed by hand too, with a slash at their end as often as not.
     app.req_options.strip_url_path_trailing_slash = True

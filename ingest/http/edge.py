@@ -74,6 +74,10 @@ class Edge:
             require_json(req.content_type, GEOJSON)
 
 
+# What a page of a listed origin may read of an answer, besides its body.
+EXPOSED_HEADERS = ("Link", "Retry-After", "X-Request-Id")
+
+
 class Cors(falcon.CORSMiddleware[falcon.asgi.Request, falcon.asgi.Response]):
     """Answers for pages of listed origins, and says that answers differ by origin."""
 
