@@ -23,6 +23,7 @@ from bench.report.result import Figure, Outcome
 from bench.scenarios import (
     access,
     arrivals,
+    cluster,
     crossings,
     end_to_end,
     fanout,
@@ -51,11 +52,11 @@ SCENARIOS: dict[str, ModuleType] = {
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
         catch_up, one_redis, access, insight, geofences, crossings, beside_live, beside_drain,
-        arrivals, pace, metrics, locust_users, timescale,
+        arrivals, pace, metrics, locust_users, timescale, cluster,
     )
 }  # fmt: skip
-# Ten minutes each, to tell one per cent: only when they are named.
-PAIRED = frozenset({beside_live.NAME, beside_drain.NAME, metrics.NAME})
+# Only when they are named: ten minutes each, to tell one per cent, or servers of their own.
+NAMED = frozenset({beside_live.NAME, beside_drain.NAME, metrics.NAME, cluster.NAME})
 # What a scenario may end with when something around it is wrong; anything else is a bug.
 TROUBLE = (Failed, FleetlineError, OSError, asyncpg.PostgresError, RedisError, TimeoutError)
 # What would lead the stack elsewhere.
@@ -87,7 +88,7 @@ def main(
     unknown = set(only or ()) - set(SCENARIOS)
     if unknown:
         raise typer.BadParameter(f"no scenario {', '.join(sorted(unknown))}; see --list")
-    chosen = [name for name in SCENARIOS if (name in only if only else name not in PAIRED)]
+    chosen = [name for name in SCENARIOS if (name in only if only else name not in NAMED)]
     if not only and not timescale.is_possible():
         chosen.remove(timescale.NAME)
     for name in FOREIGN:

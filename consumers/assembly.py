@@ -10,6 +10,8 @@ from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
 from common.redis.carry_over import old_shard_keys
 from common.redis.nodes import Nodes
 from common.redis.opening import new_wires
+from common.redis.place import parse_place
+from common.redis.replication import Mode, Replication
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
@@ -128,7 +130,7 @@ def assemble(
     keys, group = shard.keys, settings.consumer_group
     wires = _wires(settings, shard, pace)
     quick, bulk, nodes = wires.quick, wires.bulk, wires.nodes
-    lease = Lease(quick, keys)
+    lease = Lease(quick, keys, _replication(settings))
     counts = Counts(bulk, keys.counts)
     settled = SettledFixes(bulk, keys, group=group)
     gauge = StreamGauge(bulk, keys, group=group)
@@ -178,6 +180,11 @@ def assemble(
         wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
+
+
+def _replication(settings: Settings) -> Replication:
+    expected = parse_place(settings.redis_url).is_replicated
+    return Replication(Mode(settings.replication), expected=expected)
 
 
 def _driver_state(

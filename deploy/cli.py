@@ -123,7 +123,10 @@ def consumers(
 
     def load() -> Run:
         from consumers.supervisor import run
+        from deploy.stack.limits import raise_file_limit
 
+        # A file for each worker that it hears.
+        raise_file_limit()
         return partial(run, only=only)
 
     start_role("consumers", load)

@@ -22,7 +22,8 @@ from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.opening import new_nodes
-from common.redis.place import PlaceKind, parse_place
+from common.redis.place import parse_place
+from common.redis.replication import Mode
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
 from common.roads.travel import REST_S
@@ -37,7 +38,6 @@ from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.validate import Validator
-from ingest.intake.writer.replication import Mode
 from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import REPLICAS_EVERY_S, Turns
 from ingest.numbers import WorkerNumbers
@@ -139,7 +139,7 @@ class IngestWorker:
             bytes_max=GATHERED_BYTES_MAX,
             trace_sample=settings.trace_sample,
             replication=Mode(settings.replication),
-            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
+            replicated=parse_place(settings.redis_url).is_replicated,
         )
 
     def _new_intake(self, settings: Settings) -> Intake:

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
+from common.layout import SHARDS_MAX
 from common.roads.urls import parse_roads_url
 from common.settings.arrivals import ArrivalSettings
 from common.settings.closed import require_auth_when_public
@@ -56,7 +57,7 @@ class Settings(
     # PostgreSQL, with or without the TimescaleDB extension.
     database_url: str = "postgresql://fleetline@127.0.0.1:5434/fleetline"
     # Number of streams of a new system. One that has data keeps its own: fleetline reshard.
-    shards: Annotated[int, Field(ge=1, le=1024)] = 4
+    shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 4
     # Stem of the streams' names: <stem>:{shard}.
     stream_name: str = "driver-locations"
     # Consumer group that reads the streams.

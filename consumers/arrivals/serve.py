@@ -6,7 +6,6 @@ were with their age, and live positions never wait.
 """
 
 import asyncio
-import os
 from datetime import timedelta
 
 import uvloop
@@ -15,6 +14,7 @@ from common.log import get
 from common.metrics.role import RoleMetrics
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import Heartbeat
+from common.processes.priority import step_back
 from common.redis.layout_watch import LOOK_EVERY_S as LAYOUTS_EVERY_S
 from common.redis.layout_watch import LayoutWatch
 from common.redis.opening import new_nodes
@@ -138,7 +138,7 @@ class ArrivalsRole:
 
 def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status."""
-    os.nice(NICENESS)
+    step_back(NICENESS)
     uvloop.run(_serve(settings, heartbeat))
     return 0
 

@@ -156,8 +156,10 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
         tasks.run(RoleMetrics("places", settings, role.numbers.put).run(), name="metrics")
         await _check(settings, stopping)
         tasks.every(1.0, role.hold.tell, name="hold")
-        for name, work in (("places", role.follow), ("events", role.publish)):
-            connect = partial(_connect, settings.database_url, name)
+        # A commit in each turn that waits for the disk holds up those that the fixes wait for.
+        works = (("places", role.follow, "off"), ("events", role.publish, "on"))
+        for name, work, waits in works:
+            connect = partial(_connect, settings.database_url, name, waits)
             trouble = Repeated(_log, f"{name}.waiting")
             tasks.run(over_connections(connect, work, stopping, trouble, RETRY), name=name)
         await stopping.wait()
@@ -184,10 +186,14 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
             return
 
 
-async def _connect(url: str, name: str) -> asyncpg.Connection:
+async def _connect(url: str, name: str, synchronous_commit: str) -> asyncpg.Connection:
     return await asyncpg.connect(
         url,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=STATEMENT_TIMEOUT_S,
-        server_settings={"application_name": f"fleetline-{name}", "jit": "off"},
+        server_settings={
+            "application_name": f"fleetline-{name}",
+            "jit": "off",
+            "synchronous_commit": synchronous_commit,
+        },
     )

@@ -15,6 +15,7 @@ import hiredis
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Argument, Command, Reply, Wire, is_full
+from consumers.stream.entry import read_id
 from consumers.stream.groups import START, is_beyond, is_key_missing, live_start
 from consumers.stream.poison.trial import Trial, read_trial
 from consumers.stream.trim import oldest_needed
@@ -50,7 +51,7 @@ class LiveCursor:
         )
         self.killers = tuple((killers or b"").split())
         self.trial = read_trial(trial)
-        needed = None
+        saved, needed = read_id(saved), None
         if saved is None:
             needed = await oldest_needed(self._wire, self._keys.stream, self._group)
         last_generated = None
@@ -58,6 +59,10 @@ class LiveCursor:
             # Not every server lets everybody ask.
             last_generated = await self._last_generated()
         self.through = live_start(saved, needed, last_generated)
+        if begun is not None and not begun.isdigit():
+            # Nothing can be added to rubbish.
+            await self.clear_begun()
+            return 0
         return int(begun or 0)
 
     async def count_begin(self) -> None:

@@ -4,6 +4,7 @@ An entry has an id and a pack, one event a line; this is the only place that tak
 An event's position is the id of its entry and its place in the pack.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from common.redis.wire import Reply
 from common.stream.pack import count_events, split_pack
 
 _FIELD = ENTRY_FIELD.encode()
+_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class Entry(NamedTuple):
@@ -168,6 +170,11 @@ def id_order(entry_id: bytes) -> tuple[int, int]:
     """A stream id (`<ms>-<sequence>`) as numbers, which compare in the stream's order."""
     ms, _, sequence = entry_id.partition(b"-")
     return int(ms), int(sequence)
+
+
+def read_id(text: bytes | None) -> bytes | None:
+    """A stream id that was kept somewhere; None where there is none, or what is none."""
+    return text if text is not None and _ID.fullmatch(text) else None
 
 
 def next_id(entry_id: bytes) -> bytes:

@@ -12,7 +12,7 @@ from common.keys import ShardKeys
 from common.log import Repeated, get
 from common.redis.wire import Wire
 from common.stream.pack import EVENTS_MAX
-from consumers.stream.entry import id_order, next_id
+from consumers.stream.entry import id_order, next_id, read_id
 
 # Of BACKLOG_MAX, which is what a stream may hold at all: a database that was away for a while is
 # caught up with, and a Redis that is made for a full backlog has room for it.
@@ -35,7 +35,7 @@ class PlacesHold:
 
         `waiting`: entries from `cut` on, about. Raises `Overloaded` or `hiredis.ReplyError`.
         """
-        read = await self._wire.send("GET", self._keys.places)
+        read = read_id(await self._wire.send("GET", self._keys.places))
         if read is None or id_order(wanted := next_id(read)) >= id_order(cut):
             self._passed.healed()
             return cut

@@ -14,6 +14,7 @@ import redis
 
 from common.errors import FleetlineError
 from common.keys import META
+from common.layout import read_layout
 from common.settings import Settings
 from deploy.backup.contents import (
     DATABASE_FILE,
@@ -76,10 +77,10 @@ def _shards(settings: Settings) -> int:
                 raise FleetlineError("this Redis is a cluster: copy each primary by its own tools")
         except redis.ResponseError:
             pass
-        found = client.hget(META, "shards")
-    if found is None:
+        layout = read_layout(client.hget(META, "shards"), None)
+    if layout is None:
         raise FleetlineError("this Redis holds no Fleetline: nothing was ever started on it")
-    return int(found)
+    return layout.shards
 
 
 def _now() -> str:

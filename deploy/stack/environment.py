@@ -34,6 +34,8 @@ USED: Mapping[str, frozenset[str]] = {
     "fanout": _DOOR | {"redis_url"},
     # It learns from the history.
     "roads": frozenset({"database_url"}),
+    # Each role that it forks is told its own.
+    "preloaded": frozenset(),
     # Talks HTTP, as anybody would.
     "simulate": frozenset(),
 }

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import hiredis
 
 from common.errors import Overloaded
-from common.keys import META
-from common.layout import FIELDS, Layouts, read_layouts
+from common.layout import Layouts
 from common.log import Repeated, get
 from common.redis.kind import IS_A_CLUSTER
+from common.redis.layout_watch import LayoutReader
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
@@ -50,6 +50,7 @@ class Backlog:
         # Shards whose server did not answer the last question.
         self.missing: list[int] = [shard.index for shard in shards]
         self._nodes = nodes
+        self._layouts = LayoutReader(nodes)
         self._turns = turns
         self._shards = shards
         self._adopt = adopt
@@ -96,7 +97,7 @@ class Backlog:
 
     async def _is_other_layout(self) -> bool:
         try:
-            found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+            found = await self._layouts.read()
         except hiredis.ReplyError as e:
             if str(e).startswith("MOVED"):
                 self._refuse_cluster()
