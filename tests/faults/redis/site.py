@@ -193,10 +193,19 @@ class Site:
                 await until(is_quiet, timeout_s=WITHIN_S)
             except TimeoutError:
                 for shard in SHARDS:
-                    said = [await client.xlen(shard.keys.stream), await client.get(shard.keys.consumer),
-                        await client.hgetall(shard.keys.cursor), await client.xinfo_groups(shard.keys.stream), await client.hgetall(shard.keys.counts), await client.xinfo_stream(shard.keys.stream)]
+                    said = [
+                        await client.xlen(shard.keys.stream),
+                        await client.get(shard.keys.consumer),
+                        await client.hgetall(shard.keys.cursor),
+                        await client.xinfo_groups(shard.keys.stream),
+                        await client.hgetall(shard.keys.counts),
+                        await client.xinfo_stream(shard.keys.stream),
+                    ]
                     print(shard.index, said)
-                print(await client.zrange("fleetline:{hosts}",0,-1,withscores=True), await client.time())
+                print(
+                    await client.zrange("fleetline:{hosts}", 0, -1, withscores=True),
+                    await client.time(),
+                )
                 raise
         # It looks at nothing but where the servers are.
         here: Any = self
