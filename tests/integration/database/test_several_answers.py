@@ -19,7 +19,9 @@ from tests.integration.insight.insight_history import follow_to, row, store
 from tests.roles.several import two_databases
 from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
-from tests.servers.postgres import Databases
+from tests.servers.pgbouncer import needs_pgbouncer, pgbouncer, through
+from tests.servers.postgres import Databases, PostgresServer
+from tests.stack import fleetline
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -121,6 +123,20 @@ def test_two_databases_answer_as_one_does(
     assert one["journey"]["fixes"] == 9
 
 
+@needs_pgbouncer
+def test_behind_a_pooler_without_sessions_it_answers_alike(
+    alone: tuple[str, Any],
+    databases: Databases,
+    postgres_session: PostgresServer,
+    redis_server: RedisServer,
+) -> None:
+    if databases is not postgres_session:
+        pytest.skip("the pooler stands before PostgreSQL")
+    url, one = alone
+    with pgbouncer(postgres_session.port, "transaction") as port:
+        assert answers(redis_server.url, (through(url, port),)) == one
+
+
 def test_two_copies_of_one_are_split(
     databases: Databases, alone: tuple[str, Any], redis_server: RedisServer
 ) -> None:
@@ -135,13 +151,15 @@ def test_two_copies_of_one_are_split(
         ]:
             with pytest.raises(ConfigError, match=why):
                 asyncio.run(split_all((urls[0], wrong), said.append, remove=True))
-    asyncio.run(split_all(urls, said.append, remove=False))
+    extra = {"DATABASE_URLS": ",".join(urls)}
+    assert fleetline("databases", "split", extra=extra).stdout.count("would keep its own") == 2
     # Nothing has changed.
     asyncio.run(take_seats(urls[:1]))
     # Cut off in the second, the next run goes on.
     ask(urls[1], "UPDATE fleetline_database SET number = -2, databases = 2")
-    for _ in range(2):
-        asyncio.run(split_all(urls, said.append, remove=True))
+    asyncio.run(split_all(urls, said.append, remove=True))
+    again = fleetline("databases", "split", "--yes", extra=extra)
+    assert "each has its own drivers alone" in again.stdout, again.stderr
     asyncio.run(take_seats(urls))
     assert ask(urls[1], "SELECT count(*) FROM orders") == 0
     assert answers(redis_server.url, urls) == before
