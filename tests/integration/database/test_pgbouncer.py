@@ -63,7 +63,7 @@ def test_the_server_asks_soon_whether_somebody_is_there(pooler: int, url: str) -
         for terms in (TERMS, ConnectionTerms("test", 5)):
             straight = await connect(url, terms)
             assert [await straight.fetchval(f"SHOW {each}") for each in settings] == [
-                "5", "3", "15s",
+                "5", "3", "15000",
             ]  # fmt: skip
             await straight.close()
             # Through a pooler it is the pooler that has to ask.
