@@ -193,7 +193,7 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
 
 def _shard_table(shards: list[ShardState], rooms: list[dict[str, float | None]]) -> Table:
     table = Table(box=None, header_style="bold")
-    for column in (*shards[0].shown(), "room", "in an outage"):
+    for column in (*shards[0].shown(), "room", "outage"):
         table.add_column(column.replace("_", " "), justify="right")
     for shard, room in zip(shards, rooms, strict=True):
         table.add_row(*map(str, shard.shown().values()), *map(how_long, room.values()))

@@ -104,6 +104,7 @@ def size(figures: Figures, drivers: int, message: MessageBytes) -> FleetSize:
     whole = figures["sustained.one"]
     consumer_cores = _cores(fixes_s, whole.cpu_us["consumers"])
     primaries = math.ceil(fixes_s / redis_fixes_s(figures))
+    shards = shards_for(primaries, consumer_cores)
     fanout_cores = _cores(frames_s, figures["fanout.rate"].cpu_us["fanout"])
     live = drivers * figures["waiting.driver"].value
     hour = {kind: fixes_s * HOUR_S * figures[f"waiting.{kind}"].value for kind in _KINDS}
@@ -114,9 +115,9 @@ def size(figures: Figures, drivers: int, message: MessageBytes) -> FleetSize:
         ingest_ten_cores=_cores(fixes_s, figures["ingest_many.10"].cpu_us["ingest"]),
         door_cores=_cores(fixes_s, figures["ingest_one.nginx"].cpu_us["nginx"]),
         primaries=primaries,
-        shards=shards_for(primaries, consumer_cores),
+        shards=shards,
         consumer_cores=consumer_cores,
-        databases=math.ceil(fixes_s / database_fixes_s(figures)),
+        databases=databases_for(shards, math.ceil(fixes_s / database_fixes_s(figures))),
         database_cores=_cores(fixes_s, whole.cpu_us["postgres"]),
         sockets=sockets,
         fanout_cores=fanout_cores,
@@ -147,6 +148,11 @@ def shards_for(primaries: int, consumer_cores: float) -> int:
         return SHARDS_ONE
     least = max(SHARDS_SEVERAL, math.ceil(consumer_cores))
     return math.ceil(least / primaries) * primaries
+
+
+def databases_for(shards: int, least: int) -> int:
+    """The fewest databases that are enough and have as many shards each."""
+    return next((n for n in range(least, shards + 1) if shards % n == 0), least)
 
 
 def _cores(a_second: float, cost_us: float) -> float:

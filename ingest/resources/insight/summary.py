@@ -15,6 +15,7 @@ from common.errors import Fault, InvalidUpdate
 from ingest.http.access import Access
 from ingest.http.queries.insight import (
     DRIVERS_MAX,
+    UTC_ZONE,
     SummaryQuery,
     read_fleet_query,
     read_summary_query,
@@ -22,6 +23,7 @@ from ingest.http.queries.insight import (
 from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.histories import Histories
+from ingest.resources.history import History
 from ingest.resources.insight.shapes import (
     CSV_TYPE,
     JSON_TYPE,
@@ -52,6 +54,11 @@ class _Summary:
         self._access = access
         self._reads = reads
 
+    async def _require_zone(self, history: History, query: SummaryQuery) -> None:
+        """Raise `InvalidUpdate` for a zone that there is not, whether or not a row needs it."""
+        if query.tz != UTC_ZONE:
+            await self._read(history.read("SELECT now() AT TIME ZONE $1", query.tz))
+
     async def _read(self, reading: Awaitable[T]) -> T:
         try:
             return await reading
@@ -69,6 +76,7 @@ class DriverSummary(_Summary):
         principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_summary_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
+            await self._require_zone(self._history.of(driver_id), query)
             asked = (query.start, query.end, query.by, query.tz)
             rows = await self._read(self._history.read_of(_BUCKETS, driver_id, *asked))
             buckets = [
@@ -95,6 +103,7 @@ class FleetSummary(_Summary):
         principal = self._access.admit(req, Action.READ_FLEET)
         query = read_fleet_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
+            await self._require_zone(self._history.home, query)
             if query.group == "none":
                 drivers, cursor = await self._all(query), ""
             else:
