@@ -90,6 +90,16 @@ def fleetline(
     *arguments: str, timeout_s: float = 60.0, extra: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the completed process with its text."""
+    if any(name.startswith("PYTHON") for name in extra or ()):
+        # Such a setting is the interpreter's.
+        return subprocess.run(
+            (sys.executable, "-m", "deploy.cli", *arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=environment(extra),
+            check=False,
+        )
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         command = start_command(
             arguments, environment(extra), stdout=out.fileno(), stderr=err.fileno()
