@@ -87,6 +87,8 @@ class Site:
         }  # fmt: skip
         self.ingests: dict[str, IngestServer] = {}
         self._consumers: list[ConsumersHost] = []
+        # Ingests that were killed with their host.
+        self._lost: tuple[str, ...] = ()
 
     @property
     def primary(self) -> Node:
@@ -104,7 +106,7 @@ class Site:
             node.start()
         with self.network.inside(OTHER):
             form_cluster([node.known_as for node in self.nodes], len(self.network.hosts))
-        self._start_ingests()
+        self._start_ingests(*MODES, ELSEWHERE)
         for host in (STRUCK, OTHER):
             self._start_consumers(host)
         with self.network.inside(OTHER):
@@ -125,8 +127,8 @@ class Site:
         with self.network.inside(host):
             self._consumers.append(ConsumersHost(self._settings | extra))
 
-    def _start_ingests(self) -> None:
-        for name in (*MODES, ELSEWHERE):
+    def _start_ingests(self, *names: str) -> None:
+        for name in names:
             mode, host = (name, STRUCK) if name in MODES else ("auto", OTHER)
             with self.network.inside(host):
                 self.ingests[name] = IngestServer(**self._settings, REPLICATION=mode)
@@ -141,6 +143,14 @@ class Site:
         for node in self.nodes:
             if node.server.runs:
                 node.server.kill()
+
+    def make_whole(self) -> None:
+        """Start what was lost in a test before, and wait as `await_whole`."""
+        for name in self._lost:
+            self.ingests[name].stop()
+        self._start_ingests(*self._lost)
+        self._lost = ()
+        self.await_whole()
 
     def await_whole(self) -> None:
         """Wait until each primary has a replica, and the first host's is one of them."""
@@ -160,12 +170,13 @@ class Site:
         return len(primaries) == len(replicas) == followed == len(self.network.hosts)
 
     def restart(self, host: int) -> None:
-        """Start the servers of a host again, and its consumers."""
+        """Start the nodes and consumers of a host again; its ingests in the next test."""
         for node in self.nodes:
             if node.host == host:
                 node.server.kill()
                 node.start()
         self._start_consumers(host)
+        self._lost = MODES
 
     def evidence(self) -> Evidence:
         """What is there once all that is in the streams is settled."""
@@ -178,9 +189,15 @@ class Site:
             async def is_quiet() -> bool:
                 return await waiting(client, len(SHARDS)) == (0, 0)
 
-            await until(
-                is_quiet, timeout_s=WITHIN_S, what="all that is in the streams to be stored"
-            )
+            try:
+                await until(is_quiet, timeout_s=WITHIN_S)
+            except TimeoutError:
+                for shard in SHARDS:
+                    said = [await client.xlen(shard.keys.stream), await client.get(shard.keys.consumer),
+                        await client.hgetall(shard.keys.cursor), await client.xinfo_groups(shard.keys.stream), await client.hgetall(shard.keys.counts), await client.xinfo_stream(shard.keys.stream)]
+                    print(shard.index, said)
+                print(await client.zrange("fleetline:{hosts}",0,-1,withscores=True), await client.time())
+                raise
         # It looks at nothing but where the servers are.
         here: Any = self
         return await gather_evidence(here, len(SHARDS))
