@@ -1,11 +1,13 @@
 """Runs the workers that the share agent asks for. Beside the supervisor, and as free of servers.
 
-Workers are forked by a process that has loaded their code; one that is needed while that process
-is not there is started by itself.
+Workers and the agent are forked by a process that has loaded their code; one that is needed while
+that process is not there is started by itself. The agent is not started before: the others would
+give this host shards that nobody runs while it loads.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from common.metrics.role import RoleMetrics
 from common.processes.supervision.changing import ChangingSupervisor
@@ -17,8 +19,9 @@ AGENT = "sharing"
 FORK_SERVER = "fork-server"
 # Makes the spec of a worker of its name and arguments.
 WorkerSpec = Callable[[ForkServer, str, Sequence[str]], ChildSpec]
-# The first workers wait so long for the fork server to be ready: its imports are theirs.
-LOADING_S = 10.0
+# The agent and the first workers wait so long for the fork server: its imports are theirs, and each
+# that loads them by itself makes a slow machine slower.
+LOADING_S = 20.0
 
 
 class ShardRunner:
@@ -35,13 +38,17 @@ class ShardRunner:
         # Names of the workers that there are, those that are stopping included.
         self._present: set[str] = set()
         self._loading_until_s = 0.0
+        # The agent while it has not been started.
+        self._agent: ChildSpec | None = None
 
     def begin(
         self, supervisor: ChangingSupervisor, agent: ChildSpec, fork_server: ChildSpec
     ) -> None:
         """Start what is needed to run workers."""
         self._supervisor = supervisor
-        supervisor.spawn(fork_server, agent)
+        self._agent = replace(agent, fork=self._forks.fork)
+        self._loading_until_s = time.monotonic() + LOADING_S
+        supervisor.spawn(fork_server)
 
     def _ask(
         self, name: str, message: bytes, descriptors: Sequence[int], timeout_s: float
@@ -54,7 +61,6 @@ class ShardRunner:
         """A child was started."""
         if child == FORK_SERVER:
             # It does no work, so there are no numbers of it.
-            self._loading_until_s = time.monotonic() + LOADING_S
             return
         self._metrics.began(child)
 
@@ -73,6 +79,9 @@ class ShardRunner:
     def ended(self, child: str) -> None:
         """A child was reaped."""
         if child == FORK_SERVER:
+            # One that never gets to be ready is waited for once.
+            if self._forks.is_ready:
+                self._loading_until_s = time.monotonic() + LOADING_S
             self._forks.ended()
             return
         self._metrics.ended(child)
@@ -94,8 +103,13 @@ class ShardRunner:
             return
         for name in self._present - self._wanted.keys():
             supervisor.stop(name)
+        if self._is_loading():
+            return
+        if self._agent is not None:
+            supervisor.add(self._agent)
+            self._agent = None
         missing = [name for name in self._wanted if name not in self._present]
-        if missing and not self._is_loading():
+        if missing:
             self._present.update(missing)
             supervisor.add(*(self._spec(self._forks, n, self._wanted[n]) for n in missing))
 

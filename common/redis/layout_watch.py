@@ -1,14 +1,44 @@
-"""Tells a reader of positions when the number of shards changes."""
+"""Reads which layouts of shards there are, and tells a reader of positions when that changes."""
 
 from collections.abc import Callable
 
+import hiredis
+
 from common.keys import META
-from common.layout import FIELDS, Layout, Layouts, read_layouts
+from common.layout import FIELDS, Layout, Layouts, UnreadableLayout, read_layouts
+from common.log import Repeated, get
 from common.redis.nodes import Nodes
 from common.shards import Shards
 
 # Ingest looks as often.
 LOOK_EVERY_S = 1.0
+
+
+class LayoutReader:
+    """Asks for the layouts. What cannot be read is said once, and changes nothing."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._known: Layouts | None = None
+        self._trouble = Repeated(get("layout"), "layout.unreadable")
+
+    async def read(self) -> Layouts | None:
+        """Those of now, or that were read last; None where nothing was started yet.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        try:
+            fields = await self._nodes.key_wire(META).send("HMGET", META, *FIELDS)
+            self._known = read_layouts(fields)
+        except hiredis.ReplyError as e:
+            if not str(e).startswith("WRONGTYPE"):
+                raise
+            self._trouble.failed(error=str(e))
+        except UnreadableLayout as e:
+            self._trouble.failed(error=str(e))
+        else:
+            self._trouble.healed()
+        return self._known
 
 
 class LayoutWatch:
@@ -20,7 +50,7 @@ class LayoutWatch:
     def __init__(
         self, nodes: Nodes, stream_name: str, shards: int, adopt: Callable[[Shards], None]
     ) -> None:
-        self._nodes = nodes
+        self._reader = LayoutReader(nodes)
         self._stream_name = stream_name
         self._adopt = adopt
         self._set = Layouts(Layout(shards))
@@ -28,8 +58,7 @@ class LayoutWatch:
 
     async def look(self) -> None:
         """Ask once. Raises `Overloaded` or `hiredis.ReplyError`."""
-        asked = self._nodes.key_wire(META).send("HMGET", META, *FIELDS)
-        layouts = read_layouts(await asked) or self._set
+        layouts = await self._reader.read() or self._set
         if layouts != self._layouts:
             self._layouts = layouts
             self._adopt(Shards(self._stream_name, *layouts.newest, layouts.older))

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import asyncpg
 
-from common.keys import META
-from common.layout import FIELDS, Layout, Layouts, read_layouts
+from common.layout import Layout, Layouts
+from common.redis.layout_watch import LayoutReader
 from common.redis.nodes import Nodes
 from common.shards import Shard, Shards
-from consumers.stream.entry import id_order
+from consumers.stream.entry import id_order, read_id
 from consumers.stream.groups import START
 
 _THROUGH = """
@@ -41,13 +41,13 @@ class LayoutFollower:
 
     def __init__(self, nodes: Nodes, stream_name: str, shards: int) -> None:
         self._nodes = nodes
+        self._reader = LayoutReader(nodes)
         self._stream_name = stream_name
         self._set = Layouts(Layout(shards))
 
     async def look(self, connection: asyncpg.Connection) -> Followed:
         """What is to be followed now."""
-        asked = self._nodes.key_wire(META).send("HMGET", META, *FIELDS)
-        layouts = read_layouts(await asked) or self._set
+        layouts = await self._reader.read() or self._set
         newest = Shards(self._stream_name, *layouts.newest)
         if layouts.older is None:
             return Followed(newest)
@@ -59,9 +59,10 @@ class LayoutFollower:
 
     async def _is_done(self, connection: asyncpg.Connection, shard: Shard) -> bool:
         """Whether a stream takes no more, and all that was in it is stored."""
-        closed, length = await self._nodes.wire(shard).pipeline(
+        kept, length = await self._nodes.wire(shard).pipeline(
             [("GET", shard.keys.closed), ("XLEN", shard.keys.stream)]
         )
+        closed = read_id(kept)
         if closed is None:
             return False
         # What was trimmed before it was read is not read any more.

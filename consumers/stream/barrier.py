@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.shards import Shard, Shards
-from consumers.stream.entry import id_order
+from consumers.stream.entry import id_order, read_id
 from consumers.stream.groups import START
 
 
@@ -42,7 +42,8 @@ class Barrier:
 
 def is_shown(closed: bytes | None, cursor: bytes | None) -> bool:
     """Whether the live stage has read a stream to its end, and it has one."""
-    return closed is not None and id_order(cursor or START) >= id_order(closed)
+    end = read_id(closed)
+    return end is not None and id_order(read_id(cursor) or START) >= id_order(end)
 
 
 def unshown(facts: Sequence[tuple[bytes | None, bytes | None]]) -> int:

@@ -4,8 +4,9 @@ An entry has an id and a pack, one event a line; this is the only place that tak
 An event's position is the id of its entry and its place in the pack.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from common.errors import PoisonEntry
 from common.event import LocationEvent, decode_event, decode_events
@@ -14,6 +15,7 @@ from common.redis.wire import Reply
 from common.stream.pack import count_events, split_pack
 
 _FIELD = ENTRY_FIELD.encode()
+_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class Entry(NamedTuple):
@@ -26,6 +28,43 @@ class Entry(NamedTuple):
     def fixes(self) -> int:
         """Events in its pack, sound or not; 0 without a pack."""
         return 0 if self.pack is None else count_events(self.pack)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The events in its pack, which there is."""
+        return split_pack(self.pack or b"")
+
+    @property
+    def positions(self) -> "list[StreamPosition]":
+        """Where they stand."""
+        return positions_of(self.id, self.fixes)
+
+
+class PickedEntry(Entry):
+    """One of whose pack only the events at `places` are left (`consumers.history.own_fixes`)."""
+
+    places: tuple[int, ...]
+
+    def __new__(cls, entry_id: bytes, pack: bytes, places: tuple[int, ...]) -> Self:
+        """What is left, and where it stands in the stream."""
+        entry = super().__new__(cls, entry_id, pack)
+        entry.places = places
+        return entry
+
+    @property
+    def fixes(self) -> int:
+        """Events that are left, which may be none."""
+        return len(self.places)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """These events."""
+        return super().lines if self.places else []
+
+    @property
+    def positions(self) -> "list[StreamPosition]":
+        """Where they stand in the whole pack."""
+        return [StreamPosition(self.id, place) for place in self.places]
 
 
 class StreamPosition(NamedTuple):
@@ -76,13 +115,20 @@ class DecodedPage(NamedTuple):
     vanished: list[bytes]
 
 
-def decode_page(entries: Iterable[Entry], skip: Collection[bytes] = ()) -> DecodedPage:
-    """Take entries apart; each event is judged alone. `skip`: names of positions."""
+def decode_page(
+    entries: Iterable[Entry], skip: Collection[bytes] = (), *, picked: bool = False
+) -> DecodedPage:
+    """Take entries apart; each event is judged alone. `skip`: names of positions; `picked`: some
+    entries are.
+    """
     page = DecodedPage([], [], [], [])
     skipped_ids = {name.partition(b"/")[0] for name in skip}
     for entry in entries:
         if entry.pack is None:
             page.vanished.append(entry.id)
+            continue
+        if picked and isinstance(entry, PickedEntry):
+            _decode_lines(page, entry.positions, entry.lines, skip)
             continue
         lines = split_pack(entry.pack)
         events = None if entry.id in skipped_ids else decode_events(entry.pack, len(lines))
@@ -101,9 +147,7 @@ def decode_part(entry: Entry, begin: int, end: int, skip: Collection[bytes] = ()
     if entry.pack is None:
         page.vanished.append(entry.id)
         return page
-    lines = split_pack(entry.pack)
-    positions = positions_of(entry.id, len(lines))
-    _decode_lines(page, positions[begin:end], lines[begin:end], skip)
+    _decode_lines(page, entry.positions[begin:end], entry.lines[begin:end], skip)
     return page
 
 
@@ -168,6 +212,11 @@ def id_order(entry_id: bytes) -> tuple[int, int]:
     """A stream id (`<ms>-<sequence>`) as numbers, which compare in the stream's order."""
     ms, _, sequence = entry_id.partition(b"-")
     return int(ms), int(sequence)
+
+
+def read_id(text: bytes | None) -> bytes | None:
+    """A stream id that was kept somewhere; None where there is none, or what is none."""
+    return text if text is not None and _ID.fullmatch(text) else None
 
 
 def next_id(entry_id: bytes) -> bytes:

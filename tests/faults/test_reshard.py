@@ -17,6 +17,7 @@ import pytest
 from common.keys import META
 from common.layout import Layout
 from deploy.tools.stack_shards import stack_layouts
+from tests.clients.beside import beside
 from tests.roles.hosts import Hosts, hosts_of
 from tests.roles.shard import worker_settings
 from tests.servers.ingest_server import ingest
@@ -81,15 +82,8 @@ class Fleet:
 @contextmanager
 def fleet(url: str) -> Iterator[Fleet]:
     load = Fleet(url)
-    threads = [threading.Thread(target=load.send), threading.Thread(target=load.watch)]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(load.stopping, load.send, load.watch):
         yield load
-    finally:
-        load.stopping.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture

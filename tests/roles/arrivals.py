@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 import orjson
-import redis.asyncio
 
 from common.arrivals.arrival import Arrival, decode_arrival
 from common.event import LocationUpdate, encode_event
@@ -16,9 +15,11 @@ from common.orders import store
 from common.orders.book import OrderBook
 from common.orders.order import Order, decode_order_update
 from common.orders.states import DeliveryState
+from common.redis.client import new_async_client
 from common.settings import load_settings
 from consumers.arrivals.rounds import PARTS
 from consumers.arrivals.serve import ArrivalsRole
+from tests.clients.listening import listening
 
 DROPOFF = {"latitude": 53.42, "longitude": -2.90}
 # Straight north of the drop-off, some 2.2 km.
@@ -76,16 +77,14 @@ class Arrivals:
     @contextlib.asynccontextmanager
     async def watching(self, order_id: str) -> AsyncIterator[Callable[[], Any]]:
         """What is published of an order: each call gives what came since the last."""
-        async with self.redis.pubsub() as channel:
-            await channel.subscribe(order_key(order_id))
+        async with listening(self.redis, order_key(order_id)) as channel:
 
             async def came() -> list[Arrival]:
                 found = []
-                while message := await channel.get_message(timeout=0.05):
-                    if message["type"] == "message":
-                        arrival = decode_arrival(message["data"])
-                        assert arrival is not None
-                        found.append(arrival)
+                while message := await channel.message(timeout_s=0.05):
+                    arrival = decode_arrival(message)
+                    assert arrival is not None
+                    found.append(arrival)
                 return found
 
             await came()
@@ -101,7 +100,7 @@ async def arrivals(
     role = ArrivalsRole(known)
     await role.nodes.start()
     try:
-        async with redis.asyncio.from_url(redis_url) as client:
+        async with new_async_client(redis_url, decode=False) as client:
             database = await asyncpg.connect(database_url)
             try:
                 yield Arrivals(role, client, database)

@@ -1,6 +1,7 @@
 """Ingest as a real process for tests: Granian, Falcon, one worker."""
 
 import contextlib
+import http.client
 import os
 import signal
 import subprocess
@@ -8,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 
 from common.processes.process import set_parent_death_signal
@@ -59,8 +59,14 @@ class IngestServer:
         assert self._process is not None
         if self._process.poll() is not None:
             raise RuntimeError(f"ingest left with {self._process.returncode}")
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/live", timeout=1).status_code == 200
+        # What a client library loads for each question would take the processor from the server.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        with (
+            contextlib.closing(connection),
+            contextlib.suppress(OSError, http.client.HTTPException),
+        ):
+            connection.request("GET", "/health/live")
+            return connection.getresponse().status == 200
         return False
 
     def stop(self) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from common.errors import FleetlineError, PoisonEntry
 from common.event import decode_event
 from common.keys import HOSTS_NEWS, META, ShardKeys
-from common.layout import SINCE, Layout, Layouts
+from common.layout import SINCE, Layout, Layouts, read_layout, read_since
 from common.settings import Settings
 from common.shards import Shards
 from consumers.sharing.membership import NEWS_MAX
@@ -118,7 +118,7 @@ class Resharding:
         self._say(f"the {len(old)} streams of before take no more")
 
     def _follow(self, layouts: Layouts, old: Shards) -> None:
-        since_s = int(self._client.hget(META, SINCE) or 0) / 1000
+        since_s = (read_since(self._client.hget(META, SINCE)) or 0) / 1000
         while True:
             unshown = sum(not self._is_shown(shard.keys) for shard in old)
             entries = sum(self._client.xlen(shard.keys.stream) for shard in old)
@@ -150,10 +150,10 @@ class Resharding:
 
     def _remove_gone(self) -> None:
         """Remove the keys of a layout that is not there any more, once its workers have ended."""
-        shards, epoch = self._client.hmget(META, "gone_shards", "gone_epoch")
-        if shards is None:
+        layout = read_layout(*self._client.hmget(META, "gone_shards", "gone_epoch"))
+        if layout is None:
             return
-        gone = self._shards(Layout(int(shards), int(epoch)))
+        gone = self._shards(layout)
         until_s = time.monotonic() + GONE_TIMEOUT_S
         while any(self._client.exists(shard.keys.consumer) for shard in gone):
             if time.monotonic() > until_s:

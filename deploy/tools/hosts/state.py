@@ -7,10 +7,10 @@ from typing import Any
 
 from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
 from common.settings import Settings
+from consumers.sharing.facts import HostTerms
 from consumers.sharing.host import read_terms
-from consumers.sharing.membership import NEWS_MAX, SILENT_S
-from consumers.sharing.share import HostTerms
-from consumers.stream.holder import host_of
+from consumers.sharing.membership import HOSTS_MAX, NEWS_MAX, SILENT_S
+from consumers.stream.holder import HOLDER_CHARS_MAX, host_of, is_host_name
 from deploy.tools.stack_shards import stack_shards
 
 
@@ -44,10 +44,11 @@ class HostState:
 
 @dataclass(frozen=True, slots=True)
 class HostsState:
-    """All hosts, and the shards that nobody holds."""
+    """All hosts, and the shards that nobody holds. `more`: hosts that are too many to be shown."""
 
     hosts: tuple[HostState, ...]
     unheld: tuple[int, ...]
+    more: int = 0
 
 
 def read_hosts(client: Any, settings: Settings) -> HostsState:
@@ -56,26 +57,29 @@ def read_hosts(client: Any, settings: Settings) -> HostsState:
     # By way of the key: in a cluster each server has a clock.
     seconds, micros = map(int, client.eval("return redis.call('TIME')", 1, HOSTS))
     now_s = seconds + micros / 1e6
-    heard = {
-        name.decode("utf-8", "replace"): now_s - at / 1000
-        for name, at in client.zrange(HOSTS, 0, -1, withscores=True)
-    }
-    said, drained = client.hgetall(HOSTS_SAID), client.hgetall(HOSTS_DRAINED)
+    heard = {}
+    for raw, at in client.zrange(HOSTS, 0, HOSTS_MAX - 1, desc=True, withscores=True):
+        name = raw.decode("utf-8", "replace")
+        if is_host_name(name):
+            heard[name] = now_s - at / 1000
     held: dict[str, list[int]] = {name: [] for name, at in heard.items() if at < SILENT_S}
     unheld = []
     for shard in shards:
-        holder = client.get(shard.keys.consumer)
-        if holder is None:
+        holder = client.getrange(shard.keys.consumer, 0, HOLDER_CHARS_MAX)
+        if not holder:
             unheld.append(shard.index)
         else:
             held.setdefault(host_of(holder.decode("utf-8", "replace")), []).append(shard.index)
+    names = sorted(held)
+    said = client.hmget(HOSTS_SAID, names) if names else []
+    drained = client.hmget(HOSTS_DRAINED, names) if names else []
     hosts = []
-    for name, its in sorted(held.items()):
-        terms, _ = read_terms(said.get(name.encode(), b""), drained=name.encode() in drained)
+    for name, record, drain in zip(names, said, drained, strict=True):
+        terms, _ = read_terms(record or b"", drained=drain is not None)
         since_s = heard.get(name, SILENT_S)
-        lives = since_s < SILENT_S
-        hosts.append(HostState(name, tuple(its), max(0.0, since_s) if lives else None, terms))
-    return HostsState(tuple(hosts), tuple(unheld))
+        since = max(0.0, since_s) if since_s < SILENT_S else None
+        hosts.append(HostState(name, tuple(held[name]), since, terms))
+    return HostsState(tuple(hosts), tuple(unheld), max(0, client.zcard(HOSTS) - HOSTS_MAX))
 
 
 def set_drained(client: Any, hosts: Iterable[str], *, drained: bool) -> None:

@@ -15,9 +15,9 @@ from common.geo import cells
 from common.geo.sphere import distance_m
 from consumers.insight.fold.rules import Rules
 from tests.integration.insight.insight_history import follow_to, row, store
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import Databases
+from tests.servers.redis_cluster import AnyRedis
 from tests.servers.timescale import compress
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def database(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
+def api(database: str, redis_session: AnyRedis) -> Iterator[httpx.Client]:
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database) as server,
         httpx.Client(base_url=server.url, timeout=15) as client,
@@ -238,6 +238,10 @@ def test_heat(api):
         ("drivers/d/summary?by=week", "by"),
         ("drivers/d/summary?tz=Mars/Olympus", "tz"),
         ("drivers/d/summary?tz=%27;drop", "tz"),
+        # What broke: where no row needed the zone nobody looked at it.
+        ("drivers/nobody/summary?tz=Mars/Olympus", "tz"),
+        ("fleet/summary?tz=Mars/Olympus", "tz"),
+        ("fleet/summary?group=none&tz=Mars/Olympus", "tz"),
         ("drivers/d/summary?by=hour&start_time=2020-01-01T00:00:00Z", "by"),
         ("fleet/summary?group=shift", "group"),
         ("fleet/summary?cursor=%00", "cursor"),
@@ -245,6 +249,7 @@ def test_heat(api):
         ("fleet/heat?of=love", "of"),
         ("fleet/heat?bbox=1,2,3", "bbox"),
         ("fleet/heat?bbox=nan,1,2,3", "bbox"),
+        ("fleet/heat?bbox=1_0,1,22,3", "bbox"),
         ("fleet/heat?start_time=2020-01-01T00:00:00Z", "start_time"),
     ],
 )

@@ -13,9 +13,9 @@ import pytest
 
 from common.fences.limits import FENCES_MAX, VERTICES_SUM_MAX
 from tests.access import AUTH, bearer, token
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 
 POINT = {"type": "Point", "coordinates": [13.4, 52.5]}
 CIRCLE: dict[str, Any] = {"name": "Depot", "geometry": POINT, "radius_m": 75}
@@ -31,8 +31,8 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def served(redis_session: RedisServer, database: str) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def served(redis_session: AnyRedis, database: str) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database, **AUTH) as server,
         httpx.Client(base_url=f"{server.url}/api/v1/geofences", timeout=10) as client,
@@ -176,7 +176,17 @@ def test_an_import_is_all_or_nothing_and_names_the_feature(api: httpx.Client) ->
     assert [f["name"] for f in api.get("").json()["geofences"]] == ["7", "Alpha"]
     assert send().status_code == 422
     assert send(feature("a"), kind="text/plain").status_code == 415
-    assert api.post("/import", json={"type": "Feature", "features": []}).status_code == 422
+    # What broke: what is no collection was refused in the words of a library, without a field.
+    for body, fields in (
+        ({"type": "Feature", "features": []}, ["type"]),
+        ({"type": "FeatureCollection"}, ["features"]),
+        ({"type": "FeatureCollection", "features": {}}, ["features"]),
+        ({}, ["type", "features"]),
+        ([], ["body"]),
+    ):
+        answer = api.post("/import", json=body)
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == fields
     # A polygon of so many vertices is judged in a thread, where it holds up no fix.
     ring = [[n / 1000, (n % 2) / 10] for n in range(900)]
     ring = [*ring, [0.9, 5], [0, 5], ring[0]]

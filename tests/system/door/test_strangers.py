@@ -62,14 +62,14 @@ def try_all(redis_port: int, postgres_port: int, paths: list[Path], pids: list[i
 
 
 def test_a_stranger_gets_in_where_nothing_is_closed(
-    redis_server: RedisServer, postgres_session: PostgresServer, folder: Path
+    one_server: RedisServer, postgres_session: PostgresServer, folder: Path
 ) -> None:
     """Else what follows would prove nothing."""
     (folder / "lock").touch(0o644)
     folder.chmod(0o777)
     paths = [folder, folder / "lock"]
     with subprocess.Popen(("cat",), stdin=subprocess.PIPE, user=65_534, group=65_534) as own:
-        tried = try_all(redis_server.port, postgres_session.port, paths, [own.pid])
+        tried = try_all(one_server.port, postgres_session.port, paths, [own.pid])
         own.kill()
     assert "postgres@postgres" in tried["postgres"]
     assert {"PING", "CONFIG GET dir"} <= set(tried["redis"])
