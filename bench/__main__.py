@@ -40,7 +40,7 @@ from bench.scenarios import (
 from bench.scenarios.beside import drain as beside_drain
 from bench.scenarios.beside import live as beside_live
 from bench.scenarios.beside import metrics
-from bench.scenarios.storing import catch_up, drain, history, recovery, timescale
+from bench.scenarios.storing import catch_up, drain, history, recovery, timescale, waiting
 from bench.stack import Stack
 from common.errors import FleetlineError
 from common.processes.signals import stop_as_interrupt
@@ -52,7 +52,7 @@ SCENARIOS: dict[str, ModuleType] = {
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
         catch_up, one_redis, access, insight, geofences, crossings, beside_live, beside_drain,
-        arrivals, pace, metrics, locust_users, timescale, cluster,
+        arrivals, pace, metrics, locust_users, timescale, waiting, cluster,
     )
 }  # fmt: skip
 # Only when they are named: ten minutes each, to tell one per cent, or servers of their own.
@@ -177,7 +177,7 @@ def _report(
     console.print(f"written: {path}, .md, {len(drawn)} plots", markup=False)
     if update_readme:
         section = summary.summary(table.where(found), by_key, verdicts)
-        readme.update(ROOT, section, text, drawn)
+        readme.update(ROOT, section, text, found, drawn)
     lost = [outcome.name for outcome in outcomes if outcome.lost]
     failed = [outcome.name for outcome in outcomes if outcome.error]
     if lost:

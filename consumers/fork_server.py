@@ -2,6 +2,7 @@
 
 import faulthandler
 import sys
+from collections.abc import Callable
 
 from common.processes.fork_server import serve
 from common.processes.process import die_with_parent
@@ -15,7 +16,9 @@ def main() -> int:
     from consumers import worker  # noqa: PLC0415
     from consumers.sharing import agent  # noqa: PLC0415
 
-    programs = {module.__name__: module.main for module in (worker, agent)}
+    programs: dict[str, Callable[[], int]] = {
+        module.__name__: module.main for module in (worker, agent)
+    }
 
     def run() -> int:
         return programs[sys.argv[0]]()

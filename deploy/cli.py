@@ -21,6 +21,7 @@ from deploy.observe import commands as observe
 from deploy.roads import commands as roads
 from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
+from deploy.tools.databases import commands as databases
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.hosts import commands as hosts
@@ -41,6 +42,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(databases.app, name="databases")
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
 app.add_typer(streets.app, name="streets")

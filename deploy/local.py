@@ -224,6 +224,7 @@ def _stores(home: Home, settings: Settings, options: UpOptions) -> dict[str, str
         if options.cluster
         else redis_url(settings, password),
         "DATABASE_URL": database_url(settings, "" if postgres else home.secret(POSTGRES_PASSWORD)),
+        **({"DATABASE_URLS": settings.database_urls} if settings.database_urls else {}),
     }
 
 

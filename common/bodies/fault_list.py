@@ -36,18 +36,17 @@ class FaultList:
 
     def convert(self, value: object, kind: type[T], where: str = "") -> T | None:
         """`value` (decoded JSON) as the struct `kind`, or None: each member is judged alone."""
-        if not isinstance(value, dict):
-            self.add(where or "body", "must be an object")
-            return None
         before = len(self.faults)
-        members = self.members(value, kind, f"{where}." if where else "")
+        members = self.members(value, kind, where)
         return kind(**members) if len(self.faults) == before and not self.full else None
 
-    def members(
-        self, value: dict[str, Any], kind: type[msgspec.Struct], stem: str = ""
-    ) -> dict[str, Any]:
-        """Those members of `value` that are good. `stem` comes before their names."""
+    def members(self, value: object, kind: type[msgspec.Struct], where: str = "") -> dict[str, Any]:
+        """Those members of `value` (decoded JSON) that are good, as the struct would have them."""
         good: dict[str, Any] = {}
+        if not isinstance(value, dict):
+            self.add(where or "body", "must be an object")
+            return good
+        stem = f"{where}." if where else ""
         for member in members_of(kind):
             if member.name in value:
                 converted = self._member(value[member.name], member, stem + member.name)

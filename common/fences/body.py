@@ -81,7 +81,7 @@ def _take_reach(fields: dict[str, Any], faults: list[Fault]) -> None:
         if geometry.get(name) is None:
             continue
         typed = FaultList()
-        inner = typed.members({name: geometry[name]}, _Reach, "geometry.").get(name)
+        inner = typed.members({name: geometry[name]}, _Reach, "geometry").get(name)
         faults += typed.faults
         if typed:
             continue

@@ -7,7 +7,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, Meta, UnsetType
 
-from common.bodies.fault_list import FaultList, decode_body
+from common.bodies.fault_list import FaultList, decode_json
 from common.contract import Vehicle
 from common.event import Id, Latitude, Longitude
 from common.orders.states import OVER, DeliveryState, advance
@@ -84,14 +84,14 @@ _decode_order = msgspec.json.Decoder(Order).decode
 
 def decode_order_update(body: bytes) -> OrderUpdate:
     """The body of a PUT. Raises `InvalidUpdate`: 400 for what is no JSON, 422 names all faults."""
-    update = decode_body(body, OrderUpdate)
     faults = FaultList()
+    members = faults.members(decode_json(body), OrderUpdate)
     for name in ("ready_at", "promised_at"):
-        when = getattr(update, name)
+        when = members.get(name)
         if isinstance(when, datetime) and not TIME_MIN <= when < TIME_MAX:
             faults.add(name, f"must be from {TIME_MIN.year} to {TIME_MAX.year}")
     faults.refuse()
-    return update
+    return OrderUpdate(**members)
 
 
 def registered(order_id: str, update: OrderUpdate, now: datetime) -> Order:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import uvloop
 
+from common.databases.seat import seats
 from common.log import get
 from common.metrics.role import RoleMetrics
 from common.processes.background import EXPECTED, Background
@@ -60,7 +61,9 @@ class ArrivalsRole:
         self.numbers = ArrivalNumbers()
         self.lead = Lead(nodes)
         self.ledger = Ledger(self.database)
-        self._learner = PaceLearner(self.database)
+        urls = settings.databases
+        self.others = [ArrivalDatabase(urls[s.number], s) for s in seats(len(urls))[1:]]
+        self._learner = PaceLearner(self.database, self.others)
         drivers = DriverPlaces(nodes, Shards(settings.stream_name, settings.shards))
         self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards, drivers.adopt)
         self.rounds = ArrivalRounds(
@@ -132,7 +135,8 @@ class ArrivalsRole:
         except EXPECTED as e:
             _log.warning("arrivals.unstored", error=str(e) or type(e).__name__)
         await self.travel.close()
-        await self.database.close()
+        for database in (self.database, *self.others):
+            await database.close()
         await self.nodes.close()
 
 

@@ -29,11 +29,11 @@ _log = get("cursor")
 class LiveCursor:
     """The cursor of one stream. `reads` is a connection of its own: reads block it."""
 
-    def __init__(self, reads: Wire, wire: Wire, keys: ShardKeys, *, group: str) -> None:
+    def __init__(self, reads: Wire, wire: Wire, keys: ShardKeys, *, groups: Sequence[str]) -> None:
         self._reads = reads
         self._wire = wire
         self._keys = keys
-        self._group = group
+        self._groups = groups
         # The live stage has read through this id.
         self.through = START
         # Names of the positions that were given up because the process died of them.
@@ -53,7 +53,7 @@ class LiveCursor:
         self.trial = read_trial(trial)
         saved, needed = read_id(saved), None
         if saved is None:
-            needed = await oldest_needed(self._wire, self._keys.stream, self._group)
+            needed = await oldest_needed(self._wire, self._keys.stream, self._groups)
         last_generated = None
         with contextlib.suppress(hiredis.ReplyError):
             # Not every server lets everybody ask.

@@ -127,6 +127,7 @@ class Supervisor:
     def _turn(self, wait_s: float) -> None:
         """One step: wait, read beats, reap, restart."""
         self._wait(wait_s)
+        self._children.excuse_standstill(self._clock())
         self._heartbeat.beat()
         self._stop_signals += sum(n in STOP_SIGNALS for n in self._signals.take())
         now_s = self._clock()

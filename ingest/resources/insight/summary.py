@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from heapq import merge
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 
 import falcon.asgi
@@ -20,6 +21,7 @@ from ingest.http.queries.insight import (
 )
 from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
+from ingest.resources.histories import Histories
 from ingest.resources.history import History
 from ingest.resources.insight.shapes import (
     CSV_TYPE,
@@ -44,19 +46,17 @@ _BUCKETS, _FLEET, _FLEET_BUCKETS = _sql("buckets"), _sql("fleet"), _sql("fleet_b
 class _Summary:
     """What both have: the history, who may ask, and turns."""
 
-    def __init__(self, history: History, access: Access, reads: ReadLimiter) -> None:
+    def __init__(self, history: Histories, access: Access, reads: ReadLimiter) -> None:
         self._history = history
         self._access = access
         self._reads = reads
 
-    async def _require_zone(self, query: SummaryQuery) -> None:
+    async def _require_zone(self, query: SummaryQuery, history: History) -> None:
         """Raise `InvalidUpdate` for a zone that there is not, whether or not a row needs it."""
-        if query.tz != UTC_ZONE:
-            await self._read("SELECT now() AT TIME ZONE $1", query.tz)
-
-    async def _read(self, sql: str, *args: object) -> list[Row]:
+        if query.tz == UTC_ZONE:
+            return
         try:
-            return await self._history.read(sql, *args)
+            await history.read("SELECT now() AT TIME ZONE $1", query.tz)
         except InvalidUpdate as e:
             raise InvalidUpdate(f"tz: {e.detail}", faults=(Fault("tz", e.detail),)) from e
 
@@ -71,8 +71,10 @@ class DriverSummary(_Summary):
         principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_summary_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
-            await self._require_zone(query)
-            rows = await self._read(_BUCKETS, driver_id, query.start, query.end, query.by, query.tz)
+            history = self._history.of(driver_id)
+            await self._require_zone(query, history)
+            asked = (query.start, query.end, query.by, query.tz)
+            rows = await history.read(_BUCKETS, driver_id, *asked)
             buckets = [
                 {"start_time": row["starts"], "end_time": row["ends"], **sums_of(row)}
                 for row in rows
@@ -97,7 +99,7 @@ class FleetSummary(_Summary):
         principal = self._access.admit(req, Action.READ_FLEET)
         query = read_fleet_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
-            await self._require_zone(query)
+            await self._require_zone(query, self._history.home)
             if query.group == "none":
                 drivers, cursor = await self._all(query), ""
             else:
@@ -110,7 +112,7 @@ class FleetSummary(_Summary):
     on_head = on_get
 
     async def _page(self, query: SummaryQuery) -> tuple[list[Item], str]:
-        rows = await self._read(_FLEET, query.start, query.end, query.after, query.limit + 1)
+        rows = await self._drivers(query, query.after, query.limit + 1)
         drivers = [{"driver_id": row["driver_id"], **sums_of(row)} for row in rows[: query.limit]]
         return drivers, drivers[-1]["driver_id"] if len(rows) > query.limit else ""
 
@@ -119,15 +121,21 @@ class FleetSummary(_Summary):
         drivers: list[Item] = []
         after = ""
         while True:
-            rows = await self._read(_FLEET, query.start, query.end, after, DRIVERS_MAX)
+            rows = await self._drivers(query, after, DRIVERS_MAX)
             drivers += [{"driver_id": row["driver_id"], **sums_of(row)} for row in rows]
             if len(rows) < DRIVERS_MAX:
                 return drivers
             after = drivers[-1]["driver_id"]
 
+    async def _drivers(self, query: SummaryQuery, after: str, limit: int) -> list[Row]:
+        """The first drivers after one, in order of their ids; each is in one database."""
+        found = await self._history.read_all(_FLEET, query.start, query.end, after, limit)
+        return list(islice(merge(*found, key=itemgetter("driver_id")), limit))
+
     async def _add_buckets(self, drivers: Sequence[Item], query: SummaryQuery) -> None:
         names = [driver["driver_id"] for driver in drivers]
-        rows = await self._read(_FLEET_BUCKETS, names, query.start, query.end, query.by, query.tz)
+        asked = (names, query.start, query.end, query.by, query.tz)
+        rows = chain(*await self._history.read_all(_FLEET_BUCKETS, *asked))
         buckets = {
             name: [
                 {

@@ -82,15 +82,16 @@ class RedisServers:
         hit = primary if target == "redis" else next(iter(followers), primary)
         return self._role_at(hit.port), primary.slots
 
-    async def known(self) -> list[KnownNode]:
-        """What each node that answers says of itself."""
-        replies = await self.ask_each("CLUSTER", "NODES")
+    async def known(self, without: str = "") -> list[KnownNode]:
+        """What each node that answers says of itself. `without`: a role that is not asked."""
+        replies = await self.ask_each("CLUSTER", "NODES", without=without)
         known = [read_nodes(reply) for reply in replies if isinstance(reply, bytes)]
         return [node for nodes in known for node in nodes if "myself" in node.flags]
 
-    async def ask_each(self, *command: str) -> list[Any]:
+    async def ask_each(self, *command: str, without: str = "") -> list[Any]:
         """The reply of each server, or the error."""
-        asked = (asyncio.to_thread(self._ask, node, command) for node in self._nodes)
+        nodes = [n for n, role in zip(self._nodes, self.roles, strict=True) if role != without]
+        asked = (asyncio.to_thread(self._ask, node, command) for node in nodes)
         return list(await asyncio.gather(*asked))
 
     async def tell(self, *command: str) -> None:
@@ -143,7 +144,11 @@ class RedisServers:
         )
 
     async def hold_until_replaced(self, role: str, shard: int, killed_pid: int) -> None:
-        """A killed primary that is started again stands still until another has its slots."""
+        """A killed primary that is started again stands still until another has its slots.
+
+        Then it is killed again: one that woke up would take all others for dead, since it has not
+        heard them for so long, and might be believed.
+        """
         held: list[psutil.Process] = []
         holding = asyncio.create_task(self._hold(role, killed_pid, held))
         try:
@@ -153,7 +158,7 @@ class RedisServers:
             holding.cancel()
             for process in held:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGCONT)
+                    process.send_signal(signal.SIGKILL)
 
     async def _hold(self, role: str, killed_pid: int, held: list[psutil.Process]) -> None:
         while True:
@@ -167,8 +172,8 @@ class RedisServers:
 
     async def _replaced(self, role: str, shard: int) -> None:
         while True:
-            owner = owner_of(self._slots[shard], await self.known())
-            if owner is not None and self._role_at(owner.port) != role:
+            owner = owner_of(self._slots[shard], await self.known(without=role))
+            if owner is not None:
                 return
             await pace(LOOK_S)
 

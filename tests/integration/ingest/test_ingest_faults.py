@@ -151,6 +151,13 @@ def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: AnyRedi
     # Another shard still takes fixes: some are accepted, so this is not "down".
     assert api.post("/api/v1/drivers/e/location", json=FIX).status_code == 202
     wait_until(lambda: health(api).json()["status"] == "degraded")
+    room = health(api).json()["room"]
+    [full] = [shard for shard in room["shards"] if shard["fixes"] == 0]
+    assert (room["lasts_s"], full["lasts_s"], full["shard"]) == (0, 0, SHARDS.of("d").index)
+    # The shards of a server share it, and the tests set it no limit.
+    assert sorted(n for redis in room["servers"] for n in redis["shards"]) == [0, 1, 2, 3]
+    for redis in room["servers"]:
+        assert 0 < redis["used_bytes"] < redis["room_bytes"] < redis["limit_bytes"]
     server.clear()
     wait_until(lambda: accepts(api), what="the shard to take fixes again")
 

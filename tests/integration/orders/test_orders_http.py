@@ -63,8 +63,8 @@ def test_what_is_not_named_stays_and_null_removes_it(orders_api: httpx.Client) -
          ["dropoff", "ready_at", "promised_at"]),
         ({"promised_at": "2026-03-01T11:30:00"}, ["promised_at"]),
         ({"driver_id": ""}, ["driver_id"]),
-        ({"drop_of": {}, "dropoff": {"latitude": 1, "lontigude": 2}},
-         ["dropoff.longitude", "dropoff.lontigude", "drop_of"]),
+        ({"drop_of": {}, "dropoff": {"latitude": 1, "lonigtude": 2}},
+         ["dropoff.longitude", "dropoff.lonigtude", "drop_of"]),
     ],
 )  # fmt: skip
 def test_all_fields_at_fault_are_named(

@@ -266,7 +266,7 @@ def test_turns_in_which_nothing_happened_are_stored_with_the_next(
         return Fix(driver, at, at, 53.4, -2.9, 5.0)
 
     async def main():
-        client = redis.asyncio.from_url(redis_server.url)
+        client = new_async_client(redis_server.url, decode=False)
         connection = await asyncpg.connect(database_url)
         stored = []
         async with turning(redis_server.url, database_url) as turns:

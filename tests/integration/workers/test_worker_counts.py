@@ -130,7 +130,7 @@ def test_flushes_are_alarms_with_what_was_seen_waiting(servers):
 
 
 async def has_seen(worker, count):
-    seen = worker.parts.gauge.seen
+    seen = worker.parts.histories[0].gauge.seen
     return seen is not None and seen.lag + seen.pending == count
 
 

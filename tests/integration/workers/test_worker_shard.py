@@ -147,11 +147,11 @@ def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(
             assert await it.redis.get(KEYS.fence) == b"1"
             newer = payload(9, order="o1")
             # The other has shown a newer position, and this one is given an older at that moment.
+            await it.redis.set(order_key("o1"), newer)
             async with it.redis.pipeline(transaction=True) as pipe:
                 pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other")
                 pipe.incr(KEYS.fence)
                 pipe.hset(KEYS.live, "d1", newer)
-                pipe.set(order_key("o1"), newer)
                 pipe.xadd(KEYS.stream, {ENTRY_FIELD: payload(5, order="o1")})
                 await pipe.execute()
             async with asyncio.timeout(10):

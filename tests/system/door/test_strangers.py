@@ -22,6 +22,7 @@ from deploy.servers.privileges import Descent
 from deploy.stack.accounts import NUMBERS, SystemUser
 from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
+from tests.access import SECRET
 from tests.clients.stranger import WHAT
 from tests.servers import RedisServer
 from tests.servers.postgres import PostgresServer
@@ -119,11 +120,11 @@ def test_as_root_in_an_open_place(closed_stack: Stack) -> None:
     assert writing_capabilities(closed_stack) == set()
     assert capabilities(closed_stack, "gateway") == {0}
     # Roles are forked by one process, so what they were told stands in their memory alone.
-    home = Home(closed_stack.home)
-    auth, database, redis = (
-        (home.path / name).read_bytes().strip()
-        for name in ("auth.secret", "postgres.password", "redis.password")
+    database, redis = (
+        (closed_stack.home / name).read_bytes().strip()
+        for name in ("postgres.password", "redis.password")
     )
+    auth = SECRET.encode()
     roles = ("consumers", "fanout", "ingest")
     held = {role: held_by(closed_stack, role, auth, database, redis) for role in roles}
     assert held == {

@@ -120,7 +120,7 @@ def test_whatever_redis_holds_a_host_comes_to_a_plan(hosts, lease, meta, since):
 def test_a_layout_that_cannot_be_read_is_said_and_changes_nothing():
     """The agent ended with a traceback, and so did each that was started in its place."""
     told = Told([], meta=[b"8", b"3", None, None, None, None])
-    member = Membership(told, told, "me", None, Settings())  # type: ignore[arg-type]
+    member = Membership(told, told, "me", None, Settings())
     assert asyncio.run(member.look()).shards == 8
     with capture_logs() as said:
         for rubbish in (b"many", b"0", b"-1", b"99999999999", b"\xff", b"8 "):
