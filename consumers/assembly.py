@@ -175,7 +175,7 @@ def assemble(
     if shards.epoch == FIRST_EPOCH:
         timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
-        wires, lease, Barrier(nodes, shards.older), maker, settled, live, history, table, trim,
+        wires, lease, Barrier(nodes, shards, index), maker, settled, live, history, table, trim,
         gauge, counts, letters, population, timed,
     )  # fmt: skip
 
@@ -194,7 +194,7 @@ def _driver_state(
         shard,
         wires.nodes,
         WriteFence(wires.quick, shard.keys.fence, lease),
-        EarlierPositions(wires.nodes, older),
+        EarlierPositions(wires.nodes, older, kept_s=settings.location_ttl),
         names_max=pace.names_max,
         location_ttl_s=settings.location_ttl,
     )

@@ -5,7 +5,7 @@ Processes come from what the supervisors write under the home, shards from Redis
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -39,13 +39,17 @@ TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard, in fixes (`common.stream.backlog`). `counts`: what consumers count."""
+    """What waits in a shard, in fixes (`common.stream.backlog`). `counts`: what consumers count.
+
+    `leaving`: it is not written any more, since the number of shards changes.
+    """
 
     shard: int
     backlog: int
     pending: int
     dead_letters: int
     counts: dict[str, int]
+    leaving: bool = False
 
     def shown(self) -> dict[str, int]:
         """All of it by name, in the order of the columns."""
@@ -55,6 +59,7 @@ class ShardState:
             "pending": self.pending,
             "dead_letters": self.dead_letters,
             **self.counts,
+            **({"leaving": True} if self.leaving else {}),
         }
 
 
@@ -114,7 +119,12 @@ def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
 def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
     shards = stack_shards(client, settings)
-    return [_read_shard(client, shard, settings.consumer_group) for shard in shards]
+    group = settings.consumer_group
+    leaving = [_read_shard(client, shard, group) for shard in shards.older or ()]
+    return [
+        *(_read_shard(client, shard, group) for shard in shards),
+        *(replace(state, leaving=True) for state in leaving),
+    ]
 
 
 def read_apps(client: Any) -> AppTotals:
@@ -159,7 +169,7 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
 
 def _shard_table(shards: list[ShardState]) -> Table:
     table = Table(box=None, header_style="bold")
-    for column in shards[0].shown():
+    for column in shards[-1].shown():
         table.add_column(column.replace("_", " "), justify="right")
     for shard in shards:
         table.add_row(*map(str, shard.shown().values()))

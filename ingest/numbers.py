@@ -43,8 +43,9 @@ class WorkerNumbers:
 
     def _put_shards(self, snapshot: Snapshot) -> None:
         now_s = time.monotonic()
-        for shard, room in enumerate(self._backlog.capacity.rooms()):
-            outlook, waiting = self._backlog.outlooks[shard], self._backlog.waiting[shard]
+        for number, room in enumerate(self._backlog.capacity.rooms()):
+            outlook, waiting = self._backlog.outlooks[number], self._backlog.waiting[number]
+            shard = self._backlog.shards[number].name
             if waiting is None:
                 # Not asked yet, or Redis did not say: nothing is claimed.
                 continue

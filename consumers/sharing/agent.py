@@ -15,7 +15,7 @@ from collections.abc import Collection
 import hiredis
 
 from common.errors import EXIT_CONFIG, ConfigError, Overloaded
-from common.keys import FIRST_EPOCH, HOSTS
+from common.keys import HOSTS
 from common.log import Repeated, configure, get
 from common.metrics.names.consumers import HOSTS_SEEN
 from common.metrics.reporter import REPORT_EVERY_S, Reporter
@@ -107,7 +107,8 @@ class ShareAgent:
         run = share(facts, self._me, [places[shard] for shard in told if shard in places])
         running = frozenset(every[place] for place in run)
         if running != self._running:
-            _log.info("shards.run", shards=sorted(run), hosts=len(facts.hosts))
+            names = [shard.name for shard in every if shard in running]
+            _log.info("shards.run", shards=names, hosts=len(facts.hosts))
         self._running = running
         # Always: a message may be lost, and a supervisor does nothing twice.
         self._heartbeat.report(encode_orders(workers_of(self._membership.shards, running)))
@@ -134,16 +135,17 @@ class ShareAgent:
 def workers_of(shards: Shards, running: Collection[Shard]) -> dict[str, list[str]]:
     """The workers of some shards: name -> arguments."""
     workers = {}
-    for group, older in ((shards, shards.older), (shards.older, None)):
-        for shard in group or ():
+    layouts = [(shards, shards.older)]
+    if shards.older is not None:
+        layouts.append((shards.older, None))
+    for group, older in layouts:
+        for shard in group:
             if shard in running:
-                name, arguments = f"consumer-{shard.index}", ["--shard", str(shard.index)]
-                if group is not None and group.epoch != FIRST_EPOCH:
-                    name += f"-{group.epoch}"
-                    arguments += ["--layout", str(group.layout)]
+                # Always: SHARDS may be another number than the data have by now.
+                arguments = ["--shard", str(shard.index), "--layout", str(group.layout)]
                 if older is not None:
                     arguments += ["--older", str(older.layout)]
-                workers[name] = arguments
+                workers[f"consumer-{shard.name}"] = arguments
     return workers
 
 

@@ -6,15 +6,28 @@ run out, or at once where its process was seen to be dead.
 
 from importlib.resources import files
 
+import hiredis
+
 from common.errors import Overloaded
-from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
-from common.layout import FIELDS, SINCE, Layout, Layouts, read_layouts
+from common.keys import (
+    FIRST_EPOCH,
+    FORMAT_VERSION,
+    HOSTS,
+    HOSTS_DRAINED,
+    HOSTS_NEWS,
+    HOSTS_SAID,
+    META,
+)
+from common.layout import SINCE, Layout, Layouts
+from common.log import Repeated, get
+from common.redis.layout_watch import LayoutWatch
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
 from consumers.sharing.host import encode_record, read_terms
 from consumers.sharing.share import HostTerms, Sharing
+from consumers.stream.barrier import CLOSED_ID
 from consumers.stream.holder import Holder, host_of
 
 # Four beats. Shorter than a lease, so that a plan without a dead host is there when they run out.
@@ -22,11 +35,14 @@ SILENT_S = 4.0
 # Entries of news that are kept: whoever missed some finds out with its next look.
 NEWS_MAX = 64
 
-# Ingest looks once a second which layout is written.
+# Ingest looks once a second which layout is written (`LayoutWatch`).
 SWITCH_MS = 1500
 
 _HOSTS = files(__package__).joinpath("hosts.lua").read_text()
 _CLOSE = files(__package__).joinpath("close.lua").read_text()
+_RESTORE = files(__package__).joinpath("restore.lua").read_text()
+
+_log = get("sharing")
 
 
 class Membership:
@@ -48,8 +64,11 @@ class Membership:
         # Those of the layout that was set, or of those that Redis has.
         self.shards = Shards(settings.stream_name, settings.shards)
         self._settings = settings
-        # The shards of before whose streams were closed.
-        self._closed: Layout | None = None
+        self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards)
+        # The layout of before, and its shards whose streams were closed.
+        self._closing: Layout | None = None
+        self._closed: set[Shard] = set()
+        self._unclosed = Repeated(_log, "shards.not_closed")
         self._me = me
         self._terms = HostTerms(only)
         self._agent = Holder.of_this_process()
@@ -77,32 +96,59 @@ class Membership:
             for shard, holder in holders.items()
             if host_of(holder) in hosts or not self._is_dead(holder)
         }
-        return Sharing(hosts, owners, len(self.shards.all))
+        numbers = tuple(shard.index for shard in self.shards.all)
+        return Sharing(hosts, owners, len(numbers), numbers)
 
     async def _follow_layouts(self) -> None:
-        found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
-        if found is None or found == Layouts(Layout(found.now.shards)):
+        try:
+            found = await self._layouts.look()
+            if not self._layouts.kept and found.now.epoch != FIRST_EPOCH:
+                await self._restore(found.now)
+        except Overloaded:
+            # Its server may be away while those of shards are not: they are as they were.
+            if not self._nodes.is_cluster:
+                raise
+            return
+        if found == Layouts(Layout(found.now.shards)):
             # A number that was set wrong is refused by the workers, which say why.
             found = Layouts(Layout(self._settings.shards))
         older = self.shards.older.layout if self.shards.older is not None else None
         if (found.newest, found.older) != (self.shards.layout, older):
             self.shards = Shards(self._settings.stream_name, *found.newest, found.older)
             self._holders_seen = {}
-        if found.before is not None and found.before != self._closed:
+        if found.before is not None:
             await self._close(Shards(self._settings.stream_name, *found.before))
+
+    async def _restore(self, layout: Layout) -> None:
+        """Redis was emptied. What goes on to be written is of a layout that it must know again:
+        else a start would take it for a new system's, with another number.
+        """
+        wire = self._nodes.key_wire(META)
+        await wire.send("EVAL", _RESTORE, 1, META, layout.shards, layout.epoch, FORMAT_VERSION)
+        _log.warning("layout.restored", shards=layout.shards, epoch=layout.epoch)
 
     async def _close(self, older: Shards) -> None:
         """Once ingest has had its time to look, let Redis refuse all who have not."""
+        if older.layout != self._closing:
+            self._closing, self._closed = older.layout, set()
+        left = [shard for shard in older if shard not in self._closed]
+        if not left:
+            return
         wire = self._nodes.key_wire(META)
         since_ms, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         if now_ms - int(since_ms or now_ms) < SWITCH_MS:
             return
-        for shard in older:
+        for shard in left:
             keys = (shard.keys.stream, shard.keys.closed)
             group = self._settings.consumer_group
-            await self._nodes.wire(shard).send("EVAL", _CLOSE, 2, *keys, group)
-        self._closed = older.layout
+            try:
+                await self._nodes.wire(shard).send("EVAL", _CLOSE, 2, *keys, group, CLOSED_ID)
+            except (Overloaded, hiredis.ReplyError) as e:
+                # One that is away or full is closed later; nothing else waits for that.
+                self._unclosed.failed(stream=shard.keys.stream, error=str(e))
+            else:
+                self._closed.add(shard)
 
     async def _holders(self) -> dict[int, str]:
         """The holders of all shards, by their places among them."""

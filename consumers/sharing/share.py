@@ -31,11 +31,20 @@ class HostTerms:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """The facts of one moment. `owners`: shard → the host whose lease is on it, living or not."""
+    """The facts of one moment. `owners`: shard → the host whose lease is on it, living or not.
+
+    While the number of shards changes `shards` are those of both layouts, and `numbers` what each
+    is called in its own: hosts say that of the shards that they may run.
+    """
 
     hosts: Mapping[str, HostTerms]
     owners: Mapping[int, str]
     shards: int
+    numbers: tuple[int, ...] = ()
+
+    def may_run(self, host: str, shard: int) -> bool:
+        """Whether the shard is among those that a host may run."""
+        return self.hosts[host].may_run(self.numbers[shard] if self.numbers else shard)
 
 
 def plan(facts: Sharing) -> dict[int, str]:
@@ -69,7 +78,7 @@ def _eligible(facts: Sharing) -> dict[int, list[str]]:
         return dict.fromkeys(range(facts.shards), staying)
     eligible = {}
     for shard in range(facts.shards):
-        may = [name for name in names if facts.hosts[name].may_run(shard)]
+        may = [name for name in names if facts.may_run(name, shard)]
         eligible[shard] = [name for name in may if not facts.hosts[name].drained] or may
     return eligible
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import hiredis
 
 from common.errors import Overloaded
-from common.keys import META
-from common.layout import FIELDS, Layouts, read_layouts
+from common.layout import Layout, Layouts
 from common.log import Repeated, get
 from common.redis.kind import IS_A_CLUSTER
+from common.redis.layout_watch import LayoutWatch
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
@@ -51,7 +51,11 @@ class Backlog:
         self.missing: list[int] = [shard.index for shard in shards]
         self._nodes = nodes
         self._turns = turns
-        self._shards = shards
+        # Those that are written.
+        self.shards = shards
+        self._layouts = LayoutWatch(nodes, shards.stream_name, len(shards))
+        # Which the shards are of.
+        self._followed = Layouts(Layout(len(shards)))
         self._adopt = adopt
         self._mismatch = Repeated(get("ingest"), "shards.differ")
 
@@ -61,11 +65,11 @@ class Backlog:
         self.waiting = [None] * len(shards)
         self.outlooks = [Outlook() for _ in shards]
         self.missing = []
-        self._shards = shards
+        self.shards = shards
 
     def follow(self, shards: Shards) -> None:
         """They are the same, beside others that come or go."""
-        self._shards = shards
+        self.shards = shards
 
     async def run(self) -> None:
         """Poll once a second, sooner while nothing is taken."""
@@ -80,11 +84,15 @@ class Backlog:
                 return
         except Overloaded:
             if not self._nodes.is_cluster:
-                self.missing = [shard.index for shard in self._shards]
+                self.missing = [shard.index for shard in self.shards]
                 return
-            # The server of what there is one of may be away while those of shards are not.
+            # The server of what there is one of may be away while those of shards are not. But it
+            # has to be heard once: what is set may be long past, and nobody reads what was written
+            # to shards that are none.
+            if not self._layouts.asked:
+                return
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._shards:
+        for shard in self.shards:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         # One that does not answer holds up no other, nor leaves the others without room.
         found = await asyncio.gather(*map(self._poll_waiting, by_wire, by_wire.values()))
@@ -96,19 +104,19 @@ class Backlog:
 
     async def _is_other_layout(self) -> bool:
         try:
-            found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+            found = await self._layouts.look()
         except hiredis.ReplyError as e:
             if str(e).startswith("MOVED"):
                 self._refuse_cluster()
                 return True
             return False
-        older = self._shards.older.layout if self._shards.older is not None else None
-        if found is None or (found.now, found.before) == (self._shards.layout, older):
+        if found == self._followed:
             self._mismatch.healed()
             return False
         if self._adopt(found):
+            self._followed = found
             return False
-        self._mismatch.failed(data=found.now.shards, setting=len(self._shards))
+        self._mismatch.failed(data=found.now.shards, setting=len(self.shards))
         self.capacity.close("the data in Redis has another number of shards")
         return True
 
@@ -133,7 +141,7 @@ class Backlog:
             for question in (totals_question(shard.keys), ("XLEN", shard.keys.stream))
         ]
         replies = await wire.pipeline_raw(questions)
-        waiting: list[int | None] = [None] * len(self._shards)
+        waiting: list[int | None] = [None] * len(self.shards)
         for place, shard in enumerate(shards):
             waiting[shard.index] = self._note(shard, replies[2 * place : 2 * place + 2])
         # While closed nothing is known of any shard: then all of a server must answer first.

@@ -73,15 +73,18 @@ class HealthResource:
     async def _probe(self) -> dict[str, object]:
         redis, database_up = await asyncio.gather(self._probe_redis(), self._probe_database())
         accepting, shards, apps = redis
-        every = self._live.shards
+        written = self._live.written
+        # While the number of shards changes, what waits in those that are left waits, too.
+        every, leaving = written.alone, [*(written.older or ())]
         full = self._backlog.capacity.full()
-        missing = [shard.index for shard in every if shard.index not in shards]
+        missing = [shard.index for shard in every if shard not in shards]
         return report(
             accepting=accepting and len(full) < len(every),
             full=len(full) > 0,
             redis_up=len(missing) < len(every),
             database_up=database_up,
-            shards=[shards.get(s.index) or ShardHealth(s.index) for s in every],
+            shards=[shards.get(s) or ShardHealth(s.index) for s in every],
+            leaving=[shards.get(s) or ShardHealth(s.index) for s in leaving],
             apps=apps,
             missing=missing,
             unreplicated=self._backlog.unreplicated(),
@@ -94,21 +97,21 @@ class HealthResource:
         except TimeoutError:
             return False
 
-    async def _probe_redis(self) -> tuple[bool, dict[int, ShardHealth], AppTotals]:
+    async def _probe_redis(self) -> tuple[bool, dict[Shard, ShardHealth], AppTotals]:
         """Whether a server would take a fix, the state of each shard whose server answers, and the
         apps' counts.
         """
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._live.shards:
+        for shard in self._live.written.all:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         looking = asyncio.gather(*map(self._probe_server, by_wire, by_wire.values()))
         looks, apps = await asyncio.gather(looking, self._probe_apps())
-        shards = {health.shard: health for _, states in looks for health in states}
+        shards = {shard: health for _, states in looks for shard, health in states}
         return any(accepting for accepting, _ in looks), shards, apps
 
     async def _probe_server(
         self, wire: Wire, shards: Sequence[Shard]
-    ) -> tuple[bool, Sequence[ShardHealth]]:
+    ) -> tuple[bool, Sequence[tuple[Shard, ShardHealth]]]:
         """Whether it would take a fix, and the state of its shards; none while it is away."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -116,7 +119,7 @@ class HealthResource:
                 states = await asyncio.gather(*(self._probe_shard(wire, s) for s in shards))
         except (Overloaded, TimeoutError):
             return False, ()
-        return accepting, states
+        return accepting, list(zip(shards, states, strict=True))
 
     async def _probe_apps(self) -> AppTotals:
         try:

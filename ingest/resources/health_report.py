@@ -88,17 +88,20 @@ def report(
     database_up: bool,
     shards: Sequence[ShardHealth],
     apps: Mapping[str, Mapping[str, int]],
+    leaving: Sequence[ShardHealth] = (),
     missing: Sequence[int] = (),
     unreplicated: Sequence[int] = (),
 ) -> dict[str, object]:
     """The answer of `/health`; `full`: some shard refuses, `accepting`: not every one does.
 
     `missing`: shards whose server does not answer; `unreplicated`: those whose server has no
-    replica, though REPLICATION wants one.
+    replica, though REPLICATION wants one. `leaving`: shards that are not written any more, since
+    their number changes. What waits in them waits too; they are named while there are any.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.
     """
+    every = [*shards, *leaving]
     status = "ok"
     if not (redis_up and accepting):
         status = "down"
@@ -107,19 +110,20 @@ def report(
         or missing
         or unreplicated
         or not database_up
-        or any(shard.consumer == "down" for shard in shards)
+        or any(shard.consumer == "down" for shard in every)
     ):
         status = "degraded"
     return {
         "status": status,
         "redis": "up" if redis_up else "down",
         "database": "up" if database_up else "down",
-        "pending_messages": _sum([shard.pending for shard in shards]),
-        "backlog": _sum([shard.backlog for shard in shards]),
-        "dead_letters": _sum([shard.dead_letters for shard in shards]),
+        "pending_messages": _sum([shard.pending for shard in every]),
+        "backlog": _sum([shard.backlog for shard in every]),
+        "dead_letters": _sum([shard.dead_letters for shard in every]),
         "shards": [asdict(shard) for shard in shards],
         "missing_shards": list(missing),
         "unreplicated_shards": list(unreplicated),
+        **({"leaving_shards": [asdict(shard) for shard in leaving]} if leaving else {}),
         "apps": apps,
     }
 

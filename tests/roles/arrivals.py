@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 import orjson
-import redis.asyncio
 
 from common.arrivals.arrival import Arrival, decode_arrival
 from common.event import LocationUpdate, encode_event
@@ -16,6 +15,7 @@ from common.orders import store
 from common.orders.book import OrderBook
 from common.orders.order import Order, decode_order_update
 from common.orders.states import DeliveryState
+from common.redis.client import new_async_client
 from common.settings import load_settings
 from consumers.arrivals.rounds import PARTS
 from consumers.arrivals.serve import ArrivalsRole
@@ -101,7 +101,7 @@ async def arrivals(
     role = ArrivalsRole(known)
     await role.nodes.start()
     try:
-        async with redis.asyncio.from_url(redis_url) as client:
+        async with new_async_client(redis_url, decode=False) as client:
             database = await asyncpg.connect(database_url)
             try:
                 yield Arrivals(role, client, database)

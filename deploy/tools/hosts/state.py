@@ -6,22 +6,28 @@ from itertools import count, takewhile
 from typing import Any
 
 from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
+from common.layout import Layouts
 from common.settings import Settings
+from common.shards import Shards
 from consumers.sharing.host import read_terms
 from consumers.sharing.membership import NEWS_MAX, SILENT_S
 from consumers.sharing.share import HostTerms
 from consumers.stream.holder import host_of
-from deploy.tools.stack_shards import stack_shards
+from deploy.tools.stack_shards import stack_layouts
 
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """A host. `heard_s`: since it last said that it lives; None: it holds leases and is silent."""
+    """A host. `heard_s`: since it last said that it lives; None: it holds leases and is silent.
+
+    `also`: while the number of shards changes, what it holds of those that come or are left.
+    """
 
     name: str
     held: tuple[int, ...]
     heard_s: float | None
     terms: HostTerms
+    also: tuple[int, ...] = ()
 
     @property
     def state(self) -> str:
@@ -39,20 +45,26 @@ class HostState:
             "shards": list(self.held),
             "only": only,
             "heard_s": self.heard_s,
+            **({"also": list(self.also)} if self.also else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class HostsState:
-    """All hosts, and the shards that nobody holds."""
+    """All hosts, and the shards that nobody holds.
+
+    `change`: in words, that their number changes.
+    """
 
     hosts: tuple[HostState, ...]
     unheld: tuple[int, ...]
+    change: str = ""
+    also_unheld: tuple[int, ...] = ()
 
 
 def read_hosts(client: Any, settings: Settings) -> HostsState:
     """Ask a redis-py client that does not decode. Raises what redis-py raises."""
-    shards = stack_shards(client, settings)
+    layouts = stack_layouts(client, settings)
     # By way of the key: in a cluster each server has a clock.
     seconds, micros = map(int, client.eval("return redis.call('TIME')", 1, HOSTS))
     now_s = seconds + micros / 1e6
@@ -61,21 +73,40 @@ def read_hosts(client: Any, settings: Settings) -> HostsState:
         for name, at in client.zrange(HOSTS, 0, -1, withscores=True)
     }
     said, drained = client.hgetall(HOSTS_SAID), client.hgetall(HOSTS_DRAINED)
-    held: dict[str, list[int]] = {name: [] for name, at in heard.items() if at < SILENT_S}
+    held, unheld = _holdings(client, Shards(settings.stream_name, *layouts.now))
+    other = layouts.coming or layouts.before
+    also, also_unheld = (
+        _holdings(client, Shards(settings.stream_name, *other)) if other is not None else ({}, ())
+    )
+    hosts = []
+    living = {name for name, at in heard.items() if at < SILENT_S}
+    for name in sorted({*living, *held, *also}):
+        terms, _ = read_terms(said.get(name.encode(), b""), drained=name.encode() in drained)
+        since_s = heard.get(name, SILENT_S)
+        lives = since_s < SILENT_S
+        heard_s = max(0.0, since_s) if lives else None
+        hosts.append(HostState(name, held.get(name, ()), heard_s, terms, also.get(name, ())))
+    return HostsState(tuple(hosts), unheld, _change(layouts), also_unheld)
+
+
+def _holdings(client: Any, shards: Shards) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+    """Which of these shards each host holds, and which nobody does."""
+    held: dict[str, tuple[int, ...]] = {}
     unheld = []
     for shard in shards:
         holder = client.get(shard.keys.consumer)
         if holder is None:
             unheld.append(shard.index)
         else:
-            held.setdefault(host_of(holder.decode("utf-8", "replace")), []).append(shard.index)
-    hosts = []
-    for name, its in sorted(held.items()):
-        terms, _ = read_terms(said.get(name.encode(), b""), drained=name.encode() in drained)
-        since_s = heard.get(name, SILENT_S)
-        lives = since_s < SILENT_S
-        hosts.append(HostState(name, tuple(its), max(0.0, since_s) if lives else None, terms))
-    return HostsState(tuple(hosts), tuple(unheld))
+            name = host_of(holder.decode("utf-8", "replace"))
+            held[name] = (*held.get(name, ()), shard.index)
+    return held, tuple(unheld)
+
+
+def _change(layouts: Layouts) -> str:
+    if layouts.coming is not None:
+        return f"{layouts.coming.shards} shards come"
+    return f"{layouts.before.shards} shards are left" if layouts.before is not None else ""
 
 
 def set_drained(client: Any, hosts: Iterable[str], *, drained: bool) -> None:

@@ -166,6 +166,13 @@ class Health(msgspec.Struct):
         Maybe[list[int]],
         Meta(description="shards whose Redis has no replica though REPLICATION wants one"),
     ] = msgspec.UNSET
+    leaving_shards: Annotated[
+        Maybe[list[ShardHealth]],
+        Meta(
+            description="while the number of shards changes: those that are not written any more; "
+            "the sums count them, too"
+        ),
+    ] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.
     apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET
 

@@ -255,3 +255,12 @@ def test_many_shards_are_level_soon_after_a_host_has_come(shards):
         beats += 1
     # A beat takes a tenth of a second while shards change hands.
     assert beats < 60
+
+
+def test_a_filter_means_the_numbers_of_both_layouts():
+    """What broke: while the number of shards changed, nobody was let run the old ones."""
+    first, second = HostTerms(only=frozenset({0, 1})), HostTerms(only=frozenset({2, 3}))
+    # Four come, which stand first, and three are left.
+    numbers = (0, 1, 2, 3, 0, 1, 2)
+    facts = Sharing({"a": first, "b": second}, {}, len(numbers), numbers)
+    assert plan(facts) == {0: "a", 1: "a", 2: "b", 3: "b", 4: "a", 5: "a", 6: "b"}
