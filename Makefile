@@ -7,7 +7,7 @@ ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: up test check bench bench-plans chaos house observe roads format clean
+.PHONY: up test test-cluster check bench bench-plans chaos house observe roads format clean
 .DEFAULT_GOAL := up
 
 up: .venv/run.stamp
@@ -18,6 +18,10 @@ test: .venv/dev.stamp
 	  status=$$?; [ $$status = 1 ] || exit $$status; \
 	  echo "what failed beside other tests is tried once more, alone"; \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(ARGS); }
+
+# On a Redis Cluster whatever can run on one: all of ingest, tracking and faults.
+test-cluster: .venv/dev.stamp
+	@$(BIN)/pytest --cluster -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ from bench.report.result import Figure, Outcome
 from bench.scenarios import (
     access,
     arrivals,
+    cluster,
     crossings,
     end_to_end,
     fanout,
@@ -39,7 +40,7 @@ from bench.scenarios import (
 from bench.scenarios.beside import drain as beside_drain
 from bench.scenarios.beside import live as beside_live
 from bench.scenarios.beside import metrics
-from bench.scenarios.storing import catch_up, drain, history, recovery, timescale
+from bench.scenarios.storing import catch_up, drain, history, recovery, timescale, waiting
 from bench.stack import Stack
 from common.errors import FleetlineError
 from common.processes.signals import stop_as_interrupt
@@ -51,11 +52,11 @@ SCENARIOS: dict[str, ModuleType] = {
     for module in (
         ingest_one, ingest_many, drain, history, fanout, end_to_end, sustained, reads, recovery,
         catch_up, one_redis, access, insight, geofences, crossings, beside_live, beside_drain,
-        arrivals, pace, metrics, locust_users, timescale,
+        arrivals, pace, metrics, locust_users, timescale, waiting, cluster,
     )
 }  # fmt: skip
-# Ten minutes each, to tell one per cent: only when they are named.
-PAIRED = frozenset({beside_live.NAME, beside_drain.NAME, metrics.NAME})
+# Only when they are named: ten minutes each, to tell one per cent, or servers of their own.
+NAMED = frozenset({beside_live.NAME, beside_drain.NAME, metrics.NAME, cluster.NAME})
 # What a scenario may end with when something around it is wrong; anything else is a bug.
 TROUBLE = (Failed, FleetlineError, OSError, asyncpg.PostgresError, RedisError, TimeoutError)
 # What would lead the stack elsewhere.
@@ -87,7 +88,7 @@ def main(
     unknown = set(only or ()) - set(SCENARIOS)
     if unknown:
         raise typer.BadParameter(f"no scenario {', '.join(sorted(unknown))}; see --list")
-    chosen = [name for name in SCENARIOS if (name in only if only else name not in PAIRED)]
+    chosen = [name for name in SCENARIOS if (name in only if only else name not in NAMED)]
     if not only and not timescale.is_possible():
         chosen.remove(timescale.NAME)
     for name in FOREIGN:
@@ -176,7 +177,7 @@ def _report(
     console.print(f"written: {path}, .md, {len(drawn)} plots", markup=False)
     if update_readme:
         section = summary.summary(table.where(found), by_key, verdicts)
-        readme.update(ROOT, section, text, drawn)
+        readme.update(ROOT, section, text, found, drawn)
     lost = [outcome.name for outcome in outcomes if outcome.lost]
     failed = [outcome.name for outcome in outcomes if outcome.error]
     if lost:

@@ -28,11 +28,10 @@ from common.stream.backlog import ADDED, SETTLED, fixes_waiting, unread_entries
 from deploy.servers.checks import http_answers
 from deploy.stack.environment import role_environment
 from deploy.stack.home import Home
-from deploy.stack.wiring import OFFSETS, up_settings
+from deploy.stack.wiring import CLUSTER_PORTS, OFFSETS, up_settings
 
 START_TIMEOUT_S = 90.0
 ROLE_TIMEOUT_S = 30.0
-SERVERS = ("redis", "postgres", "gateway")
 # Of each log, when something went wrong.
 LINES = 6
 
@@ -40,13 +39,16 @@ LINES = 6
 class Stack:
     """Servers from `__enter__` to `__exit__`; roles between `start` and `stop_roles`."""
 
-    def __init__(self, shards: int = 4) -> None:
+    def __init__(self, shards: int = 4, *, cluster: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fleetline-bench-"))
         # The servers run as unprivileged users, who must be able to pass through.
         self.folder.chmod(0o755)
         self.home = self.folder / "home"
         self.shards = shards
-        self.settings: Settings = up_settings(_free_base(), self.home, shards)
+        self.settings: Settings = up_settings(_free_base(), self.home, shards, cluster=cluster)
+        nodes = [f"redis-{n + 1}" for n in range(len(CLUSTER_PORTS))]
+        self._servers = (*(nodes if cluster else ("redis",)), "postgres", "gateway")
+        self._options = ("--cluster",) if cluster else ()
         self._up: subprocess.Popen[str] | None = None
         self._roles: dict[str, subprocess.Popen[str]] = {}
 
@@ -55,6 +57,7 @@ class Stack:
         port = str(self.settings.gateway_port)
         self._up = spawn(
             *("-m", "deploy.cli", "up", "--home", str(self.home), "--port", port, "--roles", ""),
+            *self._options,
             log=log,
             env={"SHARDS": str(self.shards), "PYTHONUNBUFFERED": "1"},
         )
@@ -185,7 +188,7 @@ class Stack:
         """Pids by role, as the bench names them in its tables."""
         found = {role: [process.pid] for role, process in self._roles.items()}
         names = {"gateway": "nginx"}
-        for server in SERVERS:
+        for server in self._servers:
             pid = (self.home / "run" / f"{server}.pid").read_text()
             found[names.get(server, server)] = [int(pid)]
         return found

@@ -7,14 +7,14 @@ the live value and the middle of the customers' frame. Pure: no I/O, the caller 
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import orjson
 from msgspec import Meta
 
 from common.errors import Fault, InvalidUpdate, PoisonEntry
-from common.ids import ID_DETAIL, ID_PATTERN, ID_TEXT
+from common.ids import ID_DETAIL, ID_PATTERN, ID_TEXT, is_id
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -25,6 +25,17 @@ EPOCH_MS_FROM = 100_000_000_000
 
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description=ID_TEXT)]
+# The same as it is sent with a fix. Its characters are left to `is_id`: that is done in a third of
+# the time that msgspec takes for a pattern, which was two thirds of reading a fix.
+SentId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        description=ID_TEXT,
+        extra_json_schema={"pattern": ID_PATTERN},
+    ),
+]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -42,7 +53,7 @@ class LocationUpdate(msgspec.Struct, gc=False):
     speed: NotNegative | None = None
     heading: Heading | None = None
     accuracy: NotNegative | None = None
-    order_id: Id | None = None
+    order_id: SentId | None = None
     recorded_at: Timestamp = None
     altitude: float | None = None
     battery: Annotated[float, Meta(ge=0, le=100)] | None = None
@@ -51,7 +62,7 @@ class LocationUpdate(msgspec.Struct, gc=False):
 class DriverUpdate(LocationUpdate, gc=False, kw_only=True):
     """An item of a batch: an update that names its driver."""
 
-    driver_id: Id
+    driver_id: SentId
 
 
 class LocationEvent(msgspec.Struct, gc=False, kw_only=True):
@@ -116,9 +127,17 @@ def decode_update(body: bytes) -> LocationUpdate:
     Raises `InvalidUpdate`: 400 for bytes that are not JSON, 422 with every field at fault.
     """
     try:
-        return _decode_update(body)
+        update = _decode_update(body)
     except MALFORMED as e:
         raise invalid(body, LocationUpdate) from e
+    if update.order_id is not None and not is_id(update.order_id):
+        raise invalid(body, LocationUpdate)
+    return update
+
+
+def has_ids(update: DriverUpdate) -> bool:
+    """Whether the ids of an update that was decoded may be ids."""
+    return is_id(update.driver_id) and (update.order_id is None or is_id(update.order_id))
 
 
 def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpdate:
@@ -136,6 +155,10 @@ def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpd
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
 
 
+# Types with all that is asked of a member.
+_STRICT: dict[str, Any] = {"driver_id": Id, "order_id": Id | None}
+
+
 def _faults(value: dict[str, msgspec.Raw], kind: type[LocationUpdate]) -> list[Fault]:
     faults = []
     for member in msgspec.structs.fields(kind):
@@ -144,7 +167,7 @@ def _faults(value: dict[str, msgspec.Raw], kind: type[LocationUpdate]) -> list[F
                 faults.append(Fault(member.name, "is required"))
             continue
         try:
-            msgspec.json.decode(value[member.name], type=member.type)
+            msgspec.json.decode(value[member.name], type=_STRICT.get(member.name, member.type))
         except MALFORMED as e:
             faults.append(Fault(member.name, _detail(member.name, str(e))))
     return faults
@@ -272,6 +295,9 @@ class Clock:
 
     def take(self, count: int = 1) -> datetime:
         """The first of `count` consecutive microseconds that nobody else got."""
-        first = max(datetime.now(UTC), self._last + MICROSECOND)
-        self._last = first + (count - 1) * MICROSECOND
+        first = datetime.now(UTC)
+        if first <= self._last:
+            first = self._last + MICROSECOND
+        # Arithmetic with times costs as much as asking for the time.
+        self._last = first if count == 1 else first + (count - 1) * MICROSECOND
         return first

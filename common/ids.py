@@ -1,5 +1,7 @@
 """What may name a driver or an order. Pure, and on the hot path."""
 
+import re
+
 from common.errors import Fault, InvalidUpdate
 
 # `.` and `..` are steps in a path: clients and proxies take them out of an address before they
@@ -11,12 +13,7 @@ ID_DETAIL = f"must be {ID_TEXT}"
 
 def is_id(text: str) -> bool:
     """Whether `text` may name a driver or an order."""
-    return (
-        0 < len(text) <= 64
-        and text.isascii()
-        and text.translate(_ID_DELETE) == ""
-        and text not in _ID_RESERVED
-    )
+    return _matches(text) is not None and text not in _RESERVED
 
 
 def require_id(field: str, text: str) -> None:
@@ -25,7 +22,6 @@ def require_id(field: str, text: str) -> None:
         raise InvalidUpdate(f"{field}: {ID_DETAIL}", faults=(Fault(field, ID_DETAIL),))
 
 
-_ID_RESERVED = (".", "..")
-_ID_DELETE = str.maketrans(
-    "", "", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
-)
+_RESERVED = (".", "..")
+# Without the two above in it: half of the time.
+_matches = re.compile(r"[A-Za-z0-9._:\-]{1,64}").fullmatch

@@ -75,6 +75,11 @@ def get(name: str) -> Log:
     return log
 
 
+def bind(**facts: object) -> None:
+    """Have each line that this task logs from now on say these, too."""
+    structlog.contextvars.bind_contextvars(**facts)
+
+
 class Repeated:
     """Says a repeating failure once, then counts it and says the count at most every `every_s`.
 

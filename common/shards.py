@@ -20,13 +20,18 @@ from common.slots import slot_of
 class Shard:
     """One of the streams: its number, 0 up to the count, its keys, and their slot in a cluster.
 
-    `name` is no other shard's, of whatever layout: its number, behind that of a later layout.
+    `name` is no other shard's, of whatever layout: see `shard_name`.
     """
 
     index: int
     keys: ShardKeys
     slot: int
     name: str
+
+
+def shard_name(index: int, epoch: int) -> str:
+    """`Shard.name` of a shard of the layout `epoch`."""
+    return str(index) if epoch == FIRST_EPOCH else f"{epoch}.{index}"
 
 
 class Shards:
@@ -48,8 +53,9 @@ class Shards:
         # The layout's number: two layouts have no key in common.
         self.epoch = epoch
         keys = (shard_keys(stream_name, n, count, epoch) for n in range(count))
-        of = "" if epoch == FIRST_EPOCH else f"{epoch}."
-        self._shards = tuple(Shard(n, k, slot_of(k.stream), f"{of}{n}") for n, k in enumerate(keys))
+        self._shards = tuple(
+            Shard(n, k, slot_of(k.stream), shard_name(n, epoch)) for n, k in enumerate(keys)
+        )
 
     @property
     def layout(self) -> Layout:

@@ -10,16 +10,15 @@ from common.metrics.names.consumers import LIVE_AGE, STORE_AGE
 from common.redis.carry_over import old_shard_keys
 from common.redis.nodes import Nodes
 from common.redis.opening import new_wires
+from common.redis.place import parse_place
+from common.redis.replication import Mode, Replication
 from common.redis.wire import Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
 from common.trace import Stage, Tracing
-from consumers.history.pages import RECLAIM_EVERY_S, PageLimits, PageSource
-from consumers.history.patience import BACKOFF, Patience
-from consumers.history.settle import HistorySigns, Settler
-from consumers.history.stage import HistoryStage
-from consumers.history.table import HistoryTable
-from consumers.history.trials import HistoryTrials
+from consumers.history.pages import RECLAIM_EVERY_S
+from consumers.history.patience import BACKOFF
+from consumers.history_parts import HistoryAssembly, HistoryParts
 from consumers.live.bindings import OrderBindings
 from consumers.live.drivers import DriverState
 from consumers.live.earlier import EarlierPositions
@@ -31,16 +30,12 @@ from consumers.page_trace import PageTrace
 from consumers.stage_watch import StageWatch
 from consumers.stream.barrier import Barrier
 from consumers.stream.counts.counts import Counts
-from consumers.stream.counts.gauge import StreamGauge
 from consumers.stream.counts.population import Population
 from consumers.stream.counts.settled import SettledFixes
 from consumers.stream.cursor import LiveCursor
-from consumers.stream.group_maker import GroupMaker
-from consumers.stream.group_reader import GroupReader
 from consumers.stream.lease import RENEW_EVERY_S, Lease
 from consumers.stream.old_stream import LOOK_EVERY_S, OldStream
 from consumers.stream.places_hold import PlacesHold
-from consumers.stream.poison.dead_letters import DeadLetterWriter
 from consumers.stream.trim import Trim
 
 # A reply that takes longer than this means that the connection is dead; far above any command.
@@ -107,15 +102,12 @@ class Parts:
     wires: Wires
     lease: Lease
     barrier: Barrier
-    group: GroupMaker
     settled: SettledFixes
     live: LiveStage
-    history: HistoryStage
-    table: HistoryTable
+    # One for each database of the shard's drivers.
+    histories: tuple[HistoryParts, ...]
     trim: Trim
-    gauge: StreamGauge
     counts: Counts
-    letters: DeadLetterWriter
     population: Population
     chores: dict[str, tuple[float, Chore]]
 
@@ -125,59 +117,45 @@ def assemble(
 ) -> Parts:
     """The parts of the worker of shard `index` of `shards`; nothing is connected yet."""
     shard = shards[index]
-    keys, group = shard.keys, settings.consumer_group
+    keys = shard.keys
     wires = _wires(settings, shard, pace)
     quick, bulk, nodes = wires.quick, wires.bulk, wires.nodes
-    lease = Lease(quick, keys)
+    lease = Lease(quick, keys, _replication(settings))
     counts = Counts(bulk, keys.counts)
-    settled = SettledFixes(bulk, keys, group=group)
-    gauge = StreamGauge(bulk, keys, group=group)
-    reader = GroupReader(bulk, keys, group=group, consumer=f"shard-{index}")
-    maker = GroupMaker(reader, gauge, counts)
-    table = _history_table(settings)
-    cursor = LiveCursor(wires.reads, quick, keys, group=group)
+    assembly = HistoryAssembly(settings, shard, len(shards), bulk, counts)
+    groups = assembly.group_names
+    liveness.watch(("live", *assembly.stage_names))
+    settled = SettledFixes(bulk, keys, groups=groups)
+    cursor = LiveCursor(wires.reads, quick, keys, groups=groups)
     places = PlacesHold(bulk, keys, backlog_max=settings.backlog_max)
-    trim = Trim(bulk, nodes, keys, group=group, live_through=cursor.checked, places=places)
+    trim = Trim(bulk, nodes, keys, groups=groups, live_through=cursor.checked, places=places)
     drivers = _driver_state(settings, wires, shard, lease, shards.older, pace=pace)
-    trials = HistoryTrials(bulk, keys)
-    patience = Patience(maker.make_again, backoff=pace.backoff)
-    letters = DeadLetterWriter(bulk, keys, shard=index, group=group)
     population = Population(bulk, keys)
     shown, stored = _watches(settings, index)
-    told = HistorySigns(partial(liveness.advanced, "history"), stored)
-    settler = Settler(
-        reader,
-        table,
-        letters,
-        counts,
-        patience,
-        trials=trials,
-        retries=settings.max_retries,
-        signs=told,
-    )
     signs = LiveSigns(partial(liveness.advanced, "live"), lease.confirm, shown)
     live = _live_stage(settings, cursor, drivers, nodes, signs, pace=pace)
-    history = HistoryStage(
-        _page_source(settings, reader, trials, cursor, pace),
-        settler,
-        table,
-        patience,
-        linger_s=settings.history_linger_ms / 1000,
-        signs=told,
+    histories = assembly.make(
+        cursor, liveness, stored, backoff=pace.backoff, reclaim_s=pace.reclaim_s
     )
     chores: dict[str, Chore] = {
-        "trim": trim.trim, "gauge": maker.watch, "population": population.look,
+        "trim": trim.trim, "population": population.look,
         "counts": counts.keep, "settled": settled.even_out,
         "expire": drivers.expire, "watched": drivers.ask_watched,
     }  # fmt: skip
+    chores |= {f"gauge{h.name.removeprefix('history')}": h.group.watch for h in histories}
     timed = {name: (pace.chores_s, chore) for name, chore in chores.items()}
     timed["lease"] = (RENEW_EVERY_S, lease.renew)
     if shards.epoch == FIRST_EPOCH:
         timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
-        wires, lease, Barrier(nodes, shards, index), maker, settled, live, history, table, trim,
-        gauge, counts, letters, population, timed,
+        wires, lease, Barrier(nodes, shards, index), settled, live, histories, trim, counts,
+        population, timed,
     )  # fmt: skip
+
+
+def _replication(settings: Settings) -> Replication:
+    expected = parse_place(settings.redis_url).is_replicated
+    return Replication(Mode(settings.replication), expected=expected)
 
 
 def _driver_state(
@@ -203,13 +181,6 @@ def _driver_state(
 def _moving(old: OldStream, nodes: Nodes) -> dict[str, tuple[float, Chore]]:
     """The chore that empties an older release's stream; none of them could use a cluster."""
     return {} if nodes.is_cluster else {"old_stream": (LOOK_EVERY_S, old.move)}
-
-
-def _history_table(settings: Settings) -> HistoryTable:
-    insight = settings.insight == "on"
-    return HistoryTable(
-        settings.database_url, timeout_s=settings.database_timeout_s, insight=insight
-    )
 
 
 def _watches(settings: Settings, shard: int) -> tuple[StageWatch, StageWatch]:
@@ -252,22 +223,3 @@ def _live_stage(
         retries=settings.max_retries,
     )
     return LiveStage(cursor, drivers, orders, limits, signs)
-
-
-def _page_source(
-    settings: Settings,
-    reader: GroupReader,
-    trials: HistoryTrials,
-    cursor: LiveCursor,
-    pace: WorkerPace,
-) -> PageSource:
-    limits = PageLimits(
-        settings.history_rows, settings.max_retries, settings.pending_message_timeout
-    )
-    return PageSource(
-        reader,
-        trials,
-        limits,
-        live_killers=lambda: cursor.killers,
-        reclaim_every_s=pace.reclaim_s,
-    )

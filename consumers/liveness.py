@@ -7,9 +7,18 @@ class Liveness:
     """Beats once every part has advanced since the last beat. Pure but for `beat`."""
 
     def __init__(self, parts: tuple[str, ...], beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self.watch(parts)
+
+    def watch(self, parts: tuple[str, ...]) -> None:
+        """These are the parts, from now on."""
         self._parts = frozenset(parts)
         self._missing = set(parts)
-        self._beat = beat
+
+    def all_advanced(self) -> None:
+        """The process as a whole did."""
+        for part in self._parts:
+            self.advanced(part)
 
     def advanced(self, part: str) -> None:
         """`part` got an answer, or waits for a server that is away: it is not stuck."""

@@ -1,11 +1,13 @@
 """Runs the workers that the share agent asks for. Beside the supervisor, and as free of servers.
 
-Workers are forked by a process that has loaded their code; one that is needed while that process
-is not there is started by itself.
+Workers and the agent are forked by a process that has loaded their code; one that is needed while
+that process is not there is started by itself. The agent is not started before: the others would
+give this host shards that nobody runs while it loads.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from common.metrics.role import RoleMetrics
 from common.processes.supervision.changing import ChangingSupervisor
@@ -17,7 +19,7 @@ AGENT = "sharing"
 FORK_SERVER = "fork-server"
 # Makes the spec of a worker of its name and arguments.
 WorkerSpec = Callable[[ForkServer, str, Sequence[str]], ChildSpec]
-# The first workers wait so long for the fork server to be ready: its imports are theirs.
+# The agent and the first workers wait so long for the fork server: its imports are theirs.
 LOADING_S = 10.0
 
 
@@ -35,18 +37,23 @@ class ShardRunner:
         # Names of the workers that there are, those that are stopping included.
         self._present: set[str] = set()
         self._loading_until_s = 0.0
+        # The agent while it has not been started.
+        self._agent: ChildSpec | None = None
 
     def begin(
         self, supervisor: ChangingSupervisor, agent: ChildSpec, fork_server: ChildSpec
     ) -> None:
         """Start what is needed to run workers."""
         self._supervisor = supervisor
-        supervisor.spawn(fork_server, agent)
+        self._agent = replace(agent, fork=self._forks.fork)
+        supervisor.spawn(fork_server)
 
-    def _ask(self, name: str, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
+    def _ask(
+        self, name: str, message: bytes, descriptors: Sequence[int], timeout_s: float
+    ) -> bytes | None:
         if self._supervisor is None:
             return None
-        return self._supervisor.ask(name, message, descriptor, timeout_s)
+        return self._supervisor.ask(name, message, descriptors, timeout_s)
 
     def began(self, child: str) -> None:
         """A child was started."""
@@ -92,8 +99,13 @@ class ShardRunner:
             return
         for name in self._present - self._wanted.keys():
             supervisor.stop(name)
+        if self._is_loading():
+            return
+        if self._agent is not None:
+            supervisor.add(self._agent)
+            self._agent = None
         missing = [name for name in self._wanted if name not in self._present]
-        if missing and not self._is_loading():
+        if missing:
             self._present.update(missing)
             supervisor.add(*(self._spec(self._forks, n, self._wanted[n]) for n in missing))
 

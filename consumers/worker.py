@@ -88,21 +88,23 @@ class Worker:
                     await parts.lease.release()
         finally:
             await self.tasks.close()
-            await parts.table.close()
+            for history in parts.histories:
+                await history.table.close()
             await parts.wires.close()
             self._reporter.report_now()
 
     async def _work(self) -> None:
-        live, history = self.parts.live, self.parts.history
+        live, histories = self.parts.live, self.parts.histories
         for name, (seconds, chore) in self.parts.chores.items():
             self.tasks.every(seconds, chore, name=name)
-        stages = (
-            self.tasks.run(live.run(), name="live"),
-            self.tasks.run(history.run(begin=live.begun.wait), name="history"),
-        )
+        stages = [self.tasks.run(live.run(), name="live")]
+        for history in histories:
+            storing = history.stage.run(begin=live.begun.wait)
+            stages.append(self.tasks.run(storing, name=history.name))
         await self._unless_failed(self._stopping.wait())
         live.stop()
-        history.stop()
+        for history in histories:
+            history.stage.stop()
         await self._unless_failed(asyncio.wait(stages, timeout=self._drain_s))
 
     async def _unless_failed(self, coroutine: Coroutine[object, object, object]) -> None:
@@ -139,7 +141,8 @@ class Worker:
                     # Older shards still have something to show.
                     attempt = 0
                 elif holder is None:
-                    await self.parts.group.make()
+                    for history in self.parts.histories:
+                        await history.group.make()
                     # Before anything is settled: what waits may be an older release's.
                     await self.parts.settled.even_out()
                     trouble.healed()
@@ -169,8 +172,7 @@ class Worker:
             checking.cancel()
 
     def _advanced(self) -> None:
-        self._liveness.advanced("live")
-        self._liveness.advanced("history")
+        self._liveness.all_advanced()
 
 
 async def work(settings: Settings, shards: Shards, index: int) -> None:

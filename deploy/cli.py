@@ -21,6 +21,7 @@ from deploy.observe import commands as observe
 from deploy.roads import commands as roads
 from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
+from deploy.tools.databases import commands as databases
 from deploy.tools.dead import commands as dead
 from deploy.tools.history import insight
 from deploy.tools.hosts import commands as hosts
@@ -42,6 +43,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(databases.app, name="databases")
 app.add_typer(dead.app, name="dead")
 app.add_typer(insight.app, name="insight")
 app.add_typer(streets.app, name="streets")
@@ -123,7 +125,10 @@ def consumers(
 
     def load() -> Run:
         from consumers.supervisor import run
+        from deploy.stack.limits import raise_file_limit
 
+        # A file for each worker that it hears.
+        raise_file_limit()
         return partial(run, only=only)
 
     start_role("consumers", load)

@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -19,11 +19,12 @@ import structlog
 import deploy
 from common.errors import EXIT_CONFIG, ConfigError, FleetlineError
 from common.processes.logs import OwnLog
+from common.processes.supervision.changing import ChangingSupervisor
 from common.processes.supervision.spec import ChildSpec
 from common.processes.supervision.starting import StartFailed, Stopped
 from common.processes.supervision.state import state_file
-from common.processes.supervision.supervisor import Supervisor
 from common.settings import Settings
+from deploy.local_forks import PRELOADED, RoleForks
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
@@ -102,14 +103,21 @@ def up(settings: Settings, options: UpOptions) -> int:
 
 
 def _run(home: Home, settings: Settings, options: UpOptions) -> int:
-    supervisor = Supervisor(
+    forks = RoleForks()
+    supervisor = ChangingSupervisor(
         "up",
         drain_timeout_s=settings.drain_timeout_s + SERVERS_STOP_S,
         state_file=state_file(home.path, "up"),
+        observer=forks,
     )
     try:
         with supervisor:
-            _start(supervisor, home, settings, options)
+            say(f"fleetline up in {home.path}")
+            with home.writing():
+                roles = Roles.prepare(home, settings, forks)
+            forks.begin(supervisor, roles.preloaded())
+            _start(supervisor, roles, options)
+            forks.end()
             status = supervisor.run()
             say("stopping")
         say("stopped")
@@ -120,7 +128,7 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
             # `fleetline migrate` has printed why.
             return supervisor.status or 1
         nodes = {f"redis-{number}" for number in range(1, 7)}
-        names = {*ROLES, "redis", "postgres", "gateway", *nodes}
+        names = {*ROLES, "redis", "postgres", "gateway", PRELOADED, *nodes}
         words = home.last_words(e.child) if e.child in names else ""
         detail = f": {words}" if words else ""
         # Several that were late have no log in common.
@@ -137,13 +145,13 @@ def _run(home: Home, settings: Settings, options: UpOptions) -> int:
     return status
 
 
-def _start(supervisor: Supervisor, home: Home, settings: Settings, options: UpOptions) -> None:
-    say(f"fleetline up in {home.path}")
+def _start(supervisor: ChangingSupervisor, roles: Roles, options: UpOptions) -> None:
+    home, settings = roles.home, roles.settings
     url = _url(settings, gateway=options.gateway)
     with home.writing():
         servers = _servers(home, settings, options)
         stores = _stores(home, settings, options)
-        roles = Roles.prepare(home, settings, stores)
+        roles = replace(roles, stores=stores)
     metrics = f"{reached_at(settings.metrics_host)}:{role_metrics_port(settings, 'ingest')}"
     noted = {"url": url, "metrics": metrics}
     home.note({name.lower(): store for name, store in stores.items()} | noted)
@@ -216,6 +224,7 @@ def _stores(home: Home, settings: Settings, options: UpOptions) -> dict[str, str
         if options.cluster
         else redis_url(settings, password),
         "DATABASE_URL": database_url(settings, "" if postgres else home.secret(POSTGRES_PASSWORD)),
+        **({"DATABASE_URLS": settings.database_urls} if settings.database_urls else {}),
     }
 
 

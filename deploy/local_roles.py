@@ -11,6 +11,7 @@ from common.processes.supervision.spec import ChildSpec, State
 from common.processes.supervision.state import ROLES_FOLDER, read_state, state_file
 from common.roads.urls import VEHICLES
 from common.settings import Settings
+from deploy.local_forks import ARGV, PRELOADED, RoleForks
 from deploy.servers.checks import fetch_json, http_answers, listens
 from deploy.servers.privileges import Descent, descent, python_paths
 from deploy.stack import folders
@@ -42,9 +43,10 @@ class Roles:
     # Where they work, and the supervisors among them write of their children.
     folder: Path
     become: Descent | None
+    forks: RoleForks
 
     @classmethod
-    def prepare(cls, home: Home, settings: Settings, stores: Mapping[str, str]) -> "Roles":
+    def prepare(cls, home: Home, settings: Settings, forks: RoleForks) -> "Roles":
         """Make their folder, and find out how they become who they are. Raises `ConfigError`."""
         account = account_of("roles")
         folder = folders.make_folder(home.folder("run") / ROLES_FOLDER, 0o700, account)
@@ -52,7 +54,19 @@ class Roles:
         home.show_pids(f"roads-{vehicle}" for vehicle in VEHICLES)
         keys = [Path(settings.auth_jwks)] if settings.auth_jwks else []
         become = descent(account, home.path, *python_paths(), *keys)
-        return cls(home, settings, stores, folder, become)
+        return cls(home, settings, {}, folder, become, forks)
+
+    def preloaded(self) -> ChildSpec:
+        """What has loaded the others, and forks them."""
+        return replace(
+            self._spec(PRELOADED),
+            argv=ARGV,
+            fork=None,
+            pid_file=None,
+            ready=self.forks.is_ready,
+            heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
+            stop_timeout_s=1.0,
+        )
 
     def migrate(self) -> ChildSpec:
         """The schema. It ends by itself, and speaks to the person who waits for it."""
@@ -112,6 +126,7 @@ class Roles:
             log_file=self.home.log(name),
             pid_file=self.home.pid(name),
             become=self.become,
+            fork=self.forks.fork,
         )
 
 

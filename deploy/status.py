@@ -1,11 +1,13 @@
 """`fleetline status`: every process of the running stack, and what waits in each shard.
 
-Processes come from what the supervisors write under the home, shards from Redis itself.
+Processes come from what the supervisors write under the home, shards from Redis itself, and how
+long their room lasts from the page of ingest, which alone has watched them for a minute.
 """
 
 import json
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,8 +15,10 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
+from common.databases.placing import history_groups
 from common.errors import FleetlineError
 from common.keys import APP_COUNTS
+from common.metrics.names.ingest import OUTAGE_SECONDS, ROOM_SECONDS
 from common.processes import process
 from common.processes.supervision.spec import State
 from common.processes.supervision.state import read_state, state_file
@@ -28,13 +32,19 @@ from common.stream.backlog import (
     unread_entries,
 )
 from consumers.stream.counts.counts import NAMES
+from deploy.database_states import read_databases
+from deploy.observe.top_command import addresses, finite, read_all
+from deploy.observe.top_view import how_long
 from deploy.stack.home import Home
+from deploy.tools.stack_database import stack_databases
 from deploy.tools.stack_redis import stack_redis
 from deploy.tools.stack_shards import stack_shards
 from ingest.apps.app_counts import AppTotals, by_app
 
 SUPERVISORS = ("up", "consumers", "fanout", "roads")
 TIMEOUT_S = 1.0
+# At the present pace, and if nothing were stored from now on.
+ROOMS = {"room_s": ROOM_SECONDS, "outage_s": OUTAGE_SECONDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class ShardState:
     pending: int
     dead_letters: int
     counts: dict[str, int]
+    # What metrics call it.
+    name: str
     leaving: bool = False
 
     def shown(self) -> dict[str, int]:
@@ -78,14 +90,21 @@ def run(settings: Settings, *, as_json: bool) -> int:
         trouble = ""
     except FleetlineError as e:
         shards, apps, trouble = [], {}, str(e)
+    rooms = read_rooms(settings, shards)
+    databases = read_databases(settings)
     if as_json:
-        listed = [shard.shown() for shard in shards]
-        shown = {"processes": processes, "shards": listed, "apps": apps}
+        listed = [
+            {**shard.shown(), **{name: finite(room[name]) for name in ROOMS}}
+            for shard, room in zip(shards, rooms, strict=True)
+        ]
+        shown = {"processes": processes, "shards": listed, "apps": apps, "databases": databases}
         print(json.dumps(shown))
         return 0
     console = Console(highlight=False, markup=False)
     console.print(_process_table(processes))
-    console.print(_shard_table(shards) if shards else trouble, markup=False)
+    console.print(_shard_table(shards, rooms) if shards else trouble, markup=False)
+    for database in databases:
+        console.print(f"database {database['database']}: {database['state']}", markup=False)
     if apps:
         console.print(_app_table(apps))
     return 0
@@ -119,11 +138,23 @@ def _ingest_workers(ingest: int) -> list[dict[str, Any]]:
 def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     """What waits, and what was counted, in all shards. Raises what redis-py raises."""
     shards = stack_shards(client, settings)
-    group = settings.consumer_group
-    leaving = [_read_shard(client, shard, group) for shard in shards.older or ()]
+    databases = len(stack_databases(settings))
+    found = []
+    for layer in (shards, shards.older or ()):
+        for shard in layer:
+            groups = history_groups(settings.consumer_group, shard.index, len(layer), databases)
+            names = [group.name for group in groups]
+            found.append(_read_shard(client, shard, names, leaving=layer is not shards))
+    return found
+
+
+def read_rooms(settings: Settings, shards: list[ShardState]) -> list[dict[str, float | None]]:
+    """How many seconds the room of each shard lasts (`ROOMS`); None where ingest says nothing."""
+    host, ports = addresses(settings)
+    page = read_all(host, {"ingest": ports["ingest"]})
     return [
-        *(_read_shard(client, shard, group) for shard in shards),
-        *(replace(state, leaving=True) for state in leaving),
+        {name: page.least(metric.name, shard=shard.name) for name, metric in ROOMS.items()}
+        for shard in shards
     ]
 
 
@@ -132,14 +163,17 @@ def read_apps(client: Any) -> AppTotals:
     return by_app(client.hgetall(APP_COUNTS).items())
 
 
-def _read_shard(client: Any, shard: Shard, group_name: str) -> ShardState:
+def _read_shard(client: Any, shard: Shard, groups: Sequence[str], *, leaving: bool) -> ShardState:
     keys = shard.keys
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
     totals = client.hmget(keys.counts, NAMES)
     counts = {name: int(total or 0) for name, total in zip(NAMES, totals, strict=True)}
-    unread, pending = _waiting_entries(client, keys.stream, length, group_name)
+    # Of several groups the one that has most left; fixes are counted of all together.
+    waits = [_waiting_entries(client, keys.stream, length, group) for group in groups]
+    unread, pending = max(waits, key=sum)
     fixes = fixes_waiting(client.hmget(keys.counts, ADDED, SETTLED), unread + pending)
-    return ShardState(shard.index, *unread_and_pending(fixes, unread, pending), dead, counts)
+    waiting = unread_and_pending(fixes, unread, pending)
+    return ShardState(shard.index, *waiting, dead, counts, shard.name, leaving)
 
 
 def _waiting_entries(client: Any, stream: str, length: int, group_name: str) -> tuple[int, int]:
@@ -167,12 +201,14 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _shard_table(shards: list[ShardState]) -> Table:
+def _shard_table(shards: list[ShardState], rooms: list[dict[str, float | None]]) -> Table:
     table = Table(box=None, header_style="bold")
-    for column in shards[-1].shown():
+    for column in (*shards[0].shown(), "room", "in an outage"):
         table.add_column(column.replace("_", " "), justify="right")
-    for shard in shards:
-        table.add_row(*map(str, shard.shown().values()))
+    for shard, room in zip(shards, rooms, strict=True):
+        shown = {name: value for name, value in shard.shown().items() if name != "leaving"}
+        cells = [f"{'left: ' if shard.leaving else ''}{shard.shard}", *map(str, shown.values())]
+        table.add_row(cells[0], *cells[2:], *map(how_long, room.values()))
     return table
 
 

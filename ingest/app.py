@@ -53,6 +53,7 @@ class Ingest:
         self._one = one
         self._many = many
         self._deadlines = BodyDeadlines(body_timeout_s)
+        self._otherwise = self._ask_falcon
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """An ASGI application; hands on Falcon's coroutine rather than awaiting it in another."""
@@ -65,14 +66,10 @@ class Ingest:
         path: str = scope["path"]
         if scope["method"] == "POST" and path.startswith(PREFIX):
             if path.endswith(SUFFIX):
-                return self._take(self._one, scope, body, send)
+                return self._one.answer(scope, body, send, self._otherwise)
             if path == Locations.template:
-                return self._take(self._many, scope, body, send)
+                return self._many.answer(scope, body, send, self._otherwise)
         return self._ask_falcon(scope, body, send)
-
-    async def _take(self, fast: FastPath, scope: Scope, body: Body, send: Send) -> None:
-        if not await fast.answer(scope, body, send):
-            await self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
         length = announced_length(scope["headers"])
@@ -113,10 +110,12 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     _add_driver_routes(app, worker)
     add_road_routes(app, worker.travel, worker.live, worker.history, worker.access)
     add_insight_routes(app, worker.history, worker.access, gap_s=settings.gap_s)
-    app.add_route("/api/v1/events", EventList(worker.history, worker.access, ReadLimiter(4, 2)))
-    add_fence_routes(app, worker.history, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
+    app.add_route(
+        "/api/v1/events", EventList(worker.history.home, worker.access, ReadLimiter(4, 2))
+    )
+    add_fence_routes(app, worker.history.home, worker.access, bytes_max=BATCH_BODY_BYTES_MAX)
     _add_order_routes(app, worker, settings)
-    add_webhook_routes(app, worker.history, worker.access, settings)
+    add_webhook_routes(app, worker.history.home, worker.access, settings)
     _add_plan_routes(app, worker, settings)
     _add_other_routes(app, worker, settings)
     one, many = (

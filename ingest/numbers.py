@@ -1,14 +1,16 @@
 """What a worker of ingest says of itself: its counts, and how it sees the streams."""
 
 import time
+from collections.abc import Sequence
 
 from common.metrics.names import ingest as names
 from common.metrics.snapshot import Snapshot
+from common.redis.nodes import Nodes
 from ingest.apps.app_counts import AppCounts
 from ingest.intake.backlog import Backlog
 from ingest.intake.intake import Intake
+from ingest.intake.room import ServerRoom
 from ingest.intake.writer.turns import Turns
-from ingest.redis_memory import RedisMemory
 
 
 class WorkerNumbers:
@@ -20,13 +22,13 @@ class WorkerNumbers:
         turns: Turns,
         backlog: Backlog,
         apps: AppCounts,
-        memory: RedisMemory,
+        nodes: Nodes,
     ) -> None:
         self._intake = intake
         self._turns = turns
         self._backlog = backlog
         self._apps = apps
-        self._memory = memory
+        self._nodes = nodes
 
     def put(self, snapshot: Snapshot) -> None:
         """Give all of it."""
@@ -35,21 +37,30 @@ class WorkerNumbers:
             snapshot.put(names.APP_ITEMS, count, app, reason)
         self._turns.put(snapshot)
         snapshot.put(names.MISSING_SHARDS, len(self._backlog.missing))
-        snapshot.put(names.REDIS_UP, int(self._memory.up))
-        if self._memory.seen:
-            snapshot.put(names.REDIS_MEMORY, self._memory.used_bytes)
-            snapshot.put(names.REDIS_MEMORY_LIMIT, self._memory.limit_bytes)
-        self._put_shards(snapshot)
+        snapshot.put(names.REDIS_UP, int(all(wire.up for wire in self._nodes.wires)))
+        self._put_lags(snapshot)
+        self._put_rooms(snapshot, self._backlog.servers())
 
-    def _put_shards(self, snapshot: Snapshot) -> None:
+    def _put_lags(self, snapshot: Snapshot) -> None:
         now_s = time.monotonic()
-        for number, room in enumerate(self._backlog.capacity.rooms()):
-            outlook, waiting = self._backlog.outlooks[number], self._backlog.waiting[number]
-            shard = self._backlog.shards[number].name
-            if waiting is None:
-                # Not asked yet, or Redis did not say: nothing is claimed.
-                continue
-            snapshot.put(names.LAG_FIXES, waiting, shard)
-            snapshot.put(names.LAG_SECONDS, round(outlook.lag_s(now_s), 3), shard)
-            snapshot.put(names.ROOM_FIXES, max(0, room), shard)
-            snapshot.put(names.ROOM_SECONDS, round(outlook.room_s(room), 1), shard)
+        outlooks = self._backlog.outlooks
+        for number, waiting in enumerate(self._backlog.waiting):
+            # Not asked yet, or Redis did not say: nothing is claimed.
+            if waiting is not None:
+                shard, lag_s = self._backlog.shards[number].name, outlooks[number].lag_s(now_s)
+                snapshot.put(names.LAG_FIXES, waiting, shard)
+                snapshot.put(names.LAG_SECONDS, round(lag_s, 3), shard)
+
+    def _put_rooms(self, snapshot: Snapshot, servers: Sequence[ServerRoom]) -> None:
+        memories = [server.memory for server in servers if server.memory is not None]
+        if memories:
+            fullest = max(memories, key=lambda memory: (memory.fullness, memory.used_bytes))
+            snapshot.put(names.REDIS_MEMORY, fullest.used_bytes)
+            snapshot.put(names.REDIS_MEMORY_LIMIT, fullest.limit_bytes)
+        for server in servers:
+            for number, room in zip(server.shards, server.rooms, strict=True):
+                shard = self._backlog.shards[number].name
+                snapshot.put(names.ROOM_FIXES, room.fixes, shard)
+                snapshot.put(names.ROOM_SECONDS, round(room.lasts_s, 1), shard)
+                snapshot.put(names.OUTAGE_SECONDS, round(room.outage_s, 1), shard)
+                snapshot.put(names.WAITING_FIX_BYTES, server.fix_bytes, shard)

@@ -22,7 +22,8 @@ from common.orders.book_check import BookCheck
 from common.orders.keeper import ROUND_S, OrderKeeper
 from common.processes.background import Background
 from common.redis.opening import new_nodes
-from common.redis.place import PlaceKind, parse_place
+from common.redis.place import parse_place
+from common.redis.replication import Mode
 from common.roads.opening import open_travel
 from common.roads.pace_store import PaceStore
 from common.roads.travel import REST_S
@@ -37,14 +38,12 @@ from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.validate import Validator
-from ingest.intake.writer.replication import Mode
 from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import REPLICAS_EVERY_S, Turns
 from ingest.numbers import WorkerNumbers
-from ingest.redis_memory import ASK_EVERY_S, RedisMemory
 from ingest.resources.events import DROP_EVERY_S, drop_old
 from ingest.resources.health import PROBE_TIMEOUT_S
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.live_positions import LivePositions
 from ingest.resources.orders.desk import OrderDesk
 
@@ -92,27 +91,32 @@ class IngestWorker:
         turns = self._turns = self._new_turns(settings)
         self.backlog = Backlog(self.nodes, self.shards, turns, settings.backlog_max, self.adopt)
         self.live = LivePositions(self.nodes, self.shards, settings.location_ttl)
-        self.history = History(
-            settings.database_url,
+        self.history = Histories(
+            settings.databases,
             connections_max=DATABASE_CONNECTIONS_MAX,
             timeout_s=settings.route_timeout_s,
         )
         # Connections of their own: a backend that registers an order waits for no route.
         book = OrderBook(self.nodes, position_ttl_s=settings.order_ttl_s)
-        order_database = History(
-            settings.database_url,
+        order_histories = Histories(
+            settings.databases,
             connections_max=ORDER_CONNECTIONS_MAX,
             timeout_s=min(settings.route_timeout_s, ORDER_TIMEOUT_S),
         )
+        order_database = order_histories.home
         self.paces = PaceStore(order_database.read)
         self.travel = open_travel(settings.roads_url, self.paces, REST_S)
-        self.orders = OrderDesk(order_database, book, self.live)
+        self.orders = OrderDesk(order_histories, book, self.live)
         self.keeper = OrderKeeper(
-            settings.database_url, book, BookCheck(self.nodes, book), gap_s=settings.gap_s
+            settings.database_url,
+            book,
+            BookCheck(self.nodes, book),
+            gap_s=settings.gap_s,
+            fixes=order_histories.read_of if len(settings.databases) > 1 else None,
         )
         # A connection of its own: slow routes that hold all others do not mean "down".
-        self.pulse = History(
-            settings.database_url, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
+        self.pulse = Histories(
+            settings.databases, connections_max=1, timeout_s=PROBE_TIMEOUT_S * 0.9
         )
         self._drop_old_events = partial(drop_old, order_database, settings.events_retention_days)
         self.gate = open_gate(settings)
@@ -124,8 +128,7 @@ class IngestWorker:
         self.limits = TimeLimits(settings.clock_skew_max_s, settings.event_age_max_s)
         self.intake = self._new_intake(settings)
         self.app_counts = AppCounts(self.nodes)
-        self._memory = RedisMemory(self.nodes)
-        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self._memory)
+        numbers = WorkerNumbers(self.intake, turns, self.backlog, self.app_counts, self.nodes)
         self._reporter = None if tell is None else Reporter(tell, numbers.put, more)
         self._watch = None if self.gate is None else AccessWatch(self.nodes, self.gate)
         self._background = Background(get("ingest"))
@@ -139,7 +142,7 @@ class IngestWorker:
             bytes_max=GATHERED_BYTES_MAX,
             trace_sample=settings.trace_sample,
             replication=Mode(settings.replication),
-            replicated=parse_place(settings.redis_url).kind is not PlaceKind.SINGLE,
+            replicated=parse_place(settings.redis_url).is_replicated,
         )
 
     def _new_intake(self, settings: Settings) -> Intake:
@@ -183,7 +186,6 @@ class IngestWorker:
         self._background.every(WRITE_EVERY_S, self.app_counts.write, name="app_counts")
         self._background.every(ROUND_S, self.keeper.round, name="orders")
         self._background.every(DROP_EVERY_S, self._drop_old_events, name="events")
-        self._background.every(ASK_EVERY_S, self._memory.look, name="redis_memory")
         self._background.every(REPLICAS_EVERY_S, self._turns.look_for_replicas, name="replicas")
         if self._reporter is not None:
             self._background.every(REPORT_EVERY_S, self._reporter.report, name="report")
@@ -195,7 +197,7 @@ class IngestWorker:
         await self.history.close()
         await self.pulse.close()
         await self.travel.close()
-        await self.orders.database.close()
+        await self.orders.histories.close()
         await self._background.close()
         await self.keeper.close()
         await self.app_counts.close()

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers import RedisServer, valkey
 from tests.servers.postgres import Databases, PostgresServer, postgres
-from tests.servers.redis_cluster import RedisClusterServers, redis_cluster
+from tests.servers.redis_cluster import AnyRedis, RedisClusterServers, redis_cluster
+from tests.servers.redis_kinds import CLUSTER, ONE, PARAMETERS, is_on_cluster, kinds_of, split
 from tests.servers.timescale import NAMED, timescale
 
 # Long ones first, so that no process works on one alone while the others are done.
@@ -22,13 +23,37 @@ settings.register_profile(
 settings.load_profile("shared machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by folder; inside one the order stays."""
-    here = Path(__file__).parent
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The run of `make test-cluster`."""
+    parser.addoption(
+        "--cluster", action="store_true", help="on a cluster what can run on one, and nothing else"
+    )
 
-    def place(item: pytest.Item) -> int:
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test that takes a Redis runs on its kinds of it."""
+    if "redis_session" not in metafunc.fixturenames:
+        return
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    kinds = kinds_of(marks, on_cluster=metafunc.config.getoption("--cluster"))
+    if kinds and kinds != [ONE]:
+        values = [PARAMETERS[kind] for kind in kinds]
+        metafunc.parametrize("redis_session", values, ids=kinds, indirect=True, scope="module")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort by folder; inside a file what runs on a cluster stands last, else the order stays."""
+    here = Path(__file__).parent
+    if config.getoption("--cluster"):
+        items[:], left_out = split(items)
+        config.hook.pytest_deselected(items=left_out)
+    files = {path: number for number, path in enumerate(dict.fromkeys(i.path for i in items))}
+
+    def place(item: pytest.Item) -> tuple[int, int, bool]:
         folder = item.path.relative_to(here).parts[0]
-        return ORDER.index(folder) if folder in ORDER else len(ORDER)
+        order = ORDER.index(folder) if folder in ORDER else len(ORDER)
+        return order, files[item.path], is_on_cluster(item)
 
     items.sort(key=place)
 
@@ -42,16 +67,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def redis_session() -> Iterator[RedisServer]:
+def one_session() -> Iterator[RedisServer]:
     """One Valkey for the whole run."""
     with valkey() as server:
         yield server
 
 
 @pytest.fixture
-def redis_server(redis_session: RedisServer) -> RedisServer:
-    """An empty Valkey. A test that stops or kills it starts it again."""
-    redis_session.command("FLUSHALL")
+def one_server(one_session: RedisServer) -> RedisServer:
+    """That, empty, for what is about one server."""
+    one_session.clear()
+    return one_session
+
+
+@pytest.fixture(scope="module")
+def redis_session(request: pytest.FixtureRequest) -> AnyRedis:
+    """The Redis of the whole run, of the kind on which the test runs: see `redis_kinds`."""
+    on_cluster = getattr(request, "param", None) == CLUSTER
+    server: AnyRedis = request.getfixturevalue("cluster_session" if on_cluster else "one_session")
+    return server
+
+
+@pytest.fixture
+def redis_server(redis_session: AnyRedis) -> AnyRedis:
+    """That, empty. A test that stops or kills it starts it again."""
+    redis_session.clear()
     return redis_session
 
 
@@ -65,8 +105,7 @@ def cluster_session() -> Iterator[RedisClusterServers]:
 @pytest.fixture
 def cluster(cluster_session: RedisClusterServers) -> RedisClusterServers:
     """An empty cluster. A test that stops or kills nodes makes it whole again."""
-    cluster_session.whole()
-    cluster_session.command("FLUSHALL")
+    cluster_session.clear()
     return cluster_session
 
 

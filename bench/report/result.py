@@ -100,6 +100,30 @@ def document(config: Mapping[str, Any], outcomes: Sequence[Outcome]) -> dict[str
     }
 
 
+def figures_of(found: Mapping[str, Any]) -> dict[str, Figure]:
+    """The figures of a document by key."""
+    return {
+        figure["key"]: Figure(**figure)
+        for scenario in found["scenarios"]
+        for figure in scenario["figures"]
+    }
+
+
+def without_histograms(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same document without the counts that only plots need."""
+    scenarios = [
+        {
+            **scenario,
+            "figures": [
+                {name: value for name, value in figure.items() if name != "histogram"}
+                for figure in scenario["figures"]
+            ],
+        }
+        for scenario in found["scenarios"]
+    ]
+    return {**found, "scenarios": scenarios}
+
+
 def write(folder: Path, found: Mapping[str, Any]) -> Path:
     """`<date>-<host>.json` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)

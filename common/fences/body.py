@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from common.bodies.fault_list import FaultList
 from common.errors import Fault, InvalidUpdate
 from common.event import TIME_MAX, TIME_MIN
 from common.fences.geometry import GeometryReader
@@ -17,13 +18,20 @@ from common.geo.strips import pieces_of
 from common.ids import is_id
 
 
+class _Reach(msgspec.Struct):
+    """What may stand in a geometry besides its coordinates."""
+
+    radius_m: Radius | None = None
+    width_m: Width | None = None
+
+
 def read_terms(geofence_id: str, value: object) -> FenceTerms:
     """Judge the body (decoded JSON) of a fence. Raises `InvalidUpdate` with every fault."""
     if not isinstance(value, dict):
         raise InvalidUpdate("the body must be a JSON object")
-    faults: list[Fault] = []
-    fields = dict(_fields(value, faults))
-    faults += _text_faults(fields)
+    typed = FaultList()
+    fields = typed.members(value, FenceBody)
+    faults = [*typed.faults, *_text_faults(fields)]
     _take_reach(fields, faults)
     shape = _shape(fields, faults)
     schedules = ScheduleReader()
@@ -53,27 +61,6 @@ def refusal(faults: Iterable[Fault]) -> InvalidUpdate:
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
 
 
-def _fields(value: Mapping[str, Any], faults: list[Fault]) -> Iterable[tuple[str, Any]]:
-    """The members that are there, converted; what does not fit its type is a fault."""
-    for member in msgspec.structs.fields(FenceBody):
-        if member.name not in value:
-            if member.required:
-                faults.append(Fault(member.name, "is required"))
-            continue
-        try:
-            yield member.name, msgspec.convert(value[member.name], member.type)
-        except msgspec.ValidationError as e:
-            faults.append(Fault(*_worded(member.name, str(e))))
-
-
-def _worded(name: str, message: str) -> tuple[str, str]:
-    """msgspec's words for a fault, `… - at `$[3]``, as a place and a sentence."""
-    detail, _, place = message.partition(" - at `$")
-    if name == "expires_at":
-        return name, "must be a time as RFC 3339 with an offset"
-    return name + place.rstrip("`"), detail.replace(" | null", "").replace("`", "")
-
-
 def _text_faults(fields: Mapping[str, Any]) -> Iterable[Fault]:
     name = fields.get("name", "a")
     if not name.isprintable() or name.isspace():
@@ -93,11 +80,10 @@ def _take_reach(fields: dict[str, Any], faults: list[Fault]) -> None:
     for name in ("radius_m", "width_m"):
         if geometry.get(name) is None:
             continue
-        kind: Any = Radius if name == "radius_m" else Width
-        try:
-            inner = msgspec.convert(geometry[name], kind)
-        except msgspec.ValidationError as e:
-            faults.append(Fault(*_worded(f"geometry.{name}", str(e))))
+        typed = FaultList()
+        inner = typed.members({name: geometry[name]}, _Reach, "geometry").get(name)
+        faults += typed.faults
+        if typed:
             continue
         if fields.get(name) is None:
             fields[name] = inner

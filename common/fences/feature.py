@@ -3,10 +3,13 @@
 from typing import Any
 
 from common.errors import Fault, InvalidUpdate
+from common.fences.terms import FenceBody
 from common.ids import ID_DETAIL, is_id
 
 # A fence of that name could not be asked for: a path of the list stands there.
 TAKEN_IDS = frozenset({"import"})
+# Maps carry properties of all kinds: what is near one of these by its name is no slip there.
+_MEMBERS = frozenset(FenceBody.__struct_fields__)
 
 
 def is_fence_id(text: str) -> bool:
@@ -35,7 +38,7 @@ def body_of(feature: object) -> tuple[str, dict[str, Any]]:
         raise _refusal("id", ID_DETAIL)
     if names[0] != names[-1]:
         raise _refusal("id", "is not what geofence_id of the properties is")
-    body = {name: value for name, value in properties.items() if value is not None}
+    body = {name: v for name, v in properties.items() if v is not None and name in _MEMBERS}
     body.setdefault("name", names[0])
     body["geometry"] = feature.get("geometry")
     return names[0], body

@@ -12,22 +12,24 @@ round, about twice a second:
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import hiredis
 
 from common.contract import ORDER_ENDED_TTL_S
-from common.errors import Overloaded
+from common.databases.connecting import ConnectionTerms, connect, is_pooled
+from common.databases.seat import HOME
+from common.errors import ConfigError, Overloaded
 from common.keys import ORDER_BUCKETS
 from common.log import get
 from common.orders import store
 from common.orders.book import OrderBook
 from common.orders.book_check import BookCheck
 from common.orders.driven import DrivenDistance
-from common.orders.journey import DRIVERS, PAGE_FIXES, JourneyReader, spans
-from common.orders.order import Order
+from common.orders.journey import DRIVERS, PAGE_FIXES, DriverSpan, Fetch, JourneyReader, spans
 from common.orders.row import order_of
 from common.orders.states import DeliveryState
 
@@ -44,9 +46,12 @@ ORDERS_AT_ONCE = 100
 # Such pages of changed orders in one round.
 PAGES_MAX = 20
 CLOSED_AT_ONCE = 5
+# Of orders whose fixes cannot be read now, so many are passed over in a round.
+PASSED_MAX = 50
 # Any number that nothing else in the database uses: "orders" as bytes.
 ADVISORY_KEY = 0x6F7264657273
 TIMEOUT_S = 5.0
+_TERMS = ConnectionTerms("fleetline-orders", TIMEOUT_S, TIMEOUT_S, seat=HOME)
 
 _UNTOLD = f"{store.SELECT} WHERE NOT told AND updated_at < $1 ORDER BY updated_at LIMIT $2"
 # What somebody changes at this moment is passed over: it is untold again, and nobody waits.
@@ -61,12 +66,17 @@ _ACTIVE = f"{store.SELECT} WHERE bucket = ANY($1::smallint[]) AND over_at IS NUL
 _OVER = f"{store.SELECT} WHERE bucket = ANY($1::smallint[]) AND over_at > $2"
 _VERSIONS = "SELECT order_id, version FROM orders WHERE bucket = $1 AND over_at IS NULL"
 _NAMED = f"{store.SELECT} WHERE order_id = ANY($1::text[])"
-_CLOSING = f"{store.SELECT} WHERE closing AND updated_at < $1 ORDER BY updated_at LIMIT $2"
+_CLOSING = (
+    f"{store.SELECT} WHERE closing AND updated_at < $1 ORDER BY updated_at LIMIT $2 OFFSET $3"
+)
 _CLOSE = "UPDATE orders SET closing = false, distance_m = $2 WHERE order_id = $1"
 
 
 class OrderKeeper:
-    """Connects when it is first needed, and again after trouble."""
+    """Connects when it is first needed, and again after trouble.
+
+    `fixes` reads the history where that is not all in this database.
+    """
 
     def __init__(
         self,
@@ -75,14 +85,17 @@ class OrderKeeper:
         check: BookCheck,
         *,
         gap_s: float,
+        fixes: Fetch | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url = database_url
         self._book = book
         self._check = check
         self._gap_s = gap_s
+        self._fixes = fixes
         self._now = now
         self._connection: asyncpg.Connection | None = None
+        self._locking: asyncpg.Connection | None = None
         self._is_keeper = False
         self._next_bucket = 0
 
@@ -90,32 +103,45 @@ class OrderKeeper:
         """One round, if this is the keeper. Raises `Overloaded`, `hiredis.ReplyError`."""
         try:
             connection = await self._connected()
+            if is_pooled(connection):
+                async with self._keeper_for_a_round() as is_keeper:
+                    if is_keeper:
+                        await self._keep(connection)
+                return
             if not self._is_keeper:
                 self._is_keeper = await connection.fetchval(
                     "SELECT pg_try_advisory_lock($1)", ADVISORY_KEY
                 )
             if self._is_keeper:
                 await self._keep(connection)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        except (
+            *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
+            # Another database than it must be.
+            ConfigError,
+        ) as e:
             await self.close()
             raise Overloaded(f"the database: {str(e) or type(e).__name__}") from e
 
     async def close(self) -> None:
         """Leave it to others."""
-        connection, self._connection = self._connection, None
         self._is_keeper = False
-        if connection is not None:
-            connection.terminate()
+        for connection in (self._connection, self._locking):
+            if connection is not None:
+                connection.terminate()
+        self._connection = self._locking = None
+
+    @contextlib.asynccontextmanager
+    async def _keeper_for_a_round(self) -> AsyncIterator[bool]:
+        """Behind a pooler that keeps no session a transaction beside the work holds the lock."""
+        if self._locking is None or self._locking.is_closed():
+            self._locking = await connect(self._url, _TERMS)
+        async with self._locking.transaction():
+            yield await self._locking.fetchval("SELECT pg_try_advisory_xact_lock($1)", ADVISORY_KEY)
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._is_keeper = False
-            self._connection = await asyncpg.connect(
-                self._url,
-                timeout=TIMEOUT_S,
-                command_timeout=TIMEOUT_S,
-                server_settings={"application_name": "fleetline-orders"},
-            )
+            self._connection = await connect(self._url, _TERMS)
         return self._connection
 
     async def _keep(self, connection: asyncpg.Connection) -> None:
@@ -179,20 +205,38 @@ class OrderKeeper:
         await self._check.drop(there)
 
     async def _close_journeys(self, connection: asyncpg.Connection) -> None:
-        rows = await connection.fetch(_CLOSING, self._now() - CLOSE_AFTER, CLOSED_AT_ONCE)
-        for row in rows:
-            metres = await driven_m(connection, order_of(row), self._now(), self._gap_s)
-            await connection.execute(_CLOSE, row["order_id"], metres)
+        passed = 0
+        away: Overloaded | None = None
+        while passed < PASSED_MAX:
+            before = passed
+            old = self._now() - CLOSE_AFTER
+            for row in await connection.fetch(_CLOSING, old, CLOSED_AT_ONCE, passed):
+                order = order_of(row)
+                drivers = await connection.fetch(DRIVERS, order.order_id)
+                found = spans(order, drivers, self._now())
+                try:
+                    metres = await driven_m(
+                        self._fixes or connection.fetch, order.order_id, found, self._gap_s
+                    )
+                except Overloaded as e:
+                    # Its driver's database is away; other drivers' may be there.
+                    away, passed = e, passed + 1
+                    continue
+                await connection.execute(_CLOSE, row["order_id"], metres)
+            if passed == before:
+                break
+        if away is not None:
+            raise away
 
 
 async def driven_m(
-    connection: asyncpg.Connection, order: Order, now: datetime, gap_s: float
+    fetch: Fetch, order_id: str, drivers: Sequence[DriverSpan], gap_s: float
 ) -> float | None:
     """Metres that were driven for an order so far; None when no fix is its."""
     columns = ("recorded_at", "latitude", "longitude", "accuracy")
-    reader = JourneyReader(connection.fetch, order.order_id, columns)
+    reader = JourneyReader(fetch, order_id, columns)
     metres, fixes = 0.0, 0
-    for span in spans(order, await connection.fetch(DRIVERS, order.order_id), now):
+    for span in drivers:
         driven = DrivenDistance(gap_s)
         after, named = await reader.first(span)
         while not reader.is_full:

@@ -7,10 +7,9 @@ import msgspec
 import orjson
 from msgspec import UNSET, Meta, UnsetType
 
+from common.bodies.fault_list import FaultList, decode_json
 from common.contract import Vehicle
-from common.errors import Fault, InvalidUpdate
-from common.event import MALFORMED, Id, Latitude, Longitude
-from common.ids import ID_DETAIL
+from common.event import Id, Latitude, Longitude
 from common.orders.states import OVER, DeliveryState, advance
 
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -80,71 +79,19 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in OVER
 
 
-_decode_update = msgspec.json.Decoder(OrderUpdate).decode
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_order = msgspec.json.Decoder(Order).decode
 
 
 def decode_order_update(body: bytes) -> OrderUpdate:
     """The body of a PUT. Raises `InvalidUpdate`: 400 for what is no JSON, 422 names all faults."""
-    try:
-        update = _decode_update(body)
-    except MALFORMED as e:
-        raise _invalid(body) from e
-    if _is_far(update.ready_at) or _is_far(update.promised_at):
-        raise _invalid(body)
-    return update
-
-
-def _is_far(value: object) -> bool:
-    return isinstance(value, datetime) and not TIME_MIN <= value < TIME_MAX
-
-
-def _invalid(body: bytes) -> InvalidUpdate:
-    try:
-        fields = _decode_fields(_decode_any(body))
-    except msgspec.ValidationError:
-        return InvalidUpdate("the body must be a JSON object")
-    except MALFORMED as e:
-        return InvalidUpdate(f"the body is not JSON: {e}", status=400)
-    faults = tuple(_faults(fields, OrderUpdate, ""))
-    if not faults:
-        # A name given twice, once wrong.
-        return InvalidUpdate("a value is out of range")
-    return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
-
-
-def _faults(fields: dict[str, msgspec.Raw], kind: type[msgspec.Struct], within: str) -> list[Fault]:
-    """Every field at fault; those of a place by their own names, as `pickup.latitude`."""
-    faults = []
-    for member in msgspec.structs.fields(kind):
-        raw, name = fields.get(member.name), within + member.name
-        if raw is None:
-            if member.required:
-                faults.append(Fault(name, "is required"))
-            continue
-        try:
-            if _is_far(msgspec.json.decode(raw, type=member.type)):
-                faults.append(Fault(name, f"must be from {TIME_MIN.year} to {TIME_MAX.year}"))
-        except MALFORMED as e:
-            faults += _named(name, raw, str(e))
-    return faults
-
-
-def _named(name: str, raw: msgspec.Raw, message: str) -> list[Fault]:
-    if name in {"pickup", "dropoff"}:
-        try:
-            return _faults(_decode_fields(raw), OrderPlace, f"{name}.")
-        except MALFORMED:
-            return [Fault(name, "must be an object with latitude and longitude, or null")]
-    if name == "driver_id":
-        return [Fault(name, ID_DETAIL)]
-    if name == "vehicle":
-        return [Fault(name, "must be car, bicycle or foot")]
-    if name in {"ready_at", "promised_at"}:
-        return [Fault(name, "must be a time as RFC 3339 with an offset")]
-    return [Fault(name, message.split(" - at `", maxsplit=1)[0].replace("`", ""))]
+    faults = FaultList()
+    members = faults.members(decode_json(body), OrderUpdate)
+    for name in ("ready_at", "promised_at"):
+        when = members.get(name)
+        if isinstance(when, datetime) and not TIME_MIN <= when < TIME_MAX:
+            faults.add(name, f"must be from {TIME_MIN.year} to {TIME_MAX.year}")
+    faults.refuse()
+    return OrderUpdate(**members)
 
 
 def registered(order_id: str, update: OrderUpdate, now: datetime) -> Order:

@@ -1,6 +1,7 @@
 """A plan as it is asked for: types alone, which the reader, and the API's description, go by.
 
-Times are RFC 3339 or, where a matrix is given, seconds from 0. Pure.
+Times are RFC 3339 or, where a matrix is given, seconds from 0. What is not known is refused: a
+plan that overlooks a misspelt window looks like a good one. Pure.
 """
 
 from datetime import datetime
@@ -47,7 +48,7 @@ Seconds = Annotated[float, Meta(ge=0, le=LEG_S_MAX)] | None
 Metres = Annotated[float, Meta(ge=0, le=LEG_M_MAX)] | None
 
 
-class PlanPlace(msgspec.Struct, frozen=True, omit_defaults=True):
+class PlanPlace(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A place: `latitude` and `longitude`, or its `index` in the matrix where one is given."""
 
     latitude: Latitude | None = None
@@ -55,7 +56,7 @@ class PlanPlace(msgspec.Struct, frozen=True, omit_defaults=True):
     index: Annotated[int, Meta(ge=0, lt=MATRIX_SIDE_MAX)] | None = None
 
 
-class PlanVehicle(msgspec.Struct):
+class PlanVehicle(msgspec.Struct, forbid_unknown_fields=True):
     """A vehicle. It starts at `start`, or where its driver is now; it ends wherever without `end`.
 
     `shift`: from when to when it may drive; without one from now on. `max_jobs`: a shipment is
@@ -74,7 +75,7 @@ class PlanVehicle(msgspec.Struct):
     aboard: Annotated[list[Id], Meta(max_length=JOBS_MAX)] | None = None
 
 
-class PlanJob(msgspec.Struct):
+class PlanJob(msgspec.Struct, forbid_unknown_fields=True):
     """A stop. `delivery` is loaded where the route begins, `pickup` stays aboard to its end."""
 
     id: Id
@@ -87,7 +88,7 @@ class PlanJob(msgspec.Struct):
     windows: Windows | None = None
 
 
-class ShipmentEnd(msgspec.Struct):
+class ShipmentEnd(msgspec.Struct, forbid_unknown_fields=True):
     """The pick-up or the delivery of a shipment; service begins inside one of the windows."""
 
     at: PlanPlace
@@ -95,7 +96,7 @@ class ShipmentEnd(msgspec.Struct):
     windows: Windows | None = None
 
 
-class PlanShipment(msgspec.Struct):
+class PlanShipment(msgspec.Struct, forbid_unknown_fields=True):
     """From one place to another, in one vehicle. What is aboard needs no `pickup`."""
 
     id: Id
@@ -106,14 +107,14 @@ class PlanShipment(msgspec.Struct):
     priority: Priority | None = None
 
 
-class PlanMatrix(msgspec.Struct):
+class PlanMatrix(msgspec.Struct, forbid_unknown_fields=True):
     """Seconds and metres from each place (a row) to each place; null where there is no way."""
 
     durations_s: list[list[Seconds]]
     distances_m: list[list[Metres]] | None = None
 
 
-class PlanBody(msgspec.Struct):
+class PlanBody(msgspec.Struct, forbid_unknown_fields=True):
     """What a plan is made of.
 
     `keep`: `aboard` (default): what is aboard stays with its vehicle. `assigned`: so do orders

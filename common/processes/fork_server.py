@@ -29,15 +29,21 @@ ADOPTED_POLL_S = 0.0005
 
 
 class ForkRequest(msgspec.Struct):
-    """A process that is wanted. `env` comes on top of the server's own environment."""
+    """A process that is wanted. With it come descriptors: of its heartbeat if it `beats`, and of
+    its output and its errors.
+    """
 
     name: str
     # What the program finds in `sys.argv`.
     argv: list[str]
     env: dict[str, str]
+    # Whether `env` is its whole environment; else it comes on top of the server's own.
+    env_alone: bool = False
+    beats: bool = True
 
 
 _decode = msgspec.json.Decoder(ForkRequest).decode
+DESCRIPTORS_MAX = 3
 
 
 def serve(run: Callable[[], int]) -> int:
@@ -53,65 +59,76 @@ def serve(run: Callable[[], int]) -> int:
         # A supervisor that is busy and reads nothing for a while is no trouble.
         with contextlib.suppress(TimeoutError):
             connection.send(BEAT)
-            message, descriptors, _, _ = socket.recv_fds(connection, REQUEST_BYTES_MAX, 1)
-            if not message:
+            if not connection.recv(1, socket.MSG_PEEK):
                 return 0
-            pid = _fork(_decode(message), descriptors[0], connection, run)
-            os.close(descriptors[0])
-            connection.send(b"%d" % pid)
+            connection.send(b"%d" % _fork(connection, run))
 
 
-def _fork(
-    request: ForkRequest, heartbeat_fd: int, connection: socket.socket, run: Callable[[], int]
-) -> int:
-    """The pid of a new child of the supervisor; 0 when the machine allows no more processes."""
+def _fork(connection: socket.socket, run: Callable[[], int]) -> int:
+    """The pid of a new child of the supervisor; 0 when the machine allows no more processes.
+
+    The request is read by the child alone: it may hold secrets, which stay in the memory of
+    whoever reads it, and so would be in that of all children which are forked afterwards.
+    """
     read_fd, write_fd = os.pipe()
     try:
         between = os.fork()
     except OSError:
-        os.close(read_fd)
-        os.close(write_fd)
-        return 0
+        between = -1
     if between == 0:
         try:
-            _fork_again(request, heartbeat_fd, connection, run, (read_fd, write_fd))
+            _fork_again(connection, run, (read_fd, write_fd))
         finally:
             os._exit(0)
     os.close(write_fd)
     text = os.read(read_fd, 32)
     os.close(read_fd)
-    os.waitpid(between, 0)
+    if between > 0:
+        os.waitpid(between, 0)
+    if not text:
+        # Nobody has read it.
+        with contextlib.suppress(BlockingIOError):
+            _, descriptors = _receive(connection, socket.MSG_DONTWAIT)
+            for descriptor in descriptors:
+                os.close(descriptor)
     return int(text or 0)
 
 
-def _fork_again(
-    request: ForkRequest,
-    heartbeat_fd: int,
-    connection: socket.socket,
-    run: Callable[[], int],
-    pipe: tuple[int, int],
-) -> None:
+def _fork_again(connection: socket.socket, run: Callable[[], int], pipe: tuple[int, int]) -> None:
     between = os.getpid()
-    pid = os.fork()
-    if pid:
-        os.write(pipe[1], b"%d" % pid)
+    if os.fork():
         return
+    message, descriptors = _receive(connection)
+    os.write(pipe[1], b"%d" % os.getpid())
     for fd in pipe:
         os.close(fd)
     connection.close()
     while os.getppid() == between:
         time.sleep(ADOPTED_POLL_S)
-    os._exit(_run(request, heartbeat_fd, run))
+    os._exit(_run(_decode(message), descriptors, run))
 
 
-def _run(request: ForkRequest, heartbeat_fd: int, run: Callable[[], int]) -> int:
+def _receive(connection: socket.socket, flags: int = 0) -> tuple[bytes, list[int]]:
+    message, descriptors, _, _ = socket.recv_fds(
+        connection, REQUEST_BYTES_MAX, DESCRIPTORS_MAX, flags
+    )
+    return message, descriptors
+
+
+def _run(request: ForkRequest, descriptors: list[int], run: Callable[[], int]) -> int:
     """Be what was asked for. As the interpreter would end, but for what the server had loaded."""
     # In a session of its own, as whatever a supervisor starts.
     os.setsid()
     set_name(request.name)
+    for number, descriptor in zip((1, 2), descriptors[request.beats :], strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     sys.argv = request.argv
+    if request.env_alone:
+        os.environ.clear()
     os.environ.update(request.env)
-    os.environ[HEARTBEAT_FD_ENV] = str(heartbeat_fd)
+    if request.beats:
+        os.environ[HEARTBEAT_FD_ENV] = str(descriptors[0])
     try:
         status = run()
     except SystemExit as e:

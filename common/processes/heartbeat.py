@@ -10,6 +10,7 @@ import os
 import time
 from typing import Self
 
+from common.log import Repeated, get
 from common.processes.beat_file import BeatFile
 
 HEARTBEAT_FD_ENV = "FLEETLINE_HEARTBEAT_FD"
@@ -27,6 +28,7 @@ class Heartbeat:
         self._fd = fd
         self._file = file
         self._next_s = 0.0
+        self._too_long = Repeated(get("supervision"), "report.too_long")
 
     @classmethod
     def from_env(cls) -> Self:
@@ -55,8 +57,12 @@ class Heartbeat:
             self._write(BEAT)
 
     def report(self, message: bytes) -> None:
-        """Say something to the supervisor. Too long a message is not sent, see REPORT_BYTES_MAX."""
-        if 1 < len(message) <= REPORT_BYTES_MAX:
+        """Say something to the supervisor. Too long a message is not sent, see REPORT_BYTES_MAX:
+        there are none, or somebody has to know.
+        """
+        if len(message) > REPORT_BYTES_MAX:
+            self._too_long.failed(bytes=len(message), most=REPORT_BYTES_MAX)
+        elif len(message) > 1:
             self._write(message)
 
     def _write(self, message: bytes) -> None:

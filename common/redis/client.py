@@ -23,6 +23,8 @@ from common.redis.url import RedisUrl
 TIMEOUT_S = 5.0
 # How often a cluster's client may be led on before it gives up.
 CLUSTER_TRIES = 3
+# Whoever may write to Redis may have written what is no text: it is read, and judged by who reads.
+_ON_ODD_BYTES = "replace"
 
 
 def new_client(url: str, *, decode: bool = True, timeout_s: float = TIMEOUT_S) -> Any:
@@ -67,6 +69,7 @@ def _new(kind: Any, url: str, retry: object, decode: bool, timeout_s: float) -> 
         return kind.from_url(
             url,
             decode_responses=decode,
+            encoding_errors=_ON_ODD_BYTES,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=retry,
@@ -106,6 +109,7 @@ def _options(server: RedisUrl, decode: bool, timeout_s: float) -> dict[str, Any]
         "username": server.user or None,
         "password": server.password or None,
         "decode_responses": decode,
+        "encoding_errors": _ON_ODD_BYTES,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
     }

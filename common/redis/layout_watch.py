@@ -1,14 +1,44 @@
-"""Follows the number of shards while the process runs: the one way in which roles look at it."""
+"""Reads which layouts of shards there are: the one way in which roles follow that number."""
 
 from collections.abc import Callable
 
+import hiredis
+
 from common.keys import META
-from common.layout import FIELDS, Layout, Layouts, read_layouts
+from common.layout import FIELDS, Layout, Layouts, UnreadableLayout, read_layouts
+from common.log import Repeated, get
 from common.redis.nodes import Nodes
 from common.shards import Shards
 
-# How often who writes to shards, or reads them, looks. `consumers.sharing.membership` waits for it.
+# How often who writes to shards, or reads them, looks; `consumers.sharing.membership` waits for it.
 LOOK_EVERY_S = 1.0
+
+
+class LayoutReader:
+    """Asks for the layouts. What cannot be read is said once, and changes nothing."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._known: Layouts | None = None
+        self._trouble = Repeated(get("layout"), "layout.unreadable")
+
+    async def read(self) -> Layouts | None:
+        """Those of now, or that were read last; None where nothing was started yet.
+
+        Raises `Overloaded` or `hiredis.ReplyError`.
+        """
+        try:
+            fields = await self._nodes.key_wire(META).send("HMGET", META, *FIELDS)
+            self._known = read_layouts(fields)
+        except hiredis.ReplyError as e:
+            if not str(e).startswith("WRONGTYPE"):
+                raise
+            self._trouble.failed(error=str(e))
+        except UnreadableLayout as e:
+            self._trouble.failed(error=str(e))
+        else:
+            self._trouble.healed()
+        return self._known
 
 
 def _nobody(_shards: Shards) -> None:
@@ -28,7 +58,7 @@ class LayoutWatch:
         shards: int,
         adopt: Callable[[Shards], None] = _nobody,
     ) -> None:
-        self._nodes = nodes
+        self._reader = LayoutReader(nodes)
         self._stream_name = stream_name
         self._adopt = adopt
         self.layouts = Layouts(Layout(shards))
@@ -40,7 +70,7 @@ class LayoutWatch:
 
         It also stays when Redis has forgotten everything: what was written since lies there.
         """
-        found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+        found = await self._reader.read()
         self.asked, self.kept = True, found is not None
         if found is not None and found != self.layouts:
             self.layouts = found
@@ -51,9 +81,3 @@ class LayoutWatch:
     def read(self) -> Shards:
         """The newest shards, and behind them those that they replace."""
         return Shards(self._stream_name, *self.layouts.newest, self.layouts.older)
-
-    @property
-    def before(self) -> Shards | None:
-        """The shards that are not written any more."""
-        before = self.layouts.before
-        return Shards(self._stream_name, *before) if before is not None else None

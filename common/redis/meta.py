@@ -15,6 +15,7 @@ from redis.exceptions import AuthenticationError, RedisClusterException, RedisEr
 from common import log
 from common.errors import ConfigError, Overloaded
 from common.keys import CARRIED_FROM, FIRST_EPOCH, FORMAT_VERSION, META, STREAM_NAME
+from common.layout import FIELDS, UnreadableLayout, read_layouts
 from common.redis.carry_over import OLD_FORMATS, carry_over
 from common.redis.client import async_client_at, new_async_client
 from common.redis.kind import IS_A_CLUSTER, IS_NO_CLUSTER
@@ -100,11 +101,15 @@ async def _check(redis: Any, shards: int, stream_name: str, *, is_cluster: bool)
         await redis.hsetnx(META, "shards", shards)
         await redis.hsetnx(META, "format", FORMAT_VERSION)
         found = await redis.hmget(META, "shards", "format")
-    epoch = int(await redis.hget(META, "epoch") or FIRST_EPOCH)
-    if found[0] != str(shards) and epoch == FIRST_EPOCH:
+    try:
+        layouts = read_layouts(await redis.hmget(META, FIELDS))
+    except UnreadableLayout as e:
+        raise ConfigError(f"REDIS_URL: {e}") from e
+    if layouts is not None and layouts.now.epoch == FIRST_EPOCH and layouts.now.shards != shards:
+        there = layouts.now.shards
         raise ConfigError(
-            f"SHARDS: the data in this Redis has {found[0]} shards, not {shards}; "
-            f"set SHARDS={found[0]} or use an empty Redis"
+            f"SHARDS: the data in this Redis has {there} shards, not {shards}; "
+            f"set SHARDS={there} or use an empty Redis"
         )
     if found[1] in OLD_FORMATS and not is_cluster:
         await redis.hset(META, CARRIED_FROM, found[1])
@@ -113,7 +118,7 @@ async def _check(redis: Any, shards: int, stream_name: str, *, is_cluster: bool)
         _log.info("format.carried_over", since=found[1], to=FORMAT_VERSION)
     elif found[1] != str(FORMAT_VERSION):
         raise ConfigError(
-            f"REDIS_URL: the data in this Redis has format {found[1]}, "
+            f"REDIS_URL: the data in this Redis has format {log.printable(found[1][:20])}, "
             f"this Fleetline writes format {FORMAT_VERSION}"
         )
 

@@ -41,6 +41,11 @@ class RedisPlace:
         """Whether keys lie on several servers."""
         return self.kind is PlaceKind.CLUSTER
 
+    @property
+    def is_replicated(self) -> bool:
+        """Whether its servers are made to have replicas."""
+        return self.kind is not PlaceKind.SINGLE
+
     def at(self, host: str, port: int) -> RedisUrl:
         """A server of this system, greeted as all of them."""
         return replace(self.data, host=host, port=port)

@@ -23,8 +23,14 @@ def parse_roads_url(setting: str) -> Mapping[Vehicle, str]:
         if not is_named:
             name, url = DEFAULT_VEHICLE, part
         vehicle = next((v for v in VEHICLES if v == name.strip()), None)
-        if vehicle is None or not _URL.fullmatch(url.strip()):
-            raise ValueError("ROADS_URL must be an http(s) URL, or car=URL,bicycle=URL,foot=URL")
+        if vehicle is None:
+            known = ", ".join(VEHICLES)
+            raise ValueError(f"ROADS_URL names {name.strip()[:20]!r}, which is none of {known}")
+        if not _URL.fullmatch(url.strip()):
+            raise ValueError(
+                f"ROADS_URL: that of {vehicle} must be http://HOST:PORT or https://…, "
+                "without a query"
+            )
         if vehicle in urls:
             raise ValueError(f"ROADS_URL names {vehicle} twice")
         urls[vehicle] = url.strip().rstrip("/")

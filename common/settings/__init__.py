@@ -14,9 +14,11 @@ from pydantic_settings import SettingsConfigDict
 
 from common.contract import ORDER_ENDED_TTL_S
 from common.errors import ConfigError
+from common.layout import SHARDS_MAX
 from common.roads.urls import parse_roads_url
 from common.settings.arrivals import ArrivalSettings
 from common.settings.closed import require_auth_when_public
+from common.settings.databases import DatabaseSettings
 from common.settings.files import IN_FILES, FromFiles, file_variable, given_values, require_one
 from common.settings.insight import require_insight
 from common.settings.lists import parse_hosts, parse_networks
@@ -39,7 +41,13 @@ _TILE_URL = re.compile(
 
 
 class Settings(
-    ArrivalSettings, ObservingSettings, PlanSettings, RoadSettings, WebhookSettings, FromFiles
+    ArrivalSettings,
+    DatabaseSettings,
+    ObservingSettings,
+    PlanSettings,
+    RoadSettings,
+    WebhookSettings,
+    FromFiles,
 ):
     """Every setting with its default. The comment above each is what `.env.example` says."""
 
@@ -53,10 +61,8 @@ class Settings(
     # Whether an accepted fix is on a replica of Redis, too. auto: while one is connected; strict:
     # always, or it is refused; off: never.
     replication: Literal["auto", "strict", "off"] = "auto"
-    # PostgreSQL, with or without the TimescaleDB extension.
-    database_url: str = "postgresql://fleetline@127.0.0.1:5434/fleetline"
     # Number of streams of a new system. One that has data keeps its own: fleetline reshard.
-    shards: Annotated[int, Field(ge=1, le=1024)] = 4
+    shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 4
     # Stem of the streams' names: <stem>:{shard}.
     stream_name: str = "driver-locations"
     # Consumer group that reads the streams.
@@ -100,8 +106,9 @@ class Settings(
     # Least time between two writes of one ingest worker to Redis, in milliseconds: what comes
     # meanwhile shares one entry and one fsync; 0: none.
     pack_gap_ms: Annotated[int, Field(ge=0, le=20)] = 0
-    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up.
-    backlog_max: Count = 1_000_000
+    # Fixes that may wait in one shard, not yet stored; then 503 until the consumers catch up. The
+    # memory of Redis is a bound in any case: they may fill nine tenths of its maxmemory.
+    backlog_max: Count = 10_000_000
     # How far a recorded_at may lie in the future, in seconds (a day: wrong time zones happen).
     clock_skew_max_s: Seconds = 86_400.0
     # How old a recorded_at may be, in seconds (30 days: phones deliver their queues late).
@@ -243,6 +250,9 @@ class Settings(
         """What a child of this process is told: all but what it reads from a file itself."""
         given = given_values()
         in_files = {name for name in IN_FILES if given.get(file_variable(name))}
+        if "database_urls" in in_files:
+            # It is the first of them.
+            in_files.add("database_url")
         values = self.model_dump(mode="json", exclude=in_files)
         return {name.upper(): str(value) for name, value in values.items()}
 
@@ -273,5 +283,5 @@ def _one_line(error: ValidationError) -> str:
     if not name:
         return detail
     # A secret, and a URL, which may hold a password, are never repeated.
-    value = "" if name.endswith(("_URL", "_SECRET")) else f", not {first['input']!r}"
+    value = "" if name.endswith(("_URL", "_URLS", "_SECRET")) else f", not {first['input']!r}"
     return f"{name}: {detail}{value}"

@@ -17,7 +17,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from common.errors import ConfigError
 
 # Settings that hold a secret, or an address with a password in it.
-IN_FILES = frozenset({"redis_url", "database_url", "auth_secret", "webhook_secret", "roads_url"})
+IN_FILES = frozenset(
+    {
+        *("redis_url", "database_url", "database_urls", "roads_url"),
+        *("auth_secret", "webhook_secret"),
+    }
+)
 SUFFIX = "_FILE"
 # A device or a log by mistake would otherwise be read for ever.
 FILE_BYTES_MAX = 65_536

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from common.errors import Overloaded
+from common.databases.connecting import ConnectionTerms, create_pool
+from common.databases.seat import HOME, Seat
+from common.errors import ConfigError, Overloaded
 
 # The log is written, and the pace learned, at the same time.
 CONNECTIONS_MAX = 3
@@ -17,8 +19,11 @@ T = TypeVar("T")
 class ArrivalDatabase:
     """A few connections, made when they are needed; one that failed is dropped."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seat: Seat = HOME) -> None:
         self._url = url
+        self._terms = ConnectionTerms(
+            "fleetline-arrivals", TIMEOUT_S, session={"jit": "off"}, seat=seat
+        )
         self._pool: Any = None
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -28,7 +33,8 @@ class ArrivalDatabase:
                 return await self._run(work)
         except (
             *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
-            asyncpg.InternalClientError,
+            # Another database than it must be is as good as none.
+            *(asyncpg.InternalClientError, ConfigError),
         ) as e:
             raise Overloaded(f"the database: {str(e) or type(e).__name__}") from e
 
@@ -44,13 +50,7 @@ class ArrivalDatabase:
 
     async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         if self._pool is None:
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=CONNECTIONS_MAX,
-                timeout=TIMEOUT_S,
-                server_settings={"application_name": "fleetline-arrivals", "jit": "off"},
-            )
+            self._pool = await create_pool(self._url, self._terms, connections_max=CONNECTIONS_MAX)
         connection = await self._pool.acquire()
         try:
             return await work(connection)

@@ -40,6 +40,8 @@ def _sql(name: str) -> str:
 
 
 _NEW, _PLACES, _ERRORS = _sql("new_trips"), _sql("trip_places"), _sql("errors")
+_ELSEWHERE, _VEHICLES = _sql("new_trips_elsewhere"), _sql("trip_vehicles")
+_TRIP_KEY = ("driver_id", "started_at", "ended_at")
 _KEEP = """
 INSERT INTO pace_trips (driver_id, started_at, vehicle, detour, samples)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (driver_id, started_at) DO NOTHING
@@ -53,23 +55,42 @@ ON CONFLICT (vehicle) DO UPDATE SET fit = excluded.fit, learned_at = excluded.le
 
 
 class PaceLearner:
-    """Methods raise `Overloaded` when the database is away."""
+    """Methods raise `Overloaded` when the database is away.
 
-    def __init__(self, database: ArrivalDatabase) -> None:
+    `others` have the trips of the drivers that home has not, where there are several databases.
+    Each keeps what was read of its own trips; orders, and what is concluded, are home's.
+    """
+
+    def __init__(self, database: ArrivalDatabase, others: Sequence[ArrivalDatabase] = ()) -> None:
         self._database = database
+        self._others = others
 
     async def read_trips(self) -> int:
-        """Read some trips that are new; how many. Fewer than `NEW_AT_ONCE`: those were all."""
-        rows = await self._database.read(_NEW, datetime.now(UTC) - YOUNG, NEW_AT_ONCE)
+        """Read some trips that are new; how many, of the database that had most. Fewer than
+        `NEW_AT_ONCE`: those were all.
+        """
+        since = datetime.now(UTC) - YOUNG
+        rows = await self._database.read(_NEW, since, NEW_AT_ONCE)
         for row in rows:
             await self._database.run(partial(_keep_trip, row=row))
-        return len(rows)
+        read = [len(rows)]
+        for other in self._others:
+            trips = await other.read(_ELSEWHERE, since, NEW_AT_ONCE)
+            keys = [[trip[name] for trip in trips] for name in _TRIP_KEY]
+            vehicles = await self._database.read(_VEHICLES, *keys) if trips else ()
+            for trip, vehicle in zip(trips, vehicles, strict=True):
+                await other.run(partial(_keep_trip, row={**trip, "vehicle": vehicle[0]}))
+            read.append(len(trips))
+        return max(read)
 
     async def learn(self) -> None:
         """Learn from all trips that were read and are young enough."""
         since = datetime.now(UTC) - YOUNG
-        await self._database.run(lambda connection: connection.execute(_FORGET, since))
-        known = await self._database.read(_KNOWN, TRIPS_MAX)
+        every = (self._database, *self._others)
+        known: list[Any] = []
+        for database in every:
+            await database.run(lambda connection: connection.execute(_FORGET, since))
+            known += await database.read(_KNOWN, TRIPS_MAX // len(every))
         # Half a second for thousands of trips: arrivals go on meanwhile.
         fits = await asyncio.to_thread(fits_of, known)
         for vehicle, fit in fits.items():

@@ -6,15 +6,16 @@ were with their age, and live positions never wait.
 """
 
 import asyncio
-import os
 from datetime import timedelta
 
 import uvloop
 
+from common.databases.seat import seats
 from common.log import get
 from common.metrics.role import RoleMetrics
 from common.processes.background import EXPECTED, Background
 from common.processes.heartbeat import Heartbeat
+from common.processes.priority import step_back
 from common.redis.layout_watch import LOOK_EVERY_S as LAYOUTS_EVERY_S
 from common.redis.layout_watch import LayoutWatch
 from common.redis.opening import new_nodes
@@ -60,7 +61,9 @@ class ArrivalsRole:
         self.numbers = ArrivalNumbers()
         self.lead = Lead(nodes)
         self.ledger = Ledger(self.database)
-        self._learner = PaceLearner(self.database)
+        urls = settings.databases
+        self.others = [ArrivalDatabase(urls[s.number], s) for s in seats(len(urls))[1:]]
+        self._learner = PaceLearner(self.database, self.others)
         drivers = DriverPlaces(nodes, Shards(settings.stream_name, settings.shards))
         self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards, drivers.adopt)
         self.rounds = ArrivalRounds(
@@ -133,13 +136,14 @@ class ArrivalsRole:
         except EXPECTED as e:
             _log.warning("arrivals.unstored", error=str(e) or type(e).__name__)
         await self.travel.close()
-        await self.database.close()
+        for database in (self.database, *self.others):
+            await database.close()
         await self.nodes.close()
 
 
 def run(settings: Settings, heartbeat: Heartbeat) -> int:
     """Follow until SIGTERM or SIGINT. Returns the exit status."""
-    os.nice(NICENESS)
+    step_back(NICENESS)
     uvloop.run(_serve(settings, heartbeat))
     return 0
 

@@ -88,7 +88,7 @@ class Settler:
         if letters:
             # Entries without a sound event need no database.
             sound = {placed.entry_id for placed in decoded.events}
-            hopeless = [entry for entry in entries if entry.fixes and entry.id not in sound]
+            hopeless = [x for x in entries if x.pack is not None and x.id not in sound]
             await self._finish(hopeless, [x for x in letters if x.stream_id not in sound])
             entries = [entry for entry in entries if entry.id in sound]
             letters = [letter for letter in letters if letter.stream_id in sound]
@@ -104,7 +104,7 @@ class Settler:
         What was survived before is stored once more without harm, and its letters are found
         again: those of an entry are written together, with its acknowledgement.
         """
-        skip = {*page.killers, *trial.killer_names(entry.fixes)}
+        skip = {*page.killers, *trial.killer_names(entry)}
         letters = await self._store_part(entry, 0, trial.begin, skip)
         while not trial.is_over(entry.fixes):
             if not await self._until_done(partial(self._begin_trial, trial)):
@@ -143,7 +143,7 @@ class Settler:
             if self._letters.deferred:
                 await self._survived()
         lettered = {letter.stream_id for letter in letters}
-        await self._acknowledge([x for x in entries if x.fixes and x.id not in lettered])
+        await self._acknowledge([x for x in entries if x.pack is not None and x.id not in lettered])
 
     async def _count_begin(self, page: HistoryPage) -> None:
         """From here on the page is suspected, until it is settled or something fails."""

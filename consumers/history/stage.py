@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
+from common import log
 from common.errors import SinkUnavailable
 from consumers.history.pages import HistoryPage, PageSource
 from consumers.history.patience import TROUBLE, Patience
@@ -19,7 +20,10 @@ LIVE_BEGINS_S = 5.0
 
 
 class HistoryStage:
-    """Reads and settles until it is stopped. What is not settled by then stays pending."""
+    """Reads and settles until it is stopped. What is not settled by then stays pending.
+
+    `database`: its number, from 1, where this is one of several stages of a shard.
+    """
 
     def __init__(
         self,
@@ -30,8 +34,10 @@ class HistoryStage:
         *,
         linger_s: float,
         signs: HistorySigns,
+        database: int | None = None,
     ) -> None:
         self._source = source
+        self._database = database
         self._settler = settler
         self._table = table
         self._patience = patience
@@ -52,6 +58,8 @@ class HistoryStage:
 
         Raises `ConfigError` when the database is set wrong.
         """
+        if self._database is not None:
+            log.bind(database=self._database)
         with contextlib.suppress(SinkUnavailable):
             # Found out now, not at the first row.
             await self._table.ensure()

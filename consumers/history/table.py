@@ -16,6 +16,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from common.databases.connecting import ConnectionTerms, connect, is_pooled
+from common.databases.seat import Seat
 from common.errors import ConfigError, SinkUnavailable
 from common.event import COLUMNS, LocationEvent
 from common.log import get
@@ -32,6 +34,8 @@ STAGED_AFTER_COLLISION = 8
 WITNESS = "fleetline-witness"
 
 _STAGE_CREATE = files(__package__).joinpath("stage_create.sql").read_text()
+# Where the next transaction may be another session's, it is of this one alone.
+_STAGE_CREATE_ONCE = _STAGE_CREATE.replace("ON COMMIT DELETE ROWS", "ON COMMIT DROP")
 _STAGE_INSERT = (
     files(__package__).joinpath("stage_insert.sql").read_text().format(columns=", ".join(COLUMNS))
 )
@@ -47,16 +51,30 @@ class RowsRefused(Exception):
 
 
 class HistoryTable:
-    """One connection to the history. Not for concurrent use."""
+    """One connection to the history. Not for concurrent use.
 
-    def __init__(self, url: str, *, timeout_s: float, insight: bool = True) -> None:
+    `seat`: which of how many databases it must be. `times`: where it says how it answers.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float,
+        insight: bool = True,
+        seat: Seat | None = None,
+        times: TableTimes | None = None,
+    ) -> None:
         self._url = url
         self._timeout_s = timeout_s
+        self._terms = ConnectionTerms(
+            "fleetline-consumer", CONNECT_TIMEOUT_S, timeout_s, seat=seat, durable=True
+        )
         self._late = LateRows(timeout_s, on=insight)
         self._connection: asyncpg.Connection | None = None
         self._days: set[date] = set()
         self._stage_next = 0
-        self.times = TableTimes()
+        self.times = times or TableTimes()
 
     async def ensure(self) -> None:
         """Have a connection that answers. Raises `SinkUnavailable` or `ConfigError`."""
@@ -127,8 +145,11 @@ class HistoryTable:
     async def _store_staged(
         self, connection: asyncpg.Connection, rows: Sequence[Row], late: Marks | None
     ) -> int:
-        await connection.execute(_STAGE_CREATE)
+        if not is_pooled(connection):
+            await connection.execute(_STAGE_CREATE)
         async with connection.transaction():
+            if is_pooled(connection):
+                await connection.execute(_STAGE_CREATE_ONCE)
             # Of rows that were there already too: their first try may have been cut off unmarked.
             await self._late.mark(connection, late)
             await self._copy(connection, "locations_stage", rows)
@@ -163,18 +184,8 @@ class HistoryTable:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            connection = await asyncpg.connect(
-                self._url,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=self._timeout_s,
-                server_settings={"application_name": "fleetline-consumer"},
-            )
+            connection = await connect(self._url, self._terms)
             self._connection = connection
-            if await connection.fetchval("SHOW synchronous_commit") == "off":
-                raise ConfigError(
-                    "DATABASE_URL: synchronous_commit is off, so a crash of the database would "
-                    "lose what was acknowledged; set it to on"
-                )
             await self._late.connected(connection)
             _log.info("database.connected")
         return self._connection

@@ -12,12 +12,13 @@ from common.metrics.names.consumers import STORE_SECONDS
 class TableTimes:
     """Of one `HistoryTable`. `up` is None before anything was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Histogram | None = None) -> None:
         self.up: bool | None = None
         self.rows = 0
         # By way: `copy` and `staged`.
         self.batches: Counter[str] = Counter(copy=0, staged=0)
-        self.seconds = Histogram(STORE_SECONDS)
+        # Tables of one worker share it.
+        self.seconds = seconds or Histogram(STORE_SECONDS)
 
     @contextmanager
     def timed(self) -> Iterator[None]:

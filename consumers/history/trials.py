@@ -10,20 +10,24 @@ _FIELD = "history_trial"
 
 
 class HistoryTrials:
-    """The trial of one shard. Methods raise `Overloaded` or `hiredis.ReplyError`."""
+    """The trial of one group of a shard; `another` names it where it is not the first.
 
-    def __init__(self, wire: Wire, keys: ShardKeys) -> None:
+    Methods raise `Overloaded` or `hiredis.ReplyError`.
+    """
+
+    def __init__(self, wire: Wire, keys: ShardKeys, another: str = "") -> None:
         self._wire = wire
         self._key = keys.cursor
+        self._field = f"{_FIELD}.{another}" if another else _FIELD
 
     async def load(self) -> Trial | None:
         """What a predecessor has tried last."""
-        return read_trial(await self._wire.send("HGET", self._key, _FIELD))
+        return read_trial(await self._wire.send("HGET", self._key, self._field))
 
     async def keep(self, trial: Trial) -> bool:
         """Keep what is tried. False when Redis is full: then it must not be begun."""
         try:
-            await self._wire.send("HSET", self._key, _FIELD, trial.record)
+            await self._wire.send("HSET", self._key, self._field, trial.record)
         except hiredis.ReplyError as e:
             if not is_full(e):
                 raise
@@ -32,4 +36,4 @@ class HistoryTrials:
 
     async def forget(self) -> None:
         """The entry is settled."""
-        await self._wire.send("HDEL", self._key, _FIELD)
+        await self._wire.send("HDEL", self._key, self._field)

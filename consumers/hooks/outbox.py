@@ -12,6 +12,9 @@ from typing import cast
 
 import asyncpg
 
+from common.databases import connecting as databases
+from common.databases.connecting import ConnectionTerms
+from common.databases.seat import HOME
 from common.events.happening import Happening, HappeningType
 from common.events.record import happening_of, lock, record
 from common.webhooks.trouble import Trouble
@@ -78,17 +81,19 @@ class Settlement:
         return "dead" if self.delay_s is None else "waiting"
 
 
-_SERVER = {"application_name": "fleetline-hooks", "synchronous_commit": "off", "jit": "off"}
+_TERMS = ConnectionTerms(
+    "fleetline-hooks",
+    CONNECT_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    session={"synchronous_commit": "off", "jit": "off"},
+    seat=HOME,
+    needs_session="fleetline hooks",
+)
 
 
 async def connect(url: str) -> asyncpg.Connection:
     """A connection that holds shares and hears notifications."""
-    return await asyncpg.connect(
-        url,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=STATEMENT_TIMEOUT_S,
-        server_settings=_SERVER,
-    )
+    return await databases.connect(url, _TERMS)
 
 
 class WebhookOutbox:
@@ -100,13 +105,8 @@ class WebhookOutbox:
     @classmethod
     async def open(cls, url: str) -> "WebhookOutbox":
         """Connect. Raises what asyncpg raises."""
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=CONNECTIONS_MAX,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings=_SERVER,
+        pool = await databases.create_pool(
+            url, _TERMS, connections_min=1, connections_max=CONNECTIONS_MAX
         )
         return cls(pool)
 

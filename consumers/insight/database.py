@@ -11,6 +11,9 @@ from importlib.resources import files
 import asyncpg
 import orjson
 
+from common.databases import connecting as databases
+from common.databases.connecting import ConnectionTerms
+from common.databases.seat import Seat
 from common.event import EPOCH
 from consumers.insight.columns import columns_of
 from consumers.insight.fold.results import Results
@@ -27,20 +30,22 @@ _SQL = {
 _TABLES = ("stops", "trips", "gaps", "quarters", "cells")
 
 
-async def connect(url: str) -> asyncpg.Connection:
+async def connect(url: str, seat: Seat | None = None) -> asyncpg.Connection:
     """A connection that works in the background: it takes one core at most."""
-    return await asyncpg.connect(
-        url,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=STATEMENT_TIMEOUT_S,
-        server_settings={
-            "application_name": "fleetline-insight",
+    terms = ConnectionTerms(
+        "fleetline-insight",
+        CONNECT_TIMEOUT_S,
+        STATEMENT_TIMEOUT_S,
+        session={
             "max_parallel_workers_per_gather": "0",
             "synchronous_commit": "off",
             "jit": "off",
             "lock_timeout": "5s",
         },
+        seat=seat,
+        needs_session="fleetline insight",
     )
+    return await databases.connect(url, terms)
 
 
 class Database:

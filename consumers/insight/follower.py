@@ -23,8 +23,6 @@ from consumers.insight.pauses import Pauses
 from consumers.insight.shares import share_of
 from consumers.insight.trip_news import EndedTrip, ended_trips, tell
 
-# Drivers listed at a time.
-NAMES_MAX = 2000
 # Fixes of each in it: a live driver has fewer. Whoever has more is folded on in a smaller company.
 FIXES_MAX = 50
 COMPANY = 5
@@ -149,8 +147,8 @@ class Follower:
                 self._log.info("insight.day", day=f"{day:%Y-%m-%d}", fixes=self.fixes - before)
 
     async def _day(self, day: datetime, end: datetime, shares: set[int]) -> None:
-        after = ""
-        while names := await self._database.names(day, after, NAMES_MAX):
+        after, names_max = "", self._pauses.names_max
+        while names := await self._database.names(day, after, names_max):
             after = names[-1]
             ours = [name for name in names if share_of(name) in shares]
             left: list[str] = []
@@ -161,7 +159,7 @@ class Follower:
             while left:
                 some, left = left[:COMPANY], left[COMPANY:]
                 left = await self._fold(some, (day, end), COMPANY_FIXES_MAX) + left
-            if len(names) < NAMES_MAX:
+            if len(names) < names_max:
                 break
 
     async def _fold(

@@ -9,8 +9,11 @@ import asyncio
 import time
 from datetime import datetime, timedelta
 
-# Drivers folded in one transaction: 50 ms of work. More of them share what a transaction costs.
-DRIVERS_LIVE, DRIVERS_BEHIND = 250, 1000
+# Drivers folded in one transaction: 20 ms of work, half of it the database's, which has no lower
+# priority. More of them share what a transaction costs.
+DRIVERS_LIVE, DRIVERS_BEHIND = 100, 1000
+# Drivers listed at a time: each is a look into the history's index.
+NAMES_LIVE, NAMES_BEHIND = 500, 2000
 # Up to date is who has folded all but this.
 UP_TO_DATE = timedelta(seconds=60)
 # A stretch is followed by this many times its own length, a second at most: a third of one core,
@@ -35,6 +38,11 @@ class Pauses:
     def drivers_max(self) -> int:
         """Drivers of one transaction."""
         return DRIVERS_LIVE if self._live else DRIVERS_BEHIND
+
+    @property
+    def names_max(self) -> int:
+        """Drivers listed at a time."""
+        return NAMES_LIVE if self._live else NAMES_BEHIND
 
     def rest_s(self, worked_s: float) -> float:
         """Seconds to rest after so many seconds of work."""

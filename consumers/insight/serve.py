@@ -9,7 +9,9 @@ from functools import partial
 
 import asyncpg
 
+from common import log
 from common.backoff import Backoff
+from common.databases.seat import ONLY, Seat, seats
 from common.geo import cells
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
@@ -20,6 +22,7 @@ from common.settings.insight import INSIGHT_LAG_S
 from consumers.insight.database import Database, connect
 from consumers.insight.fold.rules import Rules
 from consumers.insight.follower import Follower
+from consumers.insight.home_events import HomeEvents
 from consumers.insight.numbers import FollowerNumbers
 from consumers.insight.rebuild import adopt
 from consumers.insight.shares import LOCK_CLASS, SHARES
@@ -74,18 +77,36 @@ async def _follow(settings: Settings, heartbeat: Heartbeat) -> None:
 
 
 async def _work(settings: Settings, numbers: FollowerNumbers, stopping: asyncio.Event) -> None:
-    await over_connections(
-        partial(connect, settings.database_url),
-        partial(_take_turns, settings, numbers),
-        stopping,
-        Repeated(_log, "insight.waiting"),
-        RETRY,
-    )
+    """Follow each database by itself: one that is away stops no other."""
+    urls = settings.databases
+    each = zip(seats(len(urls)), urls, strict=True)
+    await asyncio.gather(*(_follow_one(settings, numbers, s, url, stopping) for s, url in each))
+
+
+async def _follow_one(
+    settings: Settings, numbers: FollowerNumbers, seat: Seat, url: str, stopping: asyncio.Event
+) -> None:
+    if seat != ONLY:
+        log.bind(database=seat.number + 1)
+    connect_home = partial(connect, settings.database_url, Seat(0, seat.databases))
+    events = None if seat.is_home else HomeEvents(connect_home)
+    try:
+        await over_connections(
+            partial(connect, url, seat),
+            partial(_take_turns, settings, partial(numbers.turned, seat.number), events),
+            stopping,
+            Repeated(_log, "insight.waiting"),
+            RETRY,
+        )
+    finally:
+        if events is not None:
+            events.close()
 
 
 async def _take_turns(
     settings: Settings,
-    numbers: FollowerNumbers,
+    turned: Callable[..., None],
+    events: HomeEvents | None,
     connection: asyncpg.Connection,
     well: Callable[[], None],
 ) -> None:
@@ -99,7 +120,9 @@ async def _take_turns(
         more = await follower.turn(held) if held else False
         await tell_silent(connection, held, settings.gap_s)
         if held:
-            numbers.turned(*follower.take_counts(), through_s=begin_s - INSIGHT_LAG_S)
+            turned(*follower.take_counts(), through_s=begin_s - INSIGHT_LAG_S)
+        if events is not None:
+            await events.bring(connection)
         well()
         if not more:
             await asyncio.sleep(max(0.0, begin_s + TURN_S - time.monotonic()))

@@ -159,7 +159,7 @@ class LiveStage:
             part = decode_part(entry, trial.begin, trial.end, self._cursor.killers)
             await self._write(part.events)
             trial = trial.survived(entry.fixes)
-        await self._cursor.end_trial(trial, trial.killer_names(entry.fixes))
+        await self._cursor.end_trial(trial, trial.killer_names(entry))
 
     async def _work_off(self, page: Sequence[Entry], *, survived: bool) -> None:
         for batch in batches_of(page, self._batch_limits):

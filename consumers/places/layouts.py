@@ -12,7 +12,7 @@ from common.layout import Layout
 from common.redis.layout_watch import LayoutWatch
 from common.redis.nodes import Nodes
 from common.shards import Shard, Shards
-from consumers.stream.entry import id_order
+from consumers.stream.entry import id_order, read_id
 from consumers.stream.groups import START
 
 _THROUGH = """
@@ -57,9 +57,10 @@ class LayoutFollower:
 
     async def _is_done(self, connection: asyncpg.Connection, shard: Shard) -> bool:
         """Whether a stream takes no more, and all that was in it is stored."""
-        closed, length = await self._nodes.wire(shard).pipeline(
+        kept, length = await self._nodes.wire(shard).pipeline(
             [("GET", shard.keys.closed), ("XLEN", shard.keys.stream)]
         )
+        closed = read_id(kept)
         if closed is None:
             return False
         # What was trimmed before it was read is not read any more.

@@ -5,6 +5,7 @@ Any trouble with the database ends the turns; they begin again from what is stor
 """
 
 import asyncio
+import contextlib
 import gc
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import uvloop
 from redis.exceptions import RedisError
 
 from common.backoff import Backoff
+from common.databases.connecting import ConnectionTerms, connect
+from common.databases.seat import HOME
 from common.keys import FIRST_EPOCH
 from common.log import Repeated, get
 from common.metrics.role import RoleMetrics
@@ -38,7 +41,7 @@ from consumers.places.publisher import PAGE, PAGE_GAP_S, EventPublisher
 from consumers.places.reader import StreamReader
 from consumers.places.store import PlacesStore
 from consumers.places.turns import TURN_S, PlacesTurns
-from consumers.role import over_connections
+from consumers.role import TROUBLE, over_connections
 from consumers.shares import Shares
 
 # First key of the advisory locks on shards: "plac" as bytes.
@@ -158,11 +161,15 @@ async def _serve(settings: Settings, heartbeat: Heartbeat) -> None:
         tasks.run(keep_beating(heartbeat), name="heartbeat")
         tasks.run(RoleMetrics("places", settings, role.numbers.put).run(), name="metrics")
         await _check(settings, stopping)
+        await _require_home(settings)
         tasks.every(1.0, role.hold.tell, name="hold")
-        for name, work in (("places", role.follow), ("events", role.publish)):
-            connect = partial(_connect, settings.database_url, name)
+        # A commit in each turn that waits for the disk holds up those that the fixes wait for.
+        works = (("places", role.follow, "off"), ("events", role.publish, "on"))
+        for name, work, waits in works:
+            terms = _terms(name, waits)
+            connecting = partial(connect, settings.database_url, terms)
             trouble = Repeated(_log, f"{name}.waiting")
-            tasks.run(over_connections(connect, work, stopping, trouble, RETRY), name=name)
+            tasks.run(over_connections(connecting, work, stopping, trouble, RETRY), name=name)
         await stopping.wait()
     finally:
         # A turn that is under way is rolled back, and done again by the next process.
@@ -187,10 +194,19 @@ async def _check(settings: Settings, stopping: asyncio.Event) -> None:
             return
 
 
-async def _connect(url: str, name: str) -> asyncpg.Connection:
-    return await asyncpg.connect(
-        url,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=STATEMENT_TIMEOUT_S,
-        server_settings={"application_name": f"fleetline-{name}", "jit": "off"},
+async def _require_home(settings: Settings) -> None:
+    """Raise `ConfigError` where turns could not be taken whatever happens."""
+    with contextlib.suppress(*TROUBLE):
+        connection = await connect(settings.database_url, _terms("places", "on"))
+        connection.terminate()
+
+
+def _terms(name: str, synchronous_commit: str) -> ConnectionTerms:
+    return ConnectionTerms(
+        f"fleetline-{name}",
+        CONNECT_TIMEOUT_S,
+        STATEMENT_TIMEOUT_S,
+        session={"jit": "off", "synchronous_commit": synchronous_commit},
+        seat=HOME,
+        needs_session="fleetline places",
     )

@@ -1,8 +1,10 @@
 """The engine's turns: read a page of each stream, work it off, store what came of it.
 
-A turn is one transaction for all streams, ten a second: so a fix is worked off a tenth of a second
-after it came, in company, which makes it cheap. While there is more to read, turns follow each
-other without a pause.
+There are ten a second: so a fix is worked off a tenth of a second after it came, in company, which
+makes it cheap. While there is more to read, turns follow each other without a pause. What happened
+is stored at once, in one transaction for all streams with how far they were read and what is known
+then. Where nothing happened that waits for up to a second: a transaction costs both servers more
+than the turn, and what is not stored is only read again.
 """
 
 import time
@@ -24,6 +26,12 @@ from consumers.places.store import PlacesStore
 TURN_S = 0.1
 # How often it is looked at what time alone brings about, and at gaps in the streams.
 LOOK_EVERY_S = 1.0
+# How long it may wait to be stored that nothing happened. Streams are kept so much longer.
+STORE_EVERY_S = 1.0
+# A commit is on disk by then: PostgreSQL's `wal_writer_delay` is 0.2 s, and it takes three of them
+# at most. Only then is it said that a stream may be trimmed: a database that crashes takes the
+# last commits back, and what came of them is found out again.
+ON_DISK_AFTER_S = 3.0
 
 _log = get("places")
 
@@ -47,9 +55,13 @@ class PlacesTurns:
         self._fences = fences
         self._orders = orders
         self._moved = moved
-        # How far each stream was read and stored.
+        # How far each stream was read and stored on disk; and how far it was stored a while ago.
         self.stored = {shard: place.entry_id for shard, place in reader.places.items()}
-        self._look_at_s = self._fences_at_s = 0.0
+        self._committed = dict(self.stored)
+        self._on_disk_at_s = 0.0
+        # Shards that were read since.
+        self._unstored: set[int] = set()
+        self._look_at_s = self._fences_at_s = self._store_at_s = 0.0
         # Fixes that counted, and all; and those that a rule could not take.
         self.counted = self.fixes = 0
         self.left_out = LeftOutCounts()
@@ -72,15 +84,24 @@ class PlacesTurns:
             self.fixes += sum(map(len, fixes.values()))
         if changed or is_due:
             self._engine.look({page.shard: page.clock for page in pages}, around, found_at)
-        read = [*missed, *(page.shard for page in pages if page.entries)]
-        places = self._reader.places
-        moved = await self._store.write(self._engine, places, read, found_at)
-        self.stored.update({shard: place.entry_id for shard, place in places.items()})
-        if moved:
-            await self._moved(moved)
+        self._unstored.update(missed, (page.shard for page in pages if page.entries))
+        if missed or self._engine.has_steps or now_s >= self._store_at_s:
+            self._store_at_s = now_s + STORE_EVERY_S
+            await self._write(now_s, found_at)
         left_out = [*self._engine.take_left_out(), *self._store.take_left_out()]
         self.left_out.note(left_out, chain.from_iterable(page.placed for page in pages))
         return any(page.is_full for page in pages)
+
+    async def _write(self, now_s: float, found_at: datetime) -> None:
+        places = self._reader.places
+        moved = await self._store.write(self._engine, places, self._unstored, found_at)
+        self._unstored.clear()
+        if now_s >= self._on_disk_at_s:
+            self._on_disk_at_s = now_s + ON_DISK_AFTER_S
+            self.stored.update(self._committed)
+            self._committed = {shard: place.entry_id for shard, place in places.items()}
+        if moved:
+            await self._moved(moved)
 
     async def _refresh(self, now_s: float) -> bool:
         """Learn of what has changed around the drivers; whether fences have."""

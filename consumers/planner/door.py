@@ -34,8 +34,12 @@ from consumers.planner.solving.pool import LineFull, SolverPool
 
 # Each may hold a body of megabytes.
 CONNECTIONS_MAX = 64
-# Ingest has the whole body before it connects, and positions within its own time-out.
-MESSAGE_TIMEOUT_S = 10.0
+# Ingest has the whole body before it connects, and a network carries it in a second.
+ASKED_TIMEOUT_S = 3.0
+# Ingest asks Redis, and gives that up within its own time-out.
+LOOK_UP_TIMEOUT_S = 3.0
+# Ingest reads what it waits for.
+ANSWER_TIMEOUT_S = 3.0
 BUSY_RETRY_S = 5
 FAILED_RETRY_S = 2
 
@@ -50,6 +54,8 @@ class PlanDoor:
         self._maker = maker
         self._numbers = numbers
         self._connections: set[asyncio.Task[None]] = set()
+        # Those that have not asked for anything yet; the oldest is first.
+        self._unasked: dict[asyncio.Task[None], None] = {}
 
     async def open(self, host: str, port: int) -> asyncio.Server:
         """Listen. Raises `OSError`."""
@@ -63,25 +69,42 @@ class PlanDoor:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= CONNECTIONS_MAX:
+        if task is None or not self._make_room():
             writer.close()
             return
         self._connections.add(task)
+        self._unasked[task] = None
         try:
-            await self._serve(reader, writer)
+            data = await _first_message(reader)
+            self._unasked.pop(task, None)
+            if data is not None:
+                await self._serve(data, reader, writer)
         except OSError:
             self._numbers.ended("left")
+            # What somebody does not read would be kept for them.
+            writer.transport.abort()
         finally:
             self._connections.discard(task)
+            self._unasked.pop(task, None)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(MESSAGE_TIMEOUT_S):
-                data = await read_frame(reader, ASKED_BYTES_MAX)
-        except OSError:
-            # Somebody who looks whether the planner listens, or is no ingest.
-            return
+    def _make_room(self) -> bool:
+        """Whether one more connection may come. If need be it takes the place of the one that has
+        been silent for the longest: however many of those there are, who asks at once is heard.
+        """
+        if len(self._connections) < CONNECTIONS_MAX:
+            return True
+        silent = next(iter(self._unasked), None)
+        if silent is None:
+            return False
+        del self._unasked[silent]
+        self._connections.discard(silent)
+        silent.cancel()
+        return True
+
+    async def _serve(
+        self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         asked = decode_from_ingest(data)
         if not isinstance(asked, PlanAsked):
             raise BrokenFrame("it begins with another message")
@@ -99,7 +122,7 @@ class PlanDoor:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
         # Whoever does not read it holds one of the connections.
-        async with asyncio.timeout(MESSAGE_TIMEOUT_S):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
             await write_frame(writer, encode_message(answer))
 
     async def _answer(self, data: bytes, asker: "_Asker") -> FromPlanner:
@@ -142,7 +165,8 @@ class _Asker:
         if question is None:
             return NOTHING_LOOKED_UP
         try:
-            async with asyncio.timeout(MESSAGE_TIMEOUT_S):
+            # Meanwhile it has a solver.
+            async with asyncio.timeout(LOOK_UP_TIMEOUT_S):
                 await write_frame(self._writer, encode_message(question))
                 answer = await self._told.get()
         except OSError as e:
@@ -150,6 +174,15 @@ class _Asker:
         if not isinstance(answer, LookedUp):
             raise BrokenFrame("another message than was asked for")
         return answer
+
+
+async def _first_message(reader: asyncio.StreamReader) -> bytes | None:
+    """None from somebody who only looks whether the planner listens, or is no ingest."""
+    try:
+        async with asyncio.timeout(ASKED_TIMEOUT_S):
+            return await read_frame(reader, ASKED_BYTES_MAX)
+    except OSError:
+        return None
 
 
 async def _hear(reader: asyncio.StreamReader, told: "asyncio.Queue[FromIngest]") -> None:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Collection
 
 import hiredis
 
@@ -27,11 +26,14 @@ from common.processes.signals import STOP_SIGNALS
 from common.redis.nodes import Nodes
 from common.redis.opening import new_wires
 from common.settings import Settings, load_settings
-from common.shards import Shard, Shards
+from common.shards import Shard
 from common.slots import slot_of
+from consumers.sharing.facts import Sharing
+from consumers.sharing.idle import IdleHosts
 from consumers.sharing.membership import Membership
 from consumers.sharing.orders import encode_orders
-from consumers.sharing.share import Sharing, is_settled, share
+from consumers.sharing.plan import plan
+from consumers.sharing.share import is_settled, share
 
 LOOK_EVERY_S = 1.0
 # While shards change hands; each is without a writer for as long as nobody looks.
@@ -40,6 +42,8 @@ HURRY_EVERY_S = 0.1
 HURRY_MAX_S = 20.0
 # Twice this, and a look, pass between two beats when Redis is slow.
 REPLY_TIMEOUT_S = 1.5
+# Hosts that are named when they come or go at once; only forged ones are more.
+NAMED_MAX = 16
 # To say that this host goes. The others find out by themselves if it cannot be said.
 LEAVE_TIMEOUT_S = 1.0
 
@@ -56,6 +60,9 @@ class ShareAgent:
         self._me = me
         self._heartbeat = heartbeat
         self._facts: Sharing | None = None
+        self._idle = IdleHosts()
+        # The plan for these facts.
+        self._planned: dict[int, str] = {}
         self._changed_at_s = 0.0
         self._settled = True
         self._hurrying = False
@@ -92,26 +99,31 @@ class ShareAgent:
         except (*REDIS_TROUBLE, TimeoutError) as e:
             _log.warning("hosts.not_left", error=str(e) or type(e).__name__)
 
-    def follow(self, facts: Sharing, now_s: float) -> None:
+    def follow(self, seen: Sharing, now_s: float) -> None:
         """Decide what runs here, and tell it."""
+        facts = self._idle.judge(seen, now_s)
         if facts != self._facts:
             self._note(facts)
             self._facts, self._changed_at_s = facts, now_s
-            self._settled = is_settled(facts)
+            self._planned = plan(facts)
+            self._settled = is_settled(facts, self._planned)
+        for host in self._idle.note(facts, self._planned, now_s):
+            _log.warning("host.idle", host=host)
         # While the number of shards changes their places among all of them change too.
         every = self._membership.shards.all
         places = {shard: place for place, shard in enumerate(every)}
         told = self._running
         if told is None:
             told = frozenset(every[n] for n, owner in facts.owners.items() if owner == self._me)
-        run = share(facts, self._me, [places[shard] for shard in told if shard in places])
+        before = [places[shard] for shard in told if shard in places]
+        run = share(facts, self._me, before, self._planned)
         running = frozenset(every[place] for place in run)
         if running != self._running:
             names = [shard.name for shard in every if shard in running]
             _log.info("shards.run", shards=names, hosts=len(facts.hosts))
         self._running = running
         # Always: a message may be lost, and a supervisor does nothing twice.
-        self._heartbeat.report(encode_orders(workers_of(self._membership.shards, running)))
+        self._heartbeat.report(encode_orders(self._membership.shards, running))
         self._hurrying = not self._settled and now_s - self._changed_at_s < HURRY_MAX_S
 
     def put(self, snapshot: Snapshot) -> None:
@@ -126,27 +138,10 @@ class ShareAgent:
 
     def _note(self, facts: Sharing) -> None:
         known = self._facts.hosts.keys() if self._facts is not None else facts.hosts.keys()
-        for name in sorted(facts.hosts.keys() - known):
+        for name in sorted(facts.hosts.keys() - known)[:NAMED_MAX]:
             _log.info("host.came", host=name)
-        for name in sorted(known - facts.hosts.keys()):
+        for name in sorted(known - facts.hosts.keys())[:NAMED_MAX]:
             _log.info("host.gone", host=name)
-
-
-def workers_of(shards: Shards, running: Collection[Shard]) -> dict[str, list[str]]:
-    """The workers of some shards: name -> arguments."""
-    workers = {}
-    layouts = [(shards, shards.older)]
-    if shards.older is not None:
-        layouts.append((shards.older, None))
-    for group, older in layouts:
-        for shard in group:
-            if shard in running:
-                # Always: SHARDS may be another number than the data have by now.
-                arguments = ["--shard", str(shard.index), "--layout", str(group.layout)]
-                if older is not None:
-                    arguments += ["--older", str(older.layout)]
-                workers[f"consumer-{shard.name}"] = arguments
-    return workers
 
 
 async def serve(settings: Settings, me: str, only: frozenset[int] | None) -> None:

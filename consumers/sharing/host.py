@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from common.event import MALFORMED
-from consumers.sharing.share import HostTerms
+from consumers.sharing.facts import HostTerms
 from consumers.stream.holder import Holder
 
 # What is said of a host fits in this: a list of all shards that there may be, and its names.

@@ -1,9 +1,18 @@
 -- A host says that it lives, and learns who else does, in one step and by one clock: Redis'.
 -- KEYS[1] hosts by when they were last heard of (ms), KEYS[2] what each says of itself, KEYS[3]
 -- those that are to hand over, KEYS[4] the news; ARGV[1] the host, ARGV[2] what it says, ARGV[3]
--- after how many ms without a word a host counts no more, ARGV[4] how many news are kept.
--- Answers for each host four values: its name, what it says, '1' if it is to hand over, and how
--- long ago it was heard of (ms).
+-- after how many ms without a word a host counts no more, ARGV[4] how many news are kept, ARGV[5]
+-- how many hosts may count, ARGV[6] how many bytes a host may say, and then the hosts that hold
+-- shards: where there are too many, those among these are all that count.
+-- Answers how many there are, and for each that counts three values: its name, what it says, and
+-- '1' if it is to hand over.
+-- What somebody else has put there is rubbish, and must not stop all hosts.
+for n, kind in ipairs({'zset', 'hash', 'hash', 'stream'}) do
+    local there = redis.call('TYPE', KEYS[n]).ok
+    if there ~= kind and there ~= 'none' then
+        redis.call('DEL', KEYS[n])
+    end
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- A full Redis refuses what follows: everybody counts as before then, until there is room.
@@ -25,12 +34,17 @@ if new == 1 then
         end
     end
 end
-local answer = {}
-local hosts = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
-for n = 1, #hosts, 2 do
-    answer[#answer + 1] = hosts[n]
-    answer[#answer + 1] = redis.call('HGET', KEYS[2], hosts[n]) or ''
-    answer[#answer + 1] = redis.call('HGET', KEYS[3], hosts[n]) or ''
-    answer[#answer + 1] = now - hosts[n + 1]
+local answer = {redis.call('ZCARD', KEYS[1])}
+local names = {unpack(ARGV, 7)}
+if answer[1] <= tonumber(ARGV[5]) then
+    names = redis.call('ZRANGE', KEYS[1], 0, -1)
+end
+for _, name in ipairs(names) do
+    if redis.call('ZSCORE', KEYS[1], name) then
+        local said = redis.call('HGET', KEYS[2], name) or ''
+        answer[#answer + 1] = name
+        answer[#answer + 1] = #said <= tonumber(ARGV[6]) and said or ''
+        answer[#answer + 1] = redis.call('HEXISTS', KEYS[3], name) == 1 and '1' or ''
+    end
 end
 return answer

@@ -1,7 +1,9 @@
 """The hosts as Redis knows them, and who holds which shard. Holds no rules.
 
 A host that says nothing for `SILENT_S` counts no more; what it holds is free when its leases have
-run out, or at once where its process was seen to be dead.
+run out, or at once where its process was seen to be dead. Whoever may write to Redis may have
+written anything there: a name that no host has is none, and of more hosts than there may be only
+those count that hold shards.
 """
 
 from importlib.resources import files
@@ -18,24 +20,27 @@ from common.keys import (
     HOSTS_SAID,
     META,
 )
-from common.layout import SINCE, Layout, Layouts
+from common.layout import SINCE, Layout, Layouts, UnreadableLayout, read_since
 from common.log import Repeated, get
 from common.redis.layout_watch import LayoutWatch
 from common.redis.nodes import Nodes
-from common.redis.wire import Command, Wire
+from common.redis.wire import Command, Reply, Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
-from consumers.sharing.host import encode_record, read_terms
-from consumers.sharing.share import HostTerms, Sharing
+from consumers.sharing.facts import HostTerms, Sharing
+from consumers.sharing.host import SAID_BYTES_MAX, encode_record, read_terms
 from consumers.stream.barrier import CLOSED_ID
-from consumers.stream.holder import Holder, host_of
+from consumers.stream.holder import HOLDER_CHARS_MAX, NO_HOST, Holder, host_of, is_host_name
+from consumers.stream.lease import TTL_S
 
 # Four beats. Shorter than a lease, so that a plan without a dead host is there when they run out.
 SILENT_S = 4.0
 # Entries of news that are kept: whoever missed some finds out with its next look.
 NEWS_MAX = 64
-
-# Ingest looks once a second which layout is written (`LayoutWatch`).
+# More have no use: a host is a machine or a container, and each has several shards. A plan for so
+# many takes milliseconds.
+HOSTS_MAX = 256
+# Ingest looks once a second which layout is written.
 SWITCH_MS = 1500
 
 _HOSTS = files(__package__).joinpath("hosts.lua").read_text()
@@ -60,15 +65,14 @@ class Membership:
         settings: Settings,
     ) -> None:
         self._nodes = nodes
+        self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards)
         self._news = news
         # Those of the layout that was set, or of those that Redis has.
         self.shards = Shards(settings.stream_name, settings.shards)
         self._settings = settings
-        self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards)
         # The layout of before, and its shards whose streams were closed.
         self._closing: Layout | None = None
         self._closed: set[Shard] = set()
-        self._unclosed = Repeated(_log, "shards.not_closed")
         self._me = me
         self._terms = HostTerms(only)
         self._agent = Holder.of_this_process()
@@ -76,28 +80,47 @@ class Membership:
         self._seen = b"$"
         # Who held which shard when it was asked last.
         self._holders_seen: dict[int, str] = {}
+        self._crowd = Repeated(_log, "hosts.too_many")
+        self._unreadable = Repeated(_log, "layout.unreadable")
+        self._unclosed = Repeated(_log, "shards.not_closed")
 
     async def look(self) -> Sharing:
         """Say that this host lives; who else does, and who holds what."""
         await self._follow_layouts()
         # Asked first: a host that comes in between is among the hosts then, whatever it has taken.
         holders = await self._holders()
+        holding = {host_of(holder) for holder in holders.values()} - {self._me, NO_HOST}
         answer = await self._nodes.key_wire(HOSTS).send(
             *("EVAL", _HOSTS, 4, HOSTS, HOSTS_SAID, HOSTS_DRAINED, HOSTS_NEWS),
-            *(self._me, self._said, int(SILENT_S * 1000), NEWS_MAX),
+            *(self._me, self._said, int(SILENT_S * 1000), NEWS_MAX, HOSTS_MAX, SAID_BYTES_MAX),
+            *(self._me, *sorted(holding)),
         )
+        hosts = self._hosts(answer)
+        owners = {shard: host_of(holder) for shard, holder in holders.items()}
+        gone = [shard for shard, host in owners.items() if host not in hosts]
+        for shard in gone:
+            if self._is_dead(holders[shard]) or await self._is_endless(shard):
+                del owners[shard]
+        places: dict[int, list[int]] = {}
+        for place, each in enumerate(self.shards.all):
+            places.setdefault(each.index, []).append(place)
+        hosts = {name: terms.placed(places) for name, terms in hosts.items()}
+        return Sharing(hosts, owners, len(self.shards.all))
+
+    def _hosts(self, answer: Reply) -> dict[str, HostTerms]:
+        """The hosts that count, by what the script says."""
+        if answer[0] > HOSTS_MAX:
+            self._crowd.failed(hosts=answer[0], most=HOSTS_MAX)
+        else:
+            self._crowd.healed()
         hosts = {self._me: self._terms}
-        for name, said, drained in zip(answer[::4], answer[1::4], answer[2::4], strict=True):
+        for raw, said, drained in zip(answer[1::3], answer[2::3], answer[3::3], strict=True):
+            name = raw.decode("utf-8", "replace")
             terms, agent = read_terms(said, drained=bool(drained))
-            if agent is None or not agent.is_dead_beside(self._agent):
-                hosts[name.decode("utf-8", "replace")] = terms
-        owners = {
-            shard: host_of(holder)
-            for shard, holder in holders.items()
-            if host_of(holder) in hosts or not self._is_dead(holder)
-        }
-        numbers = tuple(shard.index for shard in self.shards.all)
-        return Sharing(hosts, owners, len(numbers), numbers)
+            is_dead = agent is not None and agent.is_dead_beside(self._agent)
+            if is_host_name(name) and not is_dead:
+                hosts[name] = terms
+        return hosts
 
     async def _follow_layouts(self) -> None:
         try:
@@ -137,7 +160,12 @@ class Membership:
         wire = self._nodes.key_wire(META)
         since_ms, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        if now_ms - int(since_ms or now_ms) < SWITCH_MS:
+        try:
+            since_ms = read_since(since_ms)
+        except UnreadableLayout as e:
+            self._unreadable.failed(error=str(e))
+            return
+        if now_ms - (since_ms or now_ms) < SWITCH_MS:
             return
         for shard in left:
             keys = (shard.keys.stream, shard.keys.closed)
@@ -158,19 +186,19 @@ class Membership:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         holders: dict[int, str] = {}
         for wire, part in by_wire.items():
-            asked: list[Command] = [("GET", shard.keys.consumer) for shard in part]
+            asked: list[Command] = [
+                ("GETRANGE", shard.keys.consumer, 0, HOLDER_CHARS_MAX) for shard in part
+            ]
             try:
-                replies = await wire.pipeline(asked)
-            except Overloaded:
+                replies = await wire.pipeline_raw(asked)
+            except Overloaded as e:
                 if not self._nodes.is_cluster:
                     raise
-                # A primary is away: nobody can take its shards, so nothing about them changes.
-                known = {places[shard] for shard in part}
-                holders |= {s: h for s, h in self._holders_seen.items() if s in known}
-                continue
-            for shard, reply in zip(part, replies, strict=True):
-                if reply:
-                    holders[places[shard]] = reply.decode("utf-8", "replace")
+                replies = [hiredis.ReplyError(str(e))] * len(part)
+            for place, reply in zip((places[shard] for shard in part), replies, strict=True):
+                holder = _holder_in(reply, self._holders_seen.get(place, ""))
+                if holder:
+                    holders[place] = holder
         self._holders_seen = holders
         return holders
 
@@ -178,6 +206,16 @@ class Membership:
         """Whether it is a process of this machine that is dead; its host, if it lives, knows."""
         found = Holder.parse(holder)
         return found is not None and found.is_dead_beside(self._agent)
+
+    async def _is_endless(self, place: int) -> bool:
+        """Whether a lease of no living host lasts longer than one can (`lease.lua`)."""
+        shard = self.shards.all[place]
+        try:
+            left_ms = await self._nodes.wire(shard).send("PTTL", shard.keys.consumer)
+        except Overloaded:
+            # Its primary is away.
+            return False
+        return not 0 <= left_ms <= TTL_S * 1000
 
     async def wait_for_news(self, most_s: float) -> None:
         """Wait until a host comes, goes or is to hand over, or for so long."""
@@ -197,3 +235,13 @@ class Membership:
                 ("XADD", HOSTS_NEWS, "MAXLEN", NEWS_MAX, "*", "went", self._me),
             ]
         )
+
+
+def _holder_in(reply: Reply, before: str) -> str:
+    """Who holds a shard by what its server says, empty for nobody.
+
+    Where it says nothing its primary is away: nobody can take the shard, so it is as before.
+    """
+    if not isinstance(reply, hiredis.ReplyError):
+        return (reply or b"").decode("utf-8", "replace")
+    return "" if str(reply).startswith("WRONGTYPE") else before

@@ -7,12 +7,11 @@ A shard waits only for those that its own drivers may come from: where 4 become 
 The history needs no such order: a row has an identity.
 """
 
-from common.keys import META
-from common.layout import FIELDS, read_layouts
+from common.redis.layout_watch import LayoutReader
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.shards import Shard, Shards
-from consumers.stream.entry import id_order
+from consumers.stream.entry import id_order, read_id
 from consumers.stream.groups import START
 
 # The last id of a stream that is closed: the greatest there is, so that none can follow it.
@@ -24,6 +23,7 @@ class Barrier:
 
     def __init__(self, nodes: Nodes, shards: Shards, index: int) -> None:
         self._nodes = nodes
+        self._layouts = LayoutReader(nodes)
         self._older_epoch = shards.older.epoch if shards.older is not None else 0
         # Not known to be shown to their ends.
         self._left = list(shards.sources(index))
@@ -51,7 +51,7 @@ class Barrier:
 
     async def _is_gone(self) -> bool:
         """Whether the older layout was removed: this worker is started again, long after that."""
-        found = read_layouts(await self._nodes.key_wire(META).send("HMGET", META, *FIELDS))
+        found = await self._layouts.read()
         if found is None:
             return False
         there = {layout.epoch for layout in (found.now, found.before) if layout is not None}
@@ -63,4 +63,5 @@ def is_shown(closed: bytes | None, cursor: bytes | None, length: int) -> bool:
 
     An empty one was trimmed, which is done behind the live stage alone.
     """
-    return closed is not None and (not length or id_order(cursor or START) >= id_order(closed))
+    end = read_id(closed)
+    return end is not None and (not length or id_order(read_id(cursor) or START) >= id_order(end))

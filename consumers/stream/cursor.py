@@ -15,6 +15,7 @@ import hiredis
 from common.keys import ShardKeys
 from common.log import get
 from common.redis.wire import Argument, Command, Reply, Wire, is_full
+from consumers.stream.entry import read_id
 from consumers.stream.groups import START, is_beyond, is_key_missing, live_start
 from consumers.stream.poison.trial import Trial, read_trial
 from consumers.stream.trim import oldest_needed
@@ -28,11 +29,11 @@ _log = get("cursor")
 class LiveCursor:
     """The cursor of one stream. `reads` is a connection of its own: reads block it."""
 
-    def __init__(self, reads: Wire, wire: Wire, keys: ShardKeys, *, group: str) -> None:
+    def __init__(self, reads: Wire, wire: Wire, keys: ShardKeys, *, groups: Sequence[str]) -> None:
         self._reads = reads
         self._wire = wire
         self._keys = keys
-        self._group = group
+        self._groups = groups
         # The live stage has read through this id.
         self.through = START
         # Names of the positions that were given up because the process died of them.
@@ -50,14 +51,18 @@ class LiveCursor:
         )
         self.killers = tuple((killers or b"").split())
         self.trial = read_trial(trial)
-        needed = None
+        saved, needed = read_id(saved), None
         if saved is None:
-            needed = await oldest_needed(self._wire, self._keys.stream, self._group)
+            needed = await oldest_needed(self._wire, self._keys.stream, self._groups)
         last_generated = None
         with contextlib.suppress(hiredis.ReplyError):
             # Not every server lets everybody ask.
             last_generated = await self._last_generated()
         self.through = live_start(saved, needed, last_generated)
+        if begun is not None and not begun.isdigit():
+            # Nothing can be added to rubbish.
+            await self.clear_begun()
+            return 0
         return int(begun or 0)
 
     async def count_begin(self) -> None:

@@ -4,6 +4,7 @@ An entry has an id and a pack, one event a line; this is the only place that tak
 An event's position is the id of its entry and its place in the pack.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,18 +15,38 @@ from common.redis.wire import Reply
 from common.stream.pack import count_events, split_pack
 
 _FIELD = ENTRY_FIELD.encode()
+_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class Entry(NamedTuple):
-    """An entry as read. `pack` is None when Redis deleted it before it was acknowledged."""
+    """An entry as read. `pack` is None when Redis deleted it before it was acknowledged.
+
+    `places`: where the lines of the pack stand in the stream, when some of them were left out
+    (`consumers.history.own_fixes`); None: all are there.
+    """
 
     id: bytes
     pack: bytes | None
+    places: tuple[int, ...] | None = None
 
     @property
     def fixes(self) -> int:
         """Events in its pack, sound or not; 0 without a pack."""
+        if self.places is not None:
+            return len(self.places)
         return 0 if self.pack is None else count_events(self.pack)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The events in its pack, which there is."""
+        return split_pack(self.pack or b"") if self.places != () else []
+
+    @property
+    def positions(self) -> "list[StreamPosition]":
+        """Where they stand."""
+        if self.places is None:
+            return positions_of(self.id, self.fixes)
+        return [StreamPosition(self.id, place) for place in self.places]
 
 
 class StreamPosition(NamedTuple):
@@ -84,6 +105,9 @@ def decode_page(entries: Iterable[Entry], skip: Collection[bytes] = ()) -> Decod
         if entry.pack is None:
             page.vanished.append(entry.id)
             continue
+        if entry.places is not None:
+            _decode_lines(page, entry.positions, entry.lines, skip)
+            continue
         lines = split_pack(entry.pack)
         events = None if entry.id in skipped_ids else decode_events(entry.pack, len(lines))
         if events is None:
@@ -101,9 +125,7 @@ def decode_part(entry: Entry, begin: int, end: int, skip: Collection[bytes] = ()
     if entry.pack is None:
         page.vanished.append(entry.id)
         return page
-    lines = split_pack(entry.pack)
-    positions = positions_of(entry.id, len(lines))
-    _decode_lines(page, positions[begin:end], lines[begin:end], skip)
+    _decode_lines(page, entry.positions[begin:end], entry.lines[begin:end], skip)
     return page
 
 
@@ -168,6 +190,11 @@ def id_order(entry_id: bytes) -> tuple[int, int]:
     """A stream id (`<ms>-<sequence>`) as numbers, which compare in the stream's order."""
     ms, _, sequence = entry_id.partition(b"-")
     return int(ms), int(sequence)
+
+
+def read_id(text: bytes | None) -> bytes | None:
+    """A stream id that was kept somewhere; None where there is none, or what is none."""
+    return text if text is not None and _ID.fullmatch(text) else None
 
 
 def next_id(entry_id: bytes) -> bytes:

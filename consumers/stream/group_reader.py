@@ -1,6 +1,6 @@
 """Reading a shard's stream through its consumer group, and acknowledging. Holds no rules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import hiredis
 
@@ -20,17 +20,26 @@ _log = get("group")
 
 
 class GroupReader:
-    """One consumer of one stream's group.
+    """One consumer of one stream's group. `pick` leaves out of an entry what is another group's.
 
     Methods raise `Overloaded` when Redis does not answer and `hiredis.ReplyError` when it refuses.
     """
 
-    def __init__(self, wire: Wire, keys: ShardKeys, *, group: str, consumer: str) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        keys: ShardKeys,
+        *,
+        group: str,
+        consumer: str,
+        pick: Callable[[Entry], Entry] | None = None,
+    ) -> None:
         self._wire = wire
         self._keys = keys
         self._stream = keys.stream
         self._group = group
         self._consumer = consumer
+        self._pick = pick
 
     async def ensure(self) -> bool:
         """Create stream and group if they are missing, at 0: what is in the stream is unread.
@@ -48,12 +57,13 @@ class GroupReader:
 
     async def read_new(self, count: int) -> list[Entry]:
         """Up to `count` entries that nobody was handed; from now on they are pending here."""
-        return entries_of(
+        entries = entries_of(
             await self._wire.send(
                 *("XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count),
                 *("STREAMS", self._stream, ">"),
             )
         )
+        return entries if self._pick is None else list(map(self._pick, entries))
 
     async def pending(self, after: bytes, count: int) -> list[Pending]:
         """Up to `count` of this consumer's own pending entries after an id, in order."""
@@ -76,7 +86,8 @@ class GroupReader:
             )
             # Redis before 7 answers nothing in the place of a deleted entry.
             entries |= {entry.id: entry for entry in entries_in(row for row in reply if row)}
-        return [entries.get(entry_id, Entry(entry_id, None)) for entry_id in ids]
+        taken = [entries.get(entry_id, Entry(entry_id, None)) for entry_id in ids]
+        return taken if self._pick is None else list(map(self._pick, taken))
 
     async def set_delivery_counts(self, ids: Sequence[bytes], times: int) -> None:
         """Let pending entries count as begun `times` times."""

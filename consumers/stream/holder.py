@@ -18,6 +18,10 @@ HOST_ENV = "FLEETLINE_CONSUMERS_HOST"
 NO_HOST = "-"
 # Longest name of a machine.
 NAME_MAX = 63
+# What `new_host` gives. Who may write to Redis may have written any other name there.
+_HOST_NAME = re.compile(r"[A-Za-z0-9.-]{1,70}")
+# What `str` of a holder gives is shorter.
+HOLDER_CHARS_MAX = 256
 
 
 class Holder(NamedTuple):
@@ -40,6 +44,8 @@ class Holder(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """What `str` gave, or an older release wrote, which named no host; None for all else."""
+        if len(text) > HOLDER_CHARS_MAX:
+            return None
         parts = text.split("/", 4)
         if len(parts) == 3:
             parts += ["", NO_HOST]
@@ -64,7 +70,12 @@ class Holder(NamedTuple):
 def host_of(holder: str) -> str:
     """The host that a lease names."""
     found = Holder.parse(holder)
-    return found.host if found is not None else NO_HOST
+    return found.host if found is not None and is_host_name(found.host) else NO_HOST
+
+
+def is_host_name(name: str) -> bool:
+    """Whether a host can be called so."""
+    return _HOST_NAME.fullmatch(name) is not None
 
 
 def new_host() -> str:

@@ -7,13 +7,23 @@ is old. Comparing and acting are one step in Redis each: between two, a lease co
 
 Each time that the lease is taken the number `fence:{T}` grows. A writer's transactions are refused
 once it is not the number that came with its lease (`consumers.live.write_fence`).
+
+A lease that was taken counts once a replica has it, where REPLICATION says that of writes: after a
+failover that knows nothing of it another worker takes the shard, while this one believes for
+seconds that nobody can. Renewals need no replica: without the last of them a lease ends sooner.
 """
 
+import contextlib
+import secrets
 import time
 from importlib.resources import files
 
-from common.errors import FleetlineError
+import hiredis
+
+from common.errors import FleetlineError, Overloaded
 from common.keys import ShardKeys
+from common.redis.replication import REPLICA_TIMEOUT_MS, Replication, following
+from common.redis.url import Command
 from common.redis.wire import Wire
 from consumers.stream.holder import Holder
 
@@ -24,6 +34,12 @@ TTL_S = 7
 RENEW_EVERY_S = 1.0
 # Past this age a lease is confirmed before anything is written under it.
 FRESH_S = TTL_S / 2
+
+# The fence grows by one of these and a random part, which has fewer bits: two who take the shard on
+# two servers that do not know of each other must not arrive at the same number. How often it was
+# taken stays to be seen, up to 2**31 times.
+FENCE_STEP = 1 << 32
+_FENCE_RANDOM_BITS = 24
 
 _TAKE = files(__package__).joinpath("lease.lua").read_text()
 _RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
@@ -39,15 +55,22 @@ def now_s() -> float:
 
 
 class Lease:
-    """This worker's lease on its shard. Methods raise `Overloaded` when Redis is away."""
+    """This worker's lease on its shard.
 
-    def __init__(self, wire: Wire, keys: ShardKeys) -> None:
+    Methods raise `Overloaded` when Redis is away, and when no replica has a lease that was taken
+    and has to be on one (`replication`: see there, of the shard's primary).
+    """
+
+    def __init__(self, wire: Wire, keys: ShardKeys, replication: Replication) -> None:
         self._wire = wire
         self._keys = keys
+        self._replication = replication
         self.me = Holder.of_this_process()
         self._confirmed_at_s = 0.0
         # The number of the fence that belongs to this lease; empty: a full Redis gave none.
         self.fence = b""
+        # That of the lease which is where it has to be; None: none is yet.
+        self._copied: bytes | None = None
 
     @property
     def fresh(self) -> bool:
@@ -85,9 +108,29 @@ class Lease:
     async def _take(self, dead: str = "") -> str:
         asked_at_s = now_s()
         keys = (self._keys.consumer, self._keys.fence)
-        holder, fence = await self._wire.send("EVAL", _TAKE, 2, *keys, str(self.me), TTL_S, dead)
+        step = FENCE_STEP + secrets.randbits(_FENCE_RANDOM_BITS)
+        take: Command = ("EVAL", _TAKE, 2, *keys, str(self.me), TTL_S, dead, step)
+        holder, fence = await self._wire.send(*take)
         if not holder:
+            if fence != self._copied:
+                await self._copy(take, fence)
             self._confirmed_at_s = asked_at_s
             self.fence = fence
         name: str = holder.decode()
         return name
+
+    async def _copy(self, take: Command, fence: bytes) -> None:
+        """Let a replica have the lease that was just taken, if it has to be on one."""
+        replication = self._replication
+        if replication.waits:
+            # A user who may not ask: what is expected of the server decides.
+            with contextlib.suppress(hiredis.ReplyError):
+                replication.saw(following(await self._wire.send("INFO", "replication")))
+        if replication.copies:
+            # In one piece, since WAIT is about what this very connection wrote; taken again, the
+            # lease is only renewed.
+            wait: Command = ("WAIT", replication.copies, REPLICA_TIMEOUT_MS)
+            taken, copies = await self._wire.pipeline((take, wait))
+            if taken != [b"", fence] or copies < replication.copies:
+                raise Overloaded("no replica of Redis has the lease on the shard in time")
+        self._copied = fence

@@ -2,21 +2,28 @@
 
 That engine reads every entry too, but acknowledges none: it says how far it has read
 (`places:{T}`, see `consumers.places.reader`), for as long as it lives. The stream waits for it up
-to a share of BACKLOG_MAX; what is beyond is trimmed unread, because positions and the history come
-first. The engine finds the gap by itself and counts it.
+to a share of BACKLOG_MAX, and far less while Redis is nearly full; what is beyond is trimmed
+unread, because positions and the history come first. The engine finds the gap by itself and counts
+it.
 """
 
 import hiredis
 
 from common.keys import ShardKeys
 from common.log import Repeated, get
+from common.redis.memory import read_memory
 from common.redis.wire import Wire
 from common.stream.pack import EVENTS_MAX
-from consumers.stream.entry import id_order, next_id
+from consumers.stream.entry import id_order, next_id, read_id
 
 # Of BACKLOG_MAX, which is what a stream may hold at all: a database that was away for a while is
 # caught up with, and a Redis that is made for a full backlog has room for it.
 PLACES_SHARE = 0.25
+# Redis is nearly full above this share of its limit: beyond 0.9 fixes are refused
+# (`common.redis.memory`).
+FULLNESS_MAX = 0.75
+# Fixes that are kept all the same, about 3 MB: an engine that is seconds behind loses nothing.
+KEPT_WHEN_FULL = 10_000
 # What a fix takes in a stream.
 FIX_BYTES = 300
 
@@ -35,19 +42,27 @@ class PlacesHold:
 
         `waiting`: entries from `cut` on, about. Raises `Overloaded` or `hiredis.ReplyError`.
         """
-        read = await self._wire.send("GET", self._keys.places)
+        read = read_id(await self._wire.send("GET", self._keys.places))
         if read is None or id_order(wanted := next_id(read)) >= id_order(cut):
             self._passed.healed()
             return cut
         length = await self._wire.send("XLEN", self._keys.stream)
         kept = max(0, length - waiting)
-        if (
-            kept * EVENTS_MAX > self._fixes_max
-            and await self._fixes(kept, length) > self._fixes_max
-        ):
+        most = self._fixes_max
+        if most > KEPT_WHEN_FULL and kept * EVENTS_MAX > KEPT_WHEN_FULL and await self._is_full():
+            most = KEPT_WHEN_FULL
+        if kept * EVENTS_MAX > most and await self._fixes(kept, length) > most:
             self._passed.failed(stream=self._keys.stream, read=read.decode(), entries=kept)
             return cut
         return wanted
+
+    async def _is_full(self) -> bool:
+        try:
+            memory = read_memory(await self._wire.send("INFO", "memory"))
+        except hiredis.ReplyError:
+            # Not every server lets everybody ask: then BACKLOG_MAX alone decides.
+            return False
+        return memory.fullness > FULLNESS_MAX
 
     async def _fixes(self, kept: int, length: int) -> float:
         """Fixes in so many entries of the stream, by its size: Redis does not count them."""

@@ -1,6 +1,6 @@
 """Trimming: the stream is cut behind the oldest entry that is still needed, never past it."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import hiredis
 
@@ -8,6 +8,7 @@ from common.keys import META, ShardKeys
 from common.log import get
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
+from consumers.stream.entry import id_order
 from consumers.stream.groups import (
     GroupPlace,
     find_group,
@@ -27,8 +28,8 @@ _log = get("trim")
 
 
 class Trim:
-    """Cuts one stream. `live_through` asks for the id through which the live stage has read it;
-    `places` knows how long the places engine is waited for.
+    """Cuts one stream. `groups` are those that store, `live_through` asks for the id through which
+    the live stage has read it; `places` knows how long the places engine is waited for.
     """
 
     def __init__(
@@ -37,20 +38,20 @@ class Trim:
         nodes: Nodes,
         keys: ShardKeys,
         *,
-        group: str,
+        groups: Sequence[str],
         live_through: Callable[[], Awaitable[bytes]],
         places: PlacesHold,
     ) -> None:
         self._wire = wire
         self._nodes = nodes
         self._stream = keys.stream
-        self._group = group.encode()
+        self._groups = frozenset(group.encode() for group in groups)
         self._live_through = live_through
         self._places = places
         self._said: set[bytes] = set()
 
     async def trim(self) -> int:
-        """Remove entries that nobody needs, and return how many; 0 while the group is not there.
+        """Remove entries that nobody needs, and return how many; 0 while a group is not there.
 
         Safe without a transaction: whatever is delivered between the questions and the cut is
         newer than the horizon. Raises `Overloaded` or `hiredis.ReplyError`.
@@ -62,19 +63,20 @@ class Trim:
                 raise
             return 0
         named = await self._nodes.key_wire(META).send("HGET", META, GROUPS_FIELD)
-        counting = {self._group} | named_groups(named)
+        counting = self._groups | named_groups(named)
         self._say_ignored(group for group in groups if group.name not in counting)
         needed = [
             await _needed_from(self._wire, self._stream, group)
             for group in groups
             if group.name in counting
         ]
-        history = find_group(groups, self._group.decode())
-        if history is None:
+        storing = [group for group in groups if group.name in self._groups]
+        if len(storing) < len(self._groups):
             return 0
         # Asked last: if the stream began anew since the other questions, nothing is cut.
         cut = horizon(needed, await self._live_through())
-        cut = await self._places.cut(cut, history.pending + (history.lag or 0))
+        waiting = max(group.pending + (group.lag or 0) for group in storing)
+        cut = await self._places.cut(cut, waiting)
         trimmed: int = await self._wire.send("XTRIM", self._stream, "MINID", "=", cut)
         return trimmed
 
@@ -90,14 +92,16 @@ class Trim:
                 )
 
 
-async def oldest_needed(wire: Wire, stream: str, group: str) -> bytes | None:
-    """The first id that a group has not acknowledged; None when it is not there."""
+async def oldest_needed(wire: Wire, stream: str, groups: Sequence[str]) -> bytes | None:
+    """The first id that one of the groups has not acknowledged; None when none is there."""
     try:
-        place = find_group(groups_of(await wire.send("XINFO", "GROUPS", stream)), group)
-        return None if place is None else await _needed_from(wire, stream, place)
+        found = groups_of(await wire.send("XINFO", "GROUPS", stream))
+        places = [place for name in groups if (place := find_group(found, name)) is not None]
+        needed = [await _needed_from(wire, stream, place) for place in places]
     except hiredis.ReplyError:
         # No stream yet.
         return None
+    return min(needed, key=id_order, default=None)
 
 
 async def _needed_from(wire: Wire, stream: str, group: GroupPlace) -> bytes:

@@ -20,6 +20,8 @@ DATABASE_FILE = "database.dump"
 # embedded servers (`*.password`) belong to a home, which makes its own.
 SECRET_FILES = "*.secret"  # noqa: S105 - names
 LIST_FILE = "backup.json"
+# Those of several databases behind the first.
+_ANOTHER = re.compile(r"database-[0-9]{1,2}\.dump\Z")
 _SECRET = re.compile(r"[a-z][a-z_-]*\.secret\Z")
 FORMAT = 1
 BLOCK = 1 << 20
@@ -38,9 +40,19 @@ class Contents(msgspec.Struct, forbid_unknown_fields=True):
     files: dict[str, str]
     format: int = FORMAT
 
+    @property
+    def databases(self) -> int:
+        """How many databases it is of."""
+        return sum(name == DATABASE_FILE or bool(_ANOTHER.match(name)) for name in self.files)
+
     def secrets(self) -> list[str]:
         """Files that a restored home needs under the same names."""
         return [name for name in self.files if _SECRET.match(name)]
+
+
+def database_file(number: int) -> str:
+    """The dump of the database of this number, from 0."""
+    return f"database-{number + 1}.dump" if number else DATABASE_FILE
 
 
 def sha256_of(file: Path) -> str:
@@ -71,7 +83,8 @@ def read_contents(folder: Path) -> Contents:
     if contents.format != FORMAT:
         raise ConfigError(f"{file}: format {contents.format}; this Fleetline reads {FORMAT}")
     for name, known in contents.files.items():
-        if name not in {REDIS_FILE, DATABASE_FILE} and not _SECRET.match(name):
+        known_name = name in {REDIS_FILE, DATABASE_FILE} or _ANOTHER.match(name)
+        if not known_name and not _SECRET.match(name):
             raise ConfigError(f"{file}: {name!r} is no part of a backup")
         try:
             changed = sha256_of(folder / name) != known

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from common.databases.connecting import NEEDS_SESSION, is_pooled
 from common.errors import ConfigError, FleetlineError
 from deploy.schema.migrate import connect
 from deploy.servers import packages
@@ -35,6 +36,9 @@ async def dump_database(url: str, file: Path, said: Callable[[str], None]) -> in
     """
     program = _program("pg_dump")
     connection = await connect(url)
+    if is_pooled(connection):
+        connection.terminate()
+        raise ConfigError(NEEDS_SESSION.format(who="pg_dump"))
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             snapshot = await connection.fetchval("SELECT pg_export_snapshot()")

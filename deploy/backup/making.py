@@ -12,14 +12,16 @@ from pathlib import Path
 
 import redis
 
+from common.databases.seat import ONLY
 from common.errors import FleetlineError
 from common.keys import META
+from common.layout import read_layout
 from common.settings import Settings
 from deploy.backup.contents import (
-    DATABASE_FILE,
     REDIS_FILE,
     SECRET_FILES,
     Contents,
+    database_file,
     partial_folder,
     publish,
     sha256_of,
@@ -29,7 +31,7 @@ from deploy.backup.database_copy import dump_database
 from deploy.backup.progress import Steps
 from deploy.backup.redis_copy import copy_redis
 from deploy.stack import folders
-from deploy.tools.stack_database import stack_database_url
+from deploy.tools.stack_database import stack_databases
 from deploy.tools.stack_redis import stack_redis, stack_redis_url
 
 
@@ -57,10 +59,11 @@ def _copy(settings: Settings, partial: Path, steps: Steps) -> Contents:
     # The order is the promise: see the package.
     with steps.step("redis") as advanced:
         copy_redis(stack_redis_url(settings), partial / REDIS_FILE, advanced)
-    with steps.words("database") as said:
-        dumped = dump_database(stack_database_url(settings), partial / DATABASE_FILE, said)
-        fixes = asyncio.run(dumped)
-    names = [REDIS_FILE, DATABASE_FILE]
+    names, fixes = [REDIS_FILE], 0
+    for seat, url in stack_databases(settings).items():
+        names.append(database_file(seat.number))
+        with steps.words("database" if seat == ONLY else str(seat)) as said:
+            fixes += asyncio.run(dump_database(url, partial / names[-1], said))
     for secret in settings.fleetline_home.glob(SECRET_FILES):
         folders.write_file(partial / secret.name, folders.read_own(secret))
         names.append(secret.name)
@@ -76,10 +79,10 @@ def _shards(settings: Settings) -> int:
                 raise FleetlineError("this Redis is a cluster: copy each primary by its own tools")
         except redis.ResponseError:
             pass
-        found = client.hget(META, "shards")
-    if found is None:
+        layout = read_layout(client.hget(META, "shards"), None)
+    if layout is None:
         raise FleetlineError("this Redis holds no Fleetline: nothing was ever started on it")
-    return int(found)
+    return layout.shards
 
 
 def _now() -> str:

@@ -52,6 +52,11 @@ def run(settings: Settings, folder: Path) -> int:
     with Steps() as steps:
         with steps.words("hashing"):
             contents = read_contents(folder)
+        if contents.databases > 1:
+            raise ConfigError(
+                f"{folder}: is of {contents.databases} databases, and a home has one; "
+                "fill servers of your own, see docs/operate.md"
+            )
         os.umask(0o077)
         target = settings.fleetline_home.resolve()
         partial = partial_folder(target)

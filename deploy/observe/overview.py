@@ -125,6 +125,7 @@ def _shard(change: Change, shard: str) -> dict[str, Any]:
         "lag_fixes": now.most(_LAG, shard=shard),
         "lag_s": now.most(ingest.LAG_SECONDS.name, shard=shard),
         "room_s": now.least(ingest.ROOM_SECONDS.name, shard=shard),
+        "outage_s": now.least(ingest.OUTAGE_SECONDS.name, shard=shard),
         "on_the_map": change.rate(consumers.LIVE_FIXES.name, shard=shard),
         "stored": change.rate(consumers.STORED_ROWS.name, shard=shard),
         "drivers": now.total(consumers.DRIVERS.name, shard=shard),

@@ -29,7 +29,7 @@ PAGE_BYTES_MAX = 32 * 1_048_576
 
 def run(settings: Settings, *, every_s: float, as_json: bool) -> int:
     """Show it until Ctrl-C, or print it once. Returns 1 when nothing answers."""
-    host, ports = _addresses(settings)
+    host, ports = addresses(settings)
     before = read_all(host, ports)
     if as_json:
         time.sleep(every_s)
@@ -49,9 +49,14 @@ def _json(overview: Overview) -> str:
     """JSON has no infinity: room that lasts is null."""
     shown = asdict(overview)
     for shard in shown["shards"]:
-        if shard["room_s"] is not None and math.isinf(shard["room_s"]):
-            shard["room_s"] = None
+        for name in ("room_s", "outage_s"):
+            shard[name] = finite(shard[name])
     return json.dumps(shown, allow_nan=False)
+
+
+def finite(seconds: float | None) -> float | None:
+    """None where it lasts for ever, too."""
+    return None if seconds is None or math.isinf(seconds) else seconds
 
 
 def read_all(host: str, ports: dict[str, int]) -> PagesReading:
@@ -77,7 +82,7 @@ def _read_page(host: str, port: int) -> str | None:
         connection.close()
 
 
-def _addresses(settings: Settings) -> tuple[str, dict[str, int]]:
+def addresses(settings: Settings) -> tuple[str, dict[str, int]]:
     """Where the roles of the stack in this home serve, or would."""
     host, _, first = Home(settings.fleetline_home).noted().get("metrics", "").rpartition(":")
     if first.isdigit():

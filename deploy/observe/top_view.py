@@ -41,17 +41,20 @@ def _numbers(title: str, numbers: Shown, shown: Callable[[float], str]) -> Table
 
 
 def _shards(overview: Overview) -> Table:
-    columns = ("shard", "owner", "lag", "lag s", "room", "on the map/s", "stored/s", "drivers")
+    columns = (
+        "shard", "owner", "lag", "lag s", "room", "in an outage",
+        "on the map/s", "stored/s", "drivers",
+    )  # fmt: skip
     table = _table("shards", columns)
     for shard in overview.shards:
-        room_s = shard["room_s"]
         table.add_row(
             str(shard["shard"]),
             # A host's name is its owner's to choose.
             Text(shard["owner"] or "nobody"),
             _count(shard["lag_fixes"]),
             "" if shard["lag_s"] is None else f"{shard['lag_s']:.1f}",
-            "" if room_s is None else "lasts" if math.isinf(room_s) else f"{room_s / 60:,.0f} min",
+            how_long(shard["room_s"]),
+            how_long(shard["outage_s"]),
             *(_count(shard[name]) for name in ("on_the_map", "stored", "drivers")),
         )
     return table
@@ -76,6 +79,13 @@ def _table(title: str, columns: Iterable[str]) -> Table:
         left = column in {"process", "owner", "state"}
         table.add_column(column.replace("_", " "), justify="left" if left else "right")
     return table
+
+
+def how_long(seconds: float | None) -> str:
+    """How long room lasts, as people read it; empty where it is not known."""
+    if seconds is None:
+        return ""
+    return "lasts" if math.isinf(seconds) else f"{seconds / 60:,.0f} min"
 
 
 def _count(value: float | None) -> str:

@@ -133,12 +133,15 @@ def learn(
     """Learn speeds by hour from the fleet's own trips; kept where they lower the error."""
     from deploy.roads.executables import require_programs
     from deploy.roads.learning.learn import learn_all
-    from deploy.tools.stack_database import stack_database_url
+    from deploy.tools.stack_database import stack_databases
 
     settings = _settings(home)
     # Read before this process becomes another account, which the home may be closed to.
+    urls = list(stack_databases(settings).values())
     settings = load_settings(
-        fleetline_home=settings.fleetline_home, database_url=stack_database_url(settings)
+        fleetline_home=settings.fleetline_home,
+        database_url=urls[0],
+        database_urls=",".join(urls) if len(urls) > 1 else "",
     )
     log.configure("roads", "warning")
     programs = require_programs()

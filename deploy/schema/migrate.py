@@ -6,11 +6,13 @@ does not expect. So is one that acknowledges commits before they are on disk.
 
 import contextlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
+from common.databases import connecting as databases
 from common.errors import ConfigError, FleetlineError
 
 SCHEMA = Path(__file__).parent
@@ -20,6 +22,9 @@ CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 # A migration may have to build an index over the whole history.
 STATEMENT_TIMEOUT_S = 600.0
+_TERMS = databases.ConnectionTerms(
+    "fleetline-migrate", CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, durable=True
+)
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql\Z")
 
@@ -78,20 +83,18 @@ async def migrate(database_url: str, migrations: list[Migration] | None = None) 
     known = read_migrations() if migrations is None else migrations
     connection = await connect(database_url)
     try:
-        await _refuse_weak_commits(connection)
-        # Released with the connection, however this process ends.
-        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_KEY)
-        await connection.execute(_TABLE)
-        rows = await connection.fetch("SELECT version, name FROM fleetline_schema")
-        todo = outstanding(known, {row["version"]: row["name"] for row in rows})
-        for migration in todo:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO fleetline_schema (version, name) VALUES ($1, $2)",
-                    migration.version,
-                    migration.name,
-                )
+        async with _alone(connection):
+            await connection.execute(_TABLE)
+            rows = await connection.fetch("SELECT version, name FROM fleetline_schema")
+            todo = outstanding(known, {row["version"]: row["name"] for row in rows})
+            for migration in todo:
+                async with connection.transaction():
+                    await connection.execute(migration.sql)
+                    await connection.execute(
+                        "INSERT INTO fleetline_schema (version, name) VALUES ($1, $2)",
+                        migration.version,
+                        migration.name,
+                    )
         return [str(migration) for migration in todo]
     except asyncpg.InsufficientPrivilegeError as e:
         raise ConfigError(f"DATABASE_URL: {e}") from e
@@ -104,12 +107,7 @@ async def migrate(database_url: str, migrations: list[Migration] | None = None) 
 async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
     """A connection for the schema. Raises `ConfigError`, or `FleetlineError`: no answer."""
     try:
-        return await asyncpg.connect(
-            database_url,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings={"application_name": "fleetline-migrate"},
-        )
+        return await databases.connect(database_url, _TERMS)
     except (
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
@@ -123,9 +121,14 @@ async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
         ) from e
 
 
-async def _refuse_weak_commits(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    if await connection.fetchval("SHOW synchronous_commit") == "off":
-        raise ConfigError(
-            "DATABASE_URL: synchronous_commit is off in this database: rows would be "
-            "acknowledged before they are on disk; switch it on for this role"
-        )
+@contextlib.asynccontextmanager
+async def _alone(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[None]:
+    """While this process migrates, no other does. However it ends, the lock goes with it."""
+    if databases.is_pooled(connection):
+        # There a lock of the session would be somebody else's next.
+        async with connection.transaction():
+            await connection.execute(f"SELECT pg_advisory_xact_lock({ADVISORY_KEY})")
+            yield
+    else:
+        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_KEY)
+        yield

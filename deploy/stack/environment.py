@@ -16,24 +16,28 @@ from deploy.stack.wiring import OFFSETS
 # All others are limits and names, which every role may know.
 GUARDED = frozenset(
     {
-        *("redis_url", "database_url", "webhook_secret", "roads_url"),
+        *("redis_url", "database_url", "database_urls", "webhook_secret", "roads_url"),
         *("auth", "auth_secret", "auth_jwks", "bind_host", "gateway_host"),
     }
 )
-_STORES = frozenset({"redis_url", "database_url"})
+_DATABASES = frozenset({"database_url", "database_urls"})
+_STORES = _DATABASES | {"redis_url"}
 _DOOR = frozenset({"auth", "auth_secret", "auth_jwks", "bind_host"})
 USED: Mapping[str, frozenset[str]] = {
     "migrate": _STORES,
     "consumers": _STORES,
-    "insight": frozenset({"database_url"}),
+    "insight": _DATABASES,
     "places": _STORES,
+    # Webhooks are home's.
     "hooks": frozenset({"database_url", "webhook_secret"}),
     "arrivals": _STORES | {"roads_url"},
     "planner": frozenset({"roads_url"}),
     "ingest": _STORES | _DOOR | {"webhook_secret", "roads_url"},
     "fanout": _DOOR | {"redis_url"},
     # It learns from the history.
-    "roads": frozenset({"database_url"}),
+    "roads": _DATABASES,
+    # Each role that it forks is told its own.
+    "preloaded": frozenset(),
     # Talks HTTP, as anybody would.
     "simulate": frozenset(),
 }

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from common.databases.placing import parse_urls
+from common.databases.seat import Seat, seats
 from common.errors import FleetlineError
 from common.settings import Settings
 from consumers.insight.database import connect
@@ -19,11 +21,27 @@ def stack_database_url(settings: Settings) -> str:
     return Home(settings.fleetline_home).noted().get("database_url") or database_url(settings)
 
 
+def stack_databases(settings: Settings) -> dict[Seat, str]:
+    """All of them: DATABASE_URLS where it is set, else likewise; home first."""
+    urls = settings.databases
+    if not settings.given("database_url"):
+        noted = Home(settings.fleetline_home).noted().get("database_urls", "")
+        urls = parse_urls(noted) or (stack_database_url(settings),)
+    return dict(zip(seats(len(urls)), urls, strict=True))
+
+
 @asynccontextmanager
-async def stack_database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """A connection for the block. Raises `FleetlineError` when the database does not answer."""
+async def stack_database(
+    settings: Settings, seat: Seat | None = None
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for the block, to home where no seat is named.
+
+    Raises `FleetlineError` when the database does not answer.
+    """
+    databases = stack_databases(settings)
+    seat = seat or next(iter(databases))
     try:
-        connection = await connect(stack_database_url(settings))
+        connection = await connect(databases[seat], seat)
         try:
             yield connection
         finally:

@@ -166,8 +166,10 @@ class Channel:
             return
         if snapshot is not None and newer(snapshot, self.last) and is_since(oldest, snapshot):
             self.deliver(snapshot)
-            # Messages from before it may still be on their way: the next is compared with it.
-            self.driver = _NOBODY
+        # Messages from before it may still be on their way. And where a replica took over that had
+        # not all that was shown, its worker may begin with something older: until something newer
+        # comes, what comes is compared.
+        self.driver = _NOBODY
         known = newest_arrival(self.arrival, arrival, oldest)
         if known is None:
             self.arrival = None

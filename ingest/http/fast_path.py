@@ -7,14 +7,15 @@ failure too: both ways word it by `failure_of`. A driver that floods is refused 
 (through Falcon 82): otherwise it would cost more than those it is held back for.
 """
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from common.access.policy import Principal
 from common.problem import MEDIA_TYPE
 from ingest.http.access import Access
-from ingest.http.body import JSON, Body
+from ingest.http.body import JSON, SLOW_AFTER_S, Body
 from ingest.http.edge import Edge
 from ingest.http.problem import COMMON_HEADERS, failure_of
 from ingest.http.request_id import HEADER, valid_request_id
@@ -36,12 +37,11 @@ _COMMON = _encoded(COMMON_HEADERS)
 _REQUEST_ID = HEADER.encode()
 
 
-class FastAnswer(NamedTuple):
-    """What is answered when nothing was raised: 202 with JSON, or a problem."""
-
-    status: int
-    body: bytes
-    headers: Sequence[tuple[str, str]] = ()
+# What is answered when nothing was raised: a status, 202 with JSON or that of a problem, a body,
+# and further headers. A plain tuple: one with names costs 0.2 µs more.
+FastAnswer = tuple[int, bytes, Sequence[tuple[str, str]]]
+# Answers what is unusual.
+Otherwise = Callable[["Scope", Body, "Send"], Awaitable[None]]
 
 
 class FastRoute(Protocol):
@@ -77,10 +77,9 @@ class FastPath:
         self._access = access
         self._edge = edge
         self._times = times
-        self._observe = times.times.observe
 
-    async def answer(self, scope: Scope, body: Body, send: Send) -> bool:
-        """Whether it has been answered. Where not, `body` keeps what was read."""
+    async def answer(self, scope: Scope, body: Body, send: Send, otherwise: Otherwise) -> None:
+        """Answer it, or leave it to `otherwise`: `body` keeps what was read."""
         route = self._route
         headers = dict(scope["headers"])
         # A header given twice is not for us to interpret.
@@ -94,10 +93,12 @@ class FastPath:
             and self._edge.passes(headers)
             and (not self._access.on or self._may_send(headers, subject))
         ):
-            return False
+            await otherwise(scope, body, send)
+            return
         data = await body.begin()
-        if len(data) != length or body.slow:
-            return False
+        if len(data) != length or monotonic() - body.begun_at > SLOW_AFTER_S:
+            await otherwise(scope, body, send)
+            return
         media_type, more = _JSON, _COMMON
         request_id = headers.get(_REQUEST_ID)
         if request_id is not None:
@@ -112,7 +113,11 @@ class FastPath:
             self._times.failed[status] += 1
         if extra:
             more = [*more, *_encoded(extra)]
-        self._observe(monotonic() - body.begun_at)
+        took_s = monotonic() - body.begun_at
+        # As `Histogram.observe` does, at half of its cost.
+        times = self._times.times
+        times.counts[bisect_left(times.bounds, took_s)] += 1
+        times.total += took_s
         await send(
             {
                 "type": "http.response.start",
@@ -125,7 +130,6 @@ class FastPath:
             }
         )
         await send({"type": "http.response.body", "body": answer})
-        return True
 
     def _may_send(self, headers: dict[bytes, bytes], subject: str) -> bool:
         principal = self._access.cached(headers.get(b"authorization", b"").decode("latin-1"))

@@ -1,7 +1,7 @@
-"""Asks Redis how many fixes wait in each shard, so that a full one refuses in time.
+"""Asks Redis how many fixes wait in each shard and how full it is, so that it is refused in time.
 
-They are asked for over the connections that carry the XADDs; their order on them makes the count
-of `Capacity` exact for this worker's own fixes.
+It is asked over the connections that carry the XADDs; their order on them makes the count of
+`Capacity` exact for this worker's own fixes.
 """
 
 import asyncio
@@ -15,17 +15,21 @@ from common.layout import Layout, Layouts
 from common.log import Repeated, get
 from common.redis.kind import IS_A_CLUSTER
 from common.redis.layout_watch import LayoutWatch
+from common.redis.memory import read_memory
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
 from common.stream.backlog import fixes_waiting, totals_question
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
+from ingest.intake.room import ServerMemory, ServerRoom, ShardLook, rooms_of, share_of
 from ingest.intake.writer.turns import Turns
 
 POLL_EVERY_S = 1.0
 # While nothing is taken the next look decides how soon fixes are accepted again.
 POLL_CLOSED_EVERY_S = 0.1
+# What a server is asked first; it costs it NN µs.
+_HOW_FULL = ("INFO", "memory")
 
 
 class Backlog:
@@ -44,18 +48,20 @@ class Backlog:
         adopt: Callable[[Layouts], bool] = lambda _layouts: False,
     ) -> None:
         self.capacity = Capacity(len(shards), fixes_max)
+        self._fixes_max = fixes_max
         # Fixes that wait in each shard, None where Redis has not said, and what follows from them.
         self.waiting: list[int | None] = [None] * len(shards)
         self.outlooks = [Outlook() for _ in shards]
         # Shards whose server did not answer the last question.
         self.missing: list[int] = [shard.index for shard in shards]
+        self._memories: dict[Wire, ServerMemory] = {}
         self._nodes = nodes
-        self._turns = turns
-        # Those that are written.
-        self.shards = shards
         self._layouts = LayoutWatch(nodes, shards.stream_name, len(shards))
         # Which the shards are of.
         self._followed = Layouts(Layout(len(shards)))
+        self._turns = turns
+        # Those that are written.
+        self.shards = shards
         self._adopt = adopt
         self._mismatch = Repeated(get("ingest"), "shards.differ")
 
@@ -91,16 +97,42 @@ class Backlog:
             # to shards that are none.
             if not self._layouts.asked:
                 return
-        by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self.shards:
-            by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
+        by_wire = self._by_wire()
+        for wire in self._memories.keys() - by_wire.keys():
+            del self._memories[wire]
         # One that does not answer holds up no other, nor leaves the others without room.
         found = await asyncio.gather(*map(self._poll_waiting, by_wire, by_wire.values()))
         self.missing = sorted(shard.index for shards in found for shard in shards)
 
+    def servers(self) -> list[ServerRoom]:
+        """The servers that answer, how much room they have and for how long."""
+        rooms, left = [], self.capacity.rooms()
+        for wire, shards in self._by_wire().items():
+            memory = self._memories.get(wire)
+            looks = {
+                shard.index: ShardLook(
+                    waiting, left[shard.index], self.outlooks[shard.index].pace()
+                )
+                for shard in shards
+                if (waiting := self.waiting[shard.index]) is not None
+                and shard.index not in self.missing
+            }
+            if memory is None or (shards and not looks):
+                continue
+            of = rooms_of([*looks.values()], self._fixes_max, memory.fixes())
+            rooms.append(ServerRoom([*looks], of, memory.memory, memory.fix_bytes))
+        return rooms
+
     def unreplicated(self) -> list[int]:
         """Shards whose fixes have only the disk of their primary."""
         return self._turns.unreplicated()
+
+    def _by_wire(self) -> dict[Wire, list[Shard]]:
+        """The shards of each server; of some there may be none."""
+        by_wire: dict[Wire, list[Shard]] = {wire: [] for wire in self._nodes.wires}
+        for shard in self.shards:
+            by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
+        return by_wire
 
     async def _is_other_layout(self) -> bool:
         try:
@@ -140,13 +172,18 @@ class Backlog:
             for shard in shards
             for question in (totals_question(shard.keys), ("XLEN", shard.keys.stream))
         ]
-        replies = await wire.pipeline_raw(questions)
+        info, *replies = await wire.pipeline_raw([_HOW_FULL, *questions])
         waiting: list[int | None] = [None] * len(self.shards)
         for place, shard in enumerate(shards):
             waiting[shard.index] = self._note(shard, replies[2 * place : 2 * place + 2])
+        known = [fixes for fixes in waiting if fixes is not None]
+        memory = self._memories.setdefault(wire, ServerMemory())
+        # A user who may not ask learns nothing of the memory.
+        seen = None if isinstance(info, hiredis.ReplyError) else read_memory(info)
+        memory.look(time.monotonic(), seen, sum(known))
         # While closed nothing is known of any shard: then all of a server must answer first.
-        if not self.capacity.closed or all(waiting[shard.index] is not None for shard in shards):
-            self.capacity.correct(snapshot, waiting)
+        if shards and (not self.capacity.closed or len(known) == len(shards)):
+            self.capacity.correct(snapshot, waiting, share_of(memory.fixes(), len(known)))
 
     def _note(self, shard: Shard, replies: Sequence[Reply]) -> int | None:
         """Fixes that wait in a shard by the replies; None where Redis does not say."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from common.errors import Fault, InvalidUpdate
-from common.event import MALFORMED, DriverUpdate, invalid
+from common.event import MALFORMED, DriverUpdate, has_ids, invalid
 from common.ids import is_id
 from ingest.intake.validate import Indexed, Validator, Verdicts
 
@@ -61,7 +61,10 @@ def validate_batch(
     else:
         good = batch.locations if isinstance(batch, _Batch) else batch
         _require_count(good, fixes_max)
-        updates = list(zip(range(len(good)), map(_driver_id, good), good, strict=True))
+        if all(map(has_ids, good)):
+            updates = list(zip(range(len(good)), map(_driver_id, good), good, strict=True))
+        else:
+            updates = yield from _decode_each(body, fixes_max, verdicts)
     if updates:
         yield from validator.validate(updates, verdicts)
 
@@ -93,9 +96,8 @@ def _decode_each(
     _require_count(items, fixes_max)
     updates: list[Indexed] = []
     for index, item in enumerate(items):
-        try:
-            update = _decode_item(item)
-        except MALFORMED:
+        update = _decoded(item)
+        if update is None:
             explain = len(verdicts.rejected) < ERRORS_MAX
             verdicts.reject(index, *_rejection(item, explain=explain))
             if explain and len(verdicts.rejected) % BROKEN_A_PIECE == 0:
@@ -105,6 +107,14 @@ def _decode_each(
         if index % ITEMS_A_PIECE == ITEMS_A_PIECE - 1:
             yield
     return updates
+
+
+def _decoded(item: msgspec.Raw) -> DriverUpdate | None:
+    try:
+        update = _decode_item(item)
+    except MALFORMED:
+        return None
+    return update if has_ids(update) else None
 
 
 def _rejection(item: msgspec.Raw, *, explain: bool) -> tuple[str | None, InvalidUpdate]:

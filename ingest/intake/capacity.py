@@ -7,6 +7,7 @@
 from collections.abc import Sequence
 
 from common.errors import Overloaded
+from ingest.intake.room import room_of
 
 
 class Capacity:
@@ -65,16 +66,19 @@ class Capacity:
         """
         return tuple(map(sum, zip(self._room, gathered, strict=True)))
 
-    def correct(self, snapshot: Sequence[int], waiting: Sequence[int | None]) -> None:
-        """Replace the count by the fixes `waiting`, and what the answer could not count.
+    def correct(
+        self, snapshot: Sequence[int], waiting: Sequence[int | None], share: int | None = None
+    ) -> None:
+        """Replace the count by what the fixes `waiting` leave, less what the answer cannot count.
 
-        A number of None is one that Redis did not say: the count of that shard stays.
+        A number of None is one that Redis did not say: the count of that shard stays. `share`:
+        fixes for which the server has memory in each of these shards (`room_of`).
         """
         self._closed = ""
         for shard, fixes in enumerate(waiting):
             if fixes is not None:
                 uncounted = snapshot[shard] - self._room[shard]
-                self._room[shard] = self._fixes_max - fixes - uncounted
+                self._room[shard] = room_of(fixes, self._fixes_max, share) - uncounted
 
     def _full(self, shard: int) -> Overloaded:
         if self._closed:

@@ -1,20 +1,19 @@
-"""How late a shard is, and how long its room lasts, from two totals that only grow. Pure.
+"""How late a shard is, and at what pace it grows, from two totals that only grow. Pure.
 
 `added` and `settled` count the fixes of a shard since ever (`common.stream.backlog`). The fix that
 is settled next was the `settled + 1`-th to be added, so its age is the time since `added` passed
 that number: remembered here, at no cost to Redis, and right also when nobody reads the stream.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import NamedTuple
 
+from ingest.intake.room import PACE_S, BacklogPace
+
 # Looks that are remembered; older ones are thinned out, so ages are exact to a share of them.
 LOOKS_MAX = 2048
-# The pace is that of so many seconds: shorter, and a burst is an alarm.
-PACE_S = 60.0
 
 
 class _Look(NamedTuple):
@@ -59,16 +58,17 @@ class Outlook:
                 return now_s - before.at_s - share * (after.at_s - before.at_s)
         return now_s - self._looks[0].at_s
 
-    def room_s(self, room: int) -> float:
-        """How long `room` fixes last at the pace of the last minute; infinite if none grows."""
-        if room <= 0:
-            return 0.0
+    def pace(self) -> BacklogPace:
+        """The pace of the last minute; none before the second look."""
         if len(self._recent) < 2:
-            return math.inf
+            return BacklogPace()
         first, last = self._recent[0], self._recent[-1]
-        growth = last.waiting - first.waiting
         seconds = last.at_s - first.at_s
-        return room * seconds / growth if growth > 0 and seconds > 0 else math.inf
+        if seconds <= 0:
+            return BacklogPace()
+        return BacklogPace(
+            (last.waiting - first.waiting) / seconds, (last.added - first.added) / seconds
+        )
 
 
 def _every_other(looks: deque[_Look]) -> Iterator[_Look]:

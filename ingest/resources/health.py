@@ -14,6 +14,7 @@ import hiredis
 import orjson
 
 from common.access.policy import Action
+from common.databases.placing import history_groups
 from common.errors import Overloaded
 from common.redis.wire import Wire
 from common.shards import Shard
@@ -21,7 +22,7 @@ from ingest.apps.app_counts import AppTotals, read_app_counts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
 from ingest.resources.health_report import ShardHealth, probe, questions, read_shard, report
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.live_positions import LivePositions
 
 # The answer is promised within 1 s whatever is down.
@@ -35,7 +36,7 @@ class HealthResource:
     def __init__(
         self,
         live: LivePositions,
-        history: History,
+        history: Histories,
         backlog: Backlog,
         access: Access,
         *,
@@ -71,7 +72,9 @@ class HealthResource:
             return self._kept
 
     async def _probe(self) -> dict[str, object]:
-        redis, database_up = await asyncio.gather(self._probe_redis(), self._probe_database())
+        redis, missing_databases = await asyncio.gather(
+            self._probe_redis(), self._probe_databases()
+        )
         accepting, shards, apps = redis
         written = self._live.written
         # While the number of shards changes, what waits in those that are left waits, too.
@@ -82,20 +85,18 @@ class HealthResource:
             accepting=accepting and len(full) < len(every),
             full=len(full) > 0,
             redis_up=len(missing) < len(every),
-            database_up=database_up,
+            missing_databases=missing_databases,
             shards=[shards.get(s) or ShardHealth(s.index) for s in every],
             leaving=[shards.get(s) or ShardHealth(s.index) for s in leaving],
             apps=apps,
             missing=missing,
             unreplicated=self._backlog.unreplicated(),
+            servers=self._backlog.servers(),
         )
 
-    async def _probe_database(self) -> bool:
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                return await self._history.answers()
-        except TimeoutError:
-            return False
+    async def _probe_databases(self) -> list[int]:
+        """The numbers of those that do not answer; each has its own time."""
+        return await self._history.missing(PROBE_TIMEOUT_S)
 
     async def _probe_redis(self) -> tuple[bool, dict[Shard, ShardHealth], AppTotals]:
         """Whether a server would take a fix, the state of each shard whose server answers, and the
@@ -129,8 +130,16 @@ class HealthResource:
             return {}
 
     async def _probe_shard(self, wire: Wire, shard: Shard) -> ShardHealth:
-        replies = await wire.pipeline_raw(questions(shard.keys, self._group))
-        return read_shard(shard.index, self._group, replies, time.time_ns() // 1_000_000)
+        groups = self._groups(shard)
+        replies = await wire.pipeline_raw(questions(shard.keys, groups))
+        return read_shard(shard.index, groups, replies, time.time_ns() // 1_000_000)
+
+    def _groups(self, shard: Shard) -> tuple[str, ...]:
+        written, databases = self._live.written, len(self._history.all)
+        older = written.older
+        is_older = older is not None and older[shard.index % len(older)] == shard
+        count = len(older) if older is not None and is_older else len(written)
+        return tuple(g.name for g in history_groups(self._group, shard.index, count, databases))
 
 
 async def _accepts(wire: Wire, shard: Shard) -> bool:

@@ -9,6 +9,8 @@ import hiredis
 from common.keys import ShardKeys
 from common.redis.wire import Command, Reply
 from common.stream.backlog import fixes_waiting, totals_question, unread_and_pending, unread_entries
+from ingest.intake.room import ServerRoom
+from ingest.resources.room_report import room_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,37 @@ def probe(keys: ShardKeys) -> Command:
     return ("XADD", keys.probe, "NOMKSTREAM", "*", "e", "")
 
 
-def questions(keys: ShardKeys, group: str) -> list[Command]:
-    """What to ask about one shard; `read_shard` takes the replies."""
+def questions(keys: ShardKeys, groups: Sequence[str]) -> list[Command]:
+    """What to ask about one shard and the groups that store it; `read_shard` takes the replies."""
     return [
         totals_question(keys),
         ("XLEN", keys.stream),
         ("XINFO", "GROUPS", keys.stream),
-        ("XPENDING", keys.stream, group),
+        ("XPENDING", keys.stream, groups[0]),
         ("XLEN", keys.dead),
         ("EXISTS", keys.consumer),
+        *(("XPENDING", keys.stream, group) for group in groups[1:]),
     ]
 
 
-def read_shard(shard: int, group: str, replies: Sequence[Reply], now_ms: int) -> ShardHealth:
-    """Read the replies to `questions`. An error reply means that there is no stream or group."""
-    totals, length, groups, summary, dead, consumer = (
+def read_shard(
+    shard: int, groups: Sequence[str], replies: Sequence[Reply], now_ms: int
+) -> ShardHealth:
+    """Read the replies to `questions`. An error reply means that there is no stream or group.
+
+    Of several groups the one that has most left says how many entries wait; how many fixes do is
+    counted of all together.
+    """
+    totals, length, infos, summary, dead, consumer, *others = (
         None if isinstance(reply, hiredis.ReplyError) else reply for reply in replies
     )
-    pending, oldest_ms = _pending(summary, now_ms)
-    unread = _unread(length or 0, groups, group, pending)
+    waits = [_pending(reply, now_ms) for reply in (summary, *others)]
+    entries = [
+        (_unread(length or 0, infos, group, pending), pending)
+        for group, (pending, _) in zip(groups, waits, strict=True)
+    ]
+    unread, pending = max(entries, key=sum)
+    oldest_ms = max(oldest for _, oldest in waits)
     fixes = fixes_waiting(totals or (None, None), unread + pending)
     backlog, pending_fixes = unread_and_pending(fixes, unread, pending)
     return ShardHealth(
@@ -85,18 +99,21 @@ def report(
     accepting: bool,
     full: bool,
     redis_up: bool,
-    database_up: bool,
     shards: Sequence[ShardHealth],
     apps: Mapping[str, Mapping[str, int]],
     leaving: Sequence[ShardHealth] = (),
     missing: Sequence[int] = (),
     unreplicated: Sequence[int] = (),
+    servers: Sequence[ServerRoom] = (),
+    missing_databases: Sequence[int] = (),
 ) -> dict[str, object]:
     """The answer of `/health`; `full`: some shard refuses, `accepting`: not every one does.
 
     `missing`: shards whose server does not answer; `unreplicated`: those whose server has no
-    replica, though REPLICATION wants one. `leaving`: shards that are not written any more, since
-    their number changes. What waits in them waits too; they are named while there are any.
+    replica, though REPLICATION wants one. `servers`: what room those have that answer.
+    `missing_databases`: numbers, from 1, of those that do not answer. `leaving`: shards that are
+    not written any more, since their number changes. What waits in them waits too; they are named
+    while there are any.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.
@@ -109,14 +126,14 @@ def report(
         full
         or missing
         or unreplicated
-        or not database_up
+        or missing_databases
         or any(shard.consumer == "down" for shard in every)
     ):
         status = "degraded"
     return {
         "status": status,
         "redis": "up" if redis_up else "down",
-        "database": "up" if database_up else "down",
+        "database": "down" if missing_databases else "up",
         "pending_messages": _sum([shard.pending for shard in every]),
         "backlog": _sum([shard.backlog for shard in every]),
         "dead_letters": _sum([shard.dead_letters for shard in every]),
@@ -124,6 +141,8 @@ def report(
         "missing_shards": list(missing),
         "unreplicated_shards": list(unreplicated),
         **({"leaving_shards": [asdict(shard) for shard in leaving]} if leaving else {}),
+        "room": room_report(servers),
+        "missing_databases": list(missing_databases),
         "apps": apps,
     }
 

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from common.errors import InvalidUpdate, Overloaded
+from common.databases.connecting import ConnectionTerms, create_pool
+from common.databases.seat import Seat
+from common.errors import ConfigError, InvalidUpdate, Overloaded
 from common.log import Repeated, get
 from ingest.http.queries.query import RouteQuery
 from ingest.resources.route.page import COLUMNS, Row
@@ -30,10 +32,23 @@ FETCH_ROWS = 501
 
 
 class History:
-    """A small pool of connections, each made on demand."""
+    """A small pool of connections, each made on demand. `seat`: which database it must be."""
 
-    def __init__(self, database_url: str, *, connections_max: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        connections_max: int,
+        timeout_s: float,
+        seat: Seat | None = None,
+    ) -> None:
         self._url = database_url
+        self._terms = ConnectionTerms(
+            "fleetline-ingest",
+            timeout_s,
+            session={"statement_timeout": str(round(timeout_s * 1000))},
+            seat=seat,
+        )
         self._connections_max = connections_max
         self._timeout_s = timeout_s
         self._pool: Any = None
@@ -100,7 +115,11 @@ class History:
                 done = await self._run_patiently(work)
         except asyncpg.InvalidParameterValueError as e:
             raise InvalidUpdate(str(e)) from e
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        except (
+            *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError),
+            # Another database than it must be: nothing is to be read from it.
+            ConfigError,
+        ) as e:
             self._trouble.failed(error=str(e) or type(e).__name__)
             raise Overloaded("the database does not answer now", retry_after_s=2) from e
         self._trouble.healed()
@@ -109,15 +128,8 @@ class History:
     async def _run_patiently(self, work: Callable[[Any], Awaitable[T]]) -> T:
         if self._pool is None:
             # With no connection to begin with this neither connects nor waits.
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=self._connections_max,
-                timeout=self._timeout_s,
-                server_settings={
-                    "application_name": "fleetline-ingest",
-                    "statement_timeout": str(round(self._timeout_s * 1000)),
-                },
+            self._pool = await create_pool(
+                self._url, self._terms, connections_max=self._connections_max
             )
         connection = await self._pool.acquire()
         try:

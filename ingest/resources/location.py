@@ -38,7 +38,7 @@ class Location:
         """Take a fix: 202 once the stream has it."""
         principal = self._access.admit(req, Action.SEND_FIX, driver_id=driver_id)
         data = await self._access.body(principal, req, self.bytes_max)
-        resp.data = (await self.take(driver_id, data)).body
+        _, resp.data, _ = await self.take(driver_id, data)
         resp.status = falcon.HTTP_202
 
     def subject(self, path: str) -> str | None:
@@ -63,7 +63,7 @@ class Location:
             receipt.message_id,
             orjson.dumps(recorded_at, option=orjson.OPT_UTC_Z),
         )
-        return FastAnswer(202, taken)
+        return 202, taken, ()
 
     async def on_get(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, driver_id: str

@@ -37,11 +37,10 @@ class Locations:
         if principal.driver_id is not None:
             self._intake.require_pace(principal.driver_id)
         data = await access.body(principal, req, self.bytes_max)
-        taken = await self._take(principal, data)
-        resp.status = taken.status
-        resp.content_type = JSON if taken.status == 202 else MEDIA_TYPE
-        resp.data = taken.body
-        resp.set_headers(taken.headers)
+        status, resp.data, headers = await self._take(principal, data)
+        resp.status = status
+        resp.content_type = JSON if status == 202 else MEDIA_TYPE
+        resp.set_headers(headers)
 
     def subject(self, path: str) -> str | None:
         """Nobody in particular."""
@@ -61,10 +60,10 @@ class Locations:
         if not verdicts.fixes:
             detail = f"none of the {len(verdicts.rejected)} fixes can be accepted"
             problem = encode_problem(INVALID_VALUE, detail, errors_listed(verdicts))
-            return FastAnswer(INVALID_VALUE.status, problem)
+            return INVALID_VALUE.status, problem, ()
         receipt = await self._intake.add(verdicts.fixes)
         wait = (("retry-after", str(receipt.retry_after_s)),) if receipt.limited else ()
-        return FastAnswer(202, _answer(verdicts, receipt), wait)
+        return 202, _answer(verdicts, receipt), wait
 
     def _require_own(self, principal: Principal, verdicts: Verdicts) -> None:
         """Raise `Refused` (403) when one fix, a broken one too, is of another's driver.

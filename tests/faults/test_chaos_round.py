@@ -7,7 +7,7 @@ from collections import Counter
 from tests.faults.chaos.evidence import Evidence, Row, survivors
 from tests.faults.chaos.fixes import Fixes, poison, poison_number
 from tests.faults.chaos.journal import Journal, Told, read_journal
-from tests.faults.chaos.plan import DECK, Step, make_plan
+from tests.faults.chaos.plan import CLUSTER_DECK, DECK, Step, make_plan
 from tests.faults.chaos.report import print_report
 from tests.faults.chaos.rounds import QUICK, Options, kept_on_failure, run_round
 from tests.faults.chaos.verdict import judge
@@ -52,6 +52,8 @@ def test_the_same_seed_makes_the_same_plan_and_deals_everything():
     assert make_plan(7, 600, 4) != make_plan(8, 600, 4)
     first = Counter((s.verb, s.target) for s in make_plan(7, 600, 4)[: len(DECK)])
     assert first == Counter(DECK)
+    dealt = make_plan(7, 600, 4, cards=CLUSTER_DECK)[: len(CLUSTER_DECK)]
+    assert Counter((s.verb, s.target) for s in dealt) == Counter(CLUSTER_DECK)
     assert Fixes(7, 5).make(10**15) == Fixes(7, 5).make(10**15)
 
 

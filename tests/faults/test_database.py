@@ -6,6 +6,7 @@ import time
 import pytest
 
 from common.keys import order_key
+from tests.clients.listening import listening
 from tests.freezing import frozen
 from tests.roles.shard import KEYS, identities, payload, shard, worker_settings, working
 from tests.servers.postgres import postgres
@@ -30,8 +31,7 @@ async def live_latency_s(it, channel, second):
     sent = payload(second, driver="probe", order="o")
     started = time.perf_counter()
     await it.add(sent)
-    message = await channel.get_message(timeout=5)
-    assert message["data"] == sent
+    assert await channel.message() == sent
     return time.perf_counter() - started
 
 
@@ -43,9 +43,11 @@ def test_an_outage_stops_neither_live_nor_memory_bounds_nor_loses_a_row(
     sent = [(f"d{n % 4}", n) for n in range(3000)]
 
     async def main():
-        async with shard(*servers) as it, it.redis.pubsub() as channel, working(settings):
-            await channel.subscribe(order_key("o"))
-            await channel.get_message(timeout=5)
+        async with (
+            shard(*servers) as it,
+            listening(it.redis, order_key("o")) as channel,
+            working(settings),
+        ):
             normal = sorted([await live_latency_s(it, channel, n) for n in range(40)])[20]
             await it.stored(40)
             own_postgres.stop()
@@ -100,11 +102,9 @@ def test_a_table_that_is_locked_delays_nobody_on_the_map(redis_server, own_datab
     async def main():
         async with (
             shard(*servers) as it,
-            it.redis.pubsub() as channel,
+            listening(it.redis, order_key("o")) as channel,
             working(worker_settings(*servers)),
         ):
-            await channel.subscribe(order_key("o"))
-            await channel.get_message(timeout=5)
             normal = sorted([await live_latency_s(it, channel, n) for n in range(40)])[20]
             await it.stored(40)
             async with it.database.transaction():

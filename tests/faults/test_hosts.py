@@ -10,6 +10,7 @@ import pytest
 
 from common.keys import ENTRY_FIELD
 from common.shards import Shards
+from consumers.stream.lease import FENCE_STEP
 from deploy.tools.hosts.state import set_drained
 from tests.roles.hosts import Hosts, hosts_of
 from tests.roles.shard import GROUP, payload, worker_settings
@@ -99,8 +100,9 @@ def driving(hosts: Hosts) -> Iterator[Driving]:
 
 
 def fences(hosts: Hosts) -> list[int]:
+    """How often each shard was taken."""
     shards = Shards("driver-locations", SHARDS)
-    return [int(hosts.redis.get(shard.keys.fence) or 0) for shard in shards]
+    return [int(hosts.redis.get(shard.keys.fence) or 0) // FENCE_STEP for shard in shards]
 
 
 def level(hosts: Hosts, *counts: int, within_s: float = LEVEL_S) -> None:

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.servers import RedisServer
 from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 MANY = "/api/v1/drivers/locations"
@@ -46,9 +46,9 @@ SENDERS = {
 
 
 @pytest.fixture(scope="module")
-def server(redis_session: RedisServer) -> Iterator[IngestServer]:
+def server(redis_session: AnyRedis) -> Iterator[IngestServer]:
     # Another file's tests may have left it with another number of shards.
-    redis_session.command("FLUSHALL")
+    redis_session.clear()
     with ingest(REDIS_URL=redis_session.url, RATE_BURST="100000", **AUTH) as running:
         wait_until(lambda: httpx.get(f"{running.url}/health").status_code == 200)
         yield running

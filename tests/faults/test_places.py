@@ -12,12 +12,13 @@ import sys
 
 import asyncpg
 import orjson
-import redis.asyncio
 
 from common.keys import ENTRY_FIELD, EVENTS_CHANNEL
+from common.redis.client import new_async_client
 from common.shards import Shards
 from common.stream.backlog import ADDED
 from common.stream.pack import encode_pack
+from tests.clients.listening import listening
 from tests.roles.places import by_driver, circles, oracle, put_fences, told_in, walks
 from tests.stack import environment
 from tests.wait import pace, until
@@ -56,12 +57,12 @@ async def send(client, fixes):
         await client.hincrby(keys.counts, ADDED, len(pack))
 
 
-async def published(client, into):
-    async with client.pubsub() as channel:
-        await channel.subscribe(EVENTS_CHANNEL)
-        async for message in channel.listen():
-            if message["type"] == "message":
-                into.append(orjson.loads(message["data"])["event_id"])
+async def published(client, into, heard):
+    async with listening(client, EVENTS_CHANNEL) as channel:
+        heard.set()
+        while True:
+            if message := await channel.message():
+                into.append(orjson.loads(message)["event_id"])
 
 
 async def is_through(database_url, client):
@@ -100,13 +101,14 @@ def test_each_event_is_stored_once_and_published_whatever_dies(
     role = Role(redis_server.url, database_url)
 
     async def main():
-        client = redis.asyncio.from_url(redis_server.url)
+        client = new_async_client(redis_server.url, decode=False)
         connection = await asyncpg.connect(database_url)
         await put_fences(connection, fences)
         await connection.close()
         seen = []
-        listening = asyncio.create_task(published(client, seen))
-        await until(lambda: client.pubsub_numsub(EVENTS_CHANNEL), what="a listener")
+        heard = asyncio.Event()
+        hearing = asyncio.create_task(published(client, seen, heard))
+        await heard.wait()
         step = round(FIXES_PER_S * STEP_S)
         pieces = [fixes[first : first + step] for first in range(0, len(fixes), step)]
         deaths = set(rng.sample(range(10, len(pieces)), 3))
@@ -125,9 +127,9 @@ def test_each_event_is_stored_once_and_published_whatever_dies(
         await until(lambda: is_through(database_url, client), timeout_s=60, what="all is read")
         await until(lambda: all_published(database_url, seen), timeout_s=30, what="all published")
         role.kill()
-        listening.cancel()
+        hearing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await listening
+            await hearing
         connection = await asyncpg.connect(database_url)
         told = await told_in(connection)
         await connection.close()

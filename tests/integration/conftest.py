@@ -1,31 +1,48 @@
 """Fixtures that the tests of ingest share."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-import redis
 
+from common.redis.client import new_client
 from tests.roles.arrivals import Arrivals, arrivals
 from tests.roles.orders import Orders, orders
-from tests.servers import RedisServer
 from tests.servers.ingest_server import IngestServer, ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 
 @pytest.fixture(scope="session")
-def ingest_session(redis_session: RedisServer) -> Iterator[IngestServer]:
-    """One ingest on the run's Valkey, without a database."""
-    # Another file's tests may have left it with another number of shards.
-    redis_session.command("FLUSHALL")
-    with ingest(REDIS_URL=redis_session.url, BODY_TIMEOUT_S="1") as server:
-        yield server
+def ingests() -> Iterator[Callable[[AnyRedis], IngestServer]]:
+    """One ingest on each Redis of the run, without a database, once it is asked for."""
+    made: dict[str, IngestServer] = {}
+    with contextlib.ExitStack() as servers:
+
+        def ingest_of(redis: AnyRedis) -> IngestServer:
+            if redis.url not in made:
+                # Another file's tests may have left it with another number of shards.
+                redis.clear()
+                running = ingest(REDIS_URL=redis.url, BODY_TIMEOUT_S="1")
+                made[redis.url] = servers.enter_context(running)
+            return made[redis.url]
+
+        yield ingest_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def ingest_session(
+    ingests: Callable[[AnyRedis], IngestServer], redis_session: AnyRedis
+) -> IngestServer:
+    """That on the Redis of the test."""
+    return ingests(redis_session)
+
+
+@pytest.fixture(scope="module")
 def session_api(ingest_session: IngestServer) -> Iterator[httpx.Client]:
     """A client of that ingest."""
     with httpx.Client(base_url=ingest_session.url, timeout=10) as client:
@@ -33,16 +50,16 @@ def session_api(ingest_session: IngestServer) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def api(session_api: httpx.Client, redis_server: RedisServer) -> httpx.Client:
-    """The same client, on an empty Valkey, once fixes are accepted."""
+def api(session_api: httpx.Client, redis_server: AnyRedis) -> httpx.Client:
+    """The same client, on an empty Redis, once fixes are accepted."""
     wait_until(lambda: session_api.get("/health").status_code == 200, what="ingest to accept")
     return session_api
 
 
 @pytest.fixture
-def store(redis_server: RedisServer) -> Iterator[Any]:
-    """A client of the empty Valkey."""
-    with redis.Redis(port=redis_server.port) as client:
+def store(redis_server: AnyRedis) -> Iterator[Any]:
+    """A client of the empty Redis."""
+    with new_client(redis_server.url, decode=False) as client:
         yield client
 
 
@@ -61,7 +78,7 @@ def within(redis_server: Any, database_url: str) -> Callable[..., None]:
 
 
 @pytest.fixture
-def arrivals_role(redis_server: RedisServer, database_url: str) -> Callable[..., None]:
+def arrivals_role(redis_server: AnyRedis, database_url: str) -> Callable[..., None]:
     """Runs a test's coroutine over a role arrivals that looks when it is told to."""
 
     def run(main: Callable[[Arrivals], Awaitable[None]], **settings: object) -> None:
@@ -82,8 +99,8 @@ def orders_database(postgres_session: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def orders_api(orders_database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def orders_api(orders_database: str, redis_session: AnyRedis) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=orders_database) as server,
         httpx.Client(base_url=f"{server.url}/api/v1/", timeout=15) as client,

@@ -91,13 +91,13 @@ def test_a_database_that_is_not_empty_is_not_filled(database_url: str, tmp_path:
         asyncio.run(restore_database(database_url, file, lambda _: None))
 
 
-def test_redis_comes_back_with_its_groups(redis_server: RedisServer, tmp_path: Path) -> None:
-    redis_server.command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
+def test_redis_comes_back_with_its_groups(one_server: RedisServer, tmp_path: Path) -> None:
+    one_server.command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
     for n in range(3):
-        redis_server.command("XADD", "s", f"{n + 1}-0", "e", "x" * 70_000)
-    redis_server.command("XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "s", ">")
+        one_server.command("XADD", "s", f"{n + 1}-0", "e", "x" * 70_000)
+    one_server.command("XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "s", ">")
     heard: list[tuple[int, int]] = []
-    size = copy_redis(redis_server.url, tmp_path / REDIS_FILE, lambda *n: heard.append(n))
+    size = copy_redis(one_server.url, tmp_path / REDIS_FILE, lambda *n: heard.append(n))
     assert (tmp_path / REDIS_FILE).stat().st_size == size
     assert heard[-1] == (size, size)
     folder = tmp_path / "server"
@@ -107,27 +107,27 @@ def test_redis_comes_back_with_its_groups(redis_server: RedisServer, tmp_path: P
     lay_out(tmp_path / REDIS_FILE, other.folder)
     other.start()
     try:
-        assert other.command("XLEN", "s") == redis_server.command("XLEN", "s")
-        assert other.command("XPENDING", "s", "g") == redis_server.command("XPENDING", "s", "g")
+        assert other.command("XLEN", "s") == one_server.command("XLEN", "s")
+        assert other.command("XPENDING", "s", "g") == one_server.command("XPENDING", "s", "g")
         # What comes in from then on is kept too.
         other.command("SET", "later", "1")
         other.stop()
         other.start()
-        assert other.command("GET", "later") == redis_server.command("ECHO", "1")
+        assert other.command("GET", "later") == one_server.command("ECHO", "1")
     finally:
         other.stop()
 
 
 def test_a_redis_that_refuses_or_is_away_is_one_line(
-    redis_server: RedisServer, tmp_path: Path
+    one_server: RedisServer, tmp_path: Path
 ) -> None:
-    redis_server.command("ACL", "SETUSER", "weak", "on", ">pw", "+@all", "-sync")
-    weak = redis_server.url.replace("redis://", "redis://weak:pw@")
+    one_server.command("ACL", "SETUSER", "weak", "on", ">pw", "+@all", "-sync")
+    weak = one_server.url.replace("redis://", "redis://weak:pw@")
     for url in (weak, "redis://127.0.0.1:9"):
         with pytest.raises(FleetlineError, match="Redis gave no copy") as refused:
             copy_redis(url, tmp_path / REDIS_FILE, lambda *_: None)
         assert "pw" not in str(refused.value)
-    redis_server.command("ACL", "DELUSER", "weak")
+    one_server.command("ACL", "DELUSER", "weak")
 
 
 def whole(folder: Path) -> Path:

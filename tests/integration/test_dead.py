@@ -14,6 +14,7 @@ from common.shards import Shards
 from common.stream.pack import encode_pack
 from deploy import cli
 from deploy.tools.dead.letter import parse_name, parse_time
+from tests.clients.listening import listening
 from tests.roles.shard import NOW, identities, payload, shard, worker_settings, working
 from tests.wait import until
 
@@ -143,21 +144,22 @@ def test_replay_stores_once_however_often_and_leaves_what_nobody_can_read(server
 
 def test_a_replayed_fix_that_is_older_does_not_move_the_driver(servers, run):
     async def main() -> None:
-        async with shard(*servers, shards=1) as it, it.redis.pubsub() as channel:
+        async with shard(*servers, shards=1) as it:
             newer = payload(9, order="o")
-            async with working(worker_settings(*servers, shards=1)):
+            async with (
+                working(worker_settings(*servers, shards=1)),
+                listening(it.redis, order_key("o")) as channel,
+            ):
                 await it.add(newer)
                 await it.stored(1)
-                await channel.subscribe(order_key("o"))
-                await channel.get_message(timeout=5)
+                assert await channel.message() == newer
                 await bury(it, payload(1, order="o"))
                 await asyncio.to_thread(run, "replay", "--all")
                 await it.stored(2)
                 assert await it.live("d1") == newer
                 # Nor does its customer see it.
                 await it.add(payload(10, order="o"))
-                message = await channel.get_message(timeout=5)
-                assert message["data"] == payload(10, order="o")
+                assert await channel.message() == payload(10, order="o")
             # A worker that starts anew and knows nobody decides the same.
             await bury(it, payload(2, order="o"))
             await asyncio.to_thread(run, "replay", "--all")

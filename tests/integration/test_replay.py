@@ -15,8 +15,8 @@ import pytest
 from common.keys import shard_keys
 from ingest.resources.route.format import FORMATS
 from ingest.resources.route.page import PageFacts
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 REPORT = re.compile(r"sent (\d+), accepted (\d+), refused (\d+), skipped (\d+)")
@@ -138,7 +138,7 @@ def test_what_a_route_writes_comes_back_through_the_api(
 
 
 def test_orders_of_a_trace_are_registered_first(
-    redis_server: RedisServer, database_url: str, tmp_path: Path
+    redis_server: AnyRedis, database_url: str, tmp_path: Path
 ) -> None:
     """Each with its driver and the two ends of its way; one that is over stays so."""
     file = tmp_path / "orders.csv"

@@ -6,10 +6,10 @@ from common.settings import load_settings
 from common.stream.backlog import ADDED, SETTLED
 from consumers.stream.counts.counts import NAMES
 from deploy.status import read_shards
-from tests.servers import RedisServer
+from tests.servers.redis_cluster import AnyRedis
 
 
-def test_a_shard_shows_what_its_consumer_counts(redis_server: RedisServer) -> None:
+def test_a_shard_shows_what_its_consumer_counts(redis_server: AnyRedis) -> None:
     """What broke: a count that got another name, and no status was shown any more."""
     keys = shard_keys("driver-locations", 1, 2)
     redis_server.command("HSET", META, "shards", "2")

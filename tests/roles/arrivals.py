@@ -19,6 +19,7 @@ from common.redis.client import new_async_client
 from common.settings import load_settings
 from consumers.arrivals.rounds import PARTS
 from consumers.arrivals.serve import ArrivalsRole
+from tests.clients.listening import listening
 
 DROPOFF = {"latitude": 53.42, "longitude": -2.90}
 # Straight north of the drop-off, some 2.2 km.
@@ -76,16 +77,14 @@ class Arrivals:
     @contextlib.asynccontextmanager
     async def watching(self, order_id: str) -> AsyncIterator[Callable[[], Any]]:
         """What is published of an order: each call gives what came since the last."""
-        async with self.redis.pubsub() as channel:
-            await channel.subscribe(order_key(order_id))
+        async with listening(self.redis, order_key(order_id)) as channel:
 
             async def came() -> list[Arrival]:
                 found = []
-                while message := await channel.get_message(timeout=0.05):
-                    if message["type"] == "message":
-                        arrival = decode_arrival(message["data"])
-                        assert arrival is not None
-                        found.append(arrival)
+                while message := await channel.message(timeout_s=0.05):
+                    arrival = decode_arrival(message)
+                    assert arrival is not None
+                    found.append(arrival)
                 return found
 
             await came()

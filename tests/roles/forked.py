@@ -22,6 +22,11 @@ SILENT_S = 5.0
 NAMES = ("worker-a", "worker-b")
 
 
+def secret_of(name: str) -> str:
+    """What a worker alone is told."""
+    return f"told-{name}-alone"
+
+
 class Listener:
     """An observer that tells the fork server what it said, and starts workers once it is ready."""
 
@@ -67,7 +72,9 @@ class Listener:
         return ChildSpec(
             name=name,
             argv=(sys.executable, "-m", "tests.roles.forked", "worker", name),
-            env={"FORKED_FOLDER": str(self._folder)},
+            env={"FORKED_FOLDER": str(self._folder), "SECRET": secret_of(name)},
+            # One of them has an environment of its own, and a log.
+            inherits_env=name != "worker-b",
             pid_file=self._folder / f"{name}.pid",
             heartbeat_timeout_s=SILENT_S,
             fork=self.forks.fork,
@@ -75,6 +82,7 @@ class Listener:
 
     def run(self) -> int:
         """Until a signal."""
+        os.environ["OF_THE_SUPERVISOR"] = "1"
         with self.supervisor as supervisor:
             supervisor.spawn(
                 ChildSpec(
@@ -95,7 +103,11 @@ def work() -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     folder = Path(os.environ["FORKED_FOLDER"])
-    (folder / f"{name}-{os.getpid()}").write_text(f"{os.getppid()} {os.getsid(0)} {sys.argv}")
+    (folder / f"env-{name}").write_text("\n".join(os.environ))
+    # Whole when it is there.
+    said = folder / f"said-{name}"
+    said.write_text(f"{os.getppid()} {os.getsid(0)} {sys.argv}")
+    said.rename(folder / f"{name}-{os.getpid()}")
     while not stopping.wait(0.05):
         heartbeat.beat()
     return 0

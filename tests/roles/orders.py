@@ -23,7 +23,7 @@ from common.orders.book_check import BookCheck
 from common.orders.keeper import OrderKeeper
 from common.orders.order import Order, decode_order_update
 from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.opening import new_nodes
 from consumers.worker import Worker
 from tests.roles.shard import QUICK, Shard, shard, worker_settings
 from tests.wait import until
@@ -43,8 +43,7 @@ def put_order(api: httpx.Client, order_id: str, **fields: object) -> httpx.Respo
 class Orders:
     """What a backend does to orders, and the keeper, over a shard's servers."""
 
-    def __init__(self, it: Shard, wire: Wire, database_url: str) -> None:
-        nodes = Nodes(wire)
+    def __init__(self, it: Shard, nodes: Nodes, database_url: str) -> None:
         self.it = it
         self.book = OrderBook(nodes, position_ttl_s=86_400)
         self.check = BookCheck(nodes, self.book)
@@ -115,13 +114,13 @@ class Orders:
 @contextlib.asynccontextmanager
 async def orders(redis_url: str, database_url: str, **settings: object) -> AsyncIterator[Orders]:
     """Workers of both shards, and what changes orders."""
-    wire = Wire(redis_url, reply_timeout_s=1.5)
+    nodes = new_nodes(redis_url, reply_timeout_s=1.5, name="orders")
     async with shard(redis_url, database_url) as it:
         known = worker_settings(redis_url, database_url, **settings)
         workers = [Worker(known, n, lambda: None, QUICK) for n in range(2)]
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
-        await wire.start()
-        made = Orders(it, wire, database_url)
+        await nodes.start()
+        made = Orders(it, nodes, database_url)
         try:
             yield made
         finally:
@@ -129,4 +128,4 @@ async def orders(redis_url: str, database_url: str, **settings: object) -> Async
             for worker in workers:
                 worker.stop()
             await asyncio.gather(*tasks)
-            await wire.close()
+            await nodes.close()

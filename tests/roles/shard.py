@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import asyncpg
-import redis.asyncio
+import redis
 
 from common.backoff import Backoff
 from common.event import LocationUpdate, encode_event
 from common.keys import ENTRY_FIELD, shard_keys
+from common.redis.client import new_async_client
 from common.settings import Settings, load_settings
 from common.stream.backlog import ADDED, SETTLED
 from common.stream.pack import encode_pack
@@ -157,7 +158,7 @@ class Shard:
 @contextlib.asynccontextmanager
 async def shard(redis_url: str, database_url: str, *, shards: int = 4) -> AsyncIterator[Shard]:
     """Shard 0 of so many, without a worker."""
-    client = redis.asyncio.from_url(redis_url, protocol=2)
+    client = new_async_client(redis_url, decode=False)
     database = await asyncpg.connect(database_url)
     try:
         yield Shard(client, database, shards)

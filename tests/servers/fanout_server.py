@@ -18,7 +18,7 @@ from common.event import LocationUpdate, encode_event
 from common.frame import ended_frame
 from common.keys import order_ended_key, order_key
 from common.processes.background import Crashed, end_process
-from common.redis.wire import Wire
+from common.redis.nodes import Nodes
 from common.settings import Settings, load_settings
 from fanout.door.policy import Policy
 from fanout.listening import listen
@@ -26,6 +26,7 @@ from fanout.parts import Fanout
 from fanout.serve import running, serve
 from fanout.tuning import Tuning
 from tests import wait
+from tests.clients.opened import opened
 from tests.clients.ws import Client, get
 from tests.servers import free_port
 
@@ -117,23 +118,34 @@ async def watch_until(client: Client, last: int, seen: list[int]) -> None:
 class Publisher:
     """What a consumer does: the snapshot, then the message, in one pipeline."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, nodes: Nodes) -> None:
+        self.nodes = nodes
+
+    async def send(self, verb: str, key: str, *more: Any) -> Any:
+        """One command about a key; the reply."""
+        return await self.nodes.key_wire(key).send(verb, key, *more)
+
+    async def publish(self, channel: str, *payloads: bytes) -> None:
+        """Publish on a channel, in order."""
+        publish = self.nodes.publish
+        wire = self.nodes.key_wire(channel)
+        await wire.pipeline([(publish, channel, payload) for payload in payloads])
 
     async def show(self, number: int, order_id: str = "o1") -> None:
         """Set and publish event `number` of an order."""
         payload = event(number, order_id)
         key = order_key(order_id)
-        await self.wire.pipeline_raw((("SET", key, payload), ("PUBLISH", key, payload)))
+        commands = (("SET", key, payload), (self.nodes.publish, key, payload))
+        await self.nodes.key_wire(key).pipeline_raw(commands)
 
     async def end(self, order_id: str = "o1") -> None:
         """Complete an order."""
         key = order_key(order_id)
-        await self.wire.pipeline_raw(
+        await self.nodes.key_wire(key).pipeline_raw(
             (
                 ("SET", order_ended_key(order_id), "1", "EX", 60),
                 ("DEL", key),
-                ("PUBLISH", key, ended_frame(order_id)),
+                (self.nodes.publish, key, ended_frame(order_id)),
             )
         )
 
@@ -141,12 +153,8 @@ class Publisher:
 @contextlib.asynccontextmanager
 async def publishing(redis_url: str) -> AsyncIterator[Publisher]:
     """A publisher for the block."""
-    wire = Wire(redis_url, reply_timeout_s=5.0, name="publisher")
-    await wire.start()
-    try:
-        yield Publisher(wire)
-    finally:
-        await wire.close()
+    async with opened(redis_url) as nodes:
+        yield Publisher(nodes)
 
 
 @contextlib.asynccontextmanager

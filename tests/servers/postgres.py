@@ -62,6 +62,10 @@ class Databases(ABC):
         """Make one with nothing in it; its name."""
         return self._create("template0")
 
+    def copy_of(self, url: str) -> str:
+        """Make one with all that is in another, which nobody may be connected to; its name."""
+        return self._create(url.rpartition("/")[2])
+
     def _create(self, template: str) -> str:
         self._made += 1
         name = f"test{self._label}_{self._made}"

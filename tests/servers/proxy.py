@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 
@@ -21,9 +22,11 @@ class Proxy:
         # What the far side answers comes so much later, in its order.
         self.delay_s = 0.0
 
-    async def start(self) -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+    async def start(self, listening: socket.socket | None = None) -> None:
+        """Listen on a free port, or with what listens already."""
+        if listening is None:
+            listening = socket.create_server(("127.0.0.1", 0))
+        self._server = await asyncio.start_server(self._accept, sock=listening)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -3,13 +3,14 @@
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.slots import slot_of
 from deploy.servers.cluster_forming import ClusterNode, form_cluster
 from deploy.servers.redis import NODE_OPTIONS
-from tests.servers import RedisServer, free_port
+from tests.servers import RedisServer, free_port, last_number
+from tests.servers.cluster_nodes import owner_of, read_nodes
 from tests.wait import wait_until
 
 PRIMARIES = 3
@@ -37,6 +38,11 @@ class RedisClusterServers:
             self._bus.append(bus)
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
         self.url = f"redis+cluster://{hosts}"
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """Of the nodes that run."""
+        return [node.pid for node in self.nodes if node.runs]
 
     def start(self) -> None:
         """Start all nodes, and have them form a cluster."""
@@ -66,10 +72,23 @@ class RedisClusterServers:
         for node in self.nodes:
             node.thaw()
 
+    def each(self, *args: str | bytes) -> list[bytes]:
+        """The reply of each primary."""
+        return [node.command(*args) for node in self.primaries()]
+
+    def subscribers(self, channel: str) -> int:
+        """How many listen on a channel, at the primary that has it."""
+        return last_number(self.owner(channel).command("PUBSUB", "SHARDNUMSUB", channel))
+
+    def clear(self) -> None:
+        """Forget all data; whole again, if it was not."""
+        self.whole()
+        self.command("FLUSHALL")
+
     def command(self, *args: str | bytes) -> bytes:
         """Send one command to the node that has its keys, or to each primary; the last reply."""
         if str(args[0]).upper() in EVERYWHERE:
-            return [node.command(*args) for node in self.primaries()][-1]
+            return self.each(*args)[-1]
         node = next(node for node in self.nodes if node.runs)
         for _ in range(5):
             reply = node.command(*args)
@@ -90,19 +109,11 @@ class RedisClusterServers:
 
     def owner(self, key: str) -> RedisServer:
         """The primary that has a key, as some node says."""
-        slot = slot_of(key)
         asked = next(node for node in self.nodes if node.runs)
-        for line in asked.command("CLUSTER", "NODES").split(b"\n"):
-            parts = line.split()
-            if len(parts) < 8 or b"master" not in parts[2] or b"fail" in parts[2]:
-                continue
-            for span in parts[8:]:
-                if span.startswith(b"["):
-                    continue
-                first, _, last = span.partition(b"-")
-                if int(first) <= slot <= int(last or first):
-                    return self.at(int(parts[1].split(b"@")[0].rpartition(b":")[2]))
-        raise LookupError(key)
+        found = owner_of(slot_of(key), read_nodes(asked.command("CLUSTER", "NODES")))
+        if found is None:
+            raise LookupError(key)
+        return self.at(found.port)
 
     def whole(self) -> None:
         """Start what is down, and wait until each primary has a replica again."""
@@ -120,6 +131,10 @@ class RedisClusterServers:
         if len(self.nodes) == PRIMARIES:
             return True
         return all(b"state=online" in n.command("INFO", "replication") for n in primaries)
+
+
+# What the Redis of a test is.
+AnyRedis = RedisServer | RedisClusterServers
 
 
 @contextlib.contextmanager

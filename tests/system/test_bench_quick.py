@@ -69,7 +69,9 @@ def test_a_scenario_leaves_a_result_and_no_process(tmp_path: Path) -> None:
     assert found["config"] == {"quick": True, "seed": 5, "scenarios": ["history"]}
     (scenario,) = found["scenarios"]
     keys = [figure["key"] for figure in scenario["figures"]]
-    assert keys == ["history.straight", "history.duplicates_5", "history.duplicates_all"]
+    assert keys == [
+        "history.straight", "history.row", "history.duplicates_5", "history.duplicates_all",
+    ]  # fmt: skip
     assert all(figure["value"] > 0 for figure in scenario["figures"])
     assert file.with_suffix(".md").exists()
 

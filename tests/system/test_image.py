@@ -33,12 +33,12 @@ def image() -> Iterator[Image]:
 
 @pytest.fixture
 def roles(
-    image: Image, redis_server: RedisServer, database_url: str, tmp_path: Path
+    image: Image, one_server: RedisServer, database_url: str, tmp_path: Path
 ) -> Iterator[tuple[int, dict[str, Container]]]:
     """The front door's port, and the containers of `compose.yaml`, with its settings."""
     secrets = tmp_path / "secrets"
     subprocess.run(("sh", FOLDER / "secrets.sh", secrets), check=True)
-    stores = {"redis_url": redis_server.url, "database_url": database_url}
+    stores = {"redis_url": one_server.url, "database_url": database_url}
     for name, value in {**stores, "auth_secret": AUTH["AUTH_SECRET"]}.items():
         (secrets / name).unlink()
         (secrets / name).write_text(f"{value}\n")

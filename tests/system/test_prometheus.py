@@ -97,8 +97,8 @@ async def watch(stack, host, prometheus):
         await a_killed_child_makes_no_counter_fall(stack, prometheus)
         await a_worker_that_does_not_come_back_is_told(stack, alarms)
         await dashboards_show_data(prometheus)
-        # One of ten fixes of the traffic is wrong.
-        await alarms.fire("FleetlineFixesInvalid")
+        # One of ten fixes of the traffic is wrong, and its room is small.
+        await alarms.fire("FleetlineFixesInvalid", "FleetlineOutageShort")
         await what_does_not_hinder_the_rest_is_told(stack, host, alarms)
         await slow_stores_are_told(stack, alarms)
         await a_frozen_database_is_told(stack, alarms)

@@ -179,8 +179,10 @@ def test_status(stack: Stack) -> None:
     assert set(roles) >= {*ROLES, *workers}
     assert [shard["shard"] for shard in shown["shards"]] == [0, 1, 2, 3]
     assert all(shard["dead_letters"] == 0 for shard in shown["shards"])
+    assert all({"room_s", "outage_s"} <= shard.keys() for shard in shown["shards"])
     text = fleetline("status", "--home", str(stack.home)).stdout
     assert "consumer-3" in text
+    assert "in an outage" in text
 
 
 def test_another_shard_count_is_refused(stack: Stack) -> None:

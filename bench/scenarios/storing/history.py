@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
-from bench import accounting
+from bench import accounting, database
 from bench.bare import batches
 from bench.context import Bench, LostFixes
 from bench.load.fill import events
@@ -22,6 +22,7 @@ def run(bench: Bench) -> Iterable[Figure]:
     fresh = batches(events(bench.seed, bench.pick(300_000, 60_000)))
     bench.stack.reset()
     yield _store(bench, fresh, "straight", "history, COPY straight")
+    yield database.call(bench.stack.database_url, _row_bytes)
     again = [row for batch in fresh for row in batch]
     # One row in twenty has been stored: as after clients that retried.
     new = batches(events(bench.seed + 1, bench.pick(300_000, 60_000)))
@@ -35,6 +36,17 @@ def run(bench: Bench) -> Iterable[Figure]:
     rows = bench.stack.rows()
     if rows != expected:
         raise LostFixes(f"history: {expected} different rows, stored {rows}")
+
+
+async def _row_bytes(connection: database.Connection) -> Figure:
+    """Disk that a row takes, with its index and its share of half-filled pages."""
+    size = await connection.fetchval(
+        "SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits"
+        " WHERE inhparent = 'locations'::regclass"
+    )
+    rows = await connection.fetchval("SELECT count(*) FROM locations")
+    totals = {"rows": rows}
+    return Figure("history.row", "history, disk a row", size / rows, "bytes", totals=totals)
 
 
 def _store(bench: Bench, prepared: Sequence[Sequence[Row]], variant: str, label: str) -> Figure:

@@ -66,10 +66,14 @@ REDIS_UP = gauge(
     "0 for more than 10 s: no fix is accepted.",
     merge=Merge.LEAST,
 )
-REDIS_MEMORY = gauge("fleetline_redis_memory_bytes", "Memory that Redis uses.", merge=Merge.MOST)
+REDIS_MEMORY = gauge(
+    "fleetline_redis_memory_bytes",
+    "Memory that Redis uses; in a cluster, the primary that is fullest.",
+    merge=Merge.MOST,
+)
 REDIS_MEMORY_LIMIT = gauge(
     "fleetline_redis_memory_limit_bytes",
-    "Memory that Redis may use; 0: no limit is set.",
+    "Memory that it may use: its `maxmemory`, or half of its machine's where none is set.",
     "`fleetline_redis_memory_bytes` above 85 % of it.",
     merge=Merge.MOST,
 )
@@ -89,7 +93,8 @@ LAG_SECONDS = gauge(
 )
 ROOM_FIXES = gauge(
     "fleetline_room_fixes",
-    "Fixes that a shard still takes before ingest answers 503 (BACKLOG_MAX).",
+    "Fixes that a shard still takes before ingest answers 503: up to BACKLOG_MAX, and as far as "
+    "its share of the memory of Redis goes.",
     "",
     _SHARD,
     Merge.LEAST,
@@ -101,9 +106,25 @@ ROOM_SECONDS = gauge(
     _SHARD,
     Merge.LEAST,
 )
+OUTAGE_SECONDS = gauge(
+    "fleetline_outage_seconds",
+    "How long that room would last if nothing were stored from now on, at the pace at which fixes "
+    "came in the last minute; +Inf while none come.",
+    "Below 1800: an outage of the database of half an hour costs fixes.",
+    _SHARD,
+    Merge.LEAST,
+)
+WAITING_FIX_BYTES = gauge(
+    "fleetline_waiting_fix_bytes",
+    "Memory of Redis that a waiting fix takes: as it was measured when fixes last came to wait, "
+    "300 until then.",
+    "",
+    _SHARD,
+    Merge.MOST,
+)
 
 METRICS = (
     *(FIXES, APP_ITEMS, REQUESTS, REQUEST_SECONDS, PACKS, WRITE_SECONDS, REDIS_REFUSALS),
     *(UNREPLICATED, MISSING_SHARDS, REDIS_UP, REDIS_MEMORY, REDIS_MEMORY_LIMIT),
-    *(LAG_FIXES, LAG_SECONDS, ROOM_FIXES, ROOM_SECONDS),
+    *(LAG_FIXES, LAG_SECONDS, ROOM_FIXES, ROOM_SECONDS, OUTAGE_SECONDS, WAITING_FIX_BYTES),
 )

@@ -1,5 +1,7 @@
 """A supervisor whose children come and go while it runs."""
 
+from collections.abc import Sequence
+
 from common.processes.supervision.child import Child
 from common.processes.supervision.spec import ChildSpec
 from common.processes.supervision.supervisor import Supervisor
@@ -29,10 +31,12 @@ class ChangingSupervisor(Supervisor):
         """Whether all is being stopped: nothing is started any more."""
         return self._draining
 
-    def ask(self, name: str, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
+    def ask(
+        self, name: str, message: bytes, descriptors: Sequence[int], timeout_s: float
+    ) -> bytes | None:
         """Ask a child something, see `Child.ask`. One that does not answer is killed."""
         child = self._children.named(name)
-        answer = child.ask(message, descriptor, timeout_s) if child is not None else None
+        answer = child.ask(message, descriptors, timeout_s) if child is not None else None
         if child is not None and answer is None:
             child.kill()
         return answer

@@ -11,9 +11,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from common.processes import process
+from common.processes.fork_server import ForkRequest
 from common.processes.heartbeat import BEAT, BEAT_EVERY_S, HEARTBEAT_FD_ENV, REPORT_BYTES_MAX
 from common.processes.supervision.forking import Running
 from common.processes.supervision.policy import Record
@@ -90,9 +91,17 @@ class Child:
     def _fork(self, write_fd: int) -> Running | None:
         if self.spec.fork is None:
             return None
-        env = {**self.spec.env, process.PARENT_PID_ENV: str(os.getpid())}
-        # Without the interpreter and its -m.
-        return self.spec.fork(self.spec.name, self.spec.argv[2:], env, write_fd)
+        beats = write_fd >= 0
+        request = ForkRequest(
+            self.spec.name,
+            # Without the interpreter and its -m.
+            list(self.spec.argv[2:]),
+            {**self.spec.env, process.PARENT_PID_ENV: str(os.getpid())},
+            env_alone=not self.spec.inherits_env,
+            beats=beats,
+        )
+        outputs = (1, 2) if self._output is None else (self._output, self._output)
+        return self.spec.fork(request, (*((write_fd,) if beats else ()), *outputs))
 
     def _open(self, write_fd: int) -> Running:
         own = os.environ if self.spec.inherits_env else {}
@@ -113,8 +122,8 @@ class Child:
             preexec_fn=self._before_exec,  # noqa: PLW1509
         )
 
-    def ask(self, message: bytes, descriptor: int, timeout_s: float) -> bytes | None:
-        """Send it a message with a descriptor; what it answers beside its beats, None if nothing.
+    def ask(self, message: bytes, descriptors: Sequence[int], timeout_s: float) -> bytes | None:
+        """Send it a message with descriptors; what it answers beside its beats, None if nothing.
 
         What it said before and was not read is lost.
         """
@@ -127,7 +136,7 @@ class Child:
                 for said in iter(lambda: _read_now(connection), None):
                     if not said:
                         return None
-                socket.send_fds(connection, [message], [descriptor])
+                socket.send_fds(connection, [message], list(descriptors))
                 while (left_s := until_s - time.monotonic()) > 0:
                     select.select([connection], [], [], left_s)
                     answer = _read_now(connection)

@@ -7,6 +7,9 @@ from common.processes.supervision.spec import State
 
 # Readiness is asked this often while a child starts.
 READY_POLL_S = 0.05
+# A supervisor turns once a second at least. After a longer pause it stood still itself, as in a
+# machine that was suspended, and what its children did meanwhile is not known.
+STOOD_STILL_S = 2.0
 
 
 class Children:
@@ -14,6 +17,7 @@ class Children:
 
     def __init__(self) -> None:
         self._children: list[Child] = []
+        self._turned_at_s: float | None = None
 
     def add(self, child: Child) -> None:
         """One more, the last."""
@@ -34,6 +38,15 @@ class Children:
         gone = [c for c in self._children if c.retired and c.pid is None]
         self._children = [child for child in self._children if child not in gone]
         return [child.spec.name for child in gone]
+
+    def excuse_standstill(self, now_s: float) -> None:
+        """Once a turn: no child was silent while nobody could hear it."""
+        paused_s = now_s - (self._turned_at_s if self._turned_at_s is not None else now_s)
+        self._turned_at_s = now_s
+        if paused_s > STOOD_STILL_S:
+            for child in self._children:
+                if child.beat_at_s is not None:
+                    child.beat_at_s += paused_s
 
     def pids(self) -> set[int | None]:
         """Those that run."""

@@ -4,7 +4,7 @@ Where there is no server, or it does not answer, nothing is lost: the child is s
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,6 +14,8 @@ from common.processes.fork_server import READY, ForkRequest
 # A fork takes some milliseconds. The supervisor does nothing else meanwhile, so it is not patient.
 FORK_TIMEOUT_S = 1.0
 
+# Sends a message with descriptors to a child of that name, and gives its answer within seconds.
+Ask = Callable[[str, bytes, Sequence[int], float], bytes | None]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,7 +59,7 @@ class Forked:
 class ForkServer:
     """The fork server called `name`, one of the children. `ask`: see `Supervisor.ask`."""
 
-    def __init__(self, name: str, ask: Callable[[str, bytes, int, float], bytes | None]) -> None:
+    def __init__(self, name: str, ask: Ask) -> None:
         self.name = name
         self._ask = ask
         self.is_ready = False
@@ -70,14 +72,11 @@ class ForkServer:
         """It runs no more."""
         self.is_ready = False
 
-    def fork(
-        self, name: str, argv: Sequence[str], env: Mapping[str, str], heartbeat_fd: int
-    ) -> Running | None:
+    def fork(self, request: ForkRequest, descriptors: Sequence[int]) -> Running | None:
         """A child of this process; None when it must be started in another way."""
         if not self.is_ready:
             return None
-        request = _encode(ForkRequest(name, list(argv), dict(env)))
-        answer = self._ask(self.name, request, heartbeat_fd, FORK_TIMEOUT_S)
+        answer = self._ask(self.name, _encode(request), descriptors, FORK_TIMEOUT_S)
         if answer is None or not answer.isdigit():
             # It is killed then, so it forks nothing later either.
             self.is_ready = False

@@ -18,8 +18,8 @@ class Observer(Protocol):
     def retired(self, child: str) -> None:
         """A child is no child any more: it was stopped because it is not wanted."""
 
-    def fileno(self) -> int:
-        """What to wait for beside the children."""
+    def fileno(self) -> int | None:
+        """What to wait for beside the children; None: nothing."""
 
     def turn(self) -> None:
         """Something waits at `fileno`, or some time has gone by."""

@@ -7,9 +7,13 @@ worker is never stored. A child that says its settings are wrong halts the lot.
 
 import random
 from dataclasses import dataclass, field
+from math import inf
 
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG
+
+# A stop that one child holds up for longer is explained; usually it takes tenths of a second.
+NOTICE_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +83,19 @@ def stop_until_s(before_s: float, now_s: float, share_s: float, deadline_s: floa
     A child of a small share is short of time only when those before it used up theirs.
     """
     return min(deadline_s, max(before_s, now_s) + share_s)
+
+
+class StopNotice:
+    """What is said, once, of a child that holds up a stop, to who waits at the terminal."""
+
+    def __init__(self, child: str, now_s: float) -> None:
+        self._child = child
+        self._due_s = now_s + NOTICE_AFTER_S
+
+    def due(self, now_s: float, until_s: float) -> str:
+        """The line, when it is time for it; it is killed at `until_s`."""
+        if now_s < self._due_s:
+            return ""
+        self._due_s = inf
+        left_s = max(0.0, until_s - now_s)
+        return f"{self._child}: is still stopping, for {left_s:.1f} s at most; Ctrl-C kills all now"

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from common.processes.fork_server import ForkRequest
 from common.processes.supervision.forking import Running
 from common.processes.supervision.policy import RestartPolicy
 
-# Name, arguments (a module, and what it is told), environment on top, descriptor of its heartbeat.
-Fork = Callable[[str, Sequence[str], Mapping[str, str], int], Running | None]
+# What is wanted, and the descriptors that go with it.
+Fork = Callable[[ForkRequest, Sequence[int]], Running | None]
 
 
 class State(StrEnum):
@@ -46,8 +47,8 @@ class ChildSpec:
     become: Callable[[], None] | None = None
     # A child that lives and does not beat for this long is killed; None: it does not beat.
     heartbeat_timeout_s: float | None = None
-    # What may have the program loaded already: asked before `argv` is run. It must beat then, and
-    # have the supervisor's own environment, folder, output and user.
+    # What may have the program loaded already: asked before `argv` is run. It must work in the
+    # folder and as the user that are wanted here.
     fork: Fork | None = None
     # False: watched only once it has beaten for the first time.
     beats_from_start: bool = True

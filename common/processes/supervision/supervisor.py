@@ -21,7 +21,7 @@ from common.processes.signals import STOP_SIGNALS, SignalQueue
 from common.processes.supervision.child import Child
 from common.processes.supervision.children import READY_POLL_S, Children
 from common.processes.supervision.observer import Observer
-from common.processes.supervision.policy import Halt, judge, stop_until_s
+from common.processes.supervision.policy import Halt, StopNotice, judge, stop_until_s
 from common.processes.supervision.spec import ChildSpec, State
 from common.processes.supervision.starting import StartFailed, Stopped
 from common.processes.supervision.state import StateFile
@@ -29,6 +29,7 @@ from common.processes.supervision.strays import PATIENCE_S, Strays
 
 # Nothing to do: the loop still turns this often, to beat to a supervisor of its own.
 IDLE_S = 1.0
+
 
 _log = log.get("supervision")
 
@@ -104,9 +105,8 @@ class Supervisor:
         deadline_s = self._clock() + timeout_s
         while (late := self._children.not_ready()) or not check():
             if self._clock() > deadline_s:
-                raise StartFailed(
-                    ", ".join(late) or "the stack", f"did not answer within {timeout_s:g} s"
-                )
+                name = ", ".join(late) or "the stack"
+                raise StartFailed(name, f"did not answer within {timeout_s:g} s")
             self._turn(READY_POLL_S)
             for name in self._children.down():
                 raise StartFailed(name, "ended while starting")
@@ -127,6 +127,7 @@ class Supervisor:
     def _turn(self, wait_s: float) -> None:
         """One step: wait, read beats, reap, restart."""
         self._wait(wait_s)
+        self._children.excuse_standstill(self._clock())
         self._heartbeat.beat()
         self._stop_signals += sum(n in STOP_SIGNALS for n in self._signals.take())
         now_s = self._clock()
@@ -169,8 +170,8 @@ class Supervisor:
             for child in self._children:
                 if child.heartbeat_fd is not None:
                     selector.register(child.heartbeat_fd, selectors.EVENT_READ)
-            if self._observer is not None:
-                selector.register(self._observer, selectors.EVENT_READ)
+            if self._observer is not None and (fd := self._observer.fileno()) is not None:
+                selector.register(fd, selectors.EVENT_READ)
             selector.select(wait_s)
 
     def _after_death(self, child: Child, status: int, now_s: float) -> None:
@@ -262,9 +263,13 @@ class Supervisor:
         for child in reversed(self._children):
             self._request_stop(child)
             until_s = stop_until_s(until_s, self._clock(), child.spec.stop_timeout_s, deadline_s)
+            notice = StopNotice(child.spec.name, self._clock())
             while child.pid is not None and self._clock() < until_s and self._stop_signals <= asked:
                 self._turn(min(IDLE_S, until_s - self._clock()))
+                if child.pid is not None and (line := notice.due(self._clock(), until_s)):
+                    self.announce(line)
             if child.pid is not None:
+                self.announce(f"{child.spec.name}: has not stopped, and is killed")
                 _log.warning("child.killed", child=child.spec.name, pid=child.pid)
             patient_until_s = self._clock() + PATIENCE_S
             while child.pid is not None and self._clock() < patient_until_s:

@@ -7,14 +7,15 @@ does not answer holds up the callers of its own keys and nobody else.
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from common.errors import Overloaded
 from common.keys import ORDER_BUCKETS, order_book_key, order_bucket
 from common.log import Repeated, get
 from common.processes.background import spawn
+from common.redis.cluster.pinned import PinnedWire
 from common.redis.cluster.redirect import ClusterWire
 from common.redis.cluster.slot_map import (
     Address,
@@ -68,6 +69,8 @@ class ClusterNodes(Nodes):
         self._bucket_slots = [slot_of(order_book_key(b)) for b in range(ORDER_BUCKETS)]
         self._wires: tuple[ClusterWire, ...] = ()
         self._retired: list[tuple[float, ClusterWire]] = []
+        # Whoever has them keeps them.
+        self._pinned: weakref.WeakSet[PinnedWire] = weakref.WeakSet()
         self._changed: list[Callable[[], None]] = []
         self._doubt = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +136,9 @@ class ClusterNodes(Nodes):
 
     def pinned(self, slot: int, *, reply_timeout_s: float, name: str) -> Wire:
         """A connection of its own to the primary of a slot, whichever that is; not started."""
-        return Wire(partial(self.locate, slot), reply_timeout_s=reply_timeout_s, name=name)
+        wire = PinnedWire(slot, self.locate, reply_timeout_s=reply_timeout_s, name=name)
+        self._pinned.add(wire)
+        return wire
 
     def doubt(self) -> None:
         """What is known may be wrong: look again soon."""
@@ -174,6 +179,8 @@ class ClusterNodes(Nodes):
             return
         self._announced, self._wires = by_slot, tuple(wires.values())
         _log.info("cluster.primaries", nodes=[f"{host}:{port}" for host, port in wires])
+        for pinned in tuple(self._pinned):
+            pinned.follow(self.owner(pinned.slot))
         for changed in self._changed:
             changed()
 

@@ -192,6 +192,11 @@ class Engine:
                 self._steps += happenings
                 self._changed(driver_id, before, after)
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether something happened that was not taken yet."""
+        return bool(self._steps)
+
     def take(self) -> Outcome:
         """What is to be stored, each only once."""
         outcome = Outcome(self._steps, self._visits)

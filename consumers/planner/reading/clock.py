@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from common.bodies.fault_list import FaultList
 from common.plans.body import PlanBody, PlanTime, Window
 from common.plans.limits import SPAN_S_MAX
-from consumers.planner.reading.faults import FaultList
 
 # Answers in seconds are rounded to this many digits, which is far below any clock.
 DIGITS = 6

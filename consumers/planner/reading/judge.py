@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from common.bodies.fault_list import FaultList
 from common.plans.body import PlanBody, PlanPlace
 from common.plans.limits import JOBS_MAX, MATRIX_SIDE_MAX
-from consumers.planner.reading.faults import FaultList
 from consumers.planner.reading.keeping import KeptTasks
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from common.bodies.fault_list import FaultList
 from common.plans.body import PlanBody
 from common.plans.messages import LookedUp, LookUp
-from consumers.planner.reading.faults import FaultList
 
 NOTHING_LOOKED_UP = LookedUp({}, {})
 

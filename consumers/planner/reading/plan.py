@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
+from common.bodies.fault_list import FaultList
 from common.plans.body import PlanBody
 from common.plans.messages import LookedUp
 from consumers.planner.reading.clock import read_clock
-from consumers.planner.reading.faults import FaultList
 from consumers.planner.reading.forming import Draft, form
 from consumers.planner.reading.judge import judge_entries, judge_kept
 from consumers.planner.reading.keeping import kept_of

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from common.plans.frames import LENGTH_BYTES
 from common.processes import process
+from common.processes.priority import step_back
 from consumers.planner.solving.question import SolverAnswer, decode_question, encode_answer
 
 # What is said once the solver is imported.
@@ -22,7 +23,7 @@ NICENESS = 10
 def main() -> None:
     """Serve until the other side is gone."""
     process.die_with_parent(signal.SIGKILL)
-    os.nice(NICENESS)
+    step_back(NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     from consumers.planner.solving.vroom_model import solve  # noqa: PLC0415 - takes a second

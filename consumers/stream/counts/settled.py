@@ -23,9 +23,9 @@ def acknowledging(keys: ShardKeys, group: str, ids: Sequence[bytes], fixes: int)
 class SettledFixes:
     """Keeps the totals of one shard in step with its stream."""
 
-    def __init__(self, wire: Wire, keys: ShardKeys, *, group: str) -> None:
+    def __init__(self, wire: Wire, keys: ShardKeys, *, groups: Sequence[str]) -> None:
         self._wire = wire
-        self._question: Command = ("EVAL", _EVEN, 2, keys.stream, keys.counts, group)
+        self._question: Command = ("EVAL", _EVEN, 2, keys.stream, keys.counts, *groups)
 
     async def even_out(self) -> None:
         """Make both totals equal when nothing waits. Raises `Overloaded` or `hiredis.ReplyError`.

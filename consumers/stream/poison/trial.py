@@ -11,7 +11,7 @@ other.
 import re
 from typing import NamedTuple
 
-from consumers.stream.entry import Entry, positions_of
+from consumers.stream.entry import Entry
 
 # A part that killed is cut into this many. More parts mean fewer crashes, each of which holds up
 # the shard for a restart; a part that is survived costs only a round trip or two.
@@ -43,10 +43,10 @@ class Trial(NamedTuple):
             b",".join(b"%d" % place for place in killers),
         )
 
-    def killer_names(self, count: int) -> list[bytes]:
-        """The names of the killers' positions in a pack of `count` events."""
-        positions = positions_of(self.entry_id, count)
-        return [positions[place].name for place in self.killers if place < count]
+    def killer_names(self, entry: Entry) -> list[bytes]:
+        """The names of the killers' positions in the entry's pack."""
+        positions = entry.positions
+        return [positions[place].name for place in self.killers if place < len(positions)]
 
     def is_over(self, count: int) -> bool:
         """Whether all `count` events of the pack were tried."""

@@ -132,6 +132,9 @@ SHARDS = Board(
                       ("min by (shard) (fleetline_room_fixes)", "{{shard}}")),
                 lines("Room in seconds", "At the pace of the last minute; no line: it lasts.",
                       ("min by (shard) (fleetline_room_seconds < +Inf)", "{{shard}}"), unit="s"),
+                lines("Room for an outage", "Until fixes are refused, were the database away.",
+                      ("min by (shard) (fleetline_outage_seconds < +Inf)", "{{shard}}"),
+                      unit="s"),
             ),
         ),
         (
@@ -252,6 +255,8 @@ DATABASE = Board(
                 lines("Memory", "Used, and the limit.",
                       ("max(fleetline_redis_memory_bytes)", "used"),
                       ("max(fleetline_redis_memory_limit_bytes)", "limit"), unit="bytes"),
+                lines("A waiting fix", "Memory that it takes, as it was measured last.",
+                      ("max(fleetline_waiting_fix_bytes)", "bytes"), unit="bytes"),
                 lines("Writes", "Until on disk.",
                       *percentiles("fleetline_write_seconds"), unit="s"),
                 lines("Refused", "Packs that Redis refused; positions it has not taken.",

@@ -10,7 +10,7 @@ yesterday does not lean on what was learned before.
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
@@ -30,7 +30,7 @@ from deploy.roads.learning.speeds import SpeedSums, conclude
 from deploy.roads.learning.writing import put_speeds, speeds_in_use
 from deploy.roads.server import RoadServer, ServerSite
 from deploy.roads.steps import RoadSteps
-from deploy.tools.stack_database import stack_database
+from deploy.tools.stack_database import stack_database, stack_databases
 
 # Days back that are learned from where nothing was learned yet.
 DAYS_BACK = 28
@@ -45,9 +45,13 @@ async def learn_all(
 ) -> None:
     """Learn for each kind of vehicle. Raises `FleetlineError`."""
     today = datetime.now(UTC).date()
-    async with stack_database(settings) as connection:
+    async with AsyncExitStack() as opened:
+        connection, *others = [
+            await opened.enter_async_context(stack_database(settings, seat))
+            for seat in stack_databases(settings)
+        ]
         for vehicle in vehicles:
-            graph, book = store.graph(vehicle), LessonBook(connection, vehicle)
+            graph, book = store.graph(vehicle), LessonBook(connection, vehicle, others)
             with steps.of(vehicle):
                 days = await book.days(today - timedelta(days=DAYS_BACK), today)
                 if not days:

@@ -16,7 +16,9 @@ _SQL = {
     for file in files(__package__).iterdir()
     if file.name.endswith(".sql")
 }
-# Trips of a day that are learned from; of more, so many by chance. A trip costs 10 to 50 ms.
+_NEWEST = "SELECT max(day) FROM road_lessons WHERE vehicle = $1"
+# Trips of a day, in one database, that are learned from; of more, so many by chance. A trip costs
+# 10 to 50 ms.
 TRIPS_MAX = 20_000
 # Fixes of a trip that are looked at: a day at one a second.
 FIXES_MAX = 86_400
@@ -36,16 +38,34 @@ class Lesson:
 
 
 class LessonBook:
-    """The lessons of one kind of vehicle, over a connection."""
+    """The lessons of one kind of vehicle, over a connection.
 
-    def __init__(self, connection: asyncpg.Connection, vehicle: Vehicle) -> None:
+    `others` are connections to the other databases, where there are several: trips of the drivers
+    that home has not. Orders and lessons are home's.
+    """
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        vehicle: Vehicle,
+        others: Sequence[asyncpg.Connection] = (),
+    ) -> None:
         self._connection = connection
         self._vehicle = vehicle
+        self._others = others
 
     async def days(self, since: date, until: date) -> list[date]:
         """Days with trips that were not learned from yet, oldest first; `until` is not one."""
         rows = await self._connection.fetch(_SQL["days"], self._vehicle, since, until)
-        return [row[0] for row in rows]
+        days = {row[0] for row in rows}
+        if self._others:
+            newest = await self._connection.fetchval(_NEWEST, self._vehicle)
+            first = since if newest is None else max(since, newest + timedelta(days=1))
+            for other in self._others:
+                # It has no lessons, so all its days come.
+                rows = await other.fetch(_SQL["days"], self._vehicle, first, until)
+                days |= {row[0] for row in rows}
+        return sorted(days)
 
     async def traces(self, day: date) -> AsyncIterator[list[TraceFix]]:
         """The fixes of the trips that began on a day, trip by trip."""
@@ -55,6 +75,19 @@ class LessonBook:
         for trip in trips:
             rows = await self._connection.fetch(_SQL["fixes"], *trip, FIXES_MAX)
             yield [TraceFix(row[0].timestamp(), row[1], row[2], row[3]) for row in rows]
+        for other in self._others:
+            for trip in await self._trips_elsewhere(other, *span):
+                rows = await other.fetch(_SQL["fixes"], *trip, FIXES_MAX)
+                yield [TraceFix(row[0].timestamp(), row[1], row[2], row[3]) for row in rows]
+
+    async def _trips_elsewhere(
+        self, other: asyncpg.Connection, begin: datetime, end: datetime
+    ) -> list[asyncpg.Record]:
+        trips = await other.fetch(_SQL["trips_elsewhere"], begin, end, TRIPS_MAX)
+        names, ends = [trip[0] for trip in trips], [trip[2] for trip in trips]
+        vehicles = await self._connection.fetch(_SQL["vehicles"], names, ends)
+        pairs = zip(trips, vehicles, strict=True)
+        return [trip for trip, vehicle in pairs if vehicle[0] == self._vehicle]
 
     async def sums(self) -> SpeedSums:
         """What was learned so far."""

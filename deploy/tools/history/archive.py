@@ -16,6 +16,7 @@ import asyncpg
 from rich.console import Console
 from rich.progress import Progress
 
+from common.databases.seat import ONLY, Seat
 from common.errors import ConfigError, FleetlineError
 from common.event import COLUMNS
 from common.settings import Settings
@@ -28,9 +29,10 @@ TIMES = frozenset({"recorded_at", "received_at"})
 _DAY = "recorded_at >= $1 AND recorded_at < $2"
 
 
-def file_name(day: date) -> str:
-    """The name of a day's file."""
-    return f"locations-{day:%Y%m%d}.parquet"
+def file_name(day: date, seat: Seat = ONLY) -> str:
+    """The name of a day's file; each of several databases has its own."""
+    part = "" if seat == ONLY else f"-{seat.number + 1}-of-{seat.databases}"
+    return f"locations-{day:%Y%m%d}{part}.parquet"
 
 
 def run(settings: Settings, before: date, folder: Path, *, drop: bool) -> int:
@@ -58,15 +60,25 @@ def arrow() -> Any:
 
 
 async def _run(settings: Settings, before: date, folder: Path, *, drop: bool) -> int:
+    from deploy.tools.stack_database import stack_databases
+
+    for seat in stack_databases(settings):
+        await _archive(settings, seat, before, folder, drop=drop)
+    return 0
+
+
+async def _archive(
+    settings: Settings, seat: Seat, before: date, folder: Path, *, drop: bool
+) -> None:
     from deploy.tools.stack_database import stack_database
 
     console = Console(highlight=False)
-    async with stack_database(settings) as connection:
+    async with stack_database(settings, seat) as connection:
         days = [row[0] for row in await connection.fetch("SELECT fleetline_history_days()")]
         days = [day for day in days if day < before]
         folded = await folded_before(connection) if settings.insight == "on" else date.max
         for day in days:
-            path = folder / file_name(day)
+            path = folder / file_name(day, seat)
             count = await write_day(connection, day, path, console)
             line = f"{path}: {count} fixes, {path.stat().st_size / 1e6:.1f} MB"
             if drop and day < folded:
@@ -77,7 +89,6 @@ async def _run(settings: Settings, before: date, folder: Path, *, drop: bool) ->
             console.print(line, soft_wrap=True)
         if not days:
             console.print(f"nothing is older than {before}")
-    return 0
 
 
 async def write_day(connection: asyncpg.Connection, day: date, path: Path, console: Console) -> int:

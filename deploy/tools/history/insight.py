@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from common import log
+from common.databases.placing import database_of
+from common.databases.seat import ONLY, Seat
 from common.errors import ConfigError
 from common.event import EPOCH
 from common.settings import Settings, load_settings
@@ -48,10 +50,19 @@ def rebuild(
     begin = EPOCH if since is None else parse_time("--since", since, datetime.now(UTC))
     settings = load_settings()
     log.configure("insight", "warning")
-    asyncio.run(_rebuild(settings, begin, driver))
+    asyncio.run(_rebuild_all(settings, begin, driver))
 
 
-async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> None:
+async def _rebuild_all(settings: Settings, since: datetime, driver: str | None) -> None:
+    """In each database, or in the driver's."""
+    from deploy.tools.stack_database import stack_databases
+
+    every = list(stack_databases(settings))
+    for seat in every if driver is None else [every[database_of(driver, len(every))]]:
+        await _rebuild(settings, seat, since, driver)
+
+
+async def _rebuild(settings: Settings, seat: Seat, since: datetime, driver: str | None) -> None:
     from consumers.insight.rebuild import adopt, left_since, mark, rules_used, waiting
     from consumers.insight.serve import follower_over, rules_of
     from consumers.insight.shares import LOCK_CLASS, SHARES
@@ -59,7 +70,9 @@ async def _rebuild(settings: Settings, since: datetime, driver: str | None) -> N
     from deploy.tools.stack_database import stack_database
 
     console = Console(highlight=False)
-    async with stack_database(settings) as connection:
+    if seat != ONLY:
+        console.print(f"{seat}:")
+    async with stack_database(settings, seat) as connection:
         rules = rules_of(settings)
         used = await rules_used(connection)
         if used not in {None, repr(rules)}:

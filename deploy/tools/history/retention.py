@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 from rich.console import Console
 
+from common.databases.seat import ONLY, Seat
 from common.errors import ConfigError
 from common.settings import Settings
 
@@ -48,10 +49,21 @@ def run(settings: Settings, *, dry_run: bool) -> int:
 
 
 async def _run(settings: Settings, *, dry_run: bool) -> int:
+    from deploy.tools.stack_database import stack_databases
+
+    statuses = [
+        await _drop_in(settings, seat, dry_run=dry_run) for seat in stack_databases(settings)
+    ]
+    return max(statuses)
+
+
+async def _drop_in(settings: Settings, seat: Seat, *, dry_run: bool) -> int:
     from deploy.tools.stack_database import stack_database
 
     console = Console(highlight=False)
-    async with stack_database(settings) as connection:
+    if seat != ONLY:
+        console.print(f"{seat}:")
+    async with stack_database(settings, seat) as connection:
         days = [row[0] for row in await connection.fetch(_DAYS)]
         today = datetime.now(UTC).date()
         old = days_to_drop(days, today, settings.history_retention_days)

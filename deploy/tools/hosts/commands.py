@@ -146,6 +146,8 @@ def _print_table(found: "HostsState") -> None:
     console = Console(highlight=False, markup=False)
     if found.hosts:
         console.print(table)
+    if found.more:
+        console.print(f"{found.more} more say that they live: somebody forges hosts")
     if found.unheld:
         console.print(f"nobody holds {ranges(found.unheld)}")
     if found.also_unheld:

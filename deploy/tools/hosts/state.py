@@ -9,10 +9,10 @@ from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
 from common.layout import Layouts
 from common.settings import Settings
 from common.shards import Shards
+from consumers.sharing.facts import HostTerms
 from consumers.sharing.host import read_terms
-from consumers.sharing.membership import NEWS_MAX, SILENT_S
-from consumers.sharing.share import HostTerms
-from consumers.stream.holder import host_of
+from consumers.sharing.membership import HOSTS_MAX, NEWS_MAX, SILENT_S
+from consumers.stream.holder import HOLDER_CHARS_MAX, host_of, is_host_name
 from deploy.tools.stack_shards import stack_layouts
 
 
@@ -51,13 +51,14 @@ class HostState:
 
 @dataclass(frozen=True, slots=True)
 class HostsState:
-    """All hosts, and the shards that nobody holds.
+    """All hosts, and the shards that nobody holds. `more`: hosts that are too many to be shown.
 
-    `change`: in words, that their number changes.
+    `change`: in words, that the number of shards changes.
     """
 
     hosts: tuple[HostState, ...]
     unheld: tuple[int, ...]
+    more: int = 0
     change: str = ""
     also_unheld: tuple[int, ...] = ()
 
@@ -68,25 +69,27 @@ def read_hosts(client: Any, settings: Settings) -> HostsState:
     # By way of the key: in a cluster each server has a clock.
     seconds, micros = map(int, client.eval("return redis.call('TIME')", 1, HOSTS))
     now_s = seconds + micros / 1e6
-    heard = {
-        name.decode("utf-8", "replace"): now_s - at / 1000
-        for name, at in client.zrange(HOSTS, 0, -1, withscores=True)
-    }
-    said, drained = client.hgetall(HOSTS_SAID), client.hgetall(HOSTS_DRAINED)
+    heard = {}
+    for raw, at in client.zrange(HOSTS, 0, HOSTS_MAX - 1, desc=True, withscores=True):
+        name = raw.decode("utf-8", "replace")
+        if is_host_name(name):
+            heard[name] = now_s - at / 1000
     held, unheld = _holdings(client, Shards(settings.stream_name, *layouts.now))
     other = layouts.coming or layouts.before
     also, also_unheld = (
         _holdings(client, Shards(settings.stream_name, *other)) if other is not None else ({}, ())
     )
-    hosts = []
     living = {name for name, at in heard.items() if at < SILENT_S}
-    for name in sorted({*living, *held, *also}):
-        terms, _ = read_terms(said.get(name.encode(), b""), drained=name.encode() in drained)
-        since_s = heard.get(name, SILENT_S)
-        lives = since_s < SILENT_S
-        heard_s = max(0.0, since_s) if lives else None
-        hosts.append(HostState(name, held.get(name, ()), heard_s, terms, also.get(name, ())))
-    return HostsState(tuple(hosts), unheld, _change(layouts), also_unheld)
+    names = sorted({*living, *held, *also})
+    said = client.hmget(HOSTS_SAID, names) if names else []
+    drained = client.hmget(HOSTS_DRAINED, names) if names else []
+    hosts = []
+    for name, record, drain in zip(names, said, drained, strict=True):
+        terms, _ = read_terms(record or b"", drained=drain is not None)
+        since_s = max(0.0, heard[name]) if name in living else None
+        hosts.append(HostState(name, held.get(name, ()), since_s, terms, also.get(name, ())))
+    more = max(0, client.zcard(HOSTS) - HOSTS_MAX)
+    return HostsState(tuple(hosts), unheld, more, _change(layouts), also_unheld)
 
 
 def _holdings(client: Any, shards: Shards) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
@@ -94,8 +97,8 @@ def _holdings(client: Any, shards: Shards) -> tuple[dict[str, tuple[int, ...]], 
     held: dict[str, tuple[int, ...]] = {}
     unheld = []
     for shard in shards:
-        holder = client.get(shard.keys.consumer)
-        if holder is None:
+        holder = client.getrange(shard.keys.consumer, 0, HOLDER_CHARS_MAX)
+        if not holder:
             unheld.append(shard.index)
         else:
             name = host_of(holder.decode("utf-8", "replace"))

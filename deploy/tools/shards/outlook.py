@@ -37,7 +37,8 @@ def outlook(client: Any, settings: Settings, shards: int) -> Iterator[str]:
     if not live:
         yield "no host runs consumers: it would not begin"
     else:
-        able = sum(any(host.terms.may_run(n) for host in live) for n in range(shards))
+        filters = [host.terms.only for host in live]
+        able = sum(any(only is None or n in only for only in filters) for n in range(shards))
         yield f"hosts that would run them: {len(live)}"
         if able < shards:
             yield f"{shards - able} shards pass no filter of `--only`: it would not begin"

@@ -10,10 +10,10 @@ from common.metrics.histogram import Histogram
 from common.metrics.names.ingest import PACKS, REDIS_REFUSALS, UNREPLICATED, WRITE_SECONDS
 from common.metrics.snapshot import Snapshot
 from common.redis.nodes import Nodes
+from common.redis.replication import Mode, Replication, following
 from common.redis.wire import Wire
 from common.shards import Shards
 from common.trace import Tracing
-from ingest.intake.writer.replication import Mode, Replication, following
 from ingest.intake.writer.write_turns import WriteTurns
 
 # How often each primary is asked which replicas follow it.

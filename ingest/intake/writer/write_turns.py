@@ -20,20 +20,17 @@ from common.errors import Overloaded
 from common.log import Repeated, get
 from common.metrics.histogram import Histogram
 from common.metrics.names.ingest import WRITE_SECONDS
+from common.redis.replication import REPLICA_TIMEOUT_MS, Replication, following
 from common.redis.url import Command
 from common.redis.wire import Reply, Wire
 from common.shards import Shards
 from common.trace import Tracing
 from ingest.intake.writer.gathering import Gathering, Question, Turn
-from ingest.intake.writer.replication import Replication, following
 from ingest.intake.writer.ticket import BodyTicket, Ticket
 from ingest.intake.writer.turn_trace import note_turn
 
 # Least time between two looks for waiters that are overdue; what a deadline may overshoot.
 WATCH_EVERY_S = 0.05
-# Longest wait of a turn for a replica, which then is not there: nothing else leaves meanwhile, and
-# the requests in it have to be answered within the reply timeout.
-REPLICA_TIMEOUT_MS = 500
 
 # The index of a shard, and events for it, at least one.
 Portion = tuple[int, Sequence[bytes]]

@@ -14,6 +14,7 @@ from ingest.openapi.shapes import (
     orders,
     plans,
     roads,
+    room,
     sockets,
     webhooks,
 )
@@ -21,4 +22,5 @@ from ingest.openapi.shapes import (
 # Their types stand in the document whether an operation names them or not.
 MODULES = (
     *(drivers, apps, sockets, events, fences, insight, orders, plans, webhooks, arrivals, roads),
+    room,
 )

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from common.event import LocationEvent
+from ingest.openapi.shapes.room import RoomLeft
 from ingest.resources.health_report import ShardHealth
 
 _MESSAGE_ID = "shard, stream id of the entry, and the place in it where it holds several fixes"
@@ -172,6 +173,13 @@ class Health(msgspec.Struct):
             description="while the number of shards changes: those that are not written any more; "
             "the sums count them, too"
         ),
+    ] = msgspec.UNSET
+    room: Annotated[
+        Maybe[RoomLeft], Meta(description="how many fixes may still wait, and how long that lasts")
+    ] = msgspec.UNSET
+    missing_databases: Annotated[
+        Maybe[list[int]],
+        Meta(description="databases (of DATABASE_URLS, from 1) that do not answer"),
     ] = msgspec.UNSET
     # What phone apps sent and was not stored so: app -> reason -> how often.
     apps: Maybe[dict[str, dict[str, int]]] = msgspec.UNSET

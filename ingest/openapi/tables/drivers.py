@@ -45,9 +45,18 @@ SHARD = {
     "shard": 0, "backlog": 0, "pending": 12, "oldest_pending_ms": 80, "dead_letters": 0,
     "consumer": "up",
 }  # fmt: skip
+ROOM = {
+    "lasts_s": None, "outage_s": 5210.4,
+    "shards": [{"shard": 0, "fixes": 2_605_210, "lasts_s": None, "outage_s": 5210.4}],
+    "servers": [{
+        "shards": [0], "used_bytes": 184_549_376, "limit_bytes": 1_073_741_824,
+        "room_bytes": 781_818_266, "fix_bytes": 300,
+    }],
+}  # fmt: skip
 HEALTHY = {
     "status": "ok", "redis": "up", "database": "up", "pending_messages": 12, "backlog": 0,
-    "dead_letters": 0, "shards": [SHARD], "apps": {"overland": {"no_interest": 3, "too_old": 1}},
+    "dead_letters": 0, "shards": [SHARD], "missing_shards": [], "unreplicated_shards": [],
+    "room": ROOM, "apps": {"overland": {"no_interest": 3, "too_old": 1}},
 }  # fmt: skip
 ROUTE = {
     "driver_id": "driver-7", "start_time": AT, "end_time": LATER, "count": 1,

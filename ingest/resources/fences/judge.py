@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 import orjson
 
+from common.bodies.fault_list import decode_json
 from common.errors import Fault, InvalidUpdate, Overloaded
 from common.event import MALFORMED
 from common.fences.feature import body_of, is_fence_id, placed
@@ -33,7 +34,6 @@ class FeatureCollection(msgspec.Struct):
 
 
 _decode_collection = msgspec.json.Decoder(FeatureCollection).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
 async def judge_fence(geofence_id: str, body: bytes) -> str:
@@ -50,12 +50,10 @@ async def judge_features(body: bytes) -> str:
     """
     try:
         features = _decode_collection(body).features
-    except msgspec.ValidationError as e:
-        # What is no collection may be no JSON either, which is said first.
-        _json(body)
-        raise InvalidUpdate(f"the body must be a FeatureCollection with features: {e}") from e
     except MALFORMED as e:
-        raise _malformed(e) from e
+        # What is no collection may be no JSON either, which is said first.
+        decode_json(body)
+        raise InvalidUpdate(f"the body must be a FeatureCollection with features: {e}") from e
     if not features:
         raise InvalidUpdate("features: is empty", faults=(Fault("features", "is empty"),))
     judge = await _judge()
@@ -69,7 +67,7 @@ async def judge_features(body: bytes) -> str:
                 faults.append(Fault(f"features[{place}].id", f"is that of features[{other}] too"))
             rows.append(row)
         except InvalidUpdate as e:
-            faults += placed(e.faults, place)
+            faults += placed(e.faults, place) or [Fault(f"features[{place}]", e.detail)]
         if len(faults) >= FAULTS_MAX:
             break
     if faults:
@@ -94,27 +92,16 @@ async def _apart(length: int, work: Callable[..., T], *args: object) -> T:
 
 
 def _row(judge: Judge, geofence_id: str, body: bytes) -> str:
-    return _dump(judge(geofence_id, _json(body)))
+    return _dump(judge(geofence_id, decode_json(body)))
 
 
 def _feature_row(judge: Judge, feature: msgspec.Raw) -> tuple[str, str]:
-    geofence_id, body = body_of(_json(feature))
+    geofence_id, body = body_of(decode_json(feature))
     return geofence_id, _dump(judge(geofence_id, body))
-
-
-def _json(text: bytes | msgspec.Raw) -> object:
-    try:
-        return _decode_any(text)
-    except MALFORMED as e:
-        raise _malformed(e) from e
 
 
 def _dump(row: object) -> str:
     return orjson.dumps(row, default=msgspec.structs.asdict).decode()
-
-
-def _malformed(error: BaseException) -> InvalidUpdate:
-    return InvalidUpdate(f"the body is not JSON: {error}", status=400)
 
 
 async def _judge() -> Judge:

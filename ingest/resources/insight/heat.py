@@ -1,7 +1,12 @@
 """`/api/v1/fleet/heat`: where drivers were, stood and how fast they went, by H3 cells."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from heapq import nlargest
 from importlib.resources import files
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 import falcon.asgi
 
@@ -10,11 +15,12 @@ from common.geo import cells
 from ingest.http.access import Access
 from ingest.http.queries.insight import FINEST, Box, HeatQuery, read_heat_query
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
-from ingest.resources.insight.shapes import GEOJSON_TYPE, JSON_TYPE, Item, Row, collection_of
+from ingest.resources.histories import Histories
+from ingest.resources.insight.shapes import GEOJSON_TYPE, JSON_TYPE, Item, collection_of
 from ingest.resources.route.page import dump
 
 _SQL = files(__package__).joinpath("heat.sql").read_text()
+_SUMS_SQL = files(__package__).joinpath("heat_sums.sql").read_text()
 # A metropolis has some thousands of cells at the finest resolution; those with most are shown.
 CELLS_MAX = 20_000
 # Value, the columns that it is made of, and what is grouped before it is.
@@ -25,15 +31,51 @@ _OF = {
     "stops": ("sum(stops)", "stops", ""),
     "speed": ("sum(distance_m) / nullif(sum(moving_s), 0) * 3.6", "distance_m, moving_s", ""),
 }
+# What values of several databases are made of.
+_SUMS = {
+    "drivers": "count(*)",
+    "fixes": "sum(fixes)",
+    "stops": "sum(stops)",
+    "speed": "sum(distance_m), sum(moving_s)",
+}
 
 
 def heat_sql(query: HeatQuery) -> str:
     """The question for one kind of value."""
     value, columns, group = _OF[query.of]
-    if query.resolution == FINEST and query.end - query.start <= timedelta(hours=1):
-        # A driver is in each cell of one hour once already.
-        group = ""
-    return _SQL.format(value=value, columns=columns, group=group)
+    return _SQL.format(value=value, columns=columns, group="" if _is_once(query) else group)
+
+
+def sums_sql(query: HeatQuery) -> str:
+    """The question for what the value is made of, where several databases have parts of it."""
+    _, columns, group = _OF[query.of]
+    return _SUMS_SQL.format(
+        sums=_SUMS[query.of], columns=columns, group="" if _is_once(query) else group
+    )
+
+
+def added_up(rows: Iterable[Sequence[Any]], cells_max: int) -> list[tuple[int, float]]:
+    """Cells with their values, the highest first, of rows of a cell with one sum, or with two, of
+    which the value is the speed. A driver is in one database, so drivers add up, too.
+    """
+    sums: dict[int, list[float]] = {}
+    for cell, *parts in rows:
+        known = sums.setdefault(cell, [0.0] * len(parts))
+        sums[cell] = [a + float(b) for a, b in zip(known, parts, strict=True)]
+    values = ((cell, _value(parts)) for cell, parts in sums.items())
+    return nlargest(cells_max, (v for v in values if v[1] > 0), key=itemgetter(1))
+
+
+def _value(parts: Sequence[float]) -> float:
+    if len(parts) == 1:
+        return parts[0]
+    metres, seconds = parts
+    return metres / seconds * 3.6 if seconds else 0.0
+
+
+def _is_once(query: HeatQuery) -> bool:
+    """Whether a driver is in each cell once already, being that of one hour."""
+    return query.resolution == FINEST and query.end - query.start <= timedelta(hours=1)
 
 
 def coarser(resolution: int) -> tuple[int, int]:
@@ -49,7 +91,7 @@ def coarser(resolution: int) -> tuple[int, int]:
 class FleetHeat:
     """Cells of some hours with a value each, the highest first."""
 
-    def __init__(self, history: History, access: Access, reads: ReadLimiter) -> None:
+    def __init__(self, history: Histories, access: Access, reads: ReadLimiter) -> None:
         self._history = history
         self._access = access
         self._reads = reads
@@ -61,10 +103,14 @@ class FleetHeat:
         cells.require()
         async with self._reads.turn(principal.subject):
             keep, put = coarser(query.resolution)
-            rows = await self._history.read(
-                heat_sql(query), query.start, query.end, keep, put, CELLS_MAX
-            )
-            shown = [(row["parent"], _number(row)) for row in rows if _within(row, query.box)]
+            asked = (query.start, query.end, keep, put, CELLS_MAX)
+            if len(self._history.all) == 1:
+                [rows] = await self._history.read_all(heat_sql(query), *asked)
+                found = [(row["parent"], float(row["value"])) for row in rows]
+            else:
+                sums = await self._history.read_all(sums_sql(query), *asked)
+                found = added_up(chain(*sums), CELLS_MAX)
+            shown = [(cell, _number(v)) for cell, v in found if _within(cell, query.box)]
             facts = {
                 "start_time": query.start,
                 "end_time": query.end,
@@ -82,17 +128,16 @@ class FleetHeat:
     on_head = on_get
 
 
-def _number(row: Row) -> float:
-    value = float(row["value"])
+def _number(value: float) -> float:
     return int(value) if value.is_integer() else round(value, 2)
 
 
-def _within(row: Row, box: Box | None) -> bool:
+def _within(cell: int, box: Box | None) -> bool:
     """Whether the middle of the cell lies in the box; one from 170 to -170 crosses 180°."""
     if box is None:
         return True
     west, south, east, north = box
-    latitude, longitude = cells.centre(row["parent"])
+    latitude, longitude = cells.centre(cell)
     across = west <= longitude <= east if west <= east else longitude >= west or longitude <= east
     return across and south <= latitude <= north
 

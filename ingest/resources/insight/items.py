@@ -14,7 +14,7 @@ from ingest.http.queries.insight import ITEMS_MAX, LINES_MAX, ItemsQuery, read_i
 from ingest.http.queries.next_page import link_next
 from ingest.http.queries.query import encode_cursor
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.insight.lines import geometry, line
 from ingest.resources.insight.shapes import (
     CSV_TYPE,
@@ -50,7 +50,7 @@ class _Items(ABC):
     shape: Callable[[Row, datetime], Item]
 
     def __init__(
-        self, history: History, access: Access, reads: ReadLimiter, *, gap_s: float
+        self, history: Histories, access: Access, reads: ReadLimiter, *, gap_s: float
     ) -> None:
         self._history = history
         self._access = access
@@ -80,7 +80,7 @@ class _Items(ABC):
     on_head = on_get
 
     async def _page(self, driver_id: str, query: ItemsQuery) -> list[Row]:
-        return await self._history.read(
+        return await self._history.read_of(
             _SQL.format(table=self.table),
             driver_id,
             query.start,

@@ -7,7 +7,7 @@ from itertools import pairwise
 from common.event import EPOCH
 from common.geo.simplify import simplify
 from ingest.http.queries.query import RouteQuery
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 
 # A pixel of a map of some streets.
 TOLERANCE_M = 10.0
@@ -18,7 +18,9 @@ PIECE = 1000
 Position = tuple[float, float]
 
 
-async def line(history: History, driver_id: str, start: datetime, end: datetime) -> list[Position]:
+async def line(
+    history: Histories, driver_id: str, start: datetime, end: datetime
+) -> list[Position]:
     """Longitudes and latitudes from one fix to another, both included."""
     query = RouteQuery(start, end + timedelta(microseconds=1), FIXES_MAX, None, "json")
     kept: list[Position] = []

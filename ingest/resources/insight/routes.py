@@ -6,14 +6,14 @@ import falcon.asgi
 
 from ingest.http.access import Access
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.insight.heat import FleetHeat
 from ingest.resources.insight.items import StopList, TripList
 from ingest.resources.insight.summary import DriverSummary, FleetSummary
 
 
 def add_insight_routes(
-    app: falcon.asgi.App[Any, Any], history: History, access: Access, *, gap_s: float
+    app: falcon.asgi.App[Any, Any], history: Histories, access: Access, *, gap_s: float
 ) -> None:
     """Add them all. They take turns of their own: a heat map delays no route."""
     reads = ReadLimiter(2, 1)

@@ -1,10 +1,12 @@
 """`/api/v1/drivers/{driver_id}/summary` and `/api/v1/fleet/summary`: sums of whole quarters."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
+from heapq import merge
 from importlib.resources import files
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
+from typing import TypeVar
 
 import falcon.asgi
 
@@ -19,7 +21,7 @@ from ingest.http.queries.insight import (
 )
 from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.insight.shapes import (
     CSV_TYPE,
     JSON_TYPE,
@@ -32,6 +34,8 @@ from ingest.resources.insight.shapes import (
 )
 from ingest.resources.route.page import dump
 
+T = TypeVar("T")
+
 
 def _sql(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text()
@@ -43,14 +47,14 @@ _BUCKETS, _FLEET, _FLEET_BUCKETS = _sql("buckets"), _sql("fleet"), _sql("fleet_b
 class _Summary:
     """What both have: the history, who may ask, and turns."""
 
-    def __init__(self, history: History, access: Access, reads: ReadLimiter) -> None:
+    def __init__(self, history: Histories, access: Access, reads: ReadLimiter) -> None:
         self._history = history
         self._access = access
         self._reads = reads
 
-    async def _read(self, sql: str, *args: object) -> list[Row]:
+    async def _read(self, reading: Awaitable[T]) -> T:
         try:
-            return await self._history.read(sql, *args)
+            return await reading
         except InvalidUpdate as e:
             raise InvalidUpdate(f"tz: {e.detail}", faults=(Fault("tz", e.detail),)) from e
 
@@ -65,7 +69,8 @@ class DriverSummary(_Summary):
         principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_summary_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
-            rows = await self._read(_BUCKETS, driver_id, query.start, query.end, query.by, query.tz)
+            asked = (query.start, query.end, query.by, query.tz)
+            rows = await self._read(self._history.read_of(_BUCKETS, driver_id, *asked))
             buckets = [
                 {"start_time": row["starts"], "end_time": row["ends"], **sums_of(row)}
                 for row in rows
@@ -102,7 +107,7 @@ class FleetSummary(_Summary):
     on_head = on_get
 
     async def _page(self, query: SummaryQuery) -> tuple[list[Item], str]:
-        rows = await self._read(_FLEET, query.start, query.end, query.after, query.limit + 1)
+        rows = await self._drivers(query, query.after, query.limit + 1)
         drivers = [{"driver_id": row["driver_id"], **sums_of(row)} for row in rows[: query.limit]]
         return drivers, drivers[-1]["driver_id"] if len(rows) > query.limit else ""
 
@@ -111,15 +116,21 @@ class FleetSummary(_Summary):
         drivers: list[Item] = []
         after = ""
         while True:
-            rows = await self._read(_FLEET, query.start, query.end, after, DRIVERS_MAX)
+            rows = await self._drivers(query, after, DRIVERS_MAX)
             drivers += [{"driver_id": row["driver_id"], **sums_of(row)} for row in rows]
             if len(rows) < DRIVERS_MAX:
                 return drivers
             after = drivers[-1]["driver_id"]
 
+    async def _drivers(self, query: SummaryQuery, after: str, limit: int) -> list[Row]:
+        """The first drivers after one, in order of their ids; each is in one database."""
+        found = await self._history.read_all(_FLEET, query.start, query.end, after, limit)
+        return list(islice(merge(*found, key=itemgetter("driver_id")), limit))
+
     async def _add_buckets(self, drivers: Sequence[Item], query: SummaryQuery) -> None:
         names = [driver["driver_id"] for driver in drivers]
-        rows = await self._read(_FLEET_BUCKETS, names, query.start, query.end, query.by, query.tz)
+        asked = (names, query.start, query.end, query.by, query.tz)
+        rows = chain(*await self._read(self._history.read_all(_FLEET_BUCKETS, *asked)))
         buckets = {
             name: [
                 {

@@ -19,7 +19,7 @@ from common.orders.book import Kept, OrderBook
 from common.orders.order import Order, OrderUpdate
 from common.orders.states import DeliveryState
 from common.orders.store import Stored
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.live_positions import LivePositions
 
 # What a Redis that is away, or refuses, is told by.
@@ -30,8 +30,9 @@ NOTHING_KEPT = Kept(None, ended=False, event=None, full=False)
 class OrderDesk:
     """Reads and writes orders. Raises `Overloaded` when the database is needed and away."""
 
-    def __init__(self, database: History, book: OrderBook, live: LivePositions) -> None:
-        self.database = database
+    def __init__(self, histories: Histories, book: OrderBook, live: LivePositions) -> None:
+        self.histories = histories
+        self.database = histories.home
         self._book = book
         self._live = live
         self._untold = Repeated(get("ingest"), "orders.untold")

@@ -100,7 +100,7 @@ class OrderJourney:
         self, order_id: str, drivers: Sequence[DriverSpan], *, named_only: bool
     ) -> _Way:
         way = _Way(order_id, self._gap_s)
-        reader = JourneyReader(self._desk.database.read, order_id, COLUMNS)
+        reader = JourneyReader(self._desk.histories.read_of, order_id, COLUMNS)
         for span in drivers:
             after, named = await reader.first(span, named_only=named_only)
             driven = way.begin()

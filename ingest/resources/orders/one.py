@@ -6,9 +6,9 @@ import msgspec
 import orjson
 
 from common.access.policy import Action
+from common.bodies.fault_list import decode_body
 from common.contract import ORDER_BODY_BYTES_MAX
-from common.errors import Fault, InvalidUpdate, Overloaded
-from common.event import MALFORMED
+from common.errors import Overloaded
 from common.orders.order import changed, decode_order_update
 from common.orders.states import DeliveryState
 from common.problem import NO_ORDER, ORDER_OVER, STATE_PASSED
@@ -18,8 +18,6 @@ from ingest.resources.orders.desk import OrderDesk
 from ingest.resources.orders.expected import ExpectedArrivals
 from ingest.resources.orders.shapes import position_of, shown
 
-_STATE_DETAIL = f"must be one of {', '.join(DeliveryState)}"
-
 
 class WantedState(msgspec.Struct):
     """The body of `…/state`."""
@@ -27,18 +25,9 @@ class WantedState(msgspec.Struct):
     state: DeliveryState
 
 
-_decode_state = msgspec.json.Decoder(WantedState).decode
-
-
 def decode_state(body: bytes) -> DeliveryState:
     """The state in a body. Raises `InvalidUpdate`: 400 for what is no JSON, 422."""
-    try:
-        return _decode_state(body).state
-    except msgspec.ValidationError as e:
-        fault = Fault("state", _STATE_DETAIL)
-        raise InvalidUpdate(f"state: {_STATE_DETAIL}", faults=(fault,)) from e
-    except MALFORMED as e:
-        raise InvalidUpdate(f"the body is not JSON: {e}", status=400) from e
+    return decode_body(body, WantedState).state
 
 
 class OneOrder:

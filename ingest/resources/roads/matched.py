@@ -27,7 +27,7 @@ from ingest.http.queries.query import (
     read_vehicle,
 )
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.roads.line import line_geometry
 from ingest.resources.route.page import dump
 
@@ -55,7 +55,7 @@ class MatchedRoute:
     """A driver's fixes of a span, page by page, drawn along the roads."""
 
     def __init__(
-        self, travel: Travel, history: History, access: Access, reads: ReadLimiter
+        self, travel: Travel, history: Histories, access: Access, reads: ReadLimiter
     ) -> None:
         self._travel = travel
         self._history = history

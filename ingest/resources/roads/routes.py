@@ -7,7 +7,7 @@ import falcon.asgi
 from common.roads.travel import Travel
 from ingest.http.access import Access
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.live_positions import LivePositions
 from ingest.resources.roads.matched import MatchedRoute
 from ingest.resources.roads.matrix import MatrixDoor
@@ -19,7 +19,7 @@ def add_road_routes(
     app: falcon.asgi.App[Any, Any],
     travel: Travel,
     live: LivePositions,
-    history: History,
+    history: Histories,
     access: Access,
 ) -> None:
     """Add them all. Routes that are matched take turns of their own: they delay no matrix."""

@@ -11,7 +11,7 @@ from ingest.http.access import Access
 from ingest.http.queries.next_page import link_next
 from ingest.http.queries.query import RouteQuery, encode_cursor, read_route_query
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.route.format import FORMATS
 from ingest.resources.route.page import PageFacts
 from ingest.resources.route.simple import SimpleRoute
@@ -24,7 +24,7 @@ FORMAT_ROWS = 200
 class Route:
     """A driver's history, page by page."""
 
-    def __init__(self, history: History, access: Access, reads: ReadLimiter) -> None:
+    def __init__(self, history: Histories, access: Access, reads: ReadLimiter) -> None:
         self._access = access
         self._history = history
         self._reads = reads

@@ -7,7 +7,7 @@ from dataclasses import replace
 from common.event import EPOCH
 from common.geo.simplify import simplify
 from ingest.http.queries.query import RouteQuery
-from ingest.resources.history import History
+from ingest.resources.histories import Histories
 from ingest.resources.route.page import Row
 
 # Fixes that are read for one page; a day at 1 Hz is one, a month is several.
@@ -19,7 +19,7 @@ PIECE_ROWS = 500
 class SimpleRoute:
     """The fixes of a route that are kept, in pieces. `more`: the page ended before the span."""
 
-    def __init__(self, history: History, driver_id: str, query: RouteQuery) -> None:
+    def __init__(self, history: Histories, driver_id: str, query: RouteQuery) -> None:
         self._history = history
         self._driver_id = driver_id
         self._query = query

@@ -6,39 +6,26 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import psutil
-import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from tests.faults.chaos.plan import Step
-from tests.faults.chaos.windows import Window, recovery_s
+from tests.faults.chaos.redis_servers import TROUBLE, RedisServers
+from tests.faults.chaos.windows import RECOVERY_S, STORING, Window, recovery_s
 from tests.stack import Stack
 from tests.wait import pace
 
 Say = Callable[[str], None]
-REDIS_TROUBLE = (redis.RedisError, OSError)
-
-
-def redis_client(stack: Stack, timeout_s: float = 1.0) -> Any:
-    """A client that tries nothing twice: what it sends may be counted."""
-    return redis.asyncio.from_url(
-        stack.redis_url,
-        protocol=2,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 class Actions:
     """Carries out steps. `done` counts them by verb and target, `windows` says when."""
 
-    def __init__(self, stack: Stack, say: Say) -> None:
+    def __init__(self, stack: Stack, servers: RedisServers, say: Say) -> None:
         self._stack = stack
+        self._servers = servers
         self._say = say
         self._thawing: set[asyncio.Task[None]] = set()
         self.done: Counter[str] = Counter()
@@ -48,17 +35,26 @@ class Actions:
         self._memory = ""
 
     async def carry_out(self, step: Step) -> None:
-        """One step. What lasts goes on in the background; only `up` is waited for."""
+        """One step. What lasts goes on in the background; only `up`, and a cluster that is not
+        whole yet or changes, are waited for.
+        """
+        if step.target in STORING:
+            await self._servers.await_whole()
         match step.verb:
             case "kill" if step.target == "up":
                 await self._restart_up()
             case "kill":
-                self._signal(step, signal.SIGKILL, self._targets(step)[:1])
+                await self._signal(step, signal.SIGKILL)
             case "term":
-                self._signal(step, signal.SIGTERM, self._targets(step)[:1])
+                await self._signal(step, signal.SIGTERM)
             case "freeze":
-                if frozen := self._signal(step, signal.SIGSTOP, self._targets(step)):
+                if frozen := await self._signal(step, signal.SIGSTOP):
                     self._later(_thaw_after(frozen, step.for_s))
+            case "lose":
+                await self._lose(step)
+            case "move":
+                await self._servers.move(step.shard, self._say)
+                self.done["move redis"] += 1
             case "cut":
                 await self._cut(step)
             case "fill":
@@ -73,10 +69,7 @@ class Actions:
         self._thawing.add(task)
         task.add_done_callback(self._thawing.discard)
 
-    def _targets(self, step: Step) -> list[psutil.Process]:
-        role = {"consumer": f"consumer-{step.shard}", "ingest-worker": "ingest"}.get(
-            step.target, step.target
-        )
+    def _processes(self, step: Step, role: str) -> list[psutil.Process]:
         pid = self._stack.pid(role)
         with contextlib.suppress(psutil.NoSuchProcess):
             if pid is not None:
@@ -88,21 +81,36 @@ class Actions:
                 return [process, *others]
         return []
 
-    def _signal(
-        self, step: Step, number: signal.Signals, processes: Iterable[psutil.Process]
-    ) -> list[psutil.Process]:
+    async def _signal(self, step: Step, number: signal.Signals) -> list[psutil.Process]:
+        slots = None
+        role = {"consumer": f"consumer-{step.shard}", "ingest-worker": "ingest"}.get(
+            step.target, step.target
+        )
+        if step.target in STORING:
+            role, slots = await self._servers.struck(step.target, step.shard)
+        processes = self._processes(step, role)
         reached = []
-        for process in processes:
+        for process in processes if number is signal.SIGSTOP else processes[:1]:
             # psutil compares start times: a pid that was given away again is never hit.
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
                 reached.append(process)
         if reached:
             lasts = f" for {step.for_s:g} s" if number is signal.SIGSTOP else ""
-            window = self._note(step, f"pid {reached[0].pid}{lasts}")
+            window = self._note(step, f"{role}, pid {reached[0].pid}{lasts}", slots)
             if number is signal.SIGSTOP:
                 window.to_s += step.for_s
         return reached
+
+    async def _lose(self, step: Step) -> None:
+        """Kill a primary, and keep its machine from coming back until its replica took over."""
+        role, slots = await self._servers.struck(step.target, step.shard)
+        [process] = self._processes(step, role)
+        process.send_signal(signal.SIGKILL)
+        window = self._note(step, f"{role}, pid {process.pid}", slots)
+        await self._servers.hold_until_replaced(role, step.shard, process.pid)
+        window.to_s = self._now_s()
+        self._say(f"{role} was replaced after {window.to_s - window.from_s:.1f} s")
 
     async def _restart_up(self) -> None:
         await self.end()
@@ -116,18 +124,18 @@ class Actions:
             window.to_s = self._now_s()
 
     async def _cut(self, step: Step) -> None:
+        began_s = self._now_s()
         try:
             async with asyncio.timeout(2):
                 await (self._cut_redis() if step.target == "redis" else self._cut_postgres())
-        except (*REDIS_TROUBLE, TimeoutError, psutil.NoSuchProcess) as e:
+        except (*TROUBLE, psutil.NoSuchProcess) as e:
             self._say(f"cut {step.target}: not there ({type(e).__name__})")
         else:
-            self._note(step, "all connections")
+            self._note(step, "all connections").from_s = began_s
 
     async def _cut_redis(self) -> None:
-        async with redis_client(self._stack) as client:
-            await client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        for kind in ("normal", "pubsub"):
+            await self._servers.tell("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
     async def _cut_postgres(self) -> None:
         """Its backends end one by one; unlike SIGKILL that does not make it recover."""
@@ -139,35 +147,39 @@ class Actions:
 
     async def _fill(self, step: Step) -> None:
         """No memory for a while. A Redis that is killed meanwhile forgets the limit, too."""
+        began_s = self._now_s()
         try:
-            async with redis_client(self._stack) as client:
-                if not self._memory:
-                    self._memory = (await client.config_get("maxmemory"))["maxmemory"]
-                await client.config_set("maxmemory", 1)
-            window = self._note(step, f"maxmemory for {step.for_s:g} s")
-        except REDIS_TROUBLE as e:
+            if not self._memory:
+                found = await self._servers.ask_one("CONFIG", "GET", "maxmemory")
+                self._memory = found[1].decode()
+            await self._servers.tell("CONFIG", "SET", "maxmemory", "1")
+        except TROUBLE as e:
             self._say(f"fill redis: not there ({type(e).__name__})")
             return
+        window = self._note(step, f"maxmemory for {step.for_s:g} s")
+        window.from_s = began_s
         window.to_s += step.for_s
         await pace(step.for_s)
         for _ in range(50):
-            with contextlib.suppress(*REDIS_TROUBLE):
-                async with redis_client(self._stack) as client:
-                    await client.config_set("maxmemory", self._memory)
-                    window.to_s = self._now_s()
+            with contextlib.suppress(*TROUBLE):
+                await self._servers.tell_all("CONFIG", "SET", "maxmemory", self._memory)
+                window.to_s = self._now_s()
                 return
             await pace(0.2)
 
     def _now_s(self) -> float:
         return time.monotonic() - self._began_s
 
-    def _note(self, step: Step, detail: str) -> Window:
+    def _note(self, step: Step, detail: str, slots: AbstractSet[int] | None = None) -> Window:
         """Say and count it; its window is a moment until somebody makes it longer."""
         self.done[f"{step.verb} {step.target}"] += 1
         shard = f"-{step.shard}" if step.target == "consumer" else ""
         self._say(f"{step.verb} {step.target}{shard}: {detail}")
         now_s, recovering_s = self._now_s(), recovery_s(step.verb, step.for_s)
-        window = Window(step.target, step.shard, now_s, now_s, recovering_s)
+        if slots is not None:
+            # A node that only paused may have been replaced.
+            recovering_s = RECOVERY_S
+        window = Window(step.target, step.shard, now_s, now_s, recovering_s, slots)
         self.windows.append(window)
         return window
 

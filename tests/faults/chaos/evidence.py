@@ -10,12 +10,11 @@ import asyncpg
 import psutil
 
 from common.event import decode_event
-from common.keys import shard_keys
-from tests.faults.chaos.actions import redis_client
+from common.keys import STREAM_NAME, shard_keys
 from tests.faults.chaos.fixes import EPOCH
+from tests.faults.chaos.redis_servers import redis_client
 from tests.stack import Stack
 
-STREAM = "driver-locations"
 GROUP = "location-processors"
 MICROSECOND = timedelta(microseconds=1)
 # Rows fetched at a time.
@@ -54,7 +53,7 @@ async def gather_evidence(stack: Stack, shards: int) -> Evidence:
     async with redis_client(stack, timeout_s=10.0) as client:
         found.backlog, found.pending = await waiting(client, shards)
         for shard in range(shards):
-            keys = shard_keys(STREAM, shard, shards)
+            keys = shard_keys(STREAM_NAME, shard, shards)
             for name, value in (await client.hgetall(keys.live)).items():
                 found.live[name.decode("utf-8", "replace")] = _live(value)
             found.dead += [fields[b"payload"] for _, fields in await client.xrange(keys.dead)]
@@ -65,7 +64,7 @@ async def waiting(client: Any, shards: int) -> tuple[int, int]:
     """Entries unread, or not yet trimmed, and entries pending, in all shards."""
     backlog = pending = 0
     for shard in range(shards):
-        stream = shard_keys(STREAM, shard, shards).stream
+        stream = shard_keys(STREAM_NAME, shard, shards).stream
         length = await client.xlen(stream)
         here = (await client.xpending(stream, GROUP))["pending"] if length else 0
         backlog, pending = backlog + length - here, pending + here

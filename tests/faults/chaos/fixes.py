@@ -72,7 +72,7 @@ class Fixes:
 
     def make_watched(self, index: int, now_us: int) -> Fix:
         """A plain fix of a driver whose order is watched."""
-        return self._fix(watched_driver(index), "now", now_us, order=f"chaos-{index}")
+        return self._fix(watched_driver(index), "now", now_us, order=watched_order(index))
 
     def _fix(self, driver: str, kind: str, now_us: int, order: str | None = None) -> Fix:
         # As if the clock had never been set.
@@ -108,6 +108,11 @@ class Fixes:
 def watched_driver(index: int) -> str:
     """The driver of a watched order."""
     return f"w-{index}"
+
+
+def watched_order(index: int) -> str:
+    """The order that is watched."""
+    return f"chaos-{index}"
 
 
 def poison(number: int, rng: random.Random) -> bytes:

@@ -52,6 +52,8 @@ class Load:
         # (seconds it took, when it began, status) of answers that came later than promised; the
         # status is 0 where none came in that time.
         self.late: list[tuple[float, float, int]] = []
+        # (seconds it took, when it began, drivers of the fixes) of each 503.
+        self.refused: list[tuple[float, float, frozenset[str]]] = []
         self._began_s = time.monotonic()
         # Fixes that may never be taken and were, or the other way round.
         self.misjudged: list[str] = []
@@ -141,6 +143,8 @@ class Load:
             return
         if answer is not None and answer.status == 503:
             self.longest_503_s = max(self.longest_503_s, answer.took_s)
+            drivers = frozenset(fix.driver for fix in fixes)
+            self.refused.append((took_s, asked_s - self._began_s, drivers))
         self._journal.unknown(fixes)
         if tries < TRIES_MAX:
             self._later(fixes, tries + 1, self._rng.uniform(*RETRY_AFTER_S))

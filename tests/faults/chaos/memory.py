@@ -1,13 +1,14 @@
 """Memory of each role: at the start, at most, and at the end of a round."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from tests.stack import Stack
 
-ROLES = ("gateway", "redis", "postgres", "ingest", "consumers", "fanout")
+ROLES = ("gateway", "postgres", "ingest", "consumers", "fanout")
 
 
 @dataclass(slots=True)
@@ -22,10 +23,10 @@ class Memory:
 class Memories:
     """Samples a stack."""
 
-    def __init__(self, stack: Stack, shards: int) -> None:
+    def __init__(self, stack: Stack, shards: int, servers: Sequence[str]) -> None:
         self._stack = stack
-        self._roles = (*ROLES, *(f"consumer-{shard}" for shard in range(shards)))
-        self.by_role = {role: Memory() for role in self._roles}
+        roles = (*servers, *ROLES, *(f"consumer-{shard}" for shard in range(shards)))
+        self.by_role = {role: Memory() for role in roles}
 
     def sample(self) -> None:
         """Look at all roles that run now."""

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tests.faults.chaos.load import Load
 from tests.faults.chaos.memory import Memories
+from tests.faults.chaos.service import Waited, refused_for_s
 from tests.faults.chaos.verdict import Verdict
 from tests.faults.chaos.watchers import Seen
 
@@ -28,6 +29,8 @@ LAWS = (
     "live did not come back",
     "live stood still",
     "refused too late",
+    "refused for nothing",
+    "not ready",
     "memory grew",
     "misjudged",
     "odd answer",
@@ -46,9 +49,17 @@ class Round:
     done: Counter[str]
     memories: Memories
     verdict: Verdict
+    waited: Waited
     quiet_s: float
     # In which nothing explains a customer of shard 0 who sees nothing.
     undisturbed_s: float
+
+    @property
+    def taken_after(self) -> list[str]:
+        """How long after each loss of a cluster's primary its fixes were refused."""
+        windows, refusals = self.waited.windows, self.waited.refusals
+        lost = [w for w in windows if w.target == "redis" and w.slots is not None]
+        return [f"{refused_for_s(window, refusals, windows):.1f} s" for window in lost]
 
 
 def print_report(finished: Round) -> None:
@@ -75,8 +86,10 @@ def print_report(finished: Round) -> None:
         ("longest 202", f"{load.longest_202_s:.2f} s"),
         ("longest 503", f"{load.longest_503_s:.2f} s"),
         ("answers after more than 2 s", f"{len(late)}: {', '.join(late[:LATE_SHOWN])}"),
+        ("a lost primary's fixes taken after", ", ".join(finished.taken_after)),
         ("live frames seen", sum(seen.frames for seen in finished.seen)),
         ("longest gaps in live frames", ", ".join(gaps)),
+        ("longest from taken to shown", f"{max(seen.lag_s for seen in finished.seen):.2f} s"),
         ("time that no fault covers", f"{finished.undisturbed_s:.0f} s"),
         ("quiet after the load", f"{finished.quiet_s:.1f} s"),
     ]

@@ -1,43 +1,44 @@
-"""`make chaos`: breaks a running stack on purpose, then judges whether the promise held.
+"""A round: a stack runs, is broken by plan under load, comes to rest, and is judged."""
 
-`python -m tests.faults.chaos --minutes 10 --seed 7`. It starts a stack of its own, sends, watches,
-kills, freezes, cuts and fills as the seed says, waits for quiet, and compares its journal with
-what is stored. Exit status 1 on any violation; logs and journal are kept then.
-"""
-
-import argparse
 import asyncio
 import contextlib
 import random
 import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.keys import shard_keys, shard_of
-from tests.faults.chaos.actions import REDIS_TROUBLE, Actions, redis_client
-from tests.faults.chaos.evidence import STREAM, gather_evidence, survivors, waiting
-from tests.faults.chaos.fixes import poison, watched_driver
+import hiredis
+
+from common.errors import Overloaded
+from common.keys import ENTRY_FIELD, STREAM_NAME, shard_keys, shard_of
+from common.redis.nodes import Nodes
+from common.redis.opening import new_nodes
+from tests.faults.chaos.actions import Actions
+from tests.faults.chaos.evidence import gather_evidence, waiting
+from tests.faults.chaos.fixes import poison
 from tests.faults.chaos.journal import Journal, read_journal
 from tests.faults.chaos.load import Load
 from tests.faults.chaos.memory import Memories
-from tests.faults.chaos.plan import Step, make_plan
-from tests.faults.chaos.report import Round, print_report
-from tests.faults.chaos.service import Waited, judge_service
+from tests.faults.chaos.plan import DECK, Card, Step, make_plan
+from tests.faults.chaos.redis_servers import REDIS_TROUBLE, RedisServers, redis_client
+from tests.faults.chaos.report import Round
+from tests.faults.chaos.service import Refusal, Waited, judge_service
 from tests.faults.chaos.verdict import Verdict, judge
-from tests.faults.chaos.watchers import Watchers
+from tests.faults.chaos.watchers import Readiness, Watchers
 from tests.faults.chaos.windows import carrying, unexplained_s
 from tests.stack import Stack
 from tests.wait import pace, until
 
 # Silence of a child is noticed sooner than by default, so that frozen ones are replaced.
 QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3"}
-WATCHED = 10
 POISON_SHARE = 0.01
+# Fixes a second of one driver, far from what is too fast.
+DRIVER_RATE = 2.5
+# A replica answers within this, or what is written may die with its primary.
+COPY_TIMEOUT_MS = 500
 # A stack that is whole again must come to rest in this time. A child that died too often is only
 # tried every half minute.
 QUIET_TIMEOUT_S = 90.0
@@ -55,16 +56,25 @@ class Options:
     seed: int
     seconds: float
     shards: int = 4
+    # Orders that somebody watches.
+    watched: int = 10
     rate: float = 500.0
-    drivers: int = 200
     pause_s: tuple[float, float] = (1.0, 4.0)
+    cards: tuple[Card, ...] = DECK
     steps: tuple[Step, ...] = field(default=())
+
+    @property
+    def drivers(self) -> int:
+        """How many send."""
+        return round(self.rate / DRIVER_RATE)
 
     def plan(self) -> list[Step]:
         """The given steps, or those of the seed."""
         if self.steps:
             return list(self.steps)
-        return make_plan(self.seed, self.seconds, self.shards, pause_s=self.pause_s)
+        return make_plan(
+            self.seed, self.seconds, self.shards, pause_s=self.pause_s, cards=self.cards
+        )
 
 
 async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
@@ -75,15 +85,17 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began_s:7.1f} s  {line}", flush=True)
 
-    more = {"drivers": options.drivers, "watched": WATCHED}
+    more = {"drivers": options.drivers, "watched": options.watched}
     load = Load(stack.port, journal, seed=options.seed, rate=options.rate, **more)
-    watchers, memories = Watchers(stack.port, WATCHED), Memories(stack, options.shards)
-    actions = Actions(stack, say)
+    servers = RedisServers(stack, options.shards)
+    watchers, readiness = Watchers(stack.port, options.watched), Readiness(stack.fanout_port)
+    memories = Memories(stack, options.shards, servers.roles)
+    actions = Actions(stack, servers, say)
     sending, watching, poisoning = asyncio.Event(), asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         loading = group.create_task(load.run(sending))
         group.create_task(watchers.run(watching))
-        sampling = group.create_task(_sample(memories))
+        looking = [group.create_task(_sample(memories)), group.create_task(readiness.run())]
         poisoner = group.create_task(_poison(stack, journal, options, poisoning))
         await _carry_out(options.plan(), actions)
         await pace(began_s + options.seconds - time.monotonic())
@@ -92,6 +104,7 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
         await poisoner
         say("no more faults")
         await until(lambda: _whole(stack), timeout_s=QUIET_TIMEOUT_S, what="a whole stack")
+        await servers.await_whole()
         healed = [seen.frames for seen in watchers.seen]
         await pace(AFTERWARDS_S)
         with contextlib.suppress(TimeoutError):
@@ -105,36 +118,38 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
         with contextlib.suppress(TimeoutError):
             await until(lambda: _quiet(stack, options.shards), timeout_s=QUIET_TIMEOUT_S)
         quiet_s = time.monotonic() - quiet_began_s
-        sampling.cancel()
+        for task in looking:
+            task.cancel()
     journal.close()
     memories.sample()
     verdict = judge(read_journal(journal.path), await gather_evidence(stack, options.shards))
     for index in still_deaf:
         verdict.violate("live did not come back", f"order chaos-{index}")
-    _judge_clients(load, watchers, actions, memories, options.shards, verdict)
-    undisturbed_s = unexplained_s(0, watched_s, carrying(actions.windows, 0))
-    return Round(
-        options.seed,
-        load,
-        watchers.seen,
-        actions.done,
-        memories,
-        verdict,
-        quiet_s,
-        undisturbed_s,
+    waited = Waited(
+        load.late,
+        [(servers.watched(index), seen.gaps) for index, seen in enumerate(watchers.seen)],
+        actions.windows,
+        memories.by_role,
+        [_refusal(servers, options.shards, *refused) for refused in load.refused],
+        readiness.unready,
     )
+    judge_service(waited, verdict)
+    _judge_clients(load, watchers, verdict)
+    undisturbed_s = unexplained_s(0, watched_s, carrying(actions.windows, servers.watched(0)))
+    return Round(
+        options.seed, load, watchers.seen, actions.done, memories, verdict, waited, quiet_s,
+        undisturbed_s,
+    )  # fmt: skip
 
 
-def _judge_clients(  # noqa: PLR0917
-    load: Load,
-    watchers: Watchers,
-    actions: Actions,
-    memories: Memories,
-    shards: int,
-    verdict: Verdict,
-) -> None:
-    """What those who sent and watched have seen, and what the roles have grown."""
-    judge_service(_waited(load, watchers, actions, memories, shards), verdict)
+def _refusal(
+    servers: RedisServers, shards: int, took_s: float, at_s: float, drivers: frozenset[str]
+) -> Refusal:
+    return Refusal(at_s, took_s, servers.slots_of({shard_of(name, shards) for name in drivers}))
+
+
+def _judge_clients(load: Load, watchers: Watchers, verdict: Verdict) -> None:
+    """What those who sent and watched have seen."""
     for example in load.misjudged:
         verdict.violate("misjudged", example)
     for seen in watchers.seen:
@@ -142,20 +157,6 @@ def _judge_clients(  # noqa: PLR0917
             verdict.violate("frames went back in time", seen)
     for status in load.statuses.keys() - {202, 422, 503}:
         verdict.violate("odd answer", f"{load.statuses[status]} times {status}")
-
-
-def _waited(
-    load: Load, watchers: Watchers, actions: Actions, memories: Memories, shards: int
-) -> Waited:
-    return Waited(
-        load.late,
-        [
-            (shard_of(watched_driver(index), shards), seen.gaps)
-            for index, seen in enumerate(watchers.seen)
-        ],
-        actions.windows,
-        memories.by_role,
-    )
 
 
 async def _carry_out(plan: list[Step], actions: Actions) -> None:
@@ -174,15 +175,28 @@ async def _poison(
     """Straight into the streams, past everything that would refuse it."""
     rng = random.Random(options.seed)
     number = 0
-    while not stopping.is_set():
-        number += 1
-        stream = shard_keys(STREAM, rng.randrange(options.shards), options.shards).stream
-        journal.poison(number, there=False)
-        with contextlib.suppress(*REDIS_TROUBLE, TimeoutError):
-            async with redis_client(stack) as client:
-                await client.xadd(stream, {"e": poison(number, rng)})
-                journal.poison(number, there=True)
-        await pace(1 / (options.rate * POISON_SHARE))
+    nodes = new_nodes(stack.redis_url, reply_timeout_s=1.0, name="poison")
+    await nodes.start()
+    try:
+        while not stopping.is_set():
+            number += 1
+            stream = shard_keys(STREAM_NAME, rng.randrange(options.shards), options.shards).stream
+            journal.poison(number, there=False)
+            with contextlib.suppress(Overloaded, hiredis.ReplyError):
+                if await _is_kept(nodes, stream, poison(number, rng)):
+                    journal.poison(number, there=True)
+            await pace(1 / (options.rate * POISON_SHARE))
+    finally:
+        await nodes.close()
+
+
+async def _is_kept(nodes: Nodes, stream: str, payload: bytes) -> bool:
+    """Add an entry; whether nothing that may happen to a server takes it away."""
+    added = ("XADD", stream, "*", ENTRY_FIELD, payload)
+    if not nodes.is_cluster:
+        return bool(await nodes.key_wire(stream).send(*added))
+    copies = ("WAIT", 1, COPY_TIMEOUT_MS)
+    return int((await nodes.key_wire(stream).pipeline([added, copies]))[-1]) >= 1
 
 
 async def _sample(memories: Memories) -> None:
@@ -217,29 +231,3 @@ def kept_on_failure() -> Iterator[Path]:
         print(f"journal and logs are kept in {folder}", flush=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def main() -> int:
-    """Parse, run, report."""
-    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=500.0, help="fixes a second")
-    given = parser.parse_args()
-    options = Options(
-        seed=given.seed, seconds=given.minutes * 60, shards=given.shards, rate=given.rate
-    )
-    # A plain stop of this program stops its stack, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"chaos: seed {options.seed}, {given.minutes:g} minutes, {options.rate:g} fixes/s")
-    with kept_on_failure() as folder:
-        stack = Stack(folder / "home", "--shards", str(options.shards), extra=QUICK)
-        with stack:
-            finished = asyncio.run(run_round(stack, folder, options))
-        for survivor in survivors(stack.home):
-            finished.verdict.violate("outlived the stack", survivor)
-        print_report(finished)
-        if finished.verdict.violations:
-            sys.exit(1)
-    return 0

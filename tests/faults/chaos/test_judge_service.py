@@ -3,9 +3,23 @@
 import pytest
 
 from tests.faults.chaos.memory import Memory
-from tests.faults.chaos.service import GROWTH_BYTES, LIVE_GAP_MAX_S, Waited, judge_service
+from tests.faults.chaos.service import (
+    GROWTH_BYTES,
+    LIVE_GAP_MAX_S,
+    Refusal,
+    Waited,
+    judge_service,
+    refused_for_s,
+)
 from tests.faults.chaos.verdict import Verdict
-from tests.faults.chaos.windows import RECOVERY_S, RESUME_S, Window, recovery_s, unexplained_s
+from tests.faults.chaos.windows import (
+    RECOVERY_S,
+    RESUME_S,
+    Watched,
+    Window,
+    recovery_s,
+    unexplained_s,
+)
 
 
 def counts(waited: Waited) -> dict[str, int]:
@@ -56,7 +70,7 @@ def test_what_is_no_refusal_or_hardly_late_is_none():
 
 
 def test_a_gap_in_live_frames_is_one_unless_something_on_its_way_was_out_of_order():
-    gaps = [(2, [(8.0, 100.0)])]
+    gaps = [(Watched(2), [(8.0, 100.0)])]
     assert counts(Waited(gaps=gaps)) == {"live stood still": 1}
     for target in ("ingest", "redis", "fanout", "consumers", "gateway", "up"):
         assert counts(Waited(gaps=gaps, windows=[window(target, 100, 101)])) == {}
@@ -67,7 +81,51 @@ def test_a_gap_in_live_frames_is_one_unless_something_on_its_way_was_out_of_orde
     # Neither another shard nor the database carries its frames.
     for other in (window("consumer", 100, 108, shard=1), window("postgres", 100, 108)):
         assert counts(Waited(gaps=gaps, windows=[other])) == {"live stood still": 1}
-    assert counts(Waited(gaps=[(2, [(LIVE_GAP_MAX_S, 100.0)])])) == {}
+    assert counts(Waited(gaps=[(Watched(2), [(LIVE_GAP_MAX_S, 100.0)])])) == {}
+
+
+def test_a_server_of_a_cluster_explains_what_happens_to_its_own_keys_alone():
+    lost = Window("redis", 0, 100, 100, slots={1, 2})
+    for slots, explained in (({1}, True), ({2, 9}, True), ({9}, False)):
+        wanted = {} if explained else {"live stood still": 1}
+        gaps = [(Watched(0, slots), [(7.0, 100.0)])]
+        assert counts(Waited(gaps=gaps, windows=[lost])) == wanted
+        refusals = [Refusal(101.0, 0.2, slots)]
+        wanted = {} if explained else {"refused for nothing": 1}
+        assert counts(Waited(refusals=refusals, windows=[lost])) == wanted
+
+
+def test_a_refusal_is_for_nothing_unless_what_takes_the_fix_was_out_of_order():
+    refusals = [Refusal(100.0, 1.0, {5})]
+    assert counts(Waited(refusals=refusals)) == {"refused for nothing": 1}
+    for target in ("ingest", "ingest-worker", "gateway", "up", "redis", "replica"):
+        assert counts(Waited(refusals=refusals, windows=[window(target, 100.5, 101)])) == {}
+        assert counts(Waited(refusals=refusals, windows=[window(target, 95.5, 96)])) == {}
+        late = [window(target, 90, 94)]
+        assert counts(Waited(refusals=refusals, windows=late)) == {"refused for nothing": 1}
+    for target in ("postgres", "consumer", "consumers", "fanout"):
+        around = [window(target, 99, 102)]
+        assert counts(Waited(refusals=refusals, windows=around)) == {"refused for nothing": 1}
+
+
+def test_the_fan_out_delivers_as_long_as_one_server_of_redis_does():
+    assert counts(Waited(unready=[100.0])) == {"not ready": 1}
+    for target in ("fanout", "up", "redis"):
+        assert counts(Waited(unready=[100.0], windows=[window(target, 99, 99)])) == {}
+    one = [Window("redis", 0, 99, 99, slots={1})]
+    assert counts(Waited(unready=[100.0], windows=one)) == {"not ready": 1}
+
+
+def test_how_long_the_fixes_of_a_lost_server_were_refused():
+    lost = Window("redis", 0, 100, 100, slots={1})
+    moments = ((99, 1), (102, 1), (104, 2), (110, 1))
+    refusals = [Refusal(at_s, 0.5, {slot}) for at_s, slot in moments]
+    assert refused_for_s(lost, refusals, [lost]) == 10.5
+    again = [Window("redis", 0, 105, 105, slots=slots) for slots in ({1, 2}, None)]
+    assert all(refused_for_s(lost, refusals, [lost, other]) == 2.5 for other in again)
+    elsewhere = [lost, Window("redis", 0, 105, 105, slots={2}), window("postgres", 101, 102)]
+    assert refused_for_s(lost, refusals, elsewhere) == 10.5
+    assert refused_for_s(lost, [], [lost]) == 0
 
 
 def test_memory_that_has_not_come_back_is_one():

@@ -153,12 +153,12 @@ def test_a_clock_of_redis_that_steps_there_and_back_loses_and_freezes_nothing(
         asyncio.run(main(api.url))
 
 
-def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(redis_server: RedisServer) -> None:
+def test_a_pace_that_a_clock_left_in_the_future_keeps_nobody_out(one_server: RedisServer) -> None:
     """Until its time came again the driver was refused: for as long as the clock had stepped."""
     driver = DRIVERS[0]
     ahead_us = (time.time() + HOUR_S) * 1e6
-    with ingest(REDIS_URL=redis_server.url) as api:
-        redis_server.command(
+    with ingest(REDIS_URL=one_server.url) as api:
+        one_server.command(
             "SET", shard_keys("driver-locations", 0, 4).rate + driver, f"{ahead_us:.0f}"
         )
         fix = {"latitude": 1.0, "longitude": 1.0}

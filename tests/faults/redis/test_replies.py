@@ -45,9 +45,9 @@ class Swallower(Proxy):
         writer.close()
 
 
-def test_swallowed_replies_are_503_in_time_and_retries_are_stored_once(redis_server, database_url):
+def test_swallowed_replies_are_503_in_time_and_retries_are_stored_once(one_server, database_url):
     """One shard, so that its worker has all of them."""
-    servers = redis_server.url, database_url
+    servers = one_server.url, database_url
     base = datetime.now(UTC)
 
     async def post(port: int, number: int) -> tuple[int, float]:
@@ -79,13 +79,13 @@ def test_swallowed_replies_are_503_in_time_and_retries_are_stored_once(redis_ser
                 await until(partial(accepted, server.port, number))
         # Each arrived at least once; what had left when replies stopped, twice: nobody could know.
         stream = shard_keys("driver-locations", 0, 1).stream
-        assert fixes_in(redis_server.port, stream) > ROUNDS * AT_ONCE + 1
+        assert fixes_in(one_server, stream) > ROUNDS * AT_ONCE + 1
         async with working(worker_settings(*servers, shards=1)):
             await it.stored(ROUNDS * AT_ONCE + 1)
         assert await it.count() == ROUNDS * AT_ONCE + 1
 
     async def run() -> None:
-        proxy = Swallower("127.0.0.1", redis_server.port)
+        proxy = Swallower("127.0.0.1", one_server.port)
         await proxy.start()
         url = f"redis://127.0.0.1:{proxy.port}"
         server = IngestServer(REDIS_URL=url, SHARDS="1")

@@ -8,9 +8,9 @@ import time
 import psutil
 import pytest
 
-from common.redis.wire import Wire
 from common.stream.dead_letter import DeadLetter
 from consumers.stream.poison.dead_letters import DeadLetterWriter
+from tests.clients.opened import opened
 from tests.roles.shard import GROUP, KEYS, identities, payload, shard, worker_settings, working
 from tests.servers.postgres import PostgresServer
 from tests.wait import until
@@ -23,6 +23,7 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
+@pytest.mark.cluster_too
 def test_a_letter_whose_reply_was_lost_is_written_once(servers):
     """It is tried again then, though the entry is in the dead letters already."""
 
@@ -31,13 +32,12 @@ def test_a_letter_whose_reply_was_lost_is_written_once(servers):
             (entry_id,) = await it.add(b"poison")
             await it.redis.xgroup_create(KEYS.stream, GROUP, "0")
             await it.redis.xreadgroup(GROUP, "shard-0", {KEYS.stream: ">"})
-            wire = Wire(servers[0], reply_timeout_s=5)
-            await wire.start()
-            dead = DeadLetterWriter(wire, KEYS, shard=0, group=GROUP)
-            letter = DeadLetter(entry_id, b"poison", "", "undecodable", attempts=1)
-            for _ in range(5):
-                await dead.write_and_ack([letter], {entry_id: 1})
-            await wire.close()
+            async with opened(servers[0]) as nodes:
+                wire = nodes.key_wire(KEYS.dead)
+                dead = DeadLetterWriter(wire, KEYS, shard=0, group=GROUP)
+                letter = DeadLetter(entry_id, b"poison", "", "undecodable", attempts=1)
+                for _ in range(5):
+                    await dead.write_and_ack([letter], {entry_id: 1})
             assert await it.redis.xlen(KEYS.dead) == 1
             assert await it.pending() == 0
 
@@ -128,7 +128,7 @@ def test_one_percent_of_poison_costs_less_than_half_of_the_throughput(
     servers, redis_server, databases
 ):
     """In CPU, which is what bounds it: others may use the machine beside it."""
-    pids = [redis_server.pid]
+    pids = list(redis_server.pids)
     if isinstance(databases, PostgresServer):
         pids.append(databases.pid)
     good = [payload(n % 3600, driver=f"d{n // 3600}") for n in range(COUNT)]

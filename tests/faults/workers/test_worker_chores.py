@@ -5,9 +5,9 @@ import contextlib
 import itertools
 
 import pytest
-import redis.asyncio
 from structlog.testing import capture_logs
 
+from tests.clients.listening import listening
 from tests.roles.shard import (
     KEYS,
     QUICK,
@@ -31,17 +31,15 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
-@contextlib.asynccontextmanager
-async def user_without(redis_server, command):
-    """The address of the server for a user who may do all but that command."""
-    client = redis.asyncio.from_url(redis_server.url, protocol=2)
+@contextlib.contextmanager
+def user_without(redis_server, command):
+    """The address of the Redis for a user who may do all but that command."""
     rights = ("on", ">pw", "~*", "&*", "+@all", f"-{command}")
-    await client.execute_command("ACL", "SETUSER", "fleet", *rights)
+    redis_server.command("ACL", "SETUSER", "fleet", *rights)
     try:
-        yield f"redis://fleet:pw@127.0.0.1:{redis_server.port}/0"
+        yield redis_server.url.replace("://", "://fleet:pw@")
     finally:
-        await client.execute_command("ACL", "DELUSER", "fleet")
-        await client.aclose()
+        redis_server.command("ACL", "DELUSER", "fleet")
 
 
 @pytest.mark.parametrize("command", OPTIONAL)
@@ -49,16 +47,17 @@ def test_a_command_that_is_refused_starves_nothing_else(redis_server, database_u
     """Without PUBSUB nothing was trimmed or expired, and the intake closed in the end."""
 
     async def main():
+        with user_without(redis_server, command) as url:
+            await main_as(url)
+
+    async def main_as(url):
         async with (
-            user_without(redis_server, command) as url,
             shard(redis_server.url, database_url) as it,
-            it.redis.pubsub() as fleet,
+            listening(it.redis, KEYS.fleet) as fleet,
         ):
-            await fleet.subscribe(KEYS.fleet)
-            await fleet.get_message(timeout=5)
             async with working_quickly(worker_settings(url, database_url, location_ttl=1)):
                 await it.add(*[payload_now(driver=f"d{n}") for n in range(50)])
-                assert await fleet.get_message(timeout=5)
+                assert await fleet.message()
                 await until(lambda: is_empty(it))
                 assert await it.count() == 50
                 assert await it.redis.exists(KEYS.consumer)
@@ -75,14 +74,14 @@ async def is_empty(it):
     )
 
 
-def test_the_lease_holds_while_replies_are_late_within_their_limit(redis_server, database_url):
+def test_the_lease_holds_while_replies_are_late_within_their_limit(one_server, database_url):
     """With each reply 1.2 s late the shard was nobody's for a fifth of the time."""
     late_s = 1.2
 
     async def main():
         async with (
-            proxy_to(redis_server.port) as proxy,
-            shard(redis_server.url, database_url) as it,
+            proxy_to(one_server.port) as proxy,
+            shard(one_server.url, database_url) as it,
         ):
             url = f"redis://127.0.0.1:{proxy.port}/0"
             beats = []

@@ -93,6 +93,7 @@ def test_a_schema_that_does_not_fit_dead_letters_nothing(servers, damage):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_redis_that_froze_and_was_killed_is_found_again(redis_server, database_url):
     """The connection was lost while a reply was awaited on it: nobody looked again."""
     servers = redis_server.url, database_url

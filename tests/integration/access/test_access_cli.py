@@ -12,16 +12,15 @@ import pytest
 from common.access.gate import Gate
 from common.access.signing import Signing
 from common.access.watch import USES_EVERY_S, AccessWatch
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
 from common.settings import load_settings
 from deploy.tools.access.tokens import auth_overrides, first_tokens_text
 from tests.access import SECRET, bearer
-from tests.servers import RedisServer
+from tests.clients.opened import opened
+from tests.servers.redis_cluster import AnyRedis
 from tests.stack import fleetline
 
 
-def run(server: RedisServer, *arguments: str, status: int = 0) -> str:
+def run(server: AnyRedis, *arguments: str, status: int = 0) -> str:
     extra = {"REDIS_URL": server.url, "AUTH_SECRET": SECRET}
     result = fleetline(*arguments, extra=extra)
     assert result.returncode == status, result.stderr
@@ -29,7 +28,7 @@ def run(server: RedisServer, *arguments: str, status: int = 0) -> str:
     return str(result.stderr if status else result.stdout).strip()
 
 
-def test_a_token_is_all_of_standard_output(redis_server: RedisServer) -> None:
+def test_a_token_is_all_of_standard_output(redis_server: AnyRedis) -> None:
     text = run(redis_server, "token", "create", "--role", "driver", "--subject", "d1")
     found = jwt.decode(text, SECRET, algorithms=["HS256"], audience="fleetline")
     assert (found["role"], found["sub"]) == ("driver", "d1")
@@ -50,27 +49,26 @@ def test_a_token_is_all_of_standard_output(redis_server: RedisServer) -> None:
     ],
 )
 def test_a_wrong_option_is_one_line(
-    redis_server: RedisServer, arguments: tuple[str, ...], word: str
+    redis_server: AnyRedis, arguments: tuple[str, ...], word: str
 ) -> None:
     line = run(redis_server, *arguments, status=2)
     assert word in line
     assert "\n" not in line
 
 
-def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_a_key_is_shown_once_and_its_use_is_noted(redis_server: AnyRedis) -> None:
     key = run(redis_server, "key", "create", "--name", "shop")
     key_id = key.split("_")[1]
 
     async def use() -> None:
-        wire = Wire(redis_server.url, reply_timeout_s=5.0)
-        await wire.start()
         gate = Gate(Signing([SECRET], [], "fleetline"), 10)
-        watch = AccessWatch(Nodes(wire), gate)
-        await watch.poll()
-        gate.authenticate(bearer(key)["Authorization"])
-        watch._uses_written_at -= USES_EVERY_S
-        await watch.poll()
-        await wire.close()
+        async with opened(redis_server.url) as nodes:
+            watch = AccessWatch(nodes, gate)
+            await watch.poll()
+            gate.authenticate(bearer(key)["Authorization"])
+            watch._uses_written_at -= USES_EVERY_S
+            await watch.poll()
 
     [row] = json.loads(run(redis_server, "key", "list", "--json"))["keys"]
     assert (row["id"], row["name"], row["last_used_at"]) == (key_id, "shop", None)

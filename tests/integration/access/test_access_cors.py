@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 
 FRIEND, STRANGER = "https://app.example.org", "https://evil.example.org"
 PATH = "/api/v1/drivers/d1/location"
@@ -21,7 +21,7 @@ def preflight(api: httpx.Client, origin: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("origins", ["", f"{FRIEND}, https://b.example"])
-def test_only_listed_origins(redis_server: RedisServer, origins: str) -> None:
+def test_only_listed_origins(redis_server: AnyRedis, origins: str) -> None:
     with (
         ingest(REDIS_URL=redis_server.url, CORS_ORIGINS=origins, **AUTH) as server,
         httpx.Client(base_url=server.url) as api,

@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 
 from common import keys
+from common.redis.client import new_client
 from tests.access import AUTH, bearer, token
 from tests.servers import RedisServer, valkey
 from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}
@@ -36,7 +37,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def server(redis_server: RedisServer) -> Iterator[IngestServer]:
+def server(redis_server: AnyRedis) -> Iterator[IngestServer]:
     with ingest(REDIS_URL=redis_server.url, **AUTH) as running:
         wait_until(lambda: httpx.get(f"{running.url}/health").status_code == 200)
         yield running
@@ -106,11 +107,11 @@ def test_a_refused_body_past_the_bound_ends_its_connection(server: IngestServer)
 )
 @pytest.mark.parametrize("own", [[], [{**FIX, "driver_id": "d1"}], [{**BROKEN, "driver_id": "d1"}]])
 def test_one_fix_of_anothers_driver_refuses_all(
-    api: httpx.Client, redis_server: RedisServer, item: Any, own: list[Any]
+    api: httpx.Client, redis_server: AnyRedis, item: Any, own: list[Any]
 ) -> None:
     """A broken one did not: its neighbours were stored with 202."""
     streams = [keys.shard_keys("driver-locations", shard, 4).stream for shard in range(4)]
-    with redis.Redis(port=redis_server.port) as store:
+    with new_client(redis_server.url, decode=False) as store:
         before = [store.xlen(stream) for stream in streams]
         for fixes in ([item, *own], [*own, item]):
             assert api.post(MANY, json=fixes, headers=DRIVER).status_code == 403
@@ -172,12 +173,12 @@ def test_a_slash_at_the_end_says_nothing(api: httpx.Client) -> None:
 
 
 def test_a_malformed_revocation_holds_up_no_other(
-    api: httpx.Client, redis_server: RedisServer
+    api: httpx.Client, redis_server: AnyRedis
 ) -> None:
     """One written by hand ended the reading: no revocation took effect until a restart."""
     ended, other = (bearer(token(jti=jti)) for jti in ("ended", "other"))
     assert api.post(LOCATION, json=FIX, headers=ended).status_code == 202
-    with redis.Redis(port=redis_server.port) as store:
+    with new_client(redis_server.url, decode=False) as store:
         malformed = {"sub:somebody": "2026-01-01", b"jti:\xff": b"\xff", "sub:x": ""}
         store.hset(keys.ACCESS_REVOKED, mapping={**malformed, "jti:ended": time.time()})
         store.incr(keys.ACCESS_VERSION)

@@ -5,15 +5,15 @@ from typing import Any
 
 import orjson
 import pytest
-import redis
 
 from common.access.policy import Role
 from common.problem import TOO_MANY_SOCKETS
+from common.redis.client import new_client
 from deploy.tools.access.store import AccessStore
 from tests.access import SECRET, bearer, token
 from tests.clients.ws import ORDER_PATH, Refused, connect, watching
-from tests.servers import RedisServer
 from tests.servers.fanout_server import fanout, in_loop, publishing, until
+from tests.servers.redis_cluster import AnyRedis
 
 CLOSED: dict[str, Any] = {"auth": "on", "auth_secret": SECRET}
 MINE, THEIRS = ORDER_PATH.format("o1"), ORDER_PATH.format("o2")
@@ -45,12 +45,12 @@ async def status_of(port: int, path: str, headers: dict[str, str]) -> int:
 
 
 @pytest.fixture
-def lists(redis_server: RedisServer) -> Any:
-    with redis.Redis(port=redis_server.port) as client:
+def lists(redis_server: AnyRedis) -> Any:
+    with new_client(redis_server.url, decode=False) as client:
         yield AccessStore(client)
 
 
-def test_exactly_the_allowed_cells_pass(redis_server: RedisServer) -> None:
+def test_exactly_the_allowed_cells_pass(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url, **CLOSED) as server:
             port = server.settings.fanout_port
@@ -66,7 +66,7 @@ def test_exactly_the_allowed_cells_pass(redis_server: RedisServer) -> None:
 
 
 def test_a_token_comes_three_ways_and_is_written_nowhere(
-    redis_server: RedisServer, capfd: pytest.CaptureFixture[str]
+    redis_server: AnyRedis, capfd: pytest.CaptureFixture[str]
 ) -> None:
     good = token("tracker", "o1")
 
@@ -91,7 +91,7 @@ def test_a_token_comes_three_ways_and_is_written_nowhere(
     assert good[:60] not in said.out + said.err
 
 
-def test_an_expired_token_closes_its_socket(redis_server: RedisServer) -> None:
+def test_an_expired_token_closes_its_socket(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url, **CLOSED) as server:
             ends_at = int(time.time()) + 2
@@ -103,8 +103,9 @@ def test_an_expired_token_closes_its_socket(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
+@pytest.mark.cluster_too
 def test_a_revoked_token_or_key_closes_its_sockets_within_two_seconds(
-    redis_server: RedisServer, lists: AccessStore
+    redis_server: AnyRedis, lists: AccessStore
 ) -> None:
     key_id, key = lists.create_key(Role.OPERATOR, "map", None)
 
@@ -131,7 +132,7 @@ def test_a_revoked_token_or_key_closes_its_sockets_within_two_seconds(
     in_loop(main())
 
 
-def test_a_completed_order_ends_its_links(redis_server: RedisServer) -> None:
+def test_a_completed_order_ends_its_links(redis_server: AnyRedis) -> None:
     async def main() -> None:
         link = bearer(token("tracker", "o1"))
         async with (
@@ -154,7 +155,7 @@ def test_a_completed_order_ends_its_links(redis_server: RedisServer) -> None:
 
 
 def test_the_last_known_lists_stay_in_force_while_redis_is_away(
-    redis_server: RedisServer, lists: AccessStore
+    redis_server: AnyRedis, lists: AccessStore
 ) -> None:
     async def main() -> None:
         lists.revoke("jti", "gone")
@@ -180,7 +181,7 @@ async def statuses(port: int, path: str, headers: dict[str, str], count: int) ->
     return [await status_of(port, path, {**headers, **CARRIER}) for _ in range(count)]
 
 
-def test_bad_tokens_hold_back_no_good_one_of_the_same_address(redis_server: RedisServer) -> None:
+def test_bad_tokens_hold_back_no_good_one_of_the_same_address(redis_server: AnyRedis) -> None:
     """Regression: 600 handshakes without a token kept a whole carrier's customers out."""
 
     async def main() -> None:
@@ -195,7 +196,7 @@ def test_bad_tokens_hold_back_no_good_one_of_the_same_address(redis_server: Redi
     in_loop(main())
 
 
-def test_a_link_is_limited_in_handshakes_and_no_other_with_it(redis_server: RedisServer) -> None:
+def test_a_link_is_limited_in_handshakes_and_no_other_with_it(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url, **CLOSED, handshakes_per_token_max=3) as server:
             port = server.settings.fanout_port
@@ -208,7 +209,7 @@ def test_a_link_is_limited_in_handshakes_and_no_other_with_it(redis_server: Redi
     in_loop(main())
 
 
-def test_one_link_takes_not_all_sockets(redis_server: RedisServer) -> None:
+def test_one_link_takes_not_all_sockets(redis_server: AnyRedis) -> None:
     """Regression: one tracking link opened every socket there was."""
 
     async def main() -> None:
@@ -249,7 +250,7 @@ def test_one_link_takes_not_all_sockets(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_health_tells_a_stranger_only_its_status(redis_server: RedisServer) -> None:
+def test_health_tells_a_stranger_only_its_status(redis_server: AnyRedis) -> None:
     from tests.clients.ws import get
 
     async def main() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 FIX: dict[str, Any] = {"latitude": 1.5, "longitude": 2.5}
@@ -106,7 +106,7 @@ def test_a_link_may_lead_to_the_documentation(api: httpx.Client) -> None:
         assert api.get(path, headers={"host": "evil.example"}).status_code == 403
 
 
-def test_settings_name_further_hosts_and_origins(redis_server: RedisServer) -> None:
+def test_settings_name_further_hosts_and_origins(redis_server: AnyRedis) -> None:
     settings = {"ALLOWED_HOSTS": "10.0.2.2", "CORS_ORIGINS": f"{APP}, http://127.0.0.1:3000"}
     with (
         ingest(REDIS_URL=redis_server.url, **settings) as server,

@@ -11,8 +11,6 @@ import pytest
 
 from common.errors import Overloaded, Refused
 from common.keys import shard_keys, shard_of
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
 from common.shards import Shards
 from ingest.intake.capacity import Capacity
 from ingest.intake.per_driver import Limit, PerDriver
@@ -20,9 +18,11 @@ from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import Turns
 from tests.access import AUTH, bearer, token
+from tests.clients.opened import opened
 from tests.entries import fixes_in
-from tests.servers import RedisServer, valkey
+from tests.servers import valkey
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 SHARDS = 4
@@ -31,22 +31,18 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 
 
 @asynccontextmanager
-async def producing(server: RedisServer, limit: Limit) -> AsyncIterator[Producer]:
-    wire = Wire(server.url, reply_timeout_s=5.0, name="test")
-    await wire.start()
+async def producing(server: AnyRedis, limit: Limit) -> AsyncIterator[Producer]:
     shards, pace = Shards("driver-locations", SHARDS), PerDriver(limit)
     capacity = Capacity(SHARDS, 1_000_000)
     capacity.correct([0] * SHARDS, [0] * SHARDS)
-    try:
-        turns = Turns(Nodes(wire), shards, gap_s=0.0, timeout_s=5.0, bytes_max=1_000_000)
+    async with opened(server.url) as nodes:
+        turns = Turns(nodes, shards, gap_s=0.0, timeout_s=5.0, bytes_max=1_000_000)
         yield Producer(StreamWriter(turns, shards, capacity, pace.terms), pace)
-    finally:
-        await wire.close()
 
 
-def stored(server: RedisServer, driver_id: str) -> int:
+def stored(server: AnyRedis, driver_id: str) -> int:
     stream = shard_keys("driver-locations", shard_of(driver_id, SHARDS), SHARDS).stream
-    return fixes_in(server.port, stream)
+    return fixes_in(server, stream)
 
 
 async def flood(producer: Producer, count: int, driver_id: str = "d") -> int:
@@ -60,8 +56,9 @@ async def flood(producer: Producer, count: int, driver_id: str = "d") -> int:
     return accepted
 
 
+@pytest.mark.cluster_too
 @pytest.mark.parametrize("burst", [50, 640])
-def test_the_burst_is_exact_over_two_workers(redis_server: RedisServer, burst: int) -> None:
+def test_the_burst_is_exact_over_two_workers(redis_server: AnyRedis, burst: int) -> None:
     async def run() -> None:
         limit = Limit(0.001, burst)
         async with producing(redis_server, limit) as one, producing(redis_server, limit) as two:
@@ -73,7 +70,7 @@ def test_the_burst_is_exact_over_two_workers(redis_server: RedisServer, burst: i
     asyncio.run(run())
 
 
-def test_a_flood_is_held_to_its_rate(redis_server: RedisServer) -> None:
+def test_a_flood_is_held_to_its_rate(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(100, 50)) as producer:
             await flood(producer, 200)
@@ -87,7 +84,7 @@ def test_a_flood_is_held_to_its_rate(redis_server: RedisServer) -> None:
     asyncio.run(run())
 
 
-def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
+def test_the_surplus_of_a_body_is_its_end(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(0.01, 10)) as producer:
             events = [("a" if n % 2 else "b", b"%d" % n) for n in range(30)]
@@ -101,7 +98,7 @@ def test_the_surplus_of_a_body_is_its_end(redis_server: RedisServer) -> None:
     asyncio.run(run())
 
 
-def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
+def test_a_whole_body_is_taken_or_left(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(0.01, 10)) as producer:
             await producer.add([("d", b"x")] * 7, whole=True)
@@ -116,7 +113,8 @@ def test_a_whole_body_is_taken_or_left(redis_server: RedisServer) -> None:
     asyncio.run(run())
 
 
-def test_a_server_that_forgot_the_script_is_told_again(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_a_server_that_forgot_the_script_is_told_again(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server, Limit(10, 50)) as producer:
             await producer.add([("d", b"x")])
@@ -161,7 +159,7 @@ def test_a_full_redis_is_503_and_charges_nothing() -> None:
         asyncio.run(run())
 
 
-def test_over_http(redis_server: RedisServer) -> None:
+def test_over_http(redis_server: AnyRedis) -> None:
     fix = {"latitude": 1.0, "longitude": 2.0}
     limits = {"RATE_FIXES_PER_S": "0.5", "RATE_BURST": "5"}
     with (
@@ -199,7 +197,7 @@ def test_over_http(redis_server: RedisServer) -> None:
         assert api.post("/api/v1/drivers/locations", json=fixes).status_code == 429
 
 
-def test_refused_fixes_cost_their_sender_its_rate(redis_server: RedisServer) -> None:
+def test_refused_fixes_cost_their_sender_its_rate(redis_server: AnyRedis) -> None:
     """Broken fixes cost no rate, and judging them held up everybody else."""
     limits = {"RATE_FIXES_PER_S": "0.5", "RATE_BURST": "5"}
     broken = {"latitude": 91.0, "longitude": 2.0}

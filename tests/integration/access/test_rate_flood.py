@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from deploy.tools.traffic.sender import Sender
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import pace, wait_until
 
 FIX = {"latitude": 1.0, "longitude": 2.0}
@@ -50,7 +50,7 @@ async def normal(url: str) -> set[int]:
     return found
 
 
-def test_a_flood_is_held_to_its_limit_and_others_see_no_429(redis_server: RedisServer) -> None:
+def test_a_flood_is_held_to_its_limit_and_others_see_no_429(redis_server: AnyRedis) -> None:
     limits = {"RATE_FIXES_PER_S": f"{RATE}", "RATE_BURST": "20", "INGEST_WORKERS": "2"}
     with ingest(REDIS_URL=redis_server.url, **limits) as server:
         wait_until(lambda: httpx.get(f"{server.url}/health").status_code == 200)
@@ -63,7 +63,7 @@ def test_a_flood_is_held_to_its_limit_and_others_see_no_429(redis_server: RedisS
         assert statuses == {202}
 
 
-def test_the_sender_repeats_what_came_too_early(redis_server: RedisServer) -> None:
+def test_the_sender_repeats_what_came_too_early(redis_server: AnyRedis) -> None:
     limits = {"RATE_FIXES_PER_S": "50", "RATE_BURST": "30"}
     with ingest(REDIS_URL=redis_server.url, **limits) as server:
         wait_until(lambda: httpx.get(f"{server.url}/health").status_code == 200)

@@ -13,8 +13,8 @@ from deploy.status import read_apps
 from tests.access import AUTH, token
 from tests.entries import take_events
 from tests.odd.tables import TABLES
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 TIMES = {"no_time", "too_old", "in_the_future", "clock_weeks_off", "clock_not_set"}
@@ -25,7 +25,7 @@ def ready(url: str) -> None:
     wait_until(lambda: httpx.get(f"{url}/health").status_code == 200, what="ingest to accept")
 
 
-def test_the_counts_of_all_workers_are_one(redis_server: RedisServer) -> None:
+def test_the_counts_of_all_workers_are_one(redis_server: AnyRedis) -> None:
     """Each worker once counted for itself, and showed nothing."""
     with ingest(REDIS_URL=redis_server.url, INGEST_WORKERS="3") as server:
         ready(server.url)
@@ -40,7 +40,7 @@ def test_the_counts_of_all_workers_are_one(redis_server: RedisServer) -> None:
         assert read_apps(client) == counted
 
 
-def test_they_outlive_a_full_redis_and_their_worker(redis_server: RedisServer) -> None:
+def test_they_outlive_a_full_redis_and_their_worker(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url) as server:
         ready(server.url)
         redis_server.command("CONFIG", "RESETSTAT")
@@ -56,7 +56,7 @@ def test_they_outlive_a_full_redis_and_their_worker(redis_server: RedisServer) -
         assert found == {"owntracks": {"encrypted": 1}}
 
 
-def test_app_time_server(redis_server: RedisServer) -> None:
+def test_app_time_server(redis_server: AnyRedis) -> None:
     """A phone whose clock is wrong lost every fix, with 200."""
     expected: dict[str, dict[str, int]] = {}
     with ingest(REDIS_URL=redis_server.url, APP_TIME="server", SHARDS="1") as server:
@@ -82,7 +82,7 @@ def test_app_time_server(redis_server: RedisServer) -> None:
 
 
 def test_the_log_says_each_kind_once_and_no_credential(
-    redis_server: RedisServer, capfd: pytest.CaptureFixture[str]
+    redis_server: AnyRedis, capfd: pytest.CaptureFixture[str]
 ) -> None:
     credential = token(Role.DRIVER, "d")
     settings = {"LOG_LEVEL": "info", "SHARDS": "1", **AUTH}

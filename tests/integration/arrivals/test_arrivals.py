@@ -29,6 +29,7 @@ from tests.servers.ingest_server import NO_DATABASE
 Within = Callable[..., None]
 
 
+@pytest.mark.cluster_too
 def test_an_order_with_a_driver_and_a_drop_off_is_followed(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)

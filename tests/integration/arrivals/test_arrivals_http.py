@@ -12,7 +12,7 @@ from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.event import LocationUpdate, encode_event
 from common.keys import order_arrival_key, shard_keys, shard_of
 from tests.roles.orders import put_order as put
-from tests.servers import RedisServer
+from tests.servers.redis_cluster import AnyRedis
 
 DROPOFF = {"latitude": 53.42, "longitude": -2.90}
 FIELDS = (
@@ -22,7 +22,7 @@ FIELDS = (
 ACCURACY = "fleet/arrivals/accuracy"
 
 
-def drive(server: RedisServer, driver: str, age_s: float = 0.0) -> None:
+def drive(server: AnyRedis, driver: str, age_s: float = 0.0) -> None:
     """A position of a driver, 2.2 km from the drop-off, as the live stage leaves it."""
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     event = encode_event(driver, LocationUpdate(53.44, -2.90), when, when)
@@ -31,7 +31,7 @@ def drive(server: RedisServer, driver: str, age_s: float = 0.0) -> None:
     )
 
 
-def say(server: RedisServer, order_id: str, driver: str, age_s: float) -> None:
+def say(server: AnyRedis, order_id: str, driver: str, age_s: float) -> None:
     """What the role said some time ago."""
     when = datetime.now(UTC) - timedelta(seconds=age_s)
     rest = Rest(600.0, 500.0, 800.0, 4000.0, "roads")
@@ -40,7 +40,7 @@ def say(server: RedisServer, order_id: str, driver: str, age_s: float) -> None:
 
 
 def test_without_a_drop_off_or_a_position_there_is_none(
-    orders_api: httpx.Client, redis_session: RedisServer
+    orders_api: httpx.Client, redis_session: AnyRedis
 ) -> None:
     def type_of(order_id: str) -> tuple[int, str]:
         answer = orders_api.get(f"orders/{order_id}/arrival")
@@ -61,7 +61,7 @@ def test_without_a_drop_off_or_a_position_there_is_none(
 
 @pytest.mark.parametrize("ended", ["complete", "cancelled"])
 def test_an_order_that_is_over_has_none(
-    orders_api: httpx.Client, redis_session: RedisServer, ended: str
+    orders_api: httpx.Client, redis_session: AnyRedis, ended: str
 ) -> None:
     name = f"e3-{ended}"
     put(orders_api, name, driver_id="e3", dropoff=DROPOFF)
@@ -80,7 +80,7 @@ def test_an_order_that_is_over_has_none(
 
 
 def test_before_the_role_has_said_anything_the_fallback_answers(
-    orders_api: httpx.Client, redis_session: RedisServer
+    orders_api: httpx.Client, redis_session: AnyRedis
 ) -> None:
     put(orders_api, "e4", driver_id="e4", dropoff=DROPOFF, vehicle="foot")
     drive(redis_session, "e4", age_s=3)
@@ -99,7 +99,7 @@ def test_before_the_role_has_said_anything_the_fallback_answers(
 
 
 def test_what_the_role_said_last_stands_with_its_age_then_the_fallback(
-    orders_api: httpx.Client, redis_session: RedisServer
+    orders_api: httpx.Client, redis_session: AnyRedis
 ) -> None:
     put(orders_api, "e5", driver_id="e5", dropoff=DROPOFF)
     drive(redis_session, "e5")

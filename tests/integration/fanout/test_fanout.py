@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
+import pytest
 
 from common.arrivals.arrival import Rest, arrival_of, encode_arrival
 from common.keys import order_arrival_key, order_key
 from tests.clients.ws import ORDER_PATH, connect, watching
-from tests.servers import RedisServer
 from tests.servers.fanout_server import (
     QUICK,
     event,
@@ -20,9 +20,11 @@ from tests.servers.fanout_server import (
     publishing,
     until,
 )
+from tests.servers.redis_cluster import AnyRedis
 
 
-def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_snapshot_then_live_then_end(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
             port = server.settings.fanout_port
@@ -57,7 +59,7 @@ def test_snapshot_then_live_then_end(redis_server: RedisServer) -> None:
 
 
 def test_arrivals_come_after_a_position_also_to_who_comes_later(
-    redis_server: RedisServer,
+    redis_server: AnyRedis,
 ) -> None:
     def arriving(minutes: float, at: datetime) -> bytes:
         rest = Rest(minutes * 60, minutes * 50, minutes * 80, 1000.0, "roads")
@@ -72,8 +74,8 @@ def test_arrivals_come_after_a_position_also_to_who_comes_later(
             await until(lambda: server.subscriptions.hub.channels["o1"].live)
             for minutes in (9, 8):
                 frame = arriving(minutes, datetime.now(UTC) + timedelta(seconds=9 - minutes))
-                await publisher.wire.send("SET", order_arrival_key("o1"), frame)
-                await publisher.wire.send("PUBLISH", order_key("o1"), frame)
+                await publisher.send("SET", order_arrival_key("o1"), frame)
+                await publisher.publish(order_key("o1"), frame)
             await publisher.show(1)
             assert number_of(await first.json()) == 1
             assert await first.text() == frame
@@ -86,7 +88,7 @@ def test_arrivals_come_after_a_position_also_to_who_comes_later(
     in_loop(main())
 
 
-def test_a_position_older_than_its_time_to_live_is_no_snapshot(redis_server: RedisServer) -> None:
+def test_a_position_older_than_its_time_to_live_is_no_snapshot(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with (
             fanout(redis_server.url, location_ttl=300) as server,
@@ -95,20 +97,21 @@ def test_a_position_older_than_its_time_to_live_is_no_snapshot(redis_server: Red
         ):
             await until(lambda: server.subscriptions.hub.channels["o1"].live)
             # The tests' events are dated long ago, as those of a phone that was offline.
-            await publisher.wire.send("SET", order_key("o1"), event(1))
+            await publisher.send("SET", order_key("o1"), event(1))
             async with watching(server.settings.fanout_port, "o1") as second:
                 await until(lambda: len(server.subscriptions.hub.channels["o1"].live) == 2)
                 payload = event_now()
-                await publisher.wire.send("PUBLISH", order_key("o1"), payload)
+                await publisher.publish(order_key("o1"), payload)
                 for client in (first, second):
                     assert (await client.json())["data"] == orjson.loads(payload)
 
     in_loop(main())
 
 
-def test_channel_is_left_a_while_after_its_last_watcher(redis_server: RedisServer) -> None:
-    def subscribers() -> bytes:
-        return redis_server.command("PUBSUB", "NUMSUB", order_key("o1")).split(b"\r\n")[-2]
+@pytest.mark.cluster_too
+def test_channel_is_left_a_while_after_its_last_watcher(redis_server: AnyRedis) -> None:
+    def subscribers() -> int:
+        return redis_server.subscribers(order_key("o1"))
 
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
@@ -116,16 +119,16 @@ def test_channel_is_left_a_while_after_its_last_watcher(redis_server: RedisServe
             for _ in range(2):
                 async with watching(server.settings.fanout_port, "o1") as client:
                     await client.json()
-                    assert subscribers() == b":1"
+                    assert subscribers() == 1
             hub = server.subscriptions.hub
             await until(lambda: not server.sessions.open)
             assert list(hub.channels) == ["o1"]
-            await until(lambda: not hub.channels and subscribers() == b":0")
+            await until(lambda: not hub.channels and subscribers() == 0)
 
     in_loop(main())
 
 
-def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: RedisServer) -> None:
+def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
             port = server.settings.fanout_port
@@ -142,7 +145,7 @@ def test_browsers_of_the_same_host_and_of_firefox_come_in(redis_server: RedisSer
     in_loop(main())
 
 
-def test_pings_and_silence(redis_server: RedisServer) -> None:
+def test_pings_and_silence(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(
             redis_server.url, tuning=replace(QUICK, ping_interval_s=0.6, pong_timeout_s=0.3)
@@ -172,7 +175,7 @@ INBOUND: list[tuple[int, bytes, bool, int]] = [
 ]
 
 
-def test_what_clients_may_send(redis_server: RedisServer) -> None:
+def test_what_clients_may_send(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
             port = server.settings.fanout_port
@@ -195,7 +198,7 @@ def test_what_clients_may_send(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_drain_closes_everybody_in_waves(redis_server: RedisServer) -> None:
+def test_drain_closes_everybody_in_waves(redis_server: AnyRedis) -> None:
     async def main() -> None:
         closes = []
         async with fanout(redis_server.url) as server:

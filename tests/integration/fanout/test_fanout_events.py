@@ -12,13 +12,14 @@ from tests.clients.ws import Closed, Refused, connect
 from tests.servers import RedisServer
 from tests.servers.fanout_server import QUICK, Publisher, fanout, in_loop, publishing, until
 from tests.servers.proxy import proxy_to
+from tests.servers.redis_cluster import AnyRedis
 
 PATH = "/api/v1/events/live"
 
 
 async def publish(publisher: Publisher, numbers: range) -> None:
     payloads = [orjson.dumps({"type": "geofence.enter", "data": {"n": n}}) for n in numbers]
-    await publisher.wire.pipeline([("PUBLISH", EVENTS_CHANNEL, payload) for payload in payloads])
+    await publisher.publish(EVENTS_CHANNEL, *payloads)
 
 
 def number_of(frame: Any) -> int:
@@ -26,7 +27,8 @@ def number_of(frame: Any) -> int:
     return int(frame["data"]["n"])
 
 
-def test_each_reader_gets_each_event_as_it_is_in_order(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_each_reader_gets_each_event_as_it_is_in_order(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
             clients = [await connect(server.settings.fanout_port, PATH) for _ in range(3)]
@@ -39,7 +41,7 @@ def test_each_reader_gets_each_event_as_it_is_in_order(redis_server: RedisServer
     in_loop(main())
 
 
-def test_a_slow_reader_loses_nothing_until_it_is_let_go(redis_server: RedisServer) -> None:
+def test_a_slow_reader_loses_nothing_until_it_is_let_go(redis_server: AnyRedis) -> None:
     """What broke: a burst fills any socket, and positions' rule would show the last event only."""
 
     async def main() -> None:
@@ -76,12 +78,12 @@ def test_a_slow_reader_loses_nothing_until_it_is_let_go(redis_server: RedisServe
     in_loop(main())
 
 
-def test_who_may_have_missed_something_is_told(redis_server: RedisServer) -> None:
+def test_who_may_have_missed_something_is_told(one_server: RedisServer) -> None:
     async def main() -> None:
         async with (
-            proxy_to(redis_server.port) as proxy,
+            proxy_to(one_server.port) as proxy,
             fanout(f"redis://127.0.0.1:{proxy.port}") as server,
-            publishing(redis_server.url) as publisher,
+            publishing(one_server.url) as publisher,
         ):
             port = server.settings.fanout_port
             client = await connect(port, PATH)
@@ -100,7 +102,7 @@ def test_who_may_have_missed_something_is_told(redis_server: RedisServer) -> Non
 
 
 def test_more_readers_than_a_process_takes_are_asked_to_wait(
-    redis_server: RedisServer, monkeypatch: Any
+    redis_server: AnyRedis, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(feed, "READERS_MAX", 1)
 

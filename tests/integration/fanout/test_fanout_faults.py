@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from common.keys import order_ended_key, order_key
 from tests.clients.ws import get, watching
 from tests.servers import RedisServer
@@ -22,13 +24,14 @@ from tests.servers.fanout_server import (
     watch_until,
 )
 from tests.servers.proxy import proxy_to
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import pace
 
 CONNECTS = 1_000
 ORDERS = 20
 
 
-def test_joins_during_a_burst_see_no_gap_and_no_repeat(redis_server: RedisServer) -> None:
+def test_joins_during_a_burst_see_no_gap_and_no_repeat(redis_server: AnyRedis) -> None:
     """1,000 connects at random times while 20 orders are published at full rate."""
 
     async def publish(publisher: Publisher, stop: asyncio.Event, last: list[int]) -> None:
@@ -70,28 +73,30 @@ def test_joins_during_a_burst_see_no_gap_and_no_repeat(redis_server: RedisServer
     in_loop(main())
 
 
-def test_published_while_the_connection_is_killed(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_published_while_the_connection_is_killed(redis_server: AnyRedis) -> None:
     """Regression of the plain design: what was published in the gap was never shown."""
 
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
             port = server.settings.fanout_port
+            wire = publisher.nodes.order_wire("o1")
             await publisher.show(1)
             async with watching(port, "o1") as client, watching(port, "o2") as unset:
                 assert number_of(await client.json()) == 1
                 for number in range(2, 12):
                     # The message is lost with the connection; the snapshot has it.
-                    await publisher.wire.pipeline_raw(
+                    await wire.pipeline_raw(
                         (
                             ("CLIENT", "KILL", "TYPE", "pubsub"),
                             ("SET", order_key("o1"), event(number)),
-                            ("PUBLISH", order_key("o1"), event(number)),
+                            (publisher.nodes.publish, order_key("o1"), event(number)),
                         )
                     )
                     assert number_of(await client.json()) == number
                 assert server.counts.reconnects >= 10
                 # Also the end of an order is not lost in a gap.
-                await publisher.wire.pipeline_raw(
+                await wire.pipeline_raw(
                     (("CLIENT", "KILL", "TYPE", "pubsub"), ("SET", order_ended_key("o1"), "1"))
                 )
                 assert (await client.json())["type"] == "tracking_ended"
@@ -102,11 +107,11 @@ def test_published_while_the_connection_is_killed(redis_server: RedisServer) -> 
     in_loop(main())
 
 
-def test_dead_but_open_connection_is_replaced(redis_server: RedisServer) -> None:
+def test_dead_but_open_connection_is_replaced(one_server: RedisServer) -> None:
     """A black hole on both connections: found within two intervals, red meanwhile."""
 
     async def main() -> None:
-        async with proxy_to(redis_server.port) as proxy, publishing(redis_server.url) as publisher:
+        async with proxy_to(one_server.port) as proxy, publishing(one_server.url) as publisher:
             url = f"redis://127.0.0.1:{proxy.port}/0"
             async with fanout(
                 url, tuning=replace(QUICK, probe_interval_s=0.6, reply_timeout_s=0.5)
@@ -126,7 +131,7 @@ def test_dead_but_open_connection_is_replaced(redis_server: RedisServer) -> None
     in_loop(main())
 
 
-def test_dead_publish_path_alone_is_found(redis_server: RedisServer) -> None:
+def test_dead_publish_path_alone_is_found(redis_server: AnyRedis) -> None:
     """The Pub/Sub connection answers PINGs, but is not subscribed any more."""
 
     async def main() -> None:
@@ -147,7 +152,8 @@ def test_dead_publish_path_alone_is_found(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_redis_restart_and_joins_while_it_is_down(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_redis_restart_and_joins_while_it_is_down(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
             port = server.settings.fanout_port
@@ -179,7 +185,7 @@ def test_redis_restart_and_joins_while_it_is_down(redis_server: RedisServer) -> 
 
 
 def test_who_comes_while_redis_is_away_for_long_is_told_to_try_later(
-    redis_server: RedisServer,
+    redis_server: AnyRedis,
 ) -> None:
     """A socket that is open and shows nothing looks like an order without a position."""
 

@@ -10,12 +10,11 @@ import psutil
 import pytest
 
 from common.keys import META, ShardKeys, shard_keys
-from common.redis.wire import Wire
 from fanout.fleet.feed import BOXES_MAX
 from tests.clients.ws import Client, Refused, connect, watching
-from tests.servers import RedisServer
 from tests.servers.fanout_server import (
     QUICK,
+    Publisher,
     event,
     fanout,
     fanout_process,
@@ -23,25 +22,26 @@ from tests.servers.fanout_server import (
     publishing,
     until,
 )
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import pace
 
 SHARDS = 2
-FLEET = shard_keys("driver-locations", 0, SHARDS).fleet
+CHANNEL = shard_keys("driver-locations", 0, SHARDS).fleet
 FLEET = "/api/v1/fleet/live?bbox={}"
 
 
-async def live(wire: Wire, shard: int, *events: bytes) -> None:
+async def live(publisher: Publisher, shard: int, *events: bytes) -> None:
     """What a consumer's live stage writes and publishes for a batch."""
-    await live_in(wire, shard_keys("driver-locations", shard, SHARDS), *events)
+    await live_in(publisher, shard_keys("driver-locations", shard, SHARDS), *events)
 
 
-async def live_in(wire: Wire, keys: ShardKeys, *events: bytes) -> None:
+async def live_in(publisher: Publisher, keys: ShardKeys, *events: bytes) -> None:
     for payload in events:
         spot = orjson.loads(payload)
         name = spot["driver_id"]
-        await wire.send("GEOADD", keys.geo, spot["longitude"], spot["latitude"], name)
-        await wire.send("HSET", keys.live, name, payload)
-    await wire.send("PUBLISH", keys.fleet, b"[" + b",".join(events) + b"]")
+        await publisher.send("GEOADD", keys.geo, spot["longitude"], spot["latitude"], name)
+        await publisher.send("HSET", keys.live, name, payload)
+    await publisher.publish(keys.fleet, b"[" + b",".join(events) + b"]")
 
 
 async def positions(client: Client) -> dict[str, Any]:
@@ -57,42 +57,43 @@ def at(number: int, driver_id: str, latitude: float, longitude: float) -> bytes:
 SMALL = replace(QUICK, outbox_bytes_max=8192, stall_max_s=30.0)
 
 
-def test_picture_then_changes_newest_once_a_second(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_picture_then_changes_newest_once_a_second(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with (
             fanout(redis_server.url, shards=SHARDS) as server,
             publishing(redis_server.url) as publisher,
         ):
-            wire, port = publisher.wire, server.settings.fanout_port
-            assert redis_server.command("PUBSUB", "NUMSUB", FLEET).endswith(b":0\r\n")
-            await live(wire, 0, at(1, "a", 10, 20), at(1, "far", 60, 20))
-            await live(wire, 1, at(1, "b", 11, 21))
+            port = server.settings.fanout_port
+            assert redis_server.subscribers(CHANNEL) == 0
+            await live(publisher, 0, at(1, "a", 10, 20), at(1, "far", 60, 20))
+            await live(publisher, 1, at(1, "b", 11, 21))
             client = await connect(port, FLEET.format("19,9,22,12"))
             assert set(await positions(client)) == {"a", "b"}
             loop = asyncio.get_running_loop()
             for number in range(2, 30):
-                await live(wire, 0, at(number, "a", 10 + number / 100, 20))
+                await live(publisher, 0, at(number, "a", 10 + number / 100, 20))
             # Older than shown: never.
-            await live(wire, 0, at(3, "a", 10.5, 20.5))
+            await live(publisher, 0, at(3, "a", 10.5, 20.5))
             seen = await positions(client)
             while seen["a"]["latitude"] != 10.29:
                 seen = await positions(client)
-            await live(wire, 0, at(40, "a", 10.4, 20))
+            await live(publisher, 0, at(40, "a", 10.4, 20))
             started = loop.time()
-            await live(wire, 0, at(41, "a", 10.41, 20), at(41, "out", 50, 50))
+            await live(publisher, 0, at(41, "a", 10.41, 20), at(41, "out", 50, 50))
             assert {name: p["latitude"] for name, p in (await positions(client)).items()} == {
                 "a": 10.41
             }
             assert loop.time() - started < 1.5
             client.abort()
             await until(lambda: not server.feed.operators)
-            await until(lambda: redis_server.command("PUBSUB", "NUMSUB", FLEET).endswith(b":0\r\n"))
+            await until(lambda: redis_server.subscribers(CHANNEL) == 0)
 
     in_loop(main())
 
 
 def test_operators_are_shown_who_moved_on_and_who_did_not_while_shards_change(
-    redis_server: RedisServer,
+    redis_server: AnyRedis,
 ) -> None:
     new = [shard_keys("driver-locations", shard, 3, 2) for shard in range(3)]
 
@@ -101,17 +102,17 @@ def test_operators_are_shown_who_moved_on_and_who_did_not_while_shards_change(
             fanout(redis_server.url, shards=SHARDS) as server,
             publishing(redis_server.url) as publisher,
         ):
-            wire, port = publisher.wire, server.settings.fanout_port
-            await live(wire, 0, at(1, "a", 10, 20), at(1, "parked", 10.5, 20))
+            port = server.settings.fanout_port
+            await live(publisher, 0, at(1, "a", 10, 20), at(1, "parked", 10.5, 20))
             client = await connect(port, FLEET.format("19,9,22,12"))
             assert set(await positions(client)) == {"a", "parked"}
-            coming = {"shards": SHARDS, "next_shards": 3, "next_epoch": 2}
-            await wire.send("HSET", META, *(part for pair in coming.items() for part in pair))
+            coming = ("shards", SHARDS, "next_shards", 3, "next_epoch", 2)
+            await publisher.send("HSET", META, *coming)
             # It listens to them before anybody writes there.
             await until(
                 lambda: redis_server.command("PUBSUB", "NUMSUB", new[1].fleet)[-3:] != b"0\r\n"
             )
-            await live_in(wire, new[1], at(5, "a", 10.2, 20))
+            await live_in(publisher, new[1], at(5, "a", 10.2, 20))
             seen: dict[str, Any] = {}
             while seen.get("a", {}).get("latitude") != 10.2:
                 seen |= await positions(client)
@@ -120,8 +121,10 @@ def test_operators_are_shown_who_moved_on_and_who_did_not_while_shards_change(
             shown = await positions(other)
             assert {name: p["latitude"] for name, p in shown.items()} == {"a": 10.2, "parked": 10.5}
             switched = {"shards": 3, "epoch": 2}
-            await wire.send("HDEL", META, "next_shards", "next_epoch")
-            await wire.send("HSET", META, *(part for pair in switched.items() for part in pair))
+            await publisher.send("HDEL", META, "next_shards", "next_epoch")
+            await publisher.send(
+                "HSET", META, *(part for pair in switched.items() for part in pair)
+            )
             await until(lambda: server.feed.shards.older is None)
             assert [shard.keys.fleet for shard in server.feed.shards] == [k.fleet for k in new]
             client.abort()
@@ -130,7 +133,7 @@ def test_operators_are_shown_who_moved_on_and_who_did_not_while_shards_change(
     in_loop(main())
 
 
-def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisServer) -> None:
+def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with (
             fanout(redis_server.url, shards=SHARDS) as server,
@@ -144,7 +147,7 @@ def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisS
                 "wgtn": (-41, 175),
             }
             events = [at(1, name, lat, lon) for name, (lat, lon) in places.items()]
-            await live(publisher.wire, 0, *events)
+            await live(publisher, 0, *events)
             boxes = {
                 "170,-30,-170,0": {"fiji", "samoa"},
                 "-180,-90,180,90": set(places),
@@ -158,7 +161,7 @@ def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisS
             client = await connect(port, FLEET.format("-180,-90,180,90&n=2"))
             assert len(await positions(client)) == 2
             moved = [at(9, name, lat, lon + 1) for name, (lat, lon) in places.items()]
-            await live(publisher.wire, 0, *moved)
+            await live(publisher, 0, *moved)
             seen: set[str] = set()
             while seen != set(places):
                 frame = await positions(client)
@@ -169,7 +172,7 @@ def test_boxes_across_the_antimeridian_and_around_the_world(redis_server: RedisS
     in_loop(main())
 
 
-def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) -> None:
+def test_slow_operator_catches_up_with_the_whole_box(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with (
             fanout(redis_server.url, shards=SHARDS, tuning=SMALL) as server,
@@ -183,7 +186,7 @@ def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) 
             while not session.outbox.full:
                 number += 1
                 events = (at(number, f"d{i}", 10 + i / 100, 20) for i in range(300))
-                await live(publisher.wire, 0, *events)
+                await live(publisher, 0, *events)
                 await pace(0.2)
             last: dict[str, Any] = {}
             while len(last) < 300 or any(
@@ -196,7 +199,7 @@ def test_slow_operator_catches_up_with_the_whole_box(redis_server: RedisServer) 
 
 
 def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
-    redis_server: RedisServer,
+    redis_server: AnyRedis,
 ) -> None:
     async def main() -> None:
         quick = replace(QUICK, unread_max_s=0.5)
@@ -224,7 +227,7 @@ def test_operators_are_bounded_in_boxes_and_told_when_none_can_be_read(
         redis_server.start()
 
 
-def test_several_processes_share_the_port(redis_server: RedisServer) -> None:
+def test_several_processes_share_the_port(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with (
             fanout_process(redis_server.url, fanout_workers=2) as (pid, port),

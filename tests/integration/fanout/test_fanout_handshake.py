@@ -29,8 +29,8 @@ from fanout.door.policy import WatchRequest
 from fanout.sockets.answers import Rejected
 from tests.access import SECRET, bearer, token
 from tests.clients.ws import ORDER_PATH, Refused, connect, get, request
-from tests.servers import RedisServer
 from tests.servers.fanout_server import QUICK, fanout, in_loop, publishing, until
+from tests.servers.redis_cluster import AnyRedis
 
 ORDER = ORDER_PATH.format("o1")
 FLEET = "/api/v1/fleet/live"
@@ -79,7 +79,7 @@ HANDSHAKES: list[tuple[str, dict[str, str], Problem]] = [
 ]
 
 
-def test_refused_handshakes_are_problems(redis_server: RedisServer) -> None:
+def test_refused_handshakes_are_problems(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
             port = server.settings.fanout_port
@@ -96,7 +96,7 @@ def test_refused_handshakes_are_problems(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_pages_of_other_origins_may_not_watch(redis_server: RedisServer) -> None:
+def test_pages_of_other_origins_may_not_watch(redis_server: AnyRedis) -> None:
     async def main() -> None:
         closed: dict[str, Any] = {"auth": "on", "auth_secret": SECRET}
         origins = "https://shop.example,capacitor://localhost"
@@ -131,7 +131,7 @@ RAW: list[tuple[bytes, Problem]] = [
 ]  # fmt: skip
 
 
-def test_what_is_no_request_of_ours_is_a_problem(redis_server: RedisServer) -> None:
+def test_what_is_no_request_of_ours_is_a_problem(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(
             redis_server.url, tuning=replace(QUICK, handshake_timeout_s=0.5)
@@ -148,7 +148,7 @@ def test_what_is_no_request_of_ours_is_a_problem(redis_server: RedisServer) -> N
     in_loop(main())
 
 
-def test_health_is_answered_to_any_http(redis_server: RedisServer) -> None:
+def test_health_is_answered_to_any_http(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
             port = server.settings.fanout_port
@@ -163,7 +163,7 @@ def test_health_is_answered_to_any_http(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_slashes_and_pieces_make_no_difference(redis_server: RedisServer) -> None:
+def test_slashes_and_pieces_make_no_difference(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server, publishing(redis_server.url) as publisher:
             port = server.settings.fanout_port
@@ -190,7 +190,7 @@ def test_slashes_and_pieces_make_no_difference(redis_server: RedisServer) -> Non
     in_loop(main())
 
 
-def test_limits_of_the_process_and_of_an_address(redis_server: RedisServer) -> None:
+def test_limits_of_the_process_and_of_an_address(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(
             redis_server.url, fanout_connections_max=4, fanout_connections_per_address_max=2
@@ -229,7 +229,7 @@ class Deny:
         return None
 
 
-def test_policy_is_asked_at_the_handshake(redis_server: RedisServer) -> None:
+def test_policy_is_asked_at_the_handshake(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url, policy=Deny()) as server:
             port = server.settings.fanout_port
@@ -241,7 +241,7 @@ def test_policy_is_asked_at_the_handshake(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_strangers_that_only_connect_leave_room(redis_server: RedisServer) -> None:
+def test_strangers_that_only_connect_leave_room(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url) as server:
             peers = ["203.0.113.5"] * 200 + ["203.0.113.6"]

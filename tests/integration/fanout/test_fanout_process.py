@@ -13,13 +13,13 @@ import pytest
 from common.processes.background import EXIT_TASK_DIED
 from common.processes.supervision.state import read_state, state_file
 from tests.access import SECRET, bearer, token
-from tests.servers import RedisServer
 from tests.servers.fanout_broken import TASKS
 from tests.servers.fanout_server import fanout, fanout_process, fanout_settings, in_loop, until
+from tests.servers.redis_cluster import AnyRedis
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_task_that_dies_takes_the_process_with_it(redis_server: RedisServer, task: str) -> None:
+def test_a_task_that_dies_takes_the_process_with_it(redis_server: AnyRedis, task: str) -> None:
     """Regression: a process went on without one of its tasks, and looked healthy."""
 
     async def main() -> None:
@@ -46,7 +46,7 @@ def test_a_task_that_dies_takes_the_process_with_it(redis_server: RedisServer, t
     in_loop(main())
 
 
-def test_all_parts_stop_however_it_ends(redis_server: RedisServer) -> None:
+def test_all_parts_stop_however_it_ends(redis_server: AnyRedis) -> None:
     """Regression: after a failure the connection to Redis and the poll of revocations went on."""
 
     async def main() -> None:
@@ -61,9 +61,7 @@ def test_all_parts_stop_however_it_ends(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_workers_are_in_the_state_that_status_reads(
-    redis_server: RedisServer, tmp_path: Path
-) -> None:
+def test_workers_are_in_the_state_that_status_reads(redis_server: AnyRedis, tmp_path: Path) -> None:
     async def main() -> None:
         home: dict[str, Any] = {"fleetline_home": tmp_path, "fanout_workers": 2}
         async with fanout_process(redis_server.url, **home) as (pid, _):

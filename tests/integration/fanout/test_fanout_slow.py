@@ -13,7 +13,6 @@ import psutil
 
 from fanout.tuning import Tuning
 from tests.clients.ws import ORDER_PATH, connect, get, watching
-from tests.servers import RedisServer
 from tests.servers.fanout_server import (
     QUICK,
     Publisher,
@@ -24,12 +23,13 @@ from tests.servers.fanout_server import (
     until,
     watch_until,
 )
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import pace
 
 SMALL = replace(QUICK, outbox_bytes_max=8192, stall_max_s=30.0)
 
 
-def test_slow_reader_ends_on_the_newest(redis_server: RedisServer) -> None:
+def test_slow_reader_ends_on_the_newest(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(redis_server.url, tuning=SMALL) as server:
             port = server.settings.fanout_port
@@ -50,7 +50,7 @@ def test_slow_reader_ends_on_the_newest(redis_server: RedisServer) -> None:
     in_loop(main())
 
 
-def test_one_that_takes_nothing_is_aborted(redis_server: RedisServer) -> None:
+def test_one_that_takes_nothing_is_aborted(redis_server: AnyRedis) -> None:
     async def main() -> None:
         async with fanout(
             redis_server.url, tuning=replace(QUICK, outbox_bytes_max=8192, stall_max_s=0.5)
@@ -96,7 +96,7 @@ def _p99_s(arrivals: list[tuple[int, float]], times: dict[int, float]) -> float:
     return waits[len(waits) * 99 // 100]
 
 
-def test_non_readers_beside_readers(redis_server: RedisServer) -> None:
+def test_non_readers_beside_readers(redis_server: AnyRedis) -> None:
     """Memory stays flat, and those who read are not kept waiting by those who do not."""
 
     async def main() -> None:
@@ -155,7 +155,7 @@ def _garbage(rng: random.Random) -> bytes:
     return bytes((0x81, 0x80 | 10)) + rng.randbytes(14)
 
 
-def test_fuzz_leaves_others_untouched(redis_server: RedisServer) -> None:
+def test_fuzz_leaves_others_untouched(redis_server: AnyRedis) -> None:
     async def attack(port: int, rng: random.Random) -> None:
         path = ORDER_PATH.format("o1")
         client = await connect(port, path)

@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.keys import shard_keys
+from common.redis.client import new_client
 from common.stream.backlog import ADDED
-from tests.servers import RedisServer
 from tests.servers.ingest_server import IngestServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 FUZZ = settings(
@@ -63,8 +63,8 @@ BATCHES = st.one_of(
 
 
 @pytest.fixture
-def store(redis_session: RedisServer) -> Iterator[Any]:
-    with redis.Redis(port=redis_session.port) as client:
+def store(redis_session: AnyRedis) -> Iterator[Any]:
+    with new_client(redis_session.url, decode=False) as client:
         yield client
 
 

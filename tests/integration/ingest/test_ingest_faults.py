@@ -12,8 +12,9 @@ import pytest
 
 from common.errors import EXIT_CONFIG
 from common.shards import Shards
-from tests.servers import RedisServer, free_port, valkey
+from tests.servers import free_port, valkey
 from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 SHARDS = Shards("driver-locations", 4)
@@ -23,24 +24,24 @@ ONE = "/api/v1/drivers/d/location"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    """A Valkey of this file's own, to be mistreated."""
-    with valkey() as found:
-        yield found
+def server(redis_session: AnyRedis) -> AnyRedis:
+    """The Redis, which is mistreated here."""
+    redis_session.clear()
+    return redis_session
 
 
 @pytest.fixture(scope="module")
-def process(server: RedisServer) -> Iterator[IngestServer]:
+def process(server: AnyRedis) -> Iterator[IngestServer]:
     with ingest(REDIS_URL=server.url, BACKLOG_MAX="50") as found:
         yield found
 
 
 @pytest.fixture
-def api(server: RedisServer, process: IngestServer) -> Iterator[httpx.Client]:
-    server.command("FLUSHALL")
+def api(server: AnyRedis, process: IngestServer) -> Iterator[httpx.Client]:
+    server.clear()
     with httpx.Client(base_url=process.url, timeout=5) as client:
         wait_until(lambda: accepts(client), what="ingest to accept")
-        server.command("FLUSHALL")
+        server.clear()
         wait_until(lambda: client.get("/health").json()["backlog"] == 0)
         yield client
 
@@ -75,7 +76,8 @@ def health(client: httpx.Client) -> httpx.Response:
     return answer
 
 
-def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: AnyRedis) -> None:
     server.kill()
     try:
         assert_refuses(api)
@@ -88,7 +90,7 @@ def test_a_dead_redis_is_503_and_heals(api: httpx.Client, server: RedisServer) -
     wait_until(lambda: accepts(api), what="fixes to be accepted again")
 
 
-def test_a_silent_redis_is_503_in_time_and_heals(api: httpx.Client, server: RedisServer) -> None:
+def test_a_silent_redis_is_503_in_time_and_heals(api: httpx.Client, server: AnyRedis) -> None:
     server.freeze()
     try:
         wait_until(lambda: health(api).status_code == 503)
@@ -98,7 +100,7 @@ def test_a_silent_redis_is_503_in_time_and_heals(api: httpx.Client, server: Redi
     wait_until(lambda: accepts(api), what="fixes to be accepted again")
 
 
-def test_many_requests_in_flight_all_fail_in_time(api: httpx.Client, server: RedisServer) -> None:
+def test_many_requests_in_flight_all_fail_in_time(api: httpx.Client, server: AnyRedis) -> None:
     server.freeze()
     try:
         begin = time.monotonic()
@@ -109,7 +111,7 @@ def test_many_requests_in_flight_all_fail_in_time(api: httpx.Client, server: Red
     wait_until(lambda: accepts(api))
 
 
-def test_a_full_redis_is_503_never_a_false_202(api: httpx.Client, server: RedisServer) -> None:
+def test_a_full_redis_is_503_never_a_false_202(api: httpx.Client, server: AnyRedis) -> None:
     server.command("CONFIG", "SET", "maxmemory", "1")
     try:
         answer = api.post(ONE, json=FIX)
@@ -127,20 +129,20 @@ def test_a_full_redis_is_503_never_a_false_202(api: httpx.Client, server: RedisS
     assert accepts(api)
 
 
-def await_poll(server: RedisServer) -> None:
+def await_poll(server: AnyRedis) -> None:
     """Until ingest has asked for the streams' lengths after now."""
     server.command("CONFIG", "RESETSTAT")
 
     # Only the poll of the backlog asks for lengths while nobody asks for health: once for each of
     # four shards. The second one began after the first was answered.
     def polled() -> bool:
-        calls = re.search(rb"cmdstat_xlen:calls=(\d+)", server.command("INFO", "commandstats"))
-        return calls is not None and int(calls[1]) >= 8
+        said = b"".join(server.each("INFO", "commandstats"))
+        return sum(map(int, re.findall(rb"cmdstat_xlen:calls=(\d+)", said))) >= 8
 
     wait_until(polled, what="two polls")
 
 
-def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: RedisServer) -> None:
+def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: AnyRedis) -> None:
     await_poll(server)
     statuses = [api.post(ONE, json=FIX).status_code for _ in range(60)]
     assert statuses == [202] * 50 + [503] * 10
@@ -149,11 +151,18 @@ def test_a_full_shard_refuses_until_it_drains(api: httpx.Client, server: RedisSe
     # Another shard still takes fixes: some are accepted, so this is not "down".
     assert api.post("/api/v1/drivers/e/location", json=FIX).status_code == 202
     wait_until(lambda: health(api).json()["status"] == "degraded")
-    server.command("FLUSHALL")
+    room = health(api).json()["room"]
+    [full] = [shard for shard in room["shards"] if shard["fixes"] == 0]
+    assert (room["lasts_s"], full["lasts_s"], full["shard"]) == (0, 0, SHARDS.of("d").index)
+    # The shards of a server share it, and the tests set it no limit.
+    assert sorted(n for redis in room["servers"] for n in redis["shards"]) == [0, 1, 2, 3]
+    for redis in room["servers"]:
+        assert 0 < redis["used_bytes"] < redis["room_bytes"] < redis["limit_bytes"]
+    server.clear()
     wait_until(lambda: accepts(api), what="the shard to take fixes again")
 
 
-def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: RedisServer) -> None:
+def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: AnyRedis) -> None:
     await_poll(server)
     batch = [{**FIX, "driver_id": "d"}] * 51
     assert api.post("/api/v1/drivers/locations", json=batch).status_code == 503
@@ -161,7 +170,8 @@ def test_a_batch_that_does_not_fit_is_refused_whole(api: httpx.Client, server: R
     assert api.post("/api/v1/drivers/locations", json=batch[:50]).status_code == 202
 
 
-def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_health_tells_of_consumers_and_dead_letters(api: httpx.Client, server: AnyRedis) -> None:
     for shard in range(4):
         server.command("SET", SHARDS[shard].keys.consumer, "1", "EX", "10")
     keys = SHARDS[1].keys
@@ -197,7 +207,7 @@ def test_ingest_starts_without_redis_and_takes_fixes_when_it_comes() -> None:
             wait_until(lambda: accepts(client))
 
 
-def test_another_number_of_shards_is_refused_at_the_start(redis_server: RedisServer) -> None:
+def test_another_number_of_shards_is_refused_at_the_start(redis_server: AnyRedis) -> None:
     redis_server.command("HSET", "fleetline:meta", "shards", "3", "format", "1")
     server = IngestServer(REDIS_URL=redis_server.url)
     with pytest.raises(RuntimeError, match=f"left with {EXIT_CONFIG}"):
@@ -220,7 +230,7 @@ def test_another_number_of_shards_is_noticed_when_redis_comes_later() -> None:
             wait_until(lambda: "shards" in refusal(client))
 
 
-def test_a_second_ingest_does_not_share_the_port(redis_server: RedisServer) -> None:
+def test_a_second_ingest_does_not_share_the_port(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url) as first:
         second = IngestServer(REDIS_URL=redis_server.url, INGEST_PORT=str(first.port))
         second.url = "http://127.0.0.1:9"
@@ -228,13 +238,13 @@ def test_a_second_ingest_does_not_share_the_port(redis_server: RedisServer) -> N
             second.start()
 
 
-def test_ingest_stops_in_order(redis_server: RedisServer) -> None:
+def test_ingest_stops_in_order(redis_server: AnyRedis) -> None:
     server = IngestServer(REDIS_URL=redis_server.url)
     server.start()
     assert server.stop() == 0
 
 
-def test_no_worker_outlives_its_main_process(redis_server: RedisServer) -> None:
+def test_no_worker_outlives_its_main_process(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url, INGEST_WORKERS="2") as server:
         workers = server.process.children()
         assert len(workers) >= 2
@@ -243,7 +253,7 @@ def test_no_worker_outlives_its_main_process(redis_server: RedisServer) -> None:
         assert alive == []
 
 
-def test_a_worker_that_died_is_replaced(redis_server: RedisServer) -> None:
+def test_a_worker_that_died_is_replaced(redis_server: AnyRedis) -> None:
     with ingest(REDIS_URL=redis_server.url) as server:
         [worker] = server.process.children()
         os.kill(worker.pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Each endpoint as clients know it, against the real server."""
 
+import asyncio
 import json
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,10 @@ import pytest
 
 from common.event import LocationUpdate, decode_event, encode_event
 from common.keys import order_ended_key, order_key, shard_keys, shard_of
+from common.redis.client import new_async_client
 from common.stream.pack import count_events, split_pack
+from tests.clients.listening import listening
+from tests.servers.redis_cluster import AnyRedis
 
 SHARDS = 4
 FIX = {"latitude": 40.7128, "longitude": -74.006}
@@ -55,6 +59,7 @@ def assert_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.cluster_too
 def test_an_accepted_fix_is_in_its_stream(api: httpx.Client, store: Any) -> None:
     body = {
         **FIX, "speed": 45.5, "heading": 360, "accuracy": 10.0, "order_id": "order_123",
@@ -135,6 +140,7 @@ def test_content_types(
     assert total(store) == (status == 202)
 
 
+@pytest.mark.cluster_too
 def test_a_batch_stores_the_good_and_explains_the_others(api: httpx.Client, store: Any) -> None:
     fixes = [{**FIX, "driver_id": f"d{i}"} for i in range(20)]
     fixes[17]["latitude"] = 100
@@ -203,6 +209,7 @@ def test_a_position_that_is_unknown_or_too_old_is_404(api: httpx.Client, store: 
     assert api.get("/api/v1/drivers/young/location").status_code == 200
 
 
+@pytest.mark.cluster_too
 def test_an_order_shows_its_drivers_newest_position(api: httpx.Client, store: Any) -> None:
     assert_problem(api.get("/api/v1/orders/o1/location"), 404)
     value = event("d", order_id="o1")
@@ -211,18 +218,25 @@ def test_an_order_shows_its_drivers_newest_position(api: httpx.Client, store: An
     assert (answer.status_code, answer.content) == (200, value)
 
 
-def test_completing_an_order_ends_its_tracking(api: httpx.Client, store: Any) -> None:
+@pytest.mark.cluster_too
+def test_completing_an_order_ends_its_tracking(
+    api: httpx.Client, store: Any, redis_server: AnyRedis
+) -> None:
     store.set(order_key("o1"), event("d", order_id="o1"))
-    watcher = store.pubsub(ignore_subscribe_messages=True)
-    watcher.subscribe(order_key("o1"))
-    watcher.get_message(timeout=1)
-    for _ in range(2):
-        answer = api.post("/api/v1/orders/o1/complete")
-        assert answer.status_code == 202
-        assert answer.json() == {"status": "accepted", "order_id": "o1"}
-        frame = json.loads(watcher.get_message(timeout=5)["data"])
-        assert frame == {"type": "tracking_ended", "data": {"order_id": "o1"}}
-    watcher.close()
+
+    async def main() -> None:
+        async with (
+            new_async_client(redis_server.url, decode=False) as client,
+            listening(client, order_key("o1")) as channel,
+        ):
+            for _ in range(2):
+                answer = await asyncio.to_thread(api.post, "/api/v1/orders/o1/complete")
+                assert answer.status_code == 202
+                assert answer.json() == {"status": "accepted", "order_id": "o1"}
+                frame = json.loads(await channel.message() or "null")
+                assert frame == {"type": "tracking_ended", "data": {"order_id": "o1"}}
+
+    asyncio.run(main())
     assert_problem(api.get("/api/v1/orders/o1/location"), 404)
     assert store.get(order_key("o1")) is None
     assert 0 < store.ttl(order_ended_key("o1")) <= 7 * 86_400

@@ -26,7 +26,7 @@ def samples(server):
 
 @pytest.fixture(scope="module")
 def server(redis_session):
-    redis_session.command("FLUSHALL")
+    redis_session.clear()
     with ingest(
         REDIS_URL=redis_session.url, INGEST_WORKERS="2", RATE_FIXES_PER_S="1", RATE_BURST="5"
     ) as started:

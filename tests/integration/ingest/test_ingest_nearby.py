@@ -11,20 +11,20 @@ import pytest
 
 from common.event import LocationUpdate, encode_event
 from common.keys import shard_keys, shard_of
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 
 EARTH_M = 6_372_797.560856
 
 
 @pytest.fixture(scope="module")
-def by_shards(redis_session: RedisServer) -> Iterator[dict[int, str]]:
+def by_shards(redis_session: AnyRedis) -> Iterator[dict[int, str]]:
     """An ingest for each of three numbers of shards, all on the same Valkey."""
     urls = {}
     with contextlib.ExitStack() as servers:
         for shards in (1, 7, 4):
             # The one before wrote its number of shards, with which this one would not start.
-            redis_session.command("FLUSHALL")
+            redis_session.clear()
             server = servers.enter_context(ingest(REDIS_URL=redis_session.url, SHARDS=str(shards)))
             urls[shards] = server.url
         yield urls
@@ -68,7 +68,7 @@ def spread(count: int) -> list[tuple[str, float, float]]:
 
 
 def test_the_answer_does_not_depend_on_the_number_of_shards(
-    by_shards: dict[int, str], redis_server: RedisServer, store: Any
+    by_shards: dict[int, str], redis_server: AnyRedis, store: Any
 ) -> None:
     drivers = spread(200)
     answers = {}
@@ -90,7 +90,7 @@ def test_the_answer_does_not_depend_on_the_number_of_shards(
 
 
 def test_a_crowd_at_one_point_is_ordered_by_id(
-    by_shards: dict[int, str], redis_server: RedisServer, store: Any
+    by_shards: dict[int, str], redis_server: AnyRedis, store: Any
 ) -> None:
     for shards, url in by_shards.items():
         store.flushall()
@@ -101,7 +101,7 @@ def test_a_crowd_at_one_point_is_ordered_by_id(
 
 
 def test_drivers_that_are_too_old_make_room_for_farther_ones(
-    by_shards: dict[int, str], redis_server: RedisServer, store: Any
+    by_shards: dict[int, str], redis_server: AnyRedis, store: Any
 ) -> None:
     for shards, url in by_shards.items():
         store.flushall()
@@ -114,14 +114,14 @@ def test_drivers_that_are_too_old_make_room_for_farther_ones(
 
 
 def test_a_driver_without_a_live_value_is_not_shown(
-    by_shards: dict[int, str], redis_server: RedisServer, store: Any
+    by_shards: dict[int, str], redis_server: AnyRedis, store: Any
 ) -> None:
     store.geoadd(shard_keys("driver-locations", shard_of("ghost", 4), 4).geo, (1.0, 1.0, "ghost"))
     assert ask(by_shards[4], lat=1, lng=1) == []
 
 
 def test_only_what_is_within_the_radius(
-    by_shards: dict[int, str], redis_server: RedisServer, store: Any
+    by_shards: dict[int, str], redis_server: AnyRedis, store: Any
 ) -> None:
     put(store, 4, "near", 0.0, 0.008)
     put(store, 4, "far", 0.0, 0.010)
@@ -132,7 +132,7 @@ def test_only_what_is_within_the_radius(
 
 @pytest.mark.parametrize("lng", [180, -180, 179.9999, -179.9999])
 def test_the_antimeridian_is_no_border(
-    by_shards: dict[int, str], redis_server: RedisServer, store: Any, lng: float
+    by_shards: dict[int, str], redis_server: AnyRedis, store: Any, lng: float
 ) -> None:
     put(store, 4, "west", -17.0, 179.999)
     put(store, 4, "east", -17.0, -179.999)
@@ -143,6 +143,6 @@ def test_the_antimeridian_is_no_border(
 @pytest.mark.parametrize("lng", [0, 180, -180])
 @pytest.mark.parametrize("radius", [0, 0.001, 100_000])
 def test_the_ends_of_the_earth_have_an_answer(
-    by_shards: dict[int, str], redis_server: RedisServer, lat: float, lng: float, radius: float
+    by_shards: dict[int, str], redis_server: AnyRedis, lat: float, lng: float, radius: float
 ) -> None:
     assert ask(by_shards[4], lat=lat, lng=lng, radius=radius) == []

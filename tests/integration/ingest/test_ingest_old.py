@@ -28,6 +28,7 @@ AGES = [
 ]
 
 
+@pytest.mark.cluster_too
 @pytest.mark.parametrize(("recorded_s", "received_s", "shown"), AGES)
 def test_the_age_of_a_position_is_its_own(
     api: httpx.Client, store: Any, recorded_s: float, received_s: float, *, shown: bool

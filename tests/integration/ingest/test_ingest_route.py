@@ -15,9 +15,9 @@ import pytest
 
 from common.event import COLUMNS
 from ingest.http.read_limiter import WAIT_MAX_S
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import Databases, postgres
+from tests.servers.redis_cluster import AnyRedis
 from tests.servers.timescale import compress
 from tests.wait import wait_until
 
@@ -55,8 +55,8 @@ async def fill(url: str, rows: list[tuple[Any, ...]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def api(database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def api(database: str, redis_session: AnyRedis) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database) as server,
         httpx.Client(base_url=server.url, timeout=15) as client,
@@ -165,7 +165,7 @@ def test_health_sees_the_database(api: httpx.Client) -> None:
     assert api.get("/health").json()["database"] == "up"
 
 
-def test_a_database_outage_is_503_for_routes_alone_and_heals(redis_server: RedisServer) -> None:
+def test_a_database_outage_is_503_for_routes_alone_and_heals(redis_server: AnyRedis) -> None:
     with postgres() as server:
         url = server.url(server.create_database())
         with (
@@ -187,7 +187,7 @@ def test_a_database_outage_is_503_for_routes_alone_and_heals(redis_server: Redis
 
 
 def test_a_silent_database_is_503_in_time_and_health_still_answers(
-    redis_server: RedisServer,
+    redis_server: AnyRedis,
 ) -> None:
     # A listener that never accepts: connections open, nothing ever answers.
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -206,7 +206,7 @@ def test_a_silent_database_is_503_in_time_and_health_still_answers(
 
 
 def test_routes_that_hang_hold_up_neither_health_nor_later_routes(
-    redis_server: RedisServer, database_url: str
+    redis_server: AnyRedis, database_url: str
 ) -> None:
     with ingest(
         REDIS_URL=redis_server.url, DATABASE_URL=database_url, ROUTE_TIMEOUT_S="1"

@@ -24,9 +24,9 @@ from common.event import LocationUpdate, encode_event
 from common.keys import order_key, shard_keys, shard_of
 from ingest.openapi.pages import ASSETS, POLICY
 from tests.clients.browser import Visit, any_browser
-from tests.servers import RedisServer
 from tests.servers.ingest_server import IngestServer, ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 SHARDS = 4
@@ -81,16 +81,16 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(redis_session: RedisServer, database: str) -> Iterator[IngestServer]:
+def server(redis_session: AnyRedis, database: str) -> Iterator[IngestServer]:
     """An ingest with a database, for routes."""
     # Another file's tests may have left it with another number of shards.
-    redis_session.command("FLUSHALL")
+    redis_session.clear()
     with ingest(REDIS_URL=redis_session.url, DATABASE_URL=database) as found:
         yield found
 
 
 @pytest.fixture
-def described(server: IngestServer, redis_server: RedisServer) -> Iterator[httpx.Client]:
+def described(server: IngestServer, redis_server: AnyRedis) -> Iterator[httpx.Client]:
     """A client of it, once fixes are accepted."""
     with httpx.Client(base_url=server.url, timeout=10) as client:
         wait_until(lambda: client.get("/health").status_code == 200, what="ingest to accept")
@@ -102,10 +102,10 @@ def test_the_service_does_as_described(described: httpx.Client, tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def closed_url(redis_session: RedisServer, database: str) -> Iterator[str]:
+def closed_url(redis_session: AnyRedis, database: str) -> Iterator[str]:
     """An ingest with AUTH=on."""
     settings = {"AUTH": "on", "AUTH_SECRET": SECRET, "REFUSALS_PER_ADDRESS_MAX": "0"}
-    redis_session.command("FLUSHALL")
+    redis_session.clear()
     with ingest(REDIS_URL=redis_session.url, DATABASE_URL=database, **settings) as found:
         wait_until(lambda: httpx.get(f"{found.url}/health").is_success, what="it to accept")
         yield found.url
@@ -124,7 +124,7 @@ def test_the_closed_service_does_as_described(
     explore(closed_url, tmp_path, *options, phases=phases)
 
 
-def put_driver(redis_server: RedisServer, database: str) -> None:
+def put_driver(redis_server: AnyRedis, database: str) -> None:
     """A driver with a live position, an order and two rows of history."""
     now = datetime.now(UTC)
     update = LocationUpdate(latitude=1.0, longitude=2.0, order_id="o", altitude=3.0)
@@ -150,7 +150,7 @@ def put_driver(redis_server: RedisServer, database: str) -> None:
 
 
 def test_answers_with_content_are_as_described(
-    described: httpx.Client, redis_server: RedisServer, database: str
+    described: httpx.Client, redis_server: AnyRedis, database: str
 ) -> None:
     document = described.get("/openapi.json").json()
     put_driver(redis_server, database)

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.integration.ingest.test_ingest_route import fill, row
-from tests.servers import RedisServer
 from tests.servers.ingest_server import IngestServer, ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 FIXES = 10_000
@@ -25,7 +25,7 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 
 
 @pytest.fixture
-def server(postgres_session: PostgresServer, redis_server: RedisServer) -> Iterator[IngestServer]:
+def server(postgres_session: PostgresServer, redis_server: AnyRedis) -> Iterator[IngestServer]:
     name = postgres_session.create_database()
     now = datetime.now(UTC).replace(microsecond=0)
     rows = [row("d", now - timedelta(seconds=n), speed=1.5) for n in range(1, FIXES + 1)]

@@ -6,16 +6,16 @@ import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 
 OWN = ("drivers/d1/trips", "drivers/d1/stops", "drivers/d1/summary")
 FLEET = ("fleet/summary", "fleet/heat")
 
 
 @pytest.fixture(scope="module")
-def api(redis_session: RedisServer) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def api(redis_session: AnyRedis) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, **AUTH) as server,
         httpx.Client(base_url=f"{server.url}/api/v1/", timeout=10) as client,

@@ -40,11 +40,11 @@ EMPTY = (
 def small_pages(monkeypatch):
     """Every bound is met: more drivers, fixes and marks than fit at once."""
     for name, value in (
-        ("NAMES_MAX", 2), ("FIXES_MAX", 3), ("COMPANY", 2),
+        ("FIXES_MAX", 3), ("COMPANY", 2),
         ("COMPANY_FIXES_MAX", 11), ("MARKS_MAX", 1), ("REPAIRS_MAX", 1),
     ):  # fmt: skip
         monkeypatch.setattr(following, name, value)
-    for name in ("DRIVERS_LIVE", "DRIVERS_BEHIND"):
+    for name in ("DRIVERS_LIVE", "DRIVERS_BEHIND", "NAMES_LIVE", "NAMES_BEHIND"):
         monkeypatch.setattr(pauses, name, 2)
 
 

@@ -15,9 +15,9 @@ from common.geo import cells
 from common.geo.sphere import distance_m
 from consumers.insight.fold.rules import Rules
 from tests.integration.insight.insight_history import follow_to, row, store
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import Databases
+from tests.servers.redis_cluster import AnyRedis
 from tests.servers.timescale import compress
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def database(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(database: str, redis_session: RedisServer) -> Iterator[httpx.Client]:
+def api(database: str, redis_session: AnyRedis) -> Iterator[httpx.Client]:
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database) as server,
         httpx.Client(base_url=server.url, timeout=15) as client,

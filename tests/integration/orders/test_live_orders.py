@@ -12,6 +12,7 @@ from common.keys import order_key, shard_keys
 from consumers.live import quota
 from consumers.liveness import Liveness
 from consumers.worker import Worker
+from tests.clients.listening import listening
 from tests.roles.shard import KEYS, NOW, QUICK, payload, shard, worker_settings, working
 from tests.wait import until
 
@@ -80,6 +81,7 @@ def test_an_order_with_drivers_in_two_shards_ends_with_the_newer(servers, rounds
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_once_it_is_known_that_two_carry_it_nothing_older_is_published(servers):
     async def main():
         async with shard(*servers) as it, two_workers(servers):
@@ -87,14 +89,11 @@ def test_once_it_is_known_that_two_carry_it_nothing_older_is_published(servers):
             for n in range(4):
                 driver, keys = (("a", KEYS), ("b", OTHER))[n % 2]
                 await send(it, keys, fix(driver, n))
-            async with it.redis.pubsub() as channel:
-                await channel.subscribe(KEY)
-                await channel.get_message(timeout=5)
+            async with listening(it.redis, KEY) as channel:
                 for n in range(1, 10):
                     newer, older = fix("b", 100 * n + 50), fix("a", 100 * n)
                     await send(it, OTHER, newer)
-                    message = await channel.get_message(timeout=5)
-                    assert message["data"] == newer
+                    assert await channel.message() == newer
                     await send(it, KEYS, older)
                     assert await it.redis.get(KEY) == newer
 

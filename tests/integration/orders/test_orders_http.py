@@ -8,12 +8,12 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-import redis
 
 from common.event import LocationUpdate, encode_event
 from common.keys import shard_keys, shard_of
+from common.redis.client import new_client
 from tests.roles.orders import put_order as put
-from tests.servers import RedisServer
+from tests.servers.redis_cluster import AnyRedis
 
 PICKUP = {"latitude": 53.40, "longitude": -2.90}
 DROPOFF = {"latitude": 53.41, "longitude": -2.91}
@@ -63,6 +63,8 @@ def test_what_is_not_named_stays_and_null_removes_it(orders_api: httpx.Client) -
          ["dropoff", "ready_at", "promised_at"]),
         ({"promised_at": "2026-03-01T11:30:00"}, ["promised_at"]),
         ({"driver_id": ""}, ["driver_id"]),
+        ({"drop_of": {}, "dropoff": {"latitude": 1, "lonigtude": 2}},
+         ["dropoff.longitude", "dropoff.lonigtude", "drop_of"]),
     ],
 )  # fmt: skip
 def test_all_fields_at_fault_are_named(
@@ -126,10 +128,10 @@ def test_complete_is_delivered(orders_api: httpx.Client) -> None:
 
 
 def test_watchers_begin_with_what_its_driver_said_last(
-    orders_api: httpx.Client, redis_session: RedisServer
+    orders_api: httpx.Client, redis_session: AnyRedis
 ) -> None:
     """If that names the order; what another driver said of it is dropped."""
-    with redis.Redis(port=redis_session.port) as client:
+    with new_client(redis_session.url, decode=False) as client:
         events = {}
         for driver_id, order_id in (("w1", "w"), ("w2", "w"), ("w3", "another")):
             now = datetime.now(UTC)

@@ -9,16 +9,16 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-import redis
 
 from common.errors import Overloaded
 from common.keys import ORDER_CHANGES, order_bucket, order_ended_key
 from common.orders import store
 from common.orders.book import BOOK_ORDERS_MAX
 from common.orders.states import DeliveryState
+from common.redis.client import new_client
 from tests.roles.orders import BOOK, DUE, ENDED, A, B, Orders
-from tests.servers import RedisServer
 from tests.servers.ingest_server import NO_DATABASE, ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import until, wait_until
 
 
@@ -141,7 +141,7 @@ def test_one_keeper_works_at_a_time(within: Any) -> None:
 
 
 def test_without_the_database_orders_are_read_and_ended(
-    redis_server: RedisServer, database_url: str
+    redis_server: AnyRedis, database_url: str
 ) -> None:
     """One ingest that reaches the database, and one that does not."""
     with (
@@ -164,7 +164,7 @@ def test_without_the_database_orders_are_read_and_ended(
 
 
 def test_a_backend_that_is_killed_between_database_and_redis(
-    redis_server: RedisServer, database_url: str
+    redis_server: AnyRedis, database_url: str
 ) -> None:
     """The row is committed, Redis stands still, and ingest is killed before it can tell."""
 
@@ -192,7 +192,7 @@ def test_a_backend_that_is_killed_between_database_and_redis(
             asking.join()
         finally:
             redis_server.thaw()
-    with redis.Redis(port=redis_server.port) as client:
+    with new_client(redis_server.url, decode=False) as client:
         assert not client.hexists(BOOK, "o")
         with ingest(**known):
             wait_until(lambda: client.hexists(BOOK, "o"))

@@ -12,9 +12,9 @@ import pytest
 from common.events.happening import Happening, HappeningType
 from common.events.record import record
 from tests.access import AUTH, bearer, token
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -65,8 +65,8 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(redis_session: RedisServer, database: str) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def api(redis_session: AnyRedis, database: str) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database, **AUTH) as server,
         httpx.Client(base_url=f"{server.url}/api/v1/", headers=DESK, timeout=10) as client,

@@ -13,9 +13,9 @@ import pytest
 
 from common.fences.limits import FENCES_MAX, VERTICES_SUM_MAX
 from tests.access import AUTH, bearer, token
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 
 POINT = {"type": "Point", "coordinates": [13.4, 52.5]}
 CIRCLE: dict[str, Any] = {"name": "Depot", "geometry": POINT, "radius_m": 75}
@@ -31,8 +31,8 @@ def database(postgres_session: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def served(redis_session: RedisServer, database: str) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def served(redis_session: AnyRedis, database: str) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=database, **AUTH) as server,
         httpx.Client(base_url=f"{server.url}/api/v1/geofences", timeout=10) as client,

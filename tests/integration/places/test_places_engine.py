@@ -9,14 +9,13 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-import redis.asyncio
 
 from common.keys import ENTRY_FIELD
 from common.orders.book import OrderBook
 from common.orders.order import OrderPlace, OrderUpdate
 from common.orders.store import put, read
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
+from common.redis.client import new_async_client
+from common.redis.opening import new_nodes
 from common.shards import Shards
 from common.stream.pack import encode_pack
 from consumers.places.fence_book import FenceBook
@@ -62,9 +61,9 @@ class Faulty:
 @contextlib.asynccontextmanager
 async def turning(redis_url, database_url, statements=None):
     """Turns of a new process. With `statements` it dies of the one after so many."""
-    wire = Wire(redis_url, reply_timeout_s=5)
     connection = await asyncpg.connect(database_url)
-    await wire.start()
+    nodes = new_nodes(redis_url, reply_timeout_s=5, name="test")
+    await nodes.start()
     try:
         orders = OrderFollower(connection)
         await orders.start()
@@ -78,14 +77,14 @@ async def turning(redis_url, database_url, statements=None):
         yield PlacesTurns(
             engine=engine,
             store=store,
-            reader=StreamReader(Nodes(wire), SHARDS, places),
+            reader=StreamReader(nodes, SHARDS, places),
             fences=FenceBook(),
             orders=orders,
-            moved=OrderBook(Nodes(wire), position_ttl_s=60).write,
+            moved=OrderBook(nodes, position_ttl_s=60).write,
         )
     finally:
         connection.terminate()
-        await wire.close()
+        await nodes.close()
 
 
 async def add(client, fixes, rng):
@@ -118,7 +117,7 @@ def test_the_table_says_what_the_oracle_says(redis_server, database_url, seed):
     fences, fixes = circles(30, seed), walks(12, 100, seed)
 
     async def main():
-        client = redis.asyncio.from_url(redis_server.url)
+        client = new_async_client(redis_server.url, decode=False)
         connection = await asyncpg.connect(database_url)
         await put_fences(connection, fences)
         left = list(fixes)
@@ -160,7 +159,7 @@ def test_an_order_comes_into_its_states_once_by_its_drivers_fixes(redis_server, 
     ]
 
     async def main():
-        client = redis.asyncio.from_url(redis_server.url)
+        client = new_async_client(redis_server.url, decode=False)
         connection = await asyncpg.connect(database_url)
         update = OrderUpdate(driver_id="courier", **ends)
         await put(connection, "o", update, START - timedelta(minutes=1))
@@ -195,7 +194,7 @@ def test_an_event_that_the_database_refuses_stops_no_other(redis_server, databas
     fences, fixes = circles(30, 4), walks(12, 60, 4)
 
     async def main():
-        client = redis.asyncio.from_url(redis_server.url)
+        client = new_async_client(redis_server.url, decode=False)
         connection = await asyncpg.connect(database_url)
         await put_fences(connection, fences)
         await connection.execute(
@@ -237,7 +236,7 @@ def test_a_fix_that_a_rule_cannot_take_is_left_out_and_named(
     monkeypatch.setattr(engines, "follow", follow)
 
     async def main():
-        client = redis.asyncio.from_url(redis_server.url)
+        client = new_async_client(redis_server.url, decode=False)
         connection = await asyncpg.connect(database_url)
         await put_fences(connection, fences)
         await add(client, fixes, random.Random(5))
@@ -254,3 +253,34 @@ def test_a_fix_that_a_rule_cannot_take_is_left_out_and_named(
     expected = [e for e in oracle(fixes, fences) if e[2] is None or e[1] != "driver-2"]
     assert by_driver(told) == by_driver(expected)
     assert counts[Rule.GEOFENCES] > 0
+
+
+def test_turns_in_which_nothing_happened_are_stored_with_the_next(
+    redis_server, database_url, monkeypatch
+):
+    monkeypatch.setattr("consumers.places.turns.STORE_EVERY_S", 1000.0)
+    seconds = iter(range(100))
+
+    def fix(driver):
+        at = START + timedelta(seconds=next(seconds))
+        return Fix(driver, at, at, 53.4, -2.9, 5.0)
+
+    async def main():
+        client = new_async_client(redis_server.url, decode=False)
+        connection = await asyncpg.connect(database_url)
+        stored = []
+        async with turning(redis_server.url, database_url) as turns:
+            # They come online; they go on; another one comes.
+            for drivers in ((1, 2, 3, 4), (1, 2, 3, 4), (3, 4), (5,)):
+                await add(client, [fix(f"driver-{n}") for n in drivers], random.Random(1))
+                await turns.turn()
+                stored.append(await connection.fetchval("SELECT count(*) FROM places_changes"))
+            _, places = await PlacesStore(connection, SHARDS).load({0, 1}, TTL, 60.0)
+            read = turns._reader.places
+        await connection.close()
+        await client.aclose()
+        return stored, places, read
+
+    stored, places, read = asyncio.run(main())
+    assert stored[0] == stored[1] == stored[2] < stored[3]
+    assert places == read

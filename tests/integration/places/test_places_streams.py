@@ -5,21 +5,20 @@ import contextlib
 from datetime import timedelta
 
 import hiredis
-import redis.asyncio
+import pytest
 
 from common.event import EPOCH
 from common.keys import EVENTS_CHANNEL
 from common.orders.order import OrderUpdate
 from common.orders.store import put
-from common.redis.nodes import Nodes
-from common.redis.opening import new_nodes
-from common.redis.wire import Wire
 from common.shards import Shards
 from consumers.places.holding import HOLD_S, StreamHold
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import EventPublisher
 from consumers.places.reader import ReadTo, StreamReader
 from consumers.stream.barrier import CLOSED_ID
+from tests.clients.listening import listening
+from tests.clients.opened import opened
 from tests.freezing import frozen
 from tests.roles.places import START as NOW
 from tests.roles.shard import KEYS, payload, shard, worker_settings, working
@@ -29,21 +28,12 @@ from tests.wait import until
 ONE = Shards("driver-locations", 4)
 
 
-@contextlib.asynccontextmanager
-async def wired(url):
-    wire = Wire(url, reply_timeout_s=5)
-    await wire.start()
-    try:
-        yield Nodes(wire)
-    finally:
-        await wire.close()
-
-
+@pytest.mark.cluster_too
 def test_trimming_waits_for_the_engine_while_it_lives(redis_server, database_url):
     servers = redis_server.url, database_url
 
     async def main():
-        async with shard(*servers) as it, wired(redis_server.url) as nodes:
+        async with shard(*servers) as it, opened(redis_server.url) as nodes:
             ids = await it.add(*[payload(n) for n in range(10)])
             hold = StreamHold(nodes, ONE)
             hold.stored = {0: ids[3]}
@@ -75,7 +65,7 @@ def test_an_engine_that_is_far_behind_is_not_waited_for(redis_server, database_u
     servers = redis_server.url, database_url
 
     async def main():
-        async with shard(*servers) as it, wired(redis_server.url) as nodes:
+        async with shard(*servers) as it, opened(redis_server.url) as nodes:
             first, *_ = await it.add(*[payload(n) for n in range(1000)])
             hold = StreamHold(nodes, ONE)
             hold.stored = {0: first}
@@ -98,7 +88,7 @@ def test_an_engine_that_is_far_behind_is_not_waited_for(redis_server, database_u
 
 def test_a_stream_that_began_anew_is_read_from_its_beginning(redis_server, database_url):
     async def main():
-        async with shard(redis_server.url, database_url) as it, wired(redis_server.url) as nodes:
+        async with shard(redis_server.url, database_url) as it, opened(redis_server.url) as nodes:
             reader = StreamReader(nodes, ONE, {0: ReadTo(b"99999999999999-0", 7)})
             # No stream at all says nothing.
             assert await reader.check() == {}
@@ -116,7 +106,7 @@ def test_a_stream_that_began_anew_is_read_from_its_beginning(redis_server, datab
 
 def test_what_is_no_fix_is_passed_over(redis_server, database_url):
     async def main():
-        async with shard(redis_server.url, database_url) as it, wired(redis_server.url) as nodes:
+        async with shard(redis_server.url, database_url) as it, opened(redis_server.url) as nodes:
             await it.add(b"{", payload(1), b"", payload(2))
             [page] = await StreamReader(nodes, ONE, {0: ReadTo()}).read()
             assert [len(page.fixes), page.entries] == [2, 4]
@@ -155,6 +145,7 @@ def test_orders_are_followed_as_they_change(redis_server, database_url):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_the_publisher_goes_on_where_it_was_and_only_one_publishes(redis_server, database_url):
     servers = redis_server.url, database_url
 
@@ -163,18 +154,15 @@ def test_the_publisher_goes_on_where_it_was_and_only_one_publishes(redis_server,
             shard(*servers) as it,
             shard(*servers) as one,
             shard(*servers) as two,
-            wired(redis_server.url) as nodes,
-            redis.asyncio.from_url(redis_server.url) as client,
-            client.pubsub() as channel,
+            opened(redis_server.url) as nodes,
+            listening(it.redis, EVENTS_CHANNEL) as channel,
         ):
-            await channel.subscribe(EVENTS_CHANNEL)
-            await channel.get_message(timeout=5)
             await put(it.database, "o1", OrderUpdate(driver_id="d"), NOW)
             first = EventPublisher(one.database, nodes)
             await first.begin()
             waiting = asyncio.create_task(EventPublisher(two.database, nodes).begin())
             assert await first.publish() == 1
-            assert b'"order.assigned"' in (await channel.get_message(timeout=5))["data"]
+            assert b'"order.assigned"' in await channel.message()
             assert not waiting.done()
             await put(it.database, "o2", OrderUpdate(driver_id="d"), NOW)
             # It is woken by the commit.
@@ -189,7 +177,7 @@ def test_the_publisher_goes_on_where_it_was_and_only_one_publishes(redis_server,
             second = EventPublisher(two.database, nodes)
             await second.begin()
             assert await second.publish() == 1
-            assert b'"o2"' in (await channel.get_message(timeout=5))["data"]
+            assert b'"o2"' in await channel.message()
             assert await second.publish() == 0
 
     asyncio.run(main())
@@ -199,7 +187,7 @@ def test_what_no_database_takes_is_passed_over(redis_server, database_url):
     """A NUL in a driver's id failed each turn, and no event was ever found out again."""
 
     async def main():
-        async with shard(redis_server.url, database_url) as it, wired(redis_server.url) as nodes:
+        async with shard(redis_server.url, database_url) as it, opened(redis_server.url) as nodes:
             await it.add(payload(1), payload(2, driver="poison\x00"), b"{", payload(3))
             reader = StreamReader(nodes, ONE, {0: ReadTo()})
             [page] = await reader.read()
@@ -217,16 +205,12 @@ def test_a_primary_that_is_away_holds_up_no_other(cluster):
         cluster.command("XADD", each.keys.stream, "*", "e", payload(1).decode())
 
     async def main():
-        nodes = new_nodes(cluster.url, reply_timeout_s=2, name="test")
-        await nodes.start()
-        try:
+        async with opened(cluster.url, reply_timeout_s=2) as nodes:
             reader = StreamReader(nodes, ONE, {each.index: ReadTo() for each in ONE})
             with frozen(victim.pid):
                 pages = await reader.read()
             assert sorted(page.shard for page in pages) == there
             assert [len(page.fixes) for page in pages] == [1] * len(there)
-        finally:
-            await nodes.close()
 
     asyncio.run(main())
     cluster.whole()
@@ -238,7 +222,7 @@ def test_time_stands_still_in_a_stream_that_is_closed(redis_server):
     """
 
     async def main():
-        async with wired(redis_server.url) as nodes:
+        async with opened(redis_server.url) as nodes:
             stream = ONE[0].keys.stream
             wire = nodes.wire(ONE[0])
             await wire.send("XADD", stream, "5000-1", "e", payload(1))

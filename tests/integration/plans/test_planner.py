@@ -23,7 +23,7 @@ from common.plans.messages import (
     encode_message,
 )
 from common.roads.engine import RoadEngine
-from consumers.planner.door import PlanDoor
+from consumers.planner.door import CONNECTIONS_MAX, PlanDoor
 from consumers.planner.maker import PlanMaker
 from consumers.planner.numbers import PlannerNumbers
 from consumers.planner.solving.pool import WAITING_PER_SOLVER, SolverPool
@@ -213,6 +213,24 @@ def test_whoever_is_no_ingest_is_hung_up_on() -> None:
 
     run(SERVES, scenario)
     assert complaints == []
+
+
+def test_silent_connections_give_way_to_one_that_asks() -> None:
+    async def scenario(it: Planning) -> None:
+        silent = [
+            await asyncio.open_connection("127.0.0.1", it.port) for _ in range(CONNECTIONS_MAX)
+        ]
+        # A length, and never the message: silent too.
+        for _, writer in silent:
+            writer.write(b"\x00\x10\x00\x00")
+        assert isinstance(await it.ask(), PlanMade)
+        # The first to be silent went first, and no more than one had to.
+        assert await silent[0][0].read() == b""
+        assert not silent[1][0].at_eof()
+        for _, writer in silent:
+            writer.close()
+
+    run(SERVES, scenario)
 
 
 def test_without_a_planner_there_is_a_clear_answer() -> None:

@@ -19,8 +19,9 @@ from common.event import LocationUpdate, encode_event
 from common.keys import order_book_key, order_bucket, shard_keys, shard_of
 from common.orders.order import Order, StateTimes, encode_order
 from common.orders.states import DeliveryState
-from tests.servers import RedisServer, free_port
+from tests.servers import free_port
 from tests.servers.ingest_server import IngestServer, ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.stack import environment
 from tests.wait import wait_until
 
@@ -84,8 +85,8 @@ def planner() -> Iterator[Planner]:
 
 
 @pytest.fixture(scope="module")
-def server(planner: Planner, redis_session: RedisServer) -> Iterator[IngestServer]:
-    redis_session.command("FLUSHALL")
+def server(planner: Planner, redis_session: AnyRedis) -> Iterator[IngestServer]:
+    redis_session.clear()
     with ingest(REDIS_URL=redis_session.url, PLANNER_PORT=str(planner.port)) as running:
         yield running
 

@@ -12,7 +12,8 @@ import pytest
 
 from common.processes.process import is_alive
 from tests.freezing import freeze
-from tests.roles.forked import DRAIN_S, NAMES
+from tests.roles.forked import DRAIN_S, NAMES, secret_of
+from tests.servers.process_memory import in_memory
 from tests.wait import wait_until
 
 
@@ -51,6 +52,19 @@ def test_what_is_forked_is_the_supervisors_own_child(tmp_path, supervisor):
         assert psutil.Process(pid).name() == name
         # Forked, so its command line is the server's.
         assert psutil.Process(pid).cmdline()[-1] == "server"
+
+
+def test_each_is_told_its_own_alone(tmp_path, supervisor):
+    alone = (tmp_path / "env-worker-b").read_text().split("\n")
+    on_top = (tmp_path / "env-worker-a").read_text().split("\n")
+    assert {"FORKED_FOLDER", "SECRET"} <= set(alone) & set(on_top)
+    assert "OF_THE_SUPERVISOR" in on_top
+    assert not {"OF_THE_SUPERVISOR", "PATH"} & set(alone)
+    secrets = [secret_of(name).encode() for name in NAMES]
+    for name in NAMES:
+        # What the server had read of a request would be in all that it forks later.
+        assert in_memory(pid_of(tmp_path, name), secrets) == {secret_of(name).encode()}
+    assert in_memory(pid_of(tmp_path, "server"), secrets) == set()
 
 
 def test_one_that_is_killed_is_forked_again(tmp_path, supervisor):

@@ -183,6 +183,10 @@ def test_one_deadline_for_all_then_sigkill(tmp_path: Path, start: Start) -> None
     took_s = time.monotonic() - began
     assert DRAIN_S * 0.9 < took_s < DRAIN_S + 1
     assert not psutil.pid_exists(deaf)
+    said = (tmp_path / "supervisor.log").read_text()
+    assert "b: is still stopping, for " in said
+    assert "b: has not stopped, and is killed" in said
+    assert "a: is still" not in said
 
 
 def test_a_second_signal_kills_at_once(start: Start) -> None:

@@ -143,16 +143,22 @@ def test_a_slot_that_is_moved_key_by_key_is_asked_where_its_key_is(
         node.command("CLUSTER", "SETSLOT", slot, "NODE", ids[0])
 
 
-def test_a_dead_primary_concerns_its_own_keys_alone(cluster: RedisClusterServers) -> None:
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_a_dead_primary_concerns_its_own_keys_alone(cluster: RedisClusterServers, how: str) -> None:
+    """One that stands still ends no connection: what waits for it may wait for long."""
+    victims = []
+
     async def main() -> None:
         async with connected(cluster.url) as nodes:
             keys = [order_book_key(bucket) for bucket in range(ORDER_BUCKETS)]
             victim = cluster.owner(keys[0])
             lost = {k for k in keys if nodes.owner(slot_of(k)) == ("127.0.0.1", victim.port)}
-            pinned = nodes.pinned(slot_of(keys[0]), reply_timeout_s=1.5, name="pinned")
+            pinned = nodes.pinned(slot_of(keys[0]), reply_timeout_s=60, name="pinned")
             await pinned.start()
             assert await pinned.send("HSET", keys[0], "n", "1") in {0, 1}
-            victim.kill()
+            victims.append(victim)
+            (victim.kill if how == "killed" else victim.freeze)()
+            waiting = pinned.send("XREAD", "BLOCK", 60_000, "STREAMS", stream_beside(keys[0]), "$")
             back = False
             loop = asyncio.get_running_loop()
             began = loop.time()
@@ -166,10 +172,22 @@ def test_a_dead_primary_concerns_its_own_keys_alone(cluster: RedisClusterServers
                 back = not failed
                 await pace(0.02)
             await until(lambda: _answers(pinned, keys[0]))
+            with pytest.raises(Overloaded):
+                await waiting
             await pinned.close()
 
-    asyncio.run(main())
-    cluster.whole()
+    try:
+        asyncio.run(main())
+    finally:
+        if how == "frozen":
+            for victim in victims:
+                victim.thaw()
+        cluster.whole()
+
+
+def stream_beside(key: str) -> str:
+    """A key of the same slot, which nobody has."""
+    return f"stream-{key}"
 
 
 async def _answers(wire: object, key: str) -> bool:
@@ -179,10 +197,10 @@ async def _answers(wire: object, key: str) -> bool:
 
 
 def test_a_url_of_the_other_kind_is_one_line(
-    cluster: RedisClusterServers, redis_server: RedisServer
+    cluster: RedisClusterServers, one_server: RedisServer
 ) -> None:
     plain = f"redis://127.0.0.1:{cluster.nodes[0].port}/0"
-    other = redis_server.url.replace("redis://", "redis+cluster://")
+    other = one_server.url.replace("redis://", "redis+cluster://")
 
     async def opened(url: str) -> None:
         nodes = new_nodes(url, reply_timeout_s=1.5, name="test")

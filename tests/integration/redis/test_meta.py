@@ -12,16 +12,16 @@ from tests.roles.shard import payload, shard, worker_settings, working
 from tests.servers import RedisServer
 
 
-def test_the_first_start_writes_and_others_must_agree(redis_server: RedisServer) -> None:
-    asyncio.run(check_meta(redis_server.url, 4))
-    asyncio.run(check_meta(redis_server.url, 4))
+def test_the_first_start_writes_and_others_must_agree(one_server: RedisServer) -> None:
+    asyncio.run(check_meta(one_server.url, 4))
+    asyncio.run(check_meta(one_server.url, 4))
     with pytest.raises(ConfigError, match=r"SHARDS: .* has 4 shards, not 7"):
-        asyncio.run(check_meta(redis_server.url, 7))
+        asyncio.run(check_meta(one_server.url, 7))
 
 
-def test_many_first_starts_agree_on_one(redis_server: RedisServer) -> None:
+def test_many_first_starts_agree_on_one(one_server: RedisServer) -> None:
     async def race() -> list[BaseException | None]:
-        starts = (check_meta(redis_server.url, shards) for shards in (4, 7, 4, 7, 4))
+        starts = (check_meta(one_server.url, shards) for shards in (4, 7, 4, 7, 4))
         return await asyncio.gather(*starts, return_exceptions=True)
 
     outcomes = asyncio.run(race())
@@ -29,10 +29,10 @@ def test_many_first_starts_agree_on_one(redis_server: RedisServer) -> None:
     assert refused in ([False, True] * 2 + [False], [True, False] * 2 + [True])
 
 
-def test_another_format_is_refused(redis_server: RedisServer) -> None:
-    redis_server.command("HSET", META, "shards", "4", "format", "999")
+def test_another_format_is_refused(one_server: RedisServer) -> None:
+    one_server.command("HSET", META, "shards", "4", "format", "999")
     with pytest.raises(ConfigError, match="format 999"):
-        asyncio.run(check_meta(redis_server.url, 4))
+        asyncio.run(check_meta(one_server.url, 4))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "nonsense"])
@@ -41,33 +41,31 @@ def test_what_is_no_url_is_a_config_error(url: str) -> None:
         asyncio.run(check_meta(url, 4))
 
 
-def test_weak_durability_is_said(redis_server: RedisServer) -> None:
-    assert asyncio.run(durability_warning(redis_server.url)) is None
+def test_weak_durability_is_said(one_server: RedisServer) -> None:
+    assert asyncio.run(durability_warning(one_server.url)) is None
     try:
-        redis_server.command("CONFIG", "SET", "appendfsync", "everysec")
-        assert "everysec" in str(asyncio.run(durability_warning(redis_server.url)))
+        one_server.command("CONFIG", "SET", "appendfsync", "everysec")
+        assert "everysec" in str(asyncio.run(durability_warning(one_server.url)))
     finally:
-        redis_server.command("CONFIG", "SET", "appendfsync", "always")
+        one_server.command("CONFIG", "SET", "appendfsync", "always")
 
 
-def test_a_server_that_forbids_config_is_taken_as_it_is(redis_server: RedisServer) -> None:
-    redis_server.command("ACL", "SETUSER", "hosted", "on", ">pw", "~*", "+@all", "-config")
-    url = redis_server.url.replace("redis://", "redis://hosted:pw@")
+def test_a_server_that_forbids_config_is_taken_as_it_is(one_server: RedisServer) -> None:
+    one_server.command("ACL", "SETUSER", "hosted", "on", ">pw", "~*", "+@all", "-config")
+    url = one_server.url.replace("redis://", "redis://hosted:pw@")
     try:
         assert asyncio.run(durability_warning(url)) is None
         asyncio.run(check_meta(url, 4))
     finally:
-        redis_server.command("ACL", "DELUSER", "hosted")
+        one_server.command("ACL", "DELUSER", "hosted")
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_redis_of_a_format_before_is_carried_over(
-    redis_server: RedisServer, version: str
-) -> None:
+def test_a_redis_of_a_format_before_is_carried_over(one_server: RedisServer, version: str) -> None:
     """A marker left behind under its old name would let a tracking link work again, and a stream
     that was left behind is fixes that were accepted and are never stored.
     """
-    command = redis_server.command
+    command = one_server.command
     command("HSET", META, "shards", "4", "format", version)
     command("SET", "order-ended:o1", "1", "EX", "1000")
     command("SET", "order:o2", "newest", "EX", "1000")
@@ -82,7 +80,7 @@ def test_a_redis_of_a_format_before_is_carried_over(
     command("SET", "consumer:{0}", "an old one", "EX", "1000")
 
     async def starts() -> None:
-        await asyncio.gather(*(check_meta(redis_server.url, 4) for _ in range(4)))
+        await asyncio.gather(*(check_meta(one_server.url, 4) for _ in range(4)))
 
     asyncio.run(starts())
     keys = [shard.keys for shard in Shards("driver-locations", 4)]
@@ -104,15 +102,15 @@ def test_a_redis_of_a_format_before_is_carried_over(
 
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_what_an_old_role_writes_meanwhile_is_moved_on(
-    redis_server: RedisServer, database_url: str, version: str
+    one_server: RedisServer, database_url: str, version: str
 ) -> None:
     """A system is upgraded role by role: an old ingest still accepts while new consumers run."""
-    command = redis_server.command
+    command = one_server.command
     command("HSET", META, "shards", "4", "format", version)
 
     async def main() -> None:
-        settings = worker_settings(redis_server.url, database_url)
-        async with shard(redis_server.url, database_url) as it:
+        settings = worker_settings(one_server.url, database_url)
+        async with shard(one_server.url, database_url) as it:
             await it.redis.xadd("driver-locations:{0}", {"e": payload(1)})
             async with working(settings):
                 await it.stored(1)

@@ -20,9 +20,9 @@ async def wire_to(url, **limits):
     return wire
 
 
-def test_replies_come_in_order_and_errors_to_whom_they_belong(redis_server):
+def test_replies_come_in_order_and_errors_to_whom_they_belong(one_server):
     async def main():
-        wire = await wire_to(redis_server.url)
+        wire = await wire_to(one_server.url)
         numbers = [wire.send("INCR", "n") for _ in range(1000)]
         assert await asyncio.gather(*numbers) == list(range(1, 1001))
         assert await wire.pipeline_raw([("SET", "a", b"\x00\xff"), ("GET", "a")]) == [
@@ -40,9 +40,9 @@ def test_replies_come_in_order_and_errors_to_whom_they_belong(redis_server):
     asyncio.run(main())
 
 
-def test_a_caller_that_goes_away_does_not_shift_the_replies(redis_server):
+def test_a_caller_that_goes_away_does_not_shift_the_replies(one_server):
     async def main():
-        wire = await wire_to(redis_server.url)
+        wire = await wire_to(one_server.url)
         sent = [wire.send("ECHO", str(n)) for n in range(100)]
         group = wire.pipeline_raw([("ECHO", "x"), ("ECHO", "y")])
         for future in sent[::3]:
@@ -57,9 +57,9 @@ def test_a_caller_that_goes_away_does_not_shift_the_replies(redis_server):
     asyncio.run(main())
 
 
-def test_commands_in_flight_together_share_a_write(redis_server):
+def test_commands_in_flight_together_share_a_write(one_server):
     async def main():
-        proxy = Proxy("127.0.0.1", redis_server.port)
+        proxy = Proxy("127.0.0.1", one_server.port)
         await proxy.start()
         wire = await wire_to(f"redis://127.0.0.1:{proxy.port}")
         writes = []
@@ -86,9 +86,9 @@ class _Recording:
         self._transport.abort()
 
 
-def test_a_swallowed_reply_fails_in_time_and_is_never_sent_again(redis_server):
+def test_a_swallowed_reply_fails_in_time_and_is_never_sent_again(one_server):
     async def main():
-        proxy = Proxy("127.0.0.1", redis_server.port)
+        proxy = Proxy("127.0.0.1", one_server.port)
         await proxy.start()
         wire = await wire_to(f"redis://127.0.0.1:{proxy.port}")
         await wire.send("DEL", "n")
@@ -113,9 +113,9 @@ async def _is_up(wire):
     return wire.up
 
 
-def test_what_waits_is_bounded_in_bytes(redis_server):
+def test_what_waits_is_bounded_in_bytes(one_server):
     async def main():
-        wire = await wire_to(redis_server.url, inflight_bytes_max=1000)
+        wire = await wire_to(one_server.url, inflight_bytes_max=1000)
         first = wire.send("SET", "a", "x" * 900)
         with pytest.raises(Overloaded):
             wire.send("SET", "b", "y" * 900)
@@ -126,19 +126,19 @@ def test_what_waits_is_bounded_in_bytes(redis_server):
     asyncio.run(main())
 
 
-def test_a_server_that_is_killed_comes_back(redis_server):
+def test_a_server_that_is_killed_comes_back(one_server):
     async def main():
-        wire = await wire_to(redis_server.url)
+        wire = await wire_to(one_server.url)
         await wire.send("SET", "a", "1")
         waiting = wire.send("BLPOP", "nothing", 0)
-        redis_server.kill()
+        one_server.kill()
         try:
             with pytest.raises(Overloaded):
                 await waiting
             with pytest.raises(Overloaded):
                 wire.send("PING")
         finally:
-            redis_server.start()
+            one_server.start()
         await until(lambda: _is_up(wire))
         assert await wire.send("GET", "a") == b"1"
         await wire.close()
@@ -146,13 +146,13 @@ def test_a_server_that_is_killed_comes_back(redis_server):
     asyncio.run(main())
 
 
-def test_it_is_said_once_that_redis_is_back(redis_server):
+def test_it_is_said_once_that_redis_is_back(one_server):
     async def main():
-        wire = await wire_to(redis_server.url, settled_after_s=0.1)
-        redis_server.kill()
+        wire = await wire_to(one_server.url, settled_after_s=0.1)
+        one_server.kill()
         await until(lambda: _is_down(wire))
         with capture_logs() as said:
-            redis_server.start()
+            one_server.start()
             # While it is up, not when it is lost again.
             await until(lambda: _is_said(said, "redis.unreachable.healed"))
             assert wire.up
@@ -165,11 +165,11 @@ async def _is_said(said, event):
     return any(line["event"] == event for line in said)
 
 
-def test_a_dead_connection_is_found_while_nobody_asks(redis_server, monkeypatch):
+def test_a_dead_connection_is_found_while_nobody_asks(one_server, monkeypatch):
     monkeypatch.setattr("common.redis.link.PING_AFTER_IDLE_S", 0.1)
 
     async def main():
-        proxy = Proxy("127.0.0.1", redis_server.port)
+        proxy = Proxy("127.0.0.1", one_server.port)
         await proxy.start()
         wire = await wire_to(f"redis://127.0.0.1:{proxy.port}")
         proxy.passing.clear()
@@ -184,7 +184,7 @@ async def _is_down(wire):
     return not wire.up
 
 
-def test_start_does_not_wait_for_a_server_that_is_away(redis_server):
+def test_start_does_not_wait_for_a_server_that_is_away(one_server):
     async def main():
         wire = await wire_to("redis://127.0.0.1:1")
         assert not wire.up
@@ -225,9 +225,9 @@ def test_a_url_never_shows_its_password():
     assert "secret" not in repr(parse_redis_url("rediss://u:secret@h:1/2"))
 
 
-def test_an_error_reply_is_raised_by_a_pipeline(redis_server):
+def test_an_error_reply_is_raised_by_a_pipeline(one_server):
     async def main():
-        wire = await wire_to(redis_server.url)
+        wire = await wire_to(one_server.url)
         await wire.send("SET", "text", "no number")
         with pytest.raises(hiredis.ReplyError, match="not an integer"):
             await wire.pipeline([("INCR", "text"), ("INCR", "piped")])
@@ -237,19 +237,19 @@ def test_an_error_reply_is_raised_by_a_pipeline(redis_server):
     asyncio.run(main())
 
 
-def test_a_user_who_may_not_name_his_connection_is_served(redis_server):
+def test_a_user_who_may_not_name_his_connection_is_served(one_server):
     """CLIENT SETNAME is for the person who looks: a refusal of it kept roles out for ever."""
-    redis_server.command("ACL", "SETUSER", "nameless", "on", ">pw", "~*", "+@all", "-client")
+    one_server.command("ACL", "SETUSER", "nameless", "on", ">pw", "~*", "+@all", "-client")
 
     async def main():
-        wire = await wire_to(redis_server.url.replace("redis://", "redis://nameless:pw@"))
+        wire = await wire_to(one_server.url.replace("redis://", "redis://nameless:pw@"))
         assert await wire.send("PING") == b"PONG"
         await wire.close()
 
     try:
         asyncio.run(main())
     finally:
-        redis_server.command("ACL", "DELUSER", "nameless")
+        one_server.command("ACL", "DELUSER", "nameless")
 
 
 def test_a_server_that_drops_its_clients_is_not_called_without_pause():

@@ -48,7 +48,7 @@ def roads(store) -> Iterator[EngineThread]:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch) -> None:
     """A machine that is busy with other tests is no engine that is away."""
-    monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 20.0)
+    monkeypatch.setattr("common.roads.exchange.ANSWER_TIMEOUT_S", 20.0)
     monkeypatch.setattr("common.roads.engine.TOTAL_TIMEOUT_S", 60.0)
 
 
@@ -215,7 +215,7 @@ def test_a_killed_engine_is_back_and_nobody_waits_for_it(roads):
 
 
 def test_a_silent_engine_is_left_alone_after_one_wait(roads, monkeypatch):
-    monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("common.roads.exchange.ANSWER_TIMEOUT_S", 0.2)
 
     async def asked(client: RoadEngine):
         with pytest.raises(EngineAway, match="does not answer"):

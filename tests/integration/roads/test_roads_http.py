@@ -17,9 +17,9 @@ from tests.access import AUTH, bearer, token
 from tests.integration.insight.insight_history import row
 from tests.integration.insight.insight_history import store as store_rows
 from tests.roles.roads import STREET_M, engine, make_store, needs_engine, place
-from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 SHARDS = 4
@@ -41,13 +41,13 @@ def put(store: Any, driver_id: str, point: Point, *, age_s: float = 0) -> None:
 
 @pytest.fixture(scope="module")
 def with_roads(
-    tmp_path_factory, redis_session: RedisServer, postgres_session: PostgresServer
+    tmp_path_factory, redis_session: AnyRedis, postgres_session: PostgresServer
 ) -> Iterator[httpx.Client]:
     """An ingest with an engine, and a driver's morning in its history."""
     name = postgres_session.create_database()
     url = postgres_session.url(name)
     asyncio.run(_drive(url))
-    redis_session.command("FLUSHALL")
+    redis_session.clear()
     with (
         engine(make_store(tmp_path_factory.mktemp("roads"), island=True)) as roads,
         ingest(REDIS_URL=redis_session.url, DATABASE_URL=url, ROADS_URL=roads.url) as server,
@@ -233,8 +233,8 @@ def test_bodies_are_bounded(api: httpx.Client):
 
 
 @pytest.fixture(scope="module")
-def closed(redis_session: RedisServer) -> Iterator[httpx.Client]:
-    redis_session.command("FLUSHALL")
+def closed(redis_session: AnyRedis) -> Iterator[httpx.Client]:
+    redis_session.clear()
     with (
         ingest(REDIS_URL=redis_session.url, **AUTH) as server,
         httpx.Client(base_url=f"{server.url}/api/v1/", timeout=10) as client,

@@ -143,7 +143,7 @@ class MadeUpCity:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with other tests is no engine that is away."""
-    monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 20.0)
+    monkeypatch.setattr("common.roads.exchange.ANSWER_TIMEOUT_S", 20.0)
     monkeypatch.setattr("common.roads.engine.TOTAL_TIMEOUT_S", 60.0)
 
 

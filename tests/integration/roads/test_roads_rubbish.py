@@ -6,6 +6,7 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.roads.engine import RoadEngine
 from common.roads.thin import TraceFix
@@ -109,7 +110,7 @@ def asked(say: Say) -> tuple[Matrix, object, object]:
     ],
 )
 def test_what_is_no_engine_is_answered_by_the_fallback(say, monkeypatch):
-    monkeypatch.setattr("common.roads.engine.ANSWER_BYTES_MAX", LIMIT)
+    monkeypatch.setattr("common.roads.exchange.ANSWER_BYTES_MAX", LIMIT)
     matrix, way, matched = asked(say)
     assert matrix.method == way.method == "straight"
     assert (matrix.durations_s[0][0], len(matrix.durations_s[0])) == (0.0, 2)
@@ -117,7 +118,7 @@ def test_what_is_no_engine_is_answered_by_the_fallback(say, monkeypatch):
 
 
 def test_one_that_never_answers_is_waited_for_once(monkeypatch):
-    monkeypatch.setattr("common.roads.engine.ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("common.roads.exchange.ANSWER_TIMEOUT_S", 0.2)
     questions = 0
 
     async def silent(_writer: asyncio.StreamWriter) -> None:
@@ -134,3 +135,70 @@ def test_one_that_never_answers_is_waited_for_once(monkeypatch):
 
     asyncio.run(ask())
     assert questions == 1
+
+
+def table(metres: float) -> bytes:
+    """A matrix of one way, between places that were moved so far onto a road."""
+    place = b'{"distance":%g}' % metres
+    figures = b'"durations":[[60]],"distances":[[500]]'
+    return b'{"code":"Ok","sources":[%b],"destinations":[%b],%b}' % (place, place, figures)
+
+
+def test_connections_that_all_ended_meanwhile_cost_no_question() -> None:
+    # What broke: a question that met one was sent again over another that had ended likewise.
+    # Until three connections were made none is free for another question.
+    connected = 0
+    are_three = asyncio.Event()
+
+    async def first_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected += 1
+        if connected == 3:
+            are_three.set()
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            await are_three.wait()
+            await plain(table(0))(writer)
+            # The next one is read, and not answered.
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def ask() -> list[str]:
+        server = await asyncio.start_server(first_only, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        travel = Travel(RoadEngine({"car": url}), StraightPaces())
+        async with server:
+            kept = await asyncio.gather(*(travel.matrix([HERE], [THERE]) for _ in range(3)))
+            last = await travel.matrix([HERE], [THERE])
+            await travel.close()
+        return [matrix.method for matrix in (*kept, last)]
+
+    assert asyncio.run(ask()) == ["roads"] * 4
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"<html>it works</html>", "an answer that is not OSRM's"),
+        (table(9_000_000), "no place is on the graph"),
+        (b'{"code":"InvalidUrl","message":"x"}', "InvalidUrl"),
+    ],
+)
+def test_an_engine_that_does_not_fit_is_said_once_until_it_has_helped(body, error) -> None:
+    said = [body, body, table(0), body]
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        await plain(said.pop(0), "Connection: close")(writer)
+
+    async def ask() -> list[str]:
+        async with speaker(say) as url:
+            travel = Travel(RoadEngine({"car": url}), StraightPaces())
+            found = [(await travel.matrix([HERE], [THERE])).method for _ in range(4)]
+            await travel.close()
+            return found
+
+    with capture_logs() as lines:
+        assert asyncio.run(ask()) == ["straight", "straight", "roads", "straight"]
+    unfit = [line for line in lines if line["event"].startswith("roads.unfit")]
+    assert [line["event"] for line in unfit] == ["roads.unfit", "roads.unfit.healed"]
+    assert (unfit[0]["vehicle"], unfit[0]["error"], unfit[1]["failures"]) == ("car", error, 2)

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from common.errors import Overloaded
 from common.keys import shard_keys
-from common.redis.nodes import Nodes
-from common.redis.wire import Wire
 from common.shards import Shards
 from common.stream.backlog import ADDED
 from common.stream.pack import BYTES_MAX, EVENTS_MAX, encode_pack, packs_of, split_pack
@@ -23,9 +21,11 @@ from ingest.intake.per_driver import Limit, PerDriver
 from ingest.intake.producer import Producer
 from ingest.intake.writer.stream_writer import StreamWriter
 from ingest.intake.writer.turns import Turns
+from tests.clients.opened import opened
 from tests.entries import STREAM, fixes_in, packs_in
 from tests.servers import RedisServer, valkey
 from tests.servers.ingest_server import ingest
+from tests.servers.redis_cluster import AnyRedis
 from tests.wait import pace, wait_until
 
 KEYS = shard_keys("driver-locations", 0, 1)
@@ -35,22 +35,18 @@ FIX = {"latitude": 1.0, "longitude": 2.0}
 
 @asynccontextmanager
 async def producing(
-    server: RedisServer, pace: FixPace | None = None, *, backlog_max: int = 100_000
+    server: AnyRedis, pace: FixPace | None = None, *, backlog_max: int = 100_000
 ) -> AsyncIterator[tuple[Producer, Backlog]]:
     """A producer into one shard, and what it knows of the shard's room."""
-    wire = Wire(server.url, reply_timeout_s=1.5, name="test")
-    await wire.start()
-    nodes, shards, pace = Nodes(wire), Shards("driver-locations", 1), pace or Unlimited()
-    turns = Turns(nodes, shards, gap_s=0.0, timeout_s=1.5, bytes_max=16_000_000)
-    backlog = Backlog(nodes, shards, turns, backlog_max)
-    await backlog.poll()
-    try:
+    shards, pace = Shards("driver-locations", 1), pace or Unlimited()
+    async with opened(server.url, reply_timeout_s=1.5) as nodes:
+        turns = Turns(nodes, shards, gap_s=0.0, timeout_s=1.5, bytes_max=16_000_000)
+        backlog = Backlog(nodes, shards, turns, backlog_max)
+        await backlog.poll()
         yield Producer(StreamWriter(turns, shards, backlog.capacity, pace.terms), pace), backlog
-    finally:
-        await wire.close()
 
 
-def added(server: RedisServer) -> int:
+def added(server: AnyRedis) -> int:
     reply = server.command("HGET", KEYS.counts, ADDED)
     return 0 if reply == b"$-1\r\n" else int(reply.split(b"\r\n")[1])
 
@@ -62,13 +58,14 @@ def own_server() -> Iterator[RedisServer]:
         yield server
 
 
-def test_a_position_names_the_entry_and_the_place(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_a_position_names_the_entry_and_the_place(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server) as (producer, _):
             sent = [b"%d" % n for n in range(300)]
             receipts = await asyncio.gather(*(producer.add([("d", event)]) for event in sent))
         where = {}
-        for name, pack in packs_in(redis_server.port, STREAM):
+        for name, pack in packs_in(redis_server, STREAM):
             events = split_pack(pack)
             for place, event in enumerate(events):
                 where[event] = f"0-{name}" if len(events) == 1 else f"0-{name}-{place}"
@@ -79,7 +76,8 @@ def test_a_position_names_the_entry_and_the_place(redis_server: RedisServer) -> 
     asyncio.run(run())
 
 
-def test_a_body_stands_together_and_in_order_whatever_else_comes(redis_server: RedisServer) -> None:
+@pytest.mark.cluster_too
+def test_a_body_stands_together_and_in_order_whatever_else_comes(redis_server: AnyRedis) -> None:
     async def run() -> None:
         async with producing(redis_server) as (producer, _):
             bodies = [[("d", b"%d.%d" % (body, n)) for n in range(150)] for body in range(6)]
@@ -87,7 +85,7 @@ def test_a_body_stands_together_and_in_order_whatever_else_comes(redis_server: R
             await asyncio.gather(
                 *(producer.add(each) for pair in zip(bodies, ones, strict=True) for each in pair)
             )
-        packs = [split_pack(pack) for _, pack in packs_in(redis_server.port, STREAM)]
+        packs = [split_pack(pack) for _, pack in packs_in(redis_server, STREAM)]
         wanted = [
             event for body, one in zip(bodies, ones, strict=True) for _, event in (*body, *one)
         ]
@@ -109,9 +107,9 @@ def test_a_full_redis_takes_nothing_of_a_turn_and_tells_everybody(own_server: Re
             )
             assert [type(each) for each in refused] == [Overloaded] * 4
             own_server.command("CONFIG", "SET", "maxmemory", "0")
-            assert (fixes_in(own_server.port, STREAM), added(own_server)) == (1, 1)
+            assert (fixes_in(own_server, STREAM), added(own_server)) == (1, 1)
             await producer.add([("d", b"x")] * 3)
-            assert (fixes_in(own_server.port, STREAM), added(own_server)) == (4, 4)
+            assert (fixes_in(own_server, STREAM), added(own_server)) == (4, 4)
 
     asyncio.run(run())
 
@@ -136,7 +134,7 @@ def test_a_redis_that_dies_in_a_turn_never_made_a_false_receipt(own_server: Redi
             await asyncio.to_thread(own_server.kill)
             await asyncio.gather(*senders)
         own_server.start()
-        packs = [split_pack(pack) for _, pack in packs_in(own_server.port, STREAM)]
+        packs = [split_pack(pack) for _, pack in packs_in(own_server, STREAM)]
         stored = [event for pack in packs for event in pack]
         assert len(stored) == len(set(stored))
         assert set(accepted) <= set(stored)
@@ -146,7 +144,7 @@ def test_a_redis_that_dies_in_a_turn_never_made_a_false_receipt(own_server: Redi
     asyncio.run(run())
 
 
-def test_room_is_counted_in_fixes_over_old_entries_and_packs(redis_server: RedisServer) -> None:
+def test_room_is_counted_in_fixes_over_old_entries_and_packs(redis_server: AnyRedis) -> None:
     """An older release's entries have one fix each, and nobody counted them."""
     for number in range(10):
         redis_server.command("XADD", STREAM, "*", "e", f"old {number}")
@@ -164,14 +162,14 @@ def test_room_is_counted_in_fixes_over_old_entries_and_packs(redis_server: Redis
             await producer.add([("d", b"x")] * 25)
             with pytest.raises(Overloaded, match="too many fixes"):
                 await producer.add([("d", b"x")])
-            packs = [pack for _, pack in packs_in(redis_server.port, STREAM)]
+            packs = [pack for _, pack in packs_in(redis_server, STREAM)]
             assert packs[:10] == [b"old %d" % n for n in range(10)]
-            assert fixes_in(redis_server.port, STREAM) == 65
+            assert fixes_in(redis_server, STREAM) == 65
 
     asyncio.run(run())
 
 
-def test_what_gathers_during_a_look_still_counts(redis_server: RedisServer) -> None:
+def test_what_gathers_during_a_look_still_counts(redis_server: AnyRedis) -> None:
     """The look cannot see it, and its room was given away a second time."""
 
     async def run() -> None:
@@ -199,9 +197,9 @@ def test_what_gathers_during_a_look_still_counts(redis_server: RedisServer) -> N
     burst=st.sampled_from([1, 200, 10_000]),
 )
 def test_the_rates_script_makes_the_packs_that_everybody_makes(
-    redis_server: RedisServer, counts: list[int], length: int, burst: int
+    redis_server: AnyRedis, counts: list[int], length: int, burst: int
 ) -> None:
-    redis_server.command("FLUSHALL")
+    redis_server.clear()
     lengths = [1 if n > 3 else length for n in counts for _ in range(n)]
     events = [b"%d" % n + b"x" * size for n, size in enumerate(lengths)] or [b"x"]
 
@@ -212,11 +210,11 @@ def test_the_rates_script_makes_the_packs_that_everybody_makes(
 
     asyncio.run(run())
     wanted = [encode_pack(pack) for pack in packs_of(events[:burst])]
-    assert [pack for _, pack in packs_in(redis_server.port, STREAM)] == wanted
+    assert [pack for _, pack in packs_in(redis_server, STREAM)] == wanted
     assert added(redis_server) == len(events[:burst])
 
 
-def test_over_http_the_answer_names_where_the_fix_is(redis_server: RedisServer) -> None:
+def test_over_http_the_answer_names_where_the_fix_is(redis_server: AnyRedis) -> None:
     """Many phones at once, through the server that drivers meet, until some share an entry."""
 
     async def post(api: httpx.AsyncClient, driver: str) -> tuple[str, str]:
@@ -236,7 +234,7 @@ def test_over_http_the_answer_names_where_the_fix_is(redis_server: RedisServer) 
         with httpx.Client(base_url=server.url) as api:
             wait_until(lambda: api.get("/health").status_code == 200)
         named = asyncio.run(run(server.url))
-    packs = {name: split_pack(pack) for name, pack in packs_in(redis_server.port, STREAM)}
+    packs = {name: split_pack(pack) for name, pack in packs_in(redis_server, STREAM)}
     assert sum(map(len, packs.values())) == len(named)
     for driver, name in named:
         _, ms, sequence, *place = name.split("-")

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from common.keys import FORMAT_VERSION, order_key
+from tests.clients.listening import listening
 from tests.roles.shard import (
     GROUP,
     KEYS,
@@ -23,16 +24,14 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
+@pytest.mark.cluster_too
 def test_a_fix_is_on_the_map_with_the_customer_and_in_the_history(servers):
     async def main():
-        async with shard(*servers) as it, it.redis.pubsub() as channel:
-            await channel.subscribe(order_key("o1"))
-            await channel.get_message(timeout=5)
+        async with shard(*servers) as it, listening(it.redis, order_key("o1")) as channel:
             async with working(worker_settings(*servers)):
                 sent = payload(1, order="o1")
                 await it.add(sent)
-                message = await channel.get_message(timeout=5)
-                assert message["data"] == sent
+                assert await channel.message() == sent
                 await it.stored(1)
             assert await it.live("d1") == sent
             assert await it.redis.get(order_key("o1")) == sent
@@ -62,6 +61,7 @@ def test_shuffled_fixes_never_move_the_marker_back_and_all_are_stored(servers):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_what_a_dead_worker_left_is_stored_once_and_first_comes_first(servers):
     async def main():
         settings = worker_settings(*servers, history_linger_ms=5_000)
@@ -187,11 +187,10 @@ def test_rows_the_database_refuses_are_isolated_counted_and_kept(servers):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_full_memory_stops_neither_history_nor_frames_and_heals(servers):
     async def main():
-        async with shard(*servers) as it, it.redis.pubsub() as channel:
-            await channel.subscribe(order_key("o1"))
-            await channel.get_message(timeout=5)
+        async with shard(*servers) as it, listening(it.redis, order_key("o1")) as channel:
             await it.add(*[payload(s, order="o1") for s in range(10)])
             await it.redis.xgroup_create(KEYS.stream, GROUP, "0")
             await it.redis.hset("fleetline:meta", mapping={"shards": 4, "format": FORMAT_VERSION})
@@ -201,8 +200,7 @@ def test_full_memory_stops_neither_history_nor_frames_and_heals(servers):
                 with pytest.raises(Exception, match="maxmemory"):
                     await it.add(payload(99))
                 async with working(worker_settings(*servers)):
-                    message = await channel.get_message(timeout=5)
-                    assert message["data"] == payload(9, order="o1")
+                    assert await channel.message() == payload(9, order="o1")
                     await it.stored(10)
                     assert await it.live("d1") is None
                     await it.redis.config_set("maxmemory", 0)

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from common.redis.wire import Wire
 from consumers.stream.counts.counts import Counts
+from tests.clients.opened import opened
 from tests.roles.shard import (
     GROUP,
     KEYS,
@@ -130,7 +130,7 @@ def test_flushes_are_alarms_with_what_was_seen_waiting(servers):
 
 
 async def has_seen(worker, count):
-    seen = worker.parts.gauge.seen
+    seen = worker.parts.histories[0].gauge.seen
     return seen is not None and seen.lag + seen.pending == count
 
 
@@ -170,21 +170,24 @@ def test_redis_that_was_emptied_with_its_clock_behind_is_live_again(servers):
     asyncio.run(main())
 
 
+async def survive_a_flush(wire, redis_server):
+    counts = Counts(wire, KEYS.counts)
+    await wire.send("HSET", KEYS.counts, "repeats", 7)
+    counts.add("groups_lost", 2)
+    counts.add("repeats", 1)
+    for _ in range(2):
+        await counts.keep()
+        assert counts.totals == {"repeats": 8, "groups_lost": 2, "entries_lost": 0}
+        assert await wire.send("HGET", KEYS.counts, "groups_lost") == b"2"
+    redis_server.clear()
+    await counts.keep()
+    assert await wire.send("HMGET", KEYS.counts, *counts.totals) == [b"8", b"2", None]
+
+
+@pytest.mark.cluster_too
 def test_counts_survive_a_flush_while_the_worker_lives(redis_server):
     async def main():
-        wire = Wire(redis_server.url, reply_timeout_s=5)
-        await wire.start()
-        counts = Counts(wire, KEYS.counts)
-        await wire.send("HSET", KEYS.counts, "repeats", 7)
-        counts.add("groups_lost", 2)
-        counts.add("repeats", 1)
-        for _ in range(2):
-            await counts.keep()
-            assert counts.totals == {"repeats": 8, "groups_lost": 2, "entries_lost": 0}
-            assert await wire.send("HGET", KEYS.counts, "groups_lost") == b"2"
-        await wire.send("FLUSHALL")
-        await counts.keep()
-        assert await wire.send("HMGET", KEYS.counts, *counts.totals) == [b"8", b"2", None]
-        await wire.close()
+        async with opened(redis_server.url) as nodes:
+            await survive_a_flush(nodes.key_wire(KEYS.counts), redis_server)
 
     asyncio.run(main())

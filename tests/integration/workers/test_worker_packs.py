@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from common.keys import order_key
-from common.redis.wire import Wire
 from common.stream.backlog import ADDED, SETTLED
 from consumers.stream.entry import Entry
 from consumers.stream.group_reader import GroupReader
+from tests.clients.listening import listening
+from tests.clients.opened import opened
 from tests.roles.shard import (
     GROUP,
     KEYS,
@@ -32,6 +33,7 @@ def servers(redis_server, database_url):
     return redis_server.url, database_url
 
 
+@pytest.mark.cluster_too
 def test_the_newest_of_a_driver_wins_inside_a_pack_and_across_packs(servers):
     """Whatever order the fixes stand in; customers get nothing older after something newer."""
     rng = random.Random(5)
@@ -39,9 +41,7 @@ def test_the_newest_of_a_driver_wins_inside_a_pack_and_across_packs(servers):
     rng.shuffle(seconds)
 
     async def main():
-        async with shard(*servers) as it, it.redis.pubsub() as channel:
-            await channel.subscribe(order_key("o"))
-            await channel.get_message(timeout=5)
+        async with shard(*servers) as it, listening(it.redis, order_key("o")) as channel:
             async with working(worker_settings(*servers), replace(QUICK, page_fixes=50)):
                 rest = seconds[:]
                 while rest:
@@ -52,8 +52,8 @@ def test_the_newest_of_a_driver_wins_inside_a_pack_and_across_packs(servers):
                 assert await it.live_is("d1", payload(399, order="o"))
                 assert await it.redis.get(order_key("o")) == payload(399, order="o")
             shown = []
-            while (message := await channel.get_message(timeout=0.1)) is not None:
-                shown.append(message["data"])
+            while (message := await channel.message(timeout_s=0.1)) is not None:
+                shown.append(message)
             frames = {payload(s, order="o"): s for s in seconds}
             order = [frames[frame] for frame in shown]
             assert order == sorted(set(order))
@@ -133,15 +133,14 @@ def test_fixes_are_settled_once_however_often_they_are_acknowledged(servers):
             first = await it.add_pack(*[payload(n) for n in range(7)])
             await it.add_pack(*[payload(n) for n in range(7, 10)])
             await it.delivered()
-            wire = Wire(servers[0], reply_timeout_s=5)
-            await wire.start()
-            reader = GroupReader(wire, KEYS, group=GROUP, consumer="shard-0")
-            entry = Entry(first, b"\n".join(payload(n) for n in range(7)))
-            for _ in range(3):
-                await reader.acknowledge([entry])
-                assert await it.waiting() == 3
-                assert await it.pending() == 1
-            await wire.close()
+            async with opened(servers[0]) as nodes:
+                wire = nodes.key_wire(KEYS.stream)
+                reader = GroupReader(wire, KEYS, group=GROUP, consumer="shard-0")
+                entry = Entry(first, b"\n".join(payload(n) for n in range(7)))
+                for _ in range(3):
+                    await reader.acknowledge([entry])
+                    assert await it.waiting() == 3
+                    assert await it.pending() == 1
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ from common.keys import ENTRY_FIELD, FORMAT_VERSION, META, order_key
 from consumers.stream.group_reader import is_group_missing
 from consumers.stream.holder import Holder
 from consumers.stream.lease import Fenced
+from tests.clients.listening import listening
 from tests.roles.shard import (
     KEYS,
     delivered_now,
@@ -51,23 +52,23 @@ def test_old_positions_are_stored_and_are_not_live(servers):
 
     async def main():
         settings = worker_settings(*servers, location_ttl=60)
-        async with shard(*servers) as it, it.redis.pubsub() as fleet:
-            await fleet.subscribe(KEYS.fleet)
-            await fleet.get_message(timeout=5)
-            async with working(settings):
-                queue = [delivered_now(-3 * 86_400 + n) for n in range(20)]
-                await it.add(*queue)
-                await it.stored(20)
-                # Behind it on the same way: what was to be shown has been shown.
-                fresh = payload_now(driver="d2")
-                await it.add(fresh)
-                message = await fleet.get_message(timeout=5)
-                assert message["data"] == b"[" + fresh + b"]"
-                assert await it.redis.hkeys(KEYS.live) == [b"d2"]
-                assert await it.redis.zrange(KEYS.geo, 0, -1) == [b"d2"]
-                # The age that counts is that of the position.
-                old = await it.redis.zscore(KEYS.seen, "d2")
-                assert old == int(decode_event(fresh).recorded_at.timestamp() * 1000)
+        async with (
+            shard(*servers) as it,
+            listening(it.redis, KEYS.fleet) as fleet,
+            working(settings),
+        ):
+            queue = [delivered_now(-3 * 86_400 + n) for n in range(20)]
+            await it.add(*queue)
+            await it.stored(20)
+            # Behind it on the same way: what was to be shown has been shown.
+            fresh = payload_now(driver="d2")
+            await it.add(fresh)
+            assert await fleet.message() == b"[" + fresh + b"]"
+            assert await it.redis.hkeys(KEYS.live) == [b"d2"]
+            assert await it.redis.zrange(KEYS.geo, 0, -1) == [b"d2"]
+            # The age that counts is that of the position.
+            old = await it.redis.zscore(KEYS.seen, "d2")
+            assert old == int(decode_event(fresh).recorded_at.timestamp() * 1000)
 
     asyncio.run(main())
 
@@ -91,6 +92,7 @@ def test_a_group_that_does_not_count_holds_up_nothing_and_is_said_once(servers):
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_the_stream_is_never_trimmed_past_what_a_group_that_counts_needs(servers):
     async def main():
         async with shard(*servers) as it:
@@ -132,6 +134,7 @@ def test_a_worker_waits_for_a_living_holder_and_leaves_when_it_is_fenced(servers
     asyncio.run(main())
 
 
+@pytest.mark.cluster_too
 def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(servers):
     """What a lease cannot see: it was frozen, or cut off, between looking at it and writing."""
 
@@ -144,11 +147,11 @@ def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(
             assert await it.redis.get(KEYS.fence) == b"1"
             newer = payload(9, order="o1")
             # The other has shown a newer position, and this one is given an older at that moment.
+            await it.redis.set(order_key("o1"), newer)
             async with it.redis.pipeline(transaction=True) as pipe:
                 pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other")
                 pipe.incr(KEYS.fence)
                 pipe.hset(KEYS.live, "d1", newer)
-                pipe.set(order_key("o1"), newer)
                 pipe.xadd(KEYS.stream, {ENTRY_FIELD: payload(5, order="o1")})
                 await pipe.execute()
             async with asyncio.timeout(10):

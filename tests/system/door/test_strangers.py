@@ -22,9 +22,11 @@ from deploy.servers.privileges import Descent
 from deploy.stack.accounts import NUMBERS, SystemUser
 from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
+from tests.access import SECRET
 from tests.clients.stranger import WHAT
 from tests.servers import RedisServer
 from tests.servers.postgres import PostgresServer
+from tests.servers.process_memory import in_memory
 from tests.stack import LIVE, Stack, open_folder
 from tests.system.test_up import goes_all_the_way
 
@@ -60,14 +62,14 @@ def try_all(redis_port: int, postgres_port: int, paths: list[Path], pids: list[i
 
 
 def test_a_stranger_gets_in_where_nothing_is_closed(
-    redis_server: RedisServer, postgres_session: PostgresServer, folder: Path
+    one_server: RedisServer, postgres_session: PostgresServer, folder: Path
 ) -> None:
     """Else what follows would prove nothing."""
     (folder / "lock").touch(0o644)
     folder.chmod(0o777)
     paths = [folder, folder / "lock"]
     with subprocess.Popen(("cat",), stdin=subprocess.PIPE, user=65_534, group=65_534) as own:
-        tried = try_all(redis_server.port, postgres_session.port, paths, [own.pid])
+        tried = try_all(one_server.port, postgres_session.port, paths, [own.pid])
         own.kill()
     assert "postgres@postgres" in tried["postgres"]
     assert {"PING", "CONFIG GET dir"} <= set(tried["redis"])
@@ -117,12 +119,20 @@ def test_as_root_in_an_open_place(closed_stack: Stack) -> None:
     }
     assert writing_capabilities(closed_stack) == set()
     assert capabilities(closed_stack, "gateway") == {0}
-    environments = {role: environment_of(closed_stack, role) for role in uids(closed_stack)}
-    have = {role for role, names in environments.items() if "AUTH_SECRET" in names}
-    assert have == {"ingest", "fanout"}
-    reach = {role for role, names in environments.items() if "DATABASE_URL" in names}
-    assert reach == {"ingest", "consumers"}
-    assert not {"AUTH_SECRET", "REDIS_URL"} & environments["postgres"]
+    # Roles are forked by one process, so what they were told stands in their memory alone.
+    database, redis = (
+        (closed_stack.home / name).read_bytes().strip()
+        for name in ("postgres.password", "redis.password")
+    )
+    auth = SECRET.encode()
+    roles = ("consumers", "fanout", "ingest")
+    held = {role: held_by(closed_stack, role, auth, database, redis) for role in roles}
+    assert held == {
+        "consumers": {database, redis},
+        "fanout": {auth, redis},
+        "ingest": {auth, database, redis},
+    }
+    assert held_by(closed_stack, "postgres", auth, redis) == set()
 
 
 def test_as_root_in_a_closed_place(tmp_path: Path) -> None:
@@ -190,5 +200,6 @@ def writing_capabilities(stack: Stack) -> set[int]:
     return {found for role in uids(stack) for found in capabilities(stack, role) if found & ~4}
 
 
-def environment_of(stack: Stack, role: str) -> set[str]:
-    return {name for process in tree(stack, role) for name in process.environ()}
+def held_by(stack: Stack, role: str, *secrets: bytes) -> set[bytes]:
+    """Those that stand in the memory of one of a role's processes."""
+    return {secret for process in tree(stack, role) for secret in in_memory(process.pid, secrets)}

@@ -130,16 +130,16 @@ class Upgrade:
 
 
 @pytest.fixture
-def upgrade(redis_server: RedisServer, database_url: str, last: Path, tmp_path: Path) -> Upgrade:
+def upgrade(one_server: RedisServer, database_url: str, last: Path, tmp_path: Path) -> Upgrade:
     """Empty stores; `fleetline migrate` of this release came first."""
     settings = {
-        "REDIS_URL": redis_server.url,
+        "REDIS_URL": one_server.url,
         "DATABASE_URL": database_url,
         "SHARDS": str(SHARDS),
         "FLEETLINE_HOME": str(tmp_path / "home"),
         "LOG_LEVEL": "error",
     }
-    return Upgrade(settings, last, redis_server)
+    return Upgrade(settings, last, one_server)
 
 
 def test_consumers_first_and_ingest_after_them(upgrade: Upgrade) -> None:

@@ -187,6 +187,18 @@ def test_messages_behind_a_snapshot_are_not_shown_after_it() -> None:
     assert watcher.shown == [1, 4, 5, 6]
 
 
+def test_a_server_that_had_not_all_that_was_shown_moves_nobody_back() -> None:
+    # Regression: a replica took over without the last fix and the last snapshot; the worker that
+    # began anew on it published the fix before, and customers saw their driver go back.
+    channel = Channel("o1")
+    watcher = joined(channel, event(1))
+    channel.deliver(event(5))
+    channel.refresh(event(3), ended=False, oldest=EPOCH)
+    for number in (4, 3, 5, 6, 7):
+        channel.deliver(event(number))
+    assert watcher.shown == [1, 5, 6, 7]
+
+
 def test_sessions_that_nothing_is_read_for_are_sent_away() -> None:
     hub = Hub({})
     early, late, other = Watcher(), Watcher(), Watcher()

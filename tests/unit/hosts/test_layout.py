@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.layout import Layout, Layouts, kin, read_layouts
+from common.layout import SHARDS_MAX, Layout, Layouts, UnreadableLayout, kin, read_layouts
+from common.processes.heartbeat import REPORT_BYTES_MAX
 from common.shards import Shards
-from consumers.sharing.agent import workers_of
+from consumers.sharing.orders import encode_orders, read_orders
 from consumers.stream.barrier import is_shown
 
 LAYOUTS = st.builds(Layout, st.integers(1, 32), st.integers(1, 9))
@@ -50,12 +51,52 @@ def test_two_layouts_have_no_key_in_common(layout, count):
 def test_workers_are_told_their_layout_and_the_one_that_they_leave():
     shards = Shards("driver-locations", 2, 2, Layout(1))
     # What broke: the first layout's were told no layout, and SHARDS may be another number by now.
-    assert workers_of(shards, shards.all) == {
+    assert read_orders(encode_orders(shards, shards.all)) == {
         "consumer-2.0": ["--shard", "0", "--layout", "2:2", "--older", "1:1"],
         "consumer-2.1": ["--shard", "1", "--layout", "2:2", "--older", "1:1"],
         "consumer-0": ["--shard", "0", "--layout", "1:1"],
     }
-    assert workers_of(Shards("driver-locations", 1), ()) == {}
+    assert read_orders(encode_orders(Shards("driver-locations", 1), ())) == {}
+    assert read_orders(b'{"other":1}') is None
+
+
+def test_a_supervisor_hears_of_all_the_shards_that_there_may_be_twice():
+    """From 900 on the message was longer than one may be, and the host ran what it had run."""
+    shards = Shards("driver-locations", SHARDS_MAX, 7, Layout(SHARDS_MAX, 6))
+    message = encode_orders(shards, shards.all)
+    assert len(message) <= REPORT_BYTES_MAX
+    assert len(read_orders(message) or ()) == 2 * SHARDS_MAX
+
+
+FIELD = st.none() | st.binary(max_size=20) | st.from_regex(rb"[0-9]{1,8}", fullmatch=True)
+
+
+@given(st.lists(FIELD, min_size=6, max_size=6))
+def test_whatever_the_hash_says_is_layouts_that_can_be_or_unreadable(fields):
+    try:
+        layouts = read_layouts(fields)
+    except UnreadableLayout as e:
+        assert "fleetline:meta" in str(e)
+        assert str(e).isprintable()
+        return
+    assert (layouts is None) == (fields[0] is None)
+    there = [layout for layout in layouts or () if layout is not None]
+    assert all(1 <= layout.shards <= SHARDS_MAX for layout in there)
+    assert len({layout.epoch for layout in there}) == len(there) < 3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("0", None, None, None, None, None), ("-4", None, None, None, None, None),
+        ("1_6", None, None, None, None, None), ("\u0664", None, None, None, None, None),
+        ("4", "", None, None, None, None), ("4", "1", "16", "1", None, None),
+        ("4", "2", "16", "3", "8", "1"), ("10000000000", None, None, None, None, None),
+    ],
+)  # fmt: skip
+def test_what_is_no_layout_is_not_taken_for_one(fields):
+    with pytest.raises(UnreadableLayout):
+        read_layouts(fields)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
-"""How hosts share the shards: the plan, and a world in which hosts come, die, freeze and go."""
+"""How hosts share the shards: the plan, and what each of them runs by it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.sharing.share import HostTerms, Sharing, is_settled, plan, share
+from consumers.sharing.facts import HostTerms, Sharing
+from consumers.sharing.plan import plan
+from consumers.sharing.share import is_settled, share
 
 ALL = HostTerms()
 NAMES = [f"host-{letter}" for letter in "abcdef"]
@@ -103,164 +103,12 @@ def test_a_lease_that_no_host_has_is_waited_for():
     assert not is_settled(facts)
 
 
-TTL, SILENT, FRESH = 7, 4, 3
-
-
-@dataclass
-class Worker:
-    """Holds a shard, or waits for it. `confirmed`: when its lease was renewed last."""
-
-    confirmed: int | None = None
-    # When it has settled what is in hand; None: nobody asked it to stop.
-    ends: int | None = None
-
-
-@dataclass
-class ModelHost:
-    running: frozenset[int] = frozenset()
-    workers: dict[int, Worker] = field(default_factory=dict)
-    frozen: bool = False
-    drained: bool = False
-
-
-class World:
-    """Hosts, leases and time in beats. Looks happen one after the other, as in Redis."""
-
-    def __init__(self, shards: int) -> None:
-        self.shards = shards
-        self.now = 0
-        self.hosts: dict[str, ModelHost] = {}
-        self.heard: dict[str, int] = {}
-        # Shard -> host and worker, and until when.
-        self.leases: dict[int, tuple[str, Worker, int]] = {}
-        self.moves = 0
-
-    def beat(self, order: list[str], settles: int) -> None:
-        self.now += 1
-        self.leases = {s: held for s, held in self.leases.items() if held[2] > self.now}
-        for name in order:
-            host = self.hosts.get(name)
-            if host is not None and not host.frozen:
-                self._work(name, host)
-                self._look(name, host, settles)
-        for shard in range(self.shards):
-            writers = [
-                name for name, host in self.hosts.items()
-                if (w := host.workers.get(shard)) is not None and w.confirmed is not None
-                and not host.frozen and self.now - w.confirmed <= FRESH
-            ]  # fmt: skip
-            assert len(writers) <= 1, f"shard {shard} has {writers}"
-
-    def _work(self, name: str, host: ModelHost) -> None:
-        for shard, worker in list(host.workers.items()):
-            holder = self.leases.get(shard)
-            if holder is None and worker.ends is None:
-                self.moves += 1
-                holder = self.leases[shard] = (name, worker, 0)
-            mine = holder is not None and holder[1] is worker
-            if mine:
-                worker.confirmed = self.now
-                self.leases[shard] = (name, worker, self.now + TTL)
-            elif worker.confirmed is not None:
-                # Fenced: it leaves, and another is started that waits.
-                host.workers[shard] = Worker(ends=worker.ends)
-            if worker.ends is not None and self.now >= worker.ends:
-                del host.workers[shard]
-                if mine:
-                    del self.leases[shard]
-
-    def _look(self, name: str, host: ModelHost, settles: int) -> None:
-        self.heard[name] = self.now
-        self.heard = {n: at for n, at in self.heard.items() if self.now - at < SILENT}
-        known = {
-            n: HostTerms(drained=n in self.hosts and self.hosts[n].drained) for n in self.heard
-        }
-        owners = {shard: held[0] for shard, held in self.leases.items()}
-        host.running = share(Sharing(known, owners, self.shards), name, host.running)
-        for shard, worker in host.workers.items():
-            if shard not in host.running and worker.ends is None:
-                worker.ends = self.now + settles
-        for shard in host.running - host.workers.keys():
-            host.workers[shard] = Worker()
-
-    def kill(self, name: str) -> None:
-        self.hosts.pop(name, None)
-
-    def leave(self, name: str) -> None:
-        if self.hosts.pop(name, None) is not None:
-            self.heard.pop(name, None)
-            self.leases = {s: held for s, held in self.leases.items() if held[0] != name}
-
-    @property
-    def held(self) -> list[int]:
-        living = [n for n, h in self.hosts.items() if not h.frozen and not h.drained]
-        owners = Counter(held[0] for held in self.leases.values())
-        return sorted(owners[name] for name in living)
-
-
-EVENTS = st.tuples(
-    st.sampled_from(["join", "kill", "leave", "freeze", "thaw", "drain", "undo", "none"]),
-    st.sampled_from(NAMES),
-    st.integers(0, 12),
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    st.integers(1, 20), st.lists(EVENTS, max_size=14), st.permutations(NAMES), st.integers(0, 2)
-)  # fmt: skip
-def test_whatever_happens_there_is_never_a_second_writer_and_in_the_end_a_level(
-    shards, events, order, settles
-):
-    world = World(shards)
-    world.hosts["host-a"] = ModelHost()
-    for what, name, beats in events:
-        host = world.hosts.get(name)
-        if what == "join" and host is None:
-            world.hosts[name] = ModelHost()
-        elif what == "kill":
-            world.kill(name)
-        elif what == "leave" and host is not None and not host.frozen:
-            world.leave(name)
-        elif what in {"freeze", "thaw"} and host is not None:
-            host.frozen = what == "freeze"
-        elif what in {"drain", "undo"} and host is not None:
-            host.drained = what == "drain"
-        for _ in range(beats):
-            world.beat(order, settles)
-    if not any(not h.frozen and not h.drained for h in world.hosts.values()):
-        world.hosts["host-new"] = ModelHost()
-        order = [*order, "host-new"]
-    # Leases of the dead run out, then one shard after the other changes hands.
-    for _ in range(TTL + SILENT + shards * (settles + 3) + 5):
-        world.beat(order, settles)
-    assert sum(world.held) == shards
-    assert max(world.held) - min(world.held) <= 1
-    before = world.moves
-    for _ in range(20):
-        world.beat(order, settles)
-    assert world.moves == before
-
-
-@pytest.mark.parametrize("shards", [64, 256])
-def test_many_shards_are_level_soon_after_a_host_has_come(shards):
-    world = World(shards)
-    world.hosts["host-a"] = ModelHost()
-    for _ in range(5):
-        world.beat(NAMES, 1)
-    world.hosts["host-b"] = ModelHost()
-    beats = 0
-    while not world.held[0] >= shards // 2:
-        world.beat(NAMES, 1)
-        beats += 1
-    # A beat takes a tenth of a second while shards change hands.
-    assert beats < 60
-
-
 def test_a_filter_means_the_numbers_of_both_layouts():
     """What broke: while the number of shards changed, nobody was let run the old ones."""
-    first, second = HostTerms(only=frozenset({0, 1})), HostTerms(only=frozenset({2, 3}))
     # Four come, which stand first, and three are left.
-    numbers = (0, 1, 2, 3, 0, 1, 2)
-    facts = Sharing({"a": first, "b": second}, {}, len(numbers), numbers)
+    places = {0: [0, 4], 1: [1, 5], 2: [2, 6], 3: [3]}
+    first = HostTerms(only=frozenset({0, 1})).placed(places)
+    second = HostTerms(only=frozenset({2, 3, 99})).placed(places)
+    facts = Sharing({"a": first, "b": second}, {}, 7)
     assert plan(facts) == {0: "a", 1: "a", 2: "b", 3: "b", 4: "a", 5: "a", 6: "b"}
+    assert HostTerms(drained=True).placed(places) == HostTerms(drained=True)

@@ -1,14 +1,13 @@
-"""How late a shard is and how long its room lasts, from two totals alone."""
+"""How late a shard is and at what pace it grows, from two totals alone."""
 
-import math
 from collections import deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.intake.outlook import LOOKS_MAX, PACE_S, Outlook
-from ingest.redis_memory import read_memory
+from ingest.intake.outlook import LOOKS_MAX, Outlook
+from ingest.intake.room import PACE_S, BacklogPace
 from ingest.reports import WorkerNames
 
 
@@ -60,20 +59,14 @@ def test_a_redis_that_forgot_begins_anew():
 
 
 @pytest.mark.parametrize(
-    ("waiting", "room", "seconds"),
-    [
-        ([0, 0, 0], 100, math.inf),
-        ([50, 40, 30], 100, math.inf),
-        ([0, 10, 20], 100, 10.0),
-        ([0, 10, 20], 0, 0.0),
-        ([0], 100, math.inf),
-    ],
+    ("waiting", "growth"),
+    [([0, 0, 0], 0.0), ([50, 40, 30], -10.0), ([0, 10, 20], 10.0), ([0], 0.0)],
 )
-def test_room_lasts_as_long_as_what_waits_grows(waiting, room, seconds):
+def test_the_pace_is_how_much_more_waits_and_how_much_comes(waiting, growth):
     outlook = Outlook()
     for second, fixes in enumerate(waiting):
-        outlook.look(float(second), 1000 + fixes, fixes)
-    assert outlook.room_s(room) == seconds
+        outlook.look(float(second), 1000 + 30 * second, fixes)
+    assert outlook.pace() == BacklogPace(growth, 30.0 if len(waiting) > 1 else 0.0)
 
 
 def test_the_pace_is_that_of_the_last_minute():
@@ -83,13 +76,7 @@ def test_the_pace_is_that_of_the_last_minute():
         fixes = 100 * min(second, 100) + max(0, second - 100)
         outlook.look(float(second), fixes, fixes)
     assert PACE_S < 99
-    assert outlook.room_s(600) == 600.0
-
-
-def test_redis_says_how_full_it_is():
-    info = b"# Memory\r\nused_memory:1048576\r\nused_memory_human:1M\r\nmaxmemory:0\r\n"
-    assert read_memory(info) == (1_048_576, 0)
-    assert read_memory(b"") == (0, 0)
+    assert outlook.pace() == BacklogPace(1.0, 1.0)
 
 
 def test_workers_are_called_by_the_lowest_number_that_is_free():

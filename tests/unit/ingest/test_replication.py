@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.errors import Overloaded
-from ingest.intake.writer.replication import Mode, Replication, following
+from common.redis.replication import Mode, Replication, following
 from tests.stub_wire import StubWire, first, passed
 from tests.virtual import run_virtually
 

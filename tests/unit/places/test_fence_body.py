@@ -63,6 +63,7 @@ def of(kind, coordinates, **more):
         ({"drivers": ["a", "b*c"]}, "drivers[1]", "and a *"),
         ({"drivers": ["a b"]}, "drivers[0]", "and a *"),
         ({"dwell_s": 0}, "dwell_s", ">= 1"),
+        ({"dwell": 9}, "dwell", "is dwell_s meant?"),
         ({"active": "yes"}, "active", "Expected bool"),
         ({"expires_at": "2026-01-01T00:00:00"}, "expires_at", "RFC 3339 with an offset"),
         ({"expires_at": "0001-01-01T00:00:00+09:00"}, "expires_at", "from year 2"),
@@ -229,4 +230,4 @@ def test_a_feature_is_a_body():
     properties = {"geofence_id": 7, "radius_m": 9, "active": None}
     name, body = body_of({"type": "Feature", "geometry": POINT, "properties": properties})
     assert name == "7"
-    assert body == {"geofence_id": 7, "name": "7", "radius_m": 9, "geometry": POINT}
+    assert body == {"name": "7", "radius_m": 9, "geometry": POINT}

@@ -73,8 +73,6 @@ def test_what_is_good_is_taken() -> None:
             assert faults_of(changed(GOOD, (member,), ...)) == {}
         if member != "shipments":
             assert faults_of(changed(GIVEN, (member,), None)) == {}
-    # Unknown members are ignored, as everywhere.
-    assert faults_of(GOOD | {"colour": "red"}) == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 5000, b'{"vehicles":[NaN]}'])
@@ -145,6 +143,14 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
     (("limit_s",), 0.5, "limit_s"),
     (("limit_s",), 11, "limit_s"),
     (("vehicle",), "boat", "vehicle"),
+    # A member that is not known would change the plan unnoticed.
+    (("colour",), "red", "colour"),
+    ((*V, "shifts"), [], "vehicles[0].shifts"),
+    (("vehicles", 1, "start", "lat"), 1, "vehicles[1].start.lat"),
+    ((*J, "time_windows"), None, "jobs[0].time_windows"),
+    ((*J, "x" * 5000), 1, f"jobs[0].{'x' * 64}"),
+    ((*S, "delivery", "window"), [], "shipments[0].delivery.window"),
+    ((*S, "pickup", "at", "index "), 1, "shipments[0].pickup.at.index "),
 ]  # fmt: skip
 
 
@@ -163,6 +169,7 @@ WRONG_WITH_A_MATRIX: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*V, "shift"), [5, 4], "vehicles[0].shift"),
     ((*V, "shift"), ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z"], "jobs[0].windows[0][0]"),
     (("matrix",), [], "matrix"),
+    (("matrix", "durations"), [], "matrix.durations"),
     (("matrix",), {}, "matrix.durations_s"),
     (("matrix", "durations_s"), [], "matrix.durations_s"),
     (("matrix", "durations_s", 1), [1], "matrix.durations_s[1]"),
@@ -185,6 +192,19 @@ def test_several_faults_are_named_together_and_thousands_are_not() -> None:
     assert {"jobs[0].priority", "vehicles[1].speed_factor"} <= faults_of(body).keys()
     many = GOOD | {"jobs": [{"id": 5} for _ in range(400)]}
     assert 1 < len(faults_of(many)) <= 20
+
+
+def test_a_fault_says_what_would_be_right() -> None:
+    said = faults_of(
+        changed(GOOD, ("keep",), "all")
+        | {"vehicle": "boat", "job": [], "vehicles": [{"id": "a b", "shift": ["soon", 0], "x": 1}]}
+    )
+    assert said["keep"] == "must be one of aboard, assigned, nothing"
+    assert said["vehicle"] == "must be one of bicycle, car, foot"
+    assert said["job"] == "is unknown: is jobs meant?"
+    assert said["vehicles[0].id"].startswith("must be 1-64 of A-Z")
+    assert said["vehicles[0].shift[0]"].startswith("must be a time as RFC 3339")
+    assert said["vehicles[0].x"].startswith("is unknown: there are id, driver_id, start,")
 
 
 def test_numbers_may_be_null_where_there_is_no_way() -> None:

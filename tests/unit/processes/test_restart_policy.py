@@ -4,7 +4,15 @@ import random
 
 from common.backoff import Backoff
 from common.errors import EXIT_CONFIG
-from common.processes.supervision.policy import Halt, Record, Restart, RestartPolicy, judge
+from common.processes.supervision.policy import (
+    NOTICE_AFTER_S,
+    Halt,
+    Record,
+    Restart,
+    RestartPolicy,
+    StopNotice,
+    judge,
+)
 
 POLICY = RestartPolicy()
 
@@ -65,3 +73,10 @@ def test_the_record_is_bounded() -> None:
     for number in range(1000):
         _, record = judge(POLICY, record, status=1, run_s=0, now_s=number / 1000)
     assert len(record.short_runs) <= POLICY.short_runs_max
+
+
+def test_who_holds_up_a_stop_is_named_once_and_not_at_once() -> None:
+    notice = StopNotice("ingest", 100.0)
+    assert notice.due(100.0 + NOTICE_AFTER_S / 2, 108.0) == ""
+    assert notice.due(102.0, 108.0).startswith("ingest: is still stopping, for 6.0 s at most")
+    assert notice.due(103.0, 108.0) == ""

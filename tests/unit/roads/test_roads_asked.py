@@ -21,9 +21,7 @@ def test_places_and_drivers_are_taken():
     asked = decode_asked(orjson.dumps({"sources": [HERE, DRIVER], "targets": [HERE]}), AskedMatrix)
     assert [place.driver_id for place in asked.sources] == [None, "driver-7"]
     assert asked.vehicle == "car"
-    route = decode_asked(
-        orjson.dumps({"points": [DRIVER, HERE], "vehicle": "bicycle", "more": 1}), AskedRoute
-    )
+    route = decode_asked(orjson.dumps({"points": [DRIVER, HERE], "vehicle": "bicycle"}), AskedRoute)
     assert route.vehicle == "bicycle"
 
 
@@ -43,6 +41,8 @@ def test_places_and_drivers_are_taken():
         ({"sources": HERE, "targets": [HERE]}, {"sources"}),
         ({"sources": [HERE], "targets": [HERE], "vehicle": "tank"}, {"vehicle"}),
         ({"sources": [HERE], "targets": [HERE], "vehicle": None}, {"vehicle"}),
+        ({"sources": [HERE], "targets": [HERE], "vehicles": "foot"}, {"vehicles"}),
+        ({"sources": [{**HERE, "name": 1}], "targets": [HERE]}, {"sources[0].name"}),
     ],
 )
 def test_each_field_at_fault_is_named(body, fields):

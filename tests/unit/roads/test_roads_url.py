@@ -27,3 +27,10 @@ def test_each_kind_may_have_its_own():
 def test_what_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match="ROADS_URL"):
         parse_roads_url(wrong)
+
+
+def test_it_is_said_which_part_is_wrong():
+    with pytest.raises(ValueError, match="names 'tank', which is none of car, bicycle, foot"):
+        parse_roads_url("car=http://a,tank=http://b")
+    with pytest.raises(ValueError, match="that of foot must be http"):
+        parse_roads_url("car=http://a,foot=ftp://b")

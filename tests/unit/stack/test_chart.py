@@ -29,6 +29,7 @@ SCALING = {
 EVERYTHING: dict[str, Any] = {
     **NETWORK, **SCALING,
     "consumers": {"pods": 3},
+    "severalDatabases": True,
     "settings": {"RATE_FIXES_PER_S": 2.5, "BACKLOG_MAX": 3_000_000, "AUTH_JWKS": "/keys/jwks.json"},
     "gateway": {
         **SCALING["gateway"],
@@ -170,6 +171,8 @@ def test_pods_know_settings_that_exist_and_secrets_that_they_use(name):
         keys = {item["path"] for secret in mounted for item in secret["items"]}
         assert {env[name].rpartition("/")[2] for name in files} == keys
         opens = {"redis_url", "database_url", "auth_secret", "webhook_secret"}
+        if SETS[name].get("severalDatabases"):
+            opens |= {"database_urls"}
         if not SETS[name].get("hooks", {}).get("enabled", True):
             opens -= {"webhook_secret"}
         assert keys == (USED.get(role, frozenset()) & opens) or role == "gateway", role

@@ -9,7 +9,8 @@ import pytest
 
 from ingest.http.queries.query import ROUTE_FORMATS, ROUTE_POINTS_MAX, RouteQuery, encode_cursor
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.history import FETCH_ROWS, History
+from ingest.resources.histories import Histories
+from ingest.resources.history import FETCH_ROWS
 from ingest.resources.route.page import COLUMNS
 from ingest.resources.route.route import FORMAT_ROWS, Route
 
@@ -51,7 +52,7 @@ def test_the_loop_goes_on_while_a_long_route_is_formatted(form: str) -> None:
 
         turn()
         route = Route(
-            cast("History", _Rows(ROUTE_POINTS_MAX + 1)), cast("Any", None), ReadLimiter(1, 1)
+            cast("Histories", _Rows(ROUTE_POINTS_MAX + 1)), cast("Any", None), ReadLimiter(1, 1)
         )
         query = RouteQuery(START, START + timedelta(days=1), ROUTE_POINTS_MAX, None, form)
         _, body, cursor = await route.read("d", query)

@@ -17,6 +17,14 @@ export function waitText(waitMs) {
   return seconds < 60 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
+/** A span that may be long: "40 s", "35 min", "6 h", "9 days". */
+export function spanText(spanS) {
+  if (spanS < 60) return `${Math.floor(spanS)} s`;
+  if (spanS < 7200) return `${Math.floor(spanS / 60)} min`;
+  const hours = Math.floor(spanS / 3600);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
 /** The time of day as the reader's clock shows it: "14:05". */
 export function clockText(atMs) {
   return new Date(atMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });

@@ -1,6 +1,6 @@
 // What `/health` means to an operator. Pure: the answer in, words and tones out.
 
-import { countText } from "../core/age.js";
+import { countText, spanText } from "../core/age.js";
 
 const UNKNOWN = "no answer";
 const VERDICTS = {
@@ -53,6 +53,9 @@ function numbers(body, shard) {
     rows.push([`Pending, shard ${shard.shard}`, countText(shard.pending)]);
   }
   rows.push(["Backlog, all", countText(body.backlog)]);
+  const lastsS = body.room?.lasts_s ?? null;
+  // Only while it shrinks: a number that says "for ever" helps nobody.
+  if (lastsS !== null) rows.push(["Fixes are refused in", spanText(lastsS)]);
   rows.push(["Dead letters", countText(body.dead_letters)]);
   return rows;
 }

@@ -1,8 +1,9 @@
-"""Whether a fix must be on a replica before it is accepted: the rule of REPLICATION. Pure.
+"""Whether a write must be on a replica before it counts: the rule of REPLICATION. Pure.
 
 A primary that dies takes with it what its replica had not received: with a replica that lags,
-thousands of accepted fixes. So a write waits until one replica has it (WAIT, by way of memory: the
-local disk has it anyway). `min-replicas-to-write` is no answer, since a replica that is cut off
+thousands of accepted fixes, or the lease on a shard, which a second writer takes then. So a write
+of fixes and the taking of a lease wait until one replica has them (WAIT, by way of memory: the
+local disk has them anyway). `min-replicas-to-write` is no answer, since a replica that is cut off
 counts for seconds, and WAITAOF for replicas takes a second.
 
 `off` waits for none. `strict` takes nothing while no replica has it. `auto` takes what the local
@@ -12,6 +13,10 @@ makes it refuse, as in a network that is split.
 
 from collections.abc import Callable
 from enum import StrEnum
+
+# Longest wait for a replica, which then is not there. Nothing else leaves on a connection that
+# waits, and the requests behind it have to be answered within their reply timeout.
+REPLICA_TIMEOUT_MS = 500
 
 
 class Mode(StrEnum):
@@ -39,6 +44,11 @@ class Replication:
         self.lacking = False
 
     @property
+    def waits(self) -> bool:
+        """Whether it matters how many replicas follow."""
+        return self._mode is not Mode.OFF
+
+    @property
     def copies(self) -> int:
         """On how many replicas the next write has to be."""
         if self._mode is Mode.OFF:
@@ -54,7 +64,7 @@ class Replication:
         self.connected = connected
         if connected:
             self._expected = True
-        lacking = self._mode is not Mode.OFF and self._expected and not connected
+        lacking = self.waits and self._expected and not connected
         if lacking != self.lacking:
             self.lacking = lacking
             self._changed(lacking)

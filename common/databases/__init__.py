@@ -1,0 +1,1 @@
+"""Which database holds a driver's history, and connections to databases and through poolers."""

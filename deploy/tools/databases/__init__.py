@@ -1,0 +1,1 @@
+"""`fleetline databases`: more databases of the ones that there are."""
