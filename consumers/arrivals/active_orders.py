@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from common.keys import BOOK_KEPT, ORDER_BUCKETS, order_book_key
 from common.orders.book import order_in
-from common.redis.each_server import ask_each
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 from consumers.arrivals.followed import FollowedOrder

@@ -10,7 +10,7 @@ from os import getpid
 from secrets import token_hex
 
 from common.keys import ARRIVALS_LEADER
-from common.redis.each_server import ask_each
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 

@@ -7,7 +7,7 @@ import msgspec
 
 from common.event import MALFORMED, StoredTime
 from common.keys import order_key
-from common.redis.each_server import ask_each
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.roads.way import Point

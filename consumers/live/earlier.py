@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from common.redis.each_server import ask_each
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.shards import Shards

@@ -13,7 +13,7 @@ import hiredis
 
 from common.errors import Overloaded
 from common.log import Repeated, get
-from common.redis.each_server import AWAY
+from common.redis.cluster.each_server import AWAY
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 

@@ -14,7 +14,7 @@ from common.errors import Overloaded
 from common.event import EPOCH, LocationEvent
 from common.ids import is_id
 from common.keys import ShardKeys
-from common.redis.each_server import ask_each
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 from common.shards import Shards

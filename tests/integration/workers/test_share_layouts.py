@@ -98,7 +98,6 @@ def test_a_primary_that_is_away_keeps_its_own_streams_open_alone(
                 await it.look()
             for shard in others:
                 assert cluster.command("EXISTS", shard.keys.closed) == b":1\r\n"
-        await asyncio.sleep(0)
 
     run(cluster.url, main)
     cluster.whole()

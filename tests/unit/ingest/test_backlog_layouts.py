@@ -26,7 +26,8 @@ class Primary:
         return list(self.meta)
 
     async def pipeline_raw(self, commands: list[Any]) -> list[Any]:
-        return [(None, None) if command[0] == "HMGET" else 0 for command in commands]
+        answers = {"HMGET": (None, None), "INFO": b"used_memory:1\r\nmaxmemory:0\r\n"}
+        return [answers.get(command[0], 0) for command in commands]
 
 
 class ClusterOfTwo:
@@ -36,6 +37,7 @@ class ClusterOfTwo:
 
     def __init__(self, meta: Primary) -> None:
         self.meta, self.shards = meta, Primary()
+        self.wires = [self.shards]
 
     def key_wire(self, _key: str) -> Primary:
         return self.meta
