@@ -4,7 +4,6 @@
 machine that does nothing else.
 """
 
-import signal
 from collections.abc import Iterator
 
 import psutil
@@ -14,6 +13,7 @@ from common.keys import META
 from common.layout import Layout
 from common.shards import Shards
 from deploy.tools.stack_shards import stack_layouts, stack_shards
+from tests.freezing import family, frozen
 from tests.roles.hosts import Hosts, hosts_of
 from tests.roles.resharding import (
     FIXES_PER_S,
@@ -80,23 +80,18 @@ def test_shards_become_more_and_fewer_whatever_is_killed_meanwhile(hosts: Hosts)
         # An ingest stands still while the change is made, and so does who shares the shards.
         with reshard(hosts, "--shards", "8") as command:
             wait_until(lambda: stack_layouts(hosts.redis, hosts.settings).coming, what="announced")
-            frozen = [other.process, *other.process.children(recursive=True)]
-            for process in frozen:
-                process.send_signal(signal.SIGSTOP)
-            wait_until(lambda: layout(hosts) == Layout(8, 3), timeout_s=30, what="the switch")
-            kill_agent(host.family())
-            wait_until(lambda: all_closed(hosts), timeout_s=30, what="old streams are closed")
-            for process in frozen:
-                process.send_signal(signal.SIGCONT)
+            with frozen(*family(other.process.pid)):
+                wait_until(lambda: layout(hosts) == Layout(8, 3), timeout_s=30, what="the switch")
+                forked(host.family())[0].kill()
+                wait_until(lambda: all_closed(hosts), timeout_s=30, what="old streams are closed")
             drives_on(fleet)
             said, _ = command.communicate(timeout=60)
-        assert (command.returncode, said.splitlines()[-1]) == (
-            0,
-            "there are 8 shards, and no others",
-        )
+        assert command.returncode == 0
+        assert said.splitlines()[-1] == "there are 8 shards, and no others"
         drives_on(fleet)
         # What runs by now needs nothing of before.
-        kill_workers(host.family())
+        for process in forked(host.family()):
+            process.kill()
         drives_on(fleet)
         fleet.stopping.set()
         wait_until(hosts.stored, timeout_s=STORED_S, what="all is stored")
@@ -110,18 +105,12 @@ def all_closed(hosts: Hosts) -> bool:
     return all(hosts.redis.exists(shard.keys.closed) for shard in shards.older or ())
 
 
-def kill_agent(family: list[psutil.Process]) -> None:
-    (agent,) = [p for p in family if "consumers.sharing.agent" in " ".join(p.cmdline())]
-    agent.kill()
-
-
-def kill_workers(family: list[psutil.Process]) -> None:
-    """Those that were forked have the command line of who forked them, the oldest of all."""
+def forked(family: list[psutil.Process]) -> list[psutil.Process]:
+    """The share agent and the workers, in the order of their beginning: they have the command line
+    of who forked them.
+    """
     alike = [p for p in family if "consumers.fork_server" in " ".join(p.cmdline())]
-    server = min(alike, key=lambda process: process.create_time())
-    for worker in alike:
-        if worker != server:
-            worker.kill()
+    return sorted(alike, key=lambda process: process.create_time())[1:]
 
 
 def nothing_is_left(hosts: Hosts) -> None:
@@ -142,6 +131,7 @@ def test_the_database_may_be_away_meanwhile(hosts: Hosts, postgres_session: Post
     with ingest(**ingest_settings(hosts)) as api, driving(api.url) as fleet:
         drives_on(fleet)
         postgres_session.stop()
+        is_away = True
         try:
             with reshard(hosts, "--shards", "16") as command:
                 assert command.stdout is not None
@@ -152,10 +142,11 @@ def test_the_database_may_be_away_meanwhile(hosts: Hosts, postgres_session: Post
                 drives_on(fleet, 40)
                 assert command.poll() is None
                 postgres_session.start()
+                is_away = False
                 said = command.stdout.read()
                 assert said.splitlines()[-1] == "there are 16 shards, and no others"
         finally:
-            if not postgres_session.answers():
+            if is_away:
                 postgres_session.start()
         fleet.stopping.set()
         wait_until(hosts.stored, timeout_s=STORED_S, what="all is stored")
