@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import hiredis
 import pytest
 
+from common.event import EPOCH
 from common.keys import EVENTS_CHANNEL
 from common.orders.order import OrderUpdate
 from common.orders.store import put
@@ -14,8 +16,10 @@ from consumers.places.holding import HOLD_S, StreamHold
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import EventPublisher
 from consumers.places.reader import ReadTo, StreamReader
+from consumers.stream.barrier import CLOSED_ID
 from tests.clients.listening import listening
 from tests.clients.opened import opened
+from tests.freezing import frozen
 from tests.roles.places import START as NOW
 from tests.roles.shard import KEYS, payload, shard, worker_settings, working
 from tests.wait import until
@@ -200,5 +204,46 @@ def test_what_no_database_takes_is_passed_over(redis_server, database_url):
             [page] = await reader.read()
             assert [fix.driver_id for fix in page.fixes] == ["d1", "d1"]
             assert (page.entries, reader.places[0].entries) == (4, 4)
+
+    asyncio.run(main())
+
+
+def test_a_primary_that_is_away_holds_up_no_other(cluster):
+    """What broke: one that did not answer stopped the turns of all shards."""
+    victim = cluster.owner(ONE[0].keys.stream)
+    there = [s.index for s in ONE if cluster.owner(s.keys.stream) is not victim]
+    for each in ONE:
+        cluster.command("XADD", each.keys.stream, "*", "e", payload(1).decode())
+
+    async def main():
+        async with opened(cluster.url, reply_timeout_s=2) as nodes:
+            reader = StreamReader(nodes, ONE, {each.index: ReadTo() for each in ONE})
+            with frozen(victim.pid):
+                pages = await reader.read()
+            assert sorted(page.shard for page in pages) == there
+            assert [len(page.fixes) for page in pages] == [1] * len(there)
+
+    asyncio.run(main())
+    cluster.whole()
+
+
+def test_time_stands_still_in_a_stream_that_is_closed(redis_server):
+    """What broke: where another old stream was far behind, drivers of this one went offline, though
+    they were sending to the new one.
+    """
+
+    async def main():
+        async with opened(redis_server.url) as nodes:
+            stream = ONE[0].keys.stream
+            wire = nodes.wire(ONE[0])
+            await wire.send("XADD", stream, "5000-1", "e", payload(1))
+            reader = StreamReader(nodes, ONE, {0: ReadTo()})
+            await reader.check()
+            [page] = await reader.read()
+            assert page.clock.year > 2000
+            await wire.send("XSETID", stream, CLOSED_ID)
+            assert await reader.check() == {}
+            [page] = await reader.read()
+            assert page.clock == EPOCH + timedelta(seconds=5)
 
     asyncio.run(main())
