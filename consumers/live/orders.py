@@ -91,9 +91,7 @@ class OrderState:
         names = [name for name in wanted if name not in refused]
         values = await self._values(names)
         # In the order in which they came, wherever they lie: the first have the driver's quota.
-        for name in names:
-            if name not in values:
-                continue
+        for name in filter(values.__contains__, names):
             value, driver_id = values[name], carriers.get(name)
             if value is None and driver_id is not None:
                 if self._quota.is_full(driver_id, now_s):
