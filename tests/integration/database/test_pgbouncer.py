@@ -57,6 +57,25 @@ def rows(driver: str, seconds: range):
     return rows_of(decode_page(entries).events)
 
 
+def test_the_server_asks_soon_whether_somebody_is_there(pooler: int, url: str) -> None:
+    """A lost host kept rows and locks to itself until it was missed: after two hours, as a rule."""
+
+    async def main() -> None:
+        settings = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout")
+        for terms in (TERMS, ConnectionTerms("test", 5)):
+            straight = await connect(url, terms)
+            assert [await straight.fetchval(f"SHOW {each}") for each in settings] == [
+                "5", "3", "15000",
+            ]  # fmt: skip
+            await straight.close()
+            # Through a pooler it is the pooler that has to ask.
+            pooled = await connect(through(url, pooler), terms)
+            assert await pooled.fetchval("SELECT 1") == 1
+            await pooled.close()
+
+    asyncio.run(main())
+
+
 def test_the_mode_is_found_out(pooler: int, mode: Mode, url: str) -> None:
     async def main() -> None:
         straight = await connect(url, TERMS)
