@@ -43,6 +43,8 @@ HOSTS = "fleetline:{hosts}"
 HOSTS_SAID = "fleetline:{hosts}:said"
 HOSTS_DRAINED = "fleetline:{hosts}:drained"
 HOSTS_NEWS = "fleetline:{hosts}:news"
+# Who changes the number of shards: one command at a time (`deploy.tools.shards.alone`).
+RESHARDER = "fleetline:resharder"
 
 # A stream of the ids of orders that have changed, for workers that remember them. An entry without
 # an id means all of them.

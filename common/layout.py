@@ -11,6 +11,7 @@ anything there: what is no layout is `UnreadableLayout`, and nobody acts on it.
 
 import re
 from collections.abc import Sequence
+from math import gcd
 from typing import NamedTuple, Self
 
 from common.errors import FleetlineError
@@ -68,6 +69,16 @@ class Layouts(NamedTuple):
     def older(self) -> Layout | None:
         """The one that is left by it."""
         return self.now if self.coming is not None else self.before
+
+
+def kin(shard: int, shards: int, others: int) -> range:
+    """Those of `others` shards that have drivers in common with `shard` of `shards`.
+
+    Both numbers are remainders of one hash, so they agree modulo the common divisor of the counts;
+    by the Chinese remainder theorem no more than that is needed.
+    """
+    step = gcd(shards, others)
+    return range(shard % step, others, step)
 
 
 def read_layouts(fields: Sequence[Field]) -> Layouts | None:

@@ -7,22 +7,31 @@ shard is that of the one that is written; `older` are the other's, where its pos
 give a driver two writers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
 from common.keys import FIRST_EPOCH, ShardKeys, shard_keys
-from common.layout import Layout
+from common.layout import Layout, kin
 from common.slots import slot_of
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of the streams: its number, 0 up to the count, its keys, and their slot in a cluster."""
+    """One of the streams: its number, 0 up to the count, its keys, and their slot in a cluster.
+
+    `name` is no other shard's, of whatever layout: see `shard_name`.
+    """
 
     index: int
     keys: ShardKeys
     slot: int
+    name: str
+
+
+def shard_name(index: int, epoch: int) -> str:
+    """`Shard.name` of a shard of the layout `epoch`."""
+    return str(index) if epoch == FIRST_EPOCH else f"{epoch}.{index}"
 
 
 class Shards:
@@ -44,7 +53,9 @@ class Shards:
         # The layout's number: two layouts have no key in common.
         self.epoch = epoch
         keys = (shard_keys(stream_name, n, count, epoch) for n in range(count))
-        self._shards = tuple(Shard(n, k, slot_of(k.stream)) for n, k in enumerate(keys))
+        self._shards = tuple(
+            Shard(n, k, slot_of(k.stream), shard_name(n, epoch)) for n, k in enumerate(keys)
+        )
 
     @property
     def layout(self) -> Layout:
@@ -55,6 +66,22 @@ class Shards:
     def all(self) -> tuple[Shard, ...]:
         """These, and the older ones behind them."""
         return self._shards + (self.older.all if self.older is not None else ())
+
+    @property
+    def alone(self) -> "Shards":
+        """The same, without the older ones."""
+        return Shards(self.stream_name, *self.layout) if self.older is not None else self
+
+    def sources(self, index: int) -> "tuple[Shard, ...]":
+        """The older shards that the drivers of a shard may come from."""
+        if self.older is None:
+            return ()
+        return tuple(self.older[n] for n in kin(index, self.count, self.older.count))
+
+    def concerned_by(self, others: Iterable[Shard]) -> set[int]:
+        """The numbers of these that have drivers in common with `others`, of whatever layout."""
+        counts = {shard: layer.count for layer in (self, self.older) if layer for shard in layer}
+        return {n for o in others for n in kin(o.index, counts.get(o, self.count), self.count)}
 
     def of(self, driver_id: str) -> Shard:
         """The shard of a driver."""

@@ -148,7 +148,7 @@ def assemble(
     if shards.epoch == FIRST_EPOCH:
         timed |= _moving(OldStream(bulk, old_shard_keys(settings.stream_name, index), keys), nodes)
     return Parts(
-        wires, lease, Barrier(nodes, shards.older), settled, live, histories, trim, counts,
+        wires, lease, Barrier(nodes, shards, index), settled, live, histories, trim, counts,
         population, timed,
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def _driver_state(
         shard,
         wires.nodes,
         WriteFence(wires.quick, shard.keys.fence, lease),
-        EarlierPositions(wires.nodes, older),
+        EarlierPositions(wires.nodes, older, kept_s=settings.location_ttl),
         names_max=pace.names_max,
         location_ttl_s=settings.location_ttl,
     )

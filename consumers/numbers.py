@@ -13,9 +13,9 @@ HOST = socket.gethostname()
 
 
 class ShardNumbers:
-    """Gives those of one shard; reads, and changes nothing."""
+    """Gives those of one shard, by its name; reads, and changes nothing."""
 
-    def __init__(self, shard: int, parts: Parts) -> None:
+    def __init__(self, shard: str, parts: Parts) -> None:
         self._shard = shard
         self._parts = parts
 

@@ -65,7 +65,7 @@ class Worker:
         shards = shards or Shards(settings.stream_name, settings.shards)
         self._liveness = Liveness(("live", "history"), beat)
         self.parts = assemble(settings, shards, index, pace or WorkerPace(), self._liveness)
-        self._reporter = Reporter(tell, ShardNumbers(index, self.parts).put)
+        self._reporter = Reporter(tell, ShardNumbers(shards[index].name, self.parts).put)
         self.tasks = Background(_log, crashed=self._crashed)
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -199,9 +199,9 @@ def main() -> int:
     index = arguments.shard
     try:
         settings = load_settings()
-        configure(f"consumer-{index}", settings.log_level, settings.log_format)
         layout: Layout = arguments.layout or Layout(settings.shards)
         shards = Shards(settings.stream_name, layout.shards, layout.epoch, arguments.older)
+        configure(f"consumer-{shards[index].name}", settings.log_level, settings.log_format)
         uvloop.run(work(settings, shards, index))
     except ConfigError as e:
         print(f"fleetline: {e}", file=sys.stderr)  # noqa: T201

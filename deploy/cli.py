@@ -28,6 +28,7 @@ from deploy.tools.history import insight
 from deploy.tools.hosts import commands as hosts
 from deploy.tools.role import Run, start_role
 from deploy.tools.roles import arrivals, hooks, places, planner
+from deploy.tools.shards import commands as shards
 from deploy.tools.traffic import commands as traffic
 from deploy.tools.webhooks import commands as webhooks
 
@@ -228,7 +229,7 @@ def status(
 
 app.command()(hosts.hosts)
 app.command()(hosts.drain)
-app.command()(hosts.reshard)
+app.command()(shards.reshard)
 app.command()(observe.top)
 app.command()(observe.trace)
 container.add_to(app)

@@ -49,13 +49,19 @@ ROOMS = {"room_s": ROOM_SECONDS, "outage_s": OUTAGE_SECONDS}
 
 @dataclass(frozen=True, slots=True)
 class ShardState:
-    """What waits in a shard, in fixes (`common.stream.backlog`). `counts`: what consumers count."""
+    """What waits in a shard, in fixes (`common.stream.backlog`). `counts`: what consumers count.
+
+    `leaving`: it is not written any more, since the number of shards changes.
+    """
 
     shard: int
     backlog: int
     pending: int
     dead_letters: int
     counts: dict[str, int]
+    # What metrics call it.
+    name: str
+    leaving: bool = False
 
     def shown(self) -> dict[str, int]:
         """All of it by name, in the order of the columns."""
@@ -65,6 +71,7 @@ class ShardState:
             "pending": self.pending,
             "dead_letters": self.dead_letters,
             **self.counts,
+            **({"leaving": True} if self.leaving else {}),
         }
 
 
@@ -133,9 +140,11 @@ def read_shards(client: Any, settings: Settings) -> list[ShardState]:
     shards = stack_shards(client, settings)
     databases = len(stack_databases(settings))
     found = []
-    for shard in shards:
-        groups = history_groups(settings.consumer_group, shard.index, len(shards), databases)
-        found.append(_read_shard(client, shard, [group.name for group in groups]))
+    for layer in (shards, shards.older or ()):
+        for shard in layer:
+            groups = history_groups(settings.consumer_group, shard.index, len(layer), databases)
+            names = [group.name for group in groups]
+            found.append(_read_shard(client, shard, names, leaving=layer is not shards))
     return found
 
 
@@ -144,7 +153,7 @@ def read_rooms(settings: Settings, shards: list[ShardState]) -> list[dict[str, f
     host, ports = addresses(settings)
     page = read_all(host, {"ingest": ports["ingest"]})
     return [
-        {name: page.least(metric.name, shard=str(shard.shard)) for name, metric in ROOMS.items()}
+        {name: page.least(metric.name, shard=shard.name) for name, metric in ROOMS.items()}
         for shard in shards
     ]
 
@@ -154,7 +163,7 @@ def read_apps(client: Any) -> AppTotals:
     return by_app(client.hgetall(APP_COUNTS).items())
 
 
-def _read_shard(client: Any, shard: Shard, groups: Sequence[str]) -> ShardState:
+def _read_shard(client: Any, shard: Shard, groups: Sequence[str], *, leaving: bool) -> ShardState:
     keys = shard.keys
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
     totals = client.hmget(keys.counts, NAMES)
@@ -163,7 +172,8 @@ def _read_shard(client: Any, shard: Shard, groups: Sequence[str]) -> ShardState:
     waits = [_waiting_entries(client, keys.stream, length, group) for group in groups]
     unread, pending = max(waits, key=sum)
     fixes = fixes_waiting(client.hmget(keys.counts, ADDED, SETTLED), unread + pending)
-    return ShardState(shard.index, *unread_and_pending(fixes, unread, pending), dead, counts)
+    waiting = unread_and_pending(fixes, unread, pending)
+    return ShardState(shard.index, *waiting, dead, counts, shard.name, leaving)
 
 
 def _waiting_entries(client: Any, stream: str, length: int, group_name: str) -> tuple[int, int]:
@@ -196,7 +206,9 @@ def _shard_table(shards: list[ShardState], rooms: list[dict[str, float | None]])
     for column in (*shards[0].shown(), "room", "outage"):
         table.add_column(column.replace("_", " "), justify="right")
     for shard, room in zip(shards, rooms, strict=True):
-        table.add_row(*map(str, shard.shown().values()), *map(how_long, room.values()))
+        shown = {name: value for name, value in shard.shown().items() if name != "leaving"}
+        cells = [f"{'left: ' if shard.leaving else ''}{shard.shard}", *map(str, shown.values())]
+        table.add_row(cells[0], *cells[2:], *map(how_long, room.values()))
     return table
 
 

@@ -44,11 +44,12 @@ class WorkerNumbers:
     def _put_lags(self, snapshot: Snapshot) -> None:
         now_s = time.monotonic()
         outlooks = self._backlog.outlooks
-        for shard, waiting in enumerate(self._backlog.waiting):
+        for number, waiting in enumerate(self._backlog.waiting):
             # Not asked yet, or Redis did not say: nothing is claimed.
             if waiting is not None:
+                shard, lag_s = self._backlog.shards[number].name, outlooks[number].lag_s(now_s)
                 snapshot.put(names.LAG_FIXES, waiting, shard)
-                snapshot.put(names.LAG_SECONDS, round(outlooks[shard].lag_s(now_s), 3), shard)
+                snapshot.put(names.LAG_SECONDS, round(lag_s, 3), shard)
 
     def _put_rooms(self, snapshot: Snapshot, servers: Sequence[ServerRoom]) -> None:
         memories = [server.memory for server in servers if server.memory is not None]
@@ -57,7 +58,8 @@ class WorkerNumbers:
             snapshot.put(names.REDIS_MEMORY, fullest.used_bytes)
             snapshot.put(names.REDIS_MEMORY_LIMIT, fullest.limit_bytes)
         for server in servers:
-            for shard, room in zip(server.shards, server.rooms, strict=True):
+            for number, room in zip(server.shards, server.rooms, strict=True):
+                shard = self._backlog.shards[number].name
                 snapshot.put(names.ROOM_FIXES, room.fixes, shard)
                 snapshot.put(names.ROOM_SECONDS, round(room.lasts_s, 1), shard)
                 snapshot.put(names.OUTAGE_SECONDS, round(room.outage_s, 1), shard)

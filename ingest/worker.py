@@ -163,14 +163,16 @@ class IngestWorker:
         now, before = layouts.now, layouts.before
         if now.epoch == FIRST_EPOCH and now != self.shards.layout:
             return False
-        shards = Shards(self.shards.stream_name, *now, before)
+        stream_name, coming = self.shards.stream_name, layouts.coming
+        shards = Shards(stream_name, *now, before)
         if now != self.shards.layout:
             get("ingest").info("shards.adopted", shards=now.shards, epoch=now.epoch)
             self._turns.adopt(shards)
             self.backlog.adopt(shards)
         self.backlog.follow(shards)
         self._writer.adopt(shards)
-        self.shards = self.live.shards = shards
+        self.live.adopt(shards, Shards(stream_name, *coming) if coming is not None else None)
+        self.shards = shards
         return True
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Reads which layouts of shards there are, and tells a reader of positions when that changes."""
+"""Reads which layouts of shards there are: the one way in which roles follow that number."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from common.log import Repeated, get
 from common.redis.nodes import Nodes
 from common.shards import Shards
 
-# Ingest looks as often.
+# How often who writes to shards, or reads them, looks; `consumers.sharing.membership` waits for it.
 LOOK_EVERY_S = 1.0
 
 
@@ -41,24 +41,43 @@ class LayoutReader:
         return self._known
 
 
-class LayoutWatch:
-    """Follows what Redis says. `shards`: what was set, which a first start writes there.
+def _nobody(_shards: Shards) -> None:
+    """Nobody is to be told."""
 
-    `adopt` is given the shards that are read from then on, with the older ones behind them.
+
+class LayoutWatch:
+    """`shards` is what was set, which counts until Redis says something else.
+
+    `adopt` is given the shards that are read from then on: the newest, with the older ones behind.
     """
 
     def __init__(
-        self, nodes: Nodes, stream_name: str, shards: int, adopt: Callable[[Shards], None]
+        self,
+        nodes: Nodes,
+        stream_name: str,
+        shards: int,
+        adopt: Callable[[Shards], None] = _nobody,
     ) -> None:
         self._reader = LayoutReader(nodes)
         self._stream_name = stream_name
         self._adopt = adopt
-        self._set = Layouts(Layout(shards))
-        self._layouts = self._set
+        self.layouts = Layouts(Layout(shards))
+        # Whether Redis was asked at all, and whether it knew anything when it was asked last.
+        self.asked = self.kept = False
 
-    async def look(self) -> None:
-        """Ask once. Raises `Overloaded` or `hiredis.ReplyError`."""
-        layouts = await self._reader.read() or self._set
-        if layouts != self._layouts:
-            self._layouts = layouts
-            self._adopt(Shards(self._stream_name, *layouts.newest, layouts.older))
+    async def look(self) -> Layouts:
+        """Ask once. Raises `Overloaded` or `hiredis.ReplyError`; what was known stays then.
+
+        It also stays when Redis has forgotten everything: what was written since lies there.
+        """
+        found = await self._reader.read()
+        self.asked, self.kept = True, found is not None
+        if found is not None and found != self.layouts:
+            self.layouts = found
+            self._adopt(self.read)
+        return self.layouts
+
+    @property
+    def read(self) -> Shards:
+        """The newest shards, and behind them those that they replace."""
+        return Shards(self._stream_name, *self.layouts.newest, self.layouts.older)

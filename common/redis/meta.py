@@ -128,5 +128,7 @@ async def carry_over_again(redis_url: str, shards: int, stream_name: str) -> Non
     if parse_place(redis_url).is_cluster:
         return
     async with _opened(redis_url) as redis:
-        if await redis.hexists(META, CARRIED_FROM):
+        carried, epoch = await redis.hmget(META, CARRIED_FROM, "epoch")
+        # Once the number was changed there are no keys that such a role's could become.
+        if carried is not None and int(epoch or FIRST_EPOCH) == FIRST_EPOCH:
             await carry_over(redis, stream_name, shards)

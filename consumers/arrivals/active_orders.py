@@ -8,18 +8,24 @@ from collections.abc import Mapping, Sequence
 
 from common.keys import BOOK_KEPT, ORDER_BUCKETS, order_book_key
 from common.orders.book import order_in
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
-from common.redis.wire import Reply, Wire
+from common.redis.wire import Command, Reply, Wire
 from consumers.arrivals.followed import FollowedOrder
 
 _KEPT = BOOK_KEPT.encode()
 
 
 class ActiveOrders:
-    """Raises `Overloaded`, `hiredis.ReplyError`; what was known stays known then."""
+    """Raises `Overloaded`, `hiredis.ReplyError`; what was known stays known then.
+
+    Of a cluster a server may be away: its books are passed over until it is back.
+    """
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
+        # Buckets whose server did not answer when they were looked at last.
+        self._away: set[int] = set()
         # By bucket and id: the orders that are followed, and the bytes of those that are not.
         self._books: list[dict[bytes, FollowedOrder]] = [{} for _ in range(ORDER_BUCKETS)]
         self._others: list[dict[bytes, bytes]] = [{} for _ in range(ORDER_BUCKETS)]
@@ -28,15 +34,25 @@ class ActiveOrders:
         return sum(map(len, self._books))
 
     async def look(self, buckets: Sequence[int]) -> list[FollowedOrder]:
-        """The orders of these buckets as they are now."""
+        """The orders of these buckets as they are now, without those whose server is away."""
         by_wire: dict[Wire, list[int]] = {}
         for bucket in buckets:
             by_wire.setdefault(self._nodes.bucket_wire(bucket), []).append(bucket)
-        for wire, asked in by_wire.items():
-            replies = await wire.pipeline([("HGETALL", order_book_key(b)) for b in asked])
-            for bucket, fields in zip(asked, replies, strict=True):
+        asked: dict[Wire, list[Command]] = {
+            wire: [("HGETALL", order_book_key(b)) for b in part] for wire, part in by_wire.items()
+        }
+        self._away.update(buckets)
+        for wire, replies in (await ask_each(self._nodes, asked)).items():
+            for bucket, fields in zip(by_wire[wire], replies, strict=True):
                 self._take(bucket, _pairs(fields))
-        return [followed for bucket in buckets for followed in self._books[bucket].values()]
+                self._away.discard(bucket)
+        there = (bucket for bucket in buckets if bucket not in self._away)
+        return [followed for bucket in there for followed in self._books[bucket].values()]
+
+    @property
+    def away(self) -> int:
+        """Orders that are not followed now, since the server of their book is away."""
+        return sum(len(self._books[bucket]) for bucket in self._away)
 
     def _take(self, bucket: int, found: Mapping[bytes, bytes]) -> None:
         known, others = self._books[bucket], self._others[bucket]

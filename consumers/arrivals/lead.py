@@ -10,6 +10,7 @@ from os import getpid
 from secrets import token_hex
 
 from common.keys import ARRIVALS_LEADER
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Wire
 
@@ -35,13 +36,16 @@ class Lead:
     async def ask(self, now_s: float) -> bool:
         """Whether this process works now (`now_s`: monotonic).
 
-        Raises `Overloaded`, `hiredis.ReplyError`.
+        Raises `Overloaded`, `hiredis.ReplyError`. In a cluster the right's server may be away while
+        others are not: nobody can take the right then, so whose it is stays as it was.
         """
         if now_s >= self._until_s:
             asked = ("EVAL", _LEAD, 1, ARRIVALS_LEADER, self._name, RIGHT_TTL_S)
-            self.is_ours = bool(await self._wire.send(*asked))
+            answers = await ask_each(self._nodes, {self._wire: [asked]})
             self._until_s = now_s + RENEW_EVERY_S
-            self.asked.set()
+            for (answer,) in answers.values():
+                self.is_ours = bool(answer)
+                self.asked.set()
         return self.is_ours
 
     @property

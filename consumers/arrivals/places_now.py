@@ -7,6 +7,7 @@ import msgspec
 
 from common.event import MALFORMED, StoredTime
 from common.keys import order_key
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.roads.way import Point
@@ -63,7 +64,8 @@ class DriverPlace:
 class DriverPlaces:
     """Reads `live:{T}`, and the newest event of orders that name no driver: anybody may be it.
 
-    Raises `Overloaded`, `hiredis.ReplyError`.
+    Raises `Overloaded`, `hiredis.ReplyError`. Of a cluster a server may be away: its drivers have
+    no place until it is back.
     """
 
     def __init__(self, nodes: Nodes, shards: Shards) -> None:
@@ -72,6 +74,8 @@ class DriverPlaces:
         # By driver, or by order where that names none: a line break stands in no driver's id.
         self._places: dict[str, DriverPlace] = {}
         self._seen: set[str] = set()
+        # Servers that did not answer the last look.
+        self.away = 0
 
     async def look(
         self, orders: Iterable[FollowedOrder]
@@ -82,12 +86,16 @@ class DriverPlaces:
             order = followed.order
             by_name.setdefault(order.driver_id or f"\n{order.order_id}", []).append(followed)
         found: dict[str, DriverPlace] = {}
+        self.away = 0
         shards: Shards | None = self._shards
         # While the number of shards changes a driver may not have moved since.
         while shards is not None and (left := [name for name in by_name if name not in found]):
-            for wire, asked in self._asked(left, shards).items():
-                replies = await wire.pipeline([command for command, _ in asked])
-                for (_, names), values in zip(asked, replies, strict=True):
+            asked = self._asked(left, shards)
+            commands = {wire: [command for command, _ in part] for wire, part in asked.items()}
+            answers = await ask_each(self._nodes, commands)
+            self.away = max(self.away, len(asked) - len(answers))
+            for wire, replies in answers.items():
+                for (_, names), values in zip(asked[wire], replies, strict=True):
                     for name, raw in zip(names, values, strict=True):
                         if raw is not None:
                             found[name] = self._take(name, raw)

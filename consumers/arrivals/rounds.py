@@ -12,6 +12,7 @@ from common.arrivals.arrival import Arrival, Rest, arrival_of
 from common.arrivals.outlook import rest_by_pace
 from common.contract import Vehicle
 from common.keys import ORDER_BUCKETS
+from common.log import Repeated, get
 from common.roads.pace import Pace
 from common.roads.pace_store import PaceStore
 from common.roads.travel import Travel
@@ -72,6 +73,7 @@ class ArrivalRounds:
         self._ttl = ttl
         self.errors = PastErrors()
         self._part = 0
+        self._trouble = Repeated(get("arrivals"), "arrivals.away")
 
     async def look(self) -> None:
         """Look at the next books. Raises `Overloaded`, `hiredis.ReplyError`."""
@@ -79,8 +81,12 @@ class ArrivalRounds:
         # First of all: a book that cannot be read holds up no others.
         self._part = (self._part + 1) % len(PARTS)
         placed = await self._places.look(await self.orders.look(part))
-        if self._part == 0:
+        if self._places.away or self.orders.away:
+            self._trouble.failed(servers=self._places.away, orders=self.orders.away)
+        elif self._part == 0:
+            # Whom nobody asked for in a turn in which all was there.
             self._places.forget_others()
+            self._trouble.healed()
         now = datetime.now(UTC)
         fresh = [(f, p) for f, p in placed if p.at is not None and now - p.at <= self._ttl]
         waiting = await self._find_ways(fresh)

@@ -101,7 +101,8 @@ class ArrivalsRole:
         """One look, if this is the process that works. Raises `EXPECTED`."""
         if await self.lead.ask(asyncio.get_running_loop().time()):
             await self.rounds.look()
-            self.numbers.looked(len(self.rounds.orders), self.ledger.dropped)
+            orders = self.rounds.orders
+            self.numbers.looked(len(orders), orders.away, self.ledger.dropped)
 
     async def learn(self) -> None:
         """Learn from trips that have ended. Raises `Overloaded`."""

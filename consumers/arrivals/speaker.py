@@ -1,10 +1,12 @@
 """Puts arrivals into Redis: for who asks, and to who watches. And notes them for the log."""
 
+import asyncio
 from collections.abc import Sequence
 
 import hiredis
 
 from common.arrivals.arrival import encode_arrival
+from common.errors import Overloaded
 from common.events.happening import Happening, HappeningType
 from common.keys import order_arrival_key, order_key
 from common.log import Repeated, get
@@ -32,7 +34,7 @@ class ArrivalSpeaker:
         self._refused = Repeated(get("arrivals"), "arrivals.refused")
 
     async def take(self, spoken: Sequence[Spoken]) -> None:
-        """Raises `Overloaded`."""
+        """Raises `Overloaded` if no server answers; what one that is away should have is lost."""
         by_wire: dict[Wire, list[Command]] = {}
         for each in spoken:
             self._numbers.count(each.arrival.method, published=each.say is Say.PUBLISH)
@@ -45,14 +47,22 @@ class ArrivalSpeaker:
             commands.append(("SET", order_arrival_key(order_id), frame, "EX", self._ttl_s))
             if each.say is Say.PUBLISH:
                 commands.append((self._nodes.publish, order_key(order_id), frame))
-        for wire, commands in by_wire.items():
-            replies = await wire.pipeline_raw(commands)
-            refused = next((r for r in replies if isinstance(r, hiredis.ReplyError)), None)
-            if refused is not None:
-                # A full Redis: who watches was told all the same.
-                self._refused.failed(error=str(refused))
-            else:
-                self._refused.healed()
+        answers = await asyncio.gather(
+            *(self._say(wire, commands) for wire, commands in by_wire.items()),
+            return_exceptions=True,
+        )
+        lost = [answer for answer in answers if isinstance(answer, BaseException)]
+        if lost and (len(lost) == len(answers) or not isinstance(lost[0], Overloaded)):
+            raise lost[0]
+
+    async def _say(self, wire: Wire, commands: list[Command]) -> None:
+        replies = await wire.pipeline_raw(commands)
+        refused = next((r for r in replies if isinstance(r, hiredis.ReplyError)), None)
+        if refused is not None:
+            # A full Redis: who watches was told all the same.
+            self._refused.failed(error=str(refused))
+        else:
+            self._refused.healed()
 
     def _note(self, each: Spoken) -> None:
         arrival, followed = each.arrival, each.followed

@@ -13,6 +13,7 @@ import hiredis
 
 from common.errors import Overloaded
 from common.log import Repeated, get
+from common.redis.cluster.each_server import AWAY
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 
@@ -20,8 +21,6 @@ from common.redis.wire import Command, Reply, Wire
 ANSWER_TIMEOUT_S = 0.5
 # How long one that did not answer is left out. A failover takes seconds.
 AWAY_S = 2.0
-# Error replies of a server that does not serve its keys now.
-_AWAY = ("CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "TRYAGAIN")
 
 
 class OrderServers:
@@ -72,7 +71,7 @@ class OrderServers:
         except (Overloaded, TimeoutError):
             self.note_away(wire)
             return None
-        if any(isinstance(r, hiredis.ReplyError) and str(r).startswith(_AWAY) for r in replies):
+        if any(isinstance(r, hiredis.ReplyError) and str(r).startswith(AWAY) for r in replies):
             self.note_away(wire)
             return None
         return replies

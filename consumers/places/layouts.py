@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from common.layout import Layout, Layouts
-from common.redis.layout_watch import LayoutReader
+from common.layout import Layout
+from common.redis.layout_watch import LayoutWatch
 from common.redis.nodes import Nodes
 from common.shards import Shard, Shards
 from consumers.stream.entry import id_order, read_id
@@ -24,15 +24,15 @@ SELECT through FROM (
 
 
 class Followed(NamedTuple):
-    """`shards` are followed. `waiting` are kept until they are; `known` have told all they know."""
+    """`shards` are followed. `waiting` are kept until they are; `alone`: there are no others."""
 
     shards: Shards
     waiting: Shards | None = None
-    known: Shards | None = None
+    alone: bool = False
 
     @property
     def layouts(self) -> tuple[Layout, bool]:
-        """What is the same as long as nothing changes."""
+        """What is the same as long as nothing changes for who follows."""
         return self.shards.layout, self.waiting is not None
 
 
@@ -41,21 +41,19 @@ class LayoutFollower:
 
     def __init__(self, nodes: Nodes, stream_name: str, shards: int) -> None:
         self._nodes = nodes
-        self._reader = LayoutReader(nodes)
-        self._stream_name = stream_name
-        self._set = Layouts(Layout(shards))
+        self._watch = LayoutWatch(nodes, stream_name, shards)
 
     async def look(self, connection: asyncpg.Connection) -> Followed:
         """What is to be followed now."""
-        layouts = await self._reader.read() or self._set
-        newest = Shards(self._stream_name, *layouts.newest)
-        if layouts.older is None:
-            return Followed(newest)
-        older = Shards(self._stream_name, *layouts.older)
+        await self._watch.look()
+        found = self._watch.read
+        newest, older = found.alone, found.older
+        if older is None:
+            return Followed(newest, alone=True)
         for shard in older:
             if not await self._is_done(connection, shard):
                 return Followed(older, waiting=newest)
-        return Followed(newest, known=older)
+        return Followed(newest)
 
     async def _is_done(self, connection: asyncpg.Connection, shard: Shard) -> bool:
         """Whether a stream takes no more, and all that was in it is stored."""

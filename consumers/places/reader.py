@@ -4,19 +4,21 @@ Nothing is acknowledged, so there is no group: how far each stream was read is s
 came of it, and `holding` tells those who trim the streams.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import hiredis
 
+from common.errors import Overloaded
 from common.event import EPOCH, LocationEvent
 from common.ids import is_id
 from common.keys import ShardKeys
+from common.redis.cluster.each_server import ask_each
 from common.redis.nodes import Nodes
-from common.redis.wire import Reply, Wire
+from common.redis.wire import Command, Reply, Wire
 from common.shards import Shards
+from consumers.stream.barrier import CLOSED_ID
 from consumers.stream.entry import PlacedEvent, decode_page, entries_of, id_order
 from consumers.stream.groups import START, is_beyond, is_key_missing
 from consumers.stream.page import BatchLimits, PageCount, batches_of
@@ -63,26 +65,37 @@ class StreamReader:
         self.places = places
         self._limits = BatchLimits(PAGE_FIXES)
         self._counts = {shard: PageCount(self._limits) for shard in places}
+        # Shards whose streams take no more, since their number changes.
+        self._closed: set[int] = set()
 
     async def read(self) -> list[ShardPage]:
-        """A page of each stream; its place is behind it then."""
+        """A page of each stream; its place is behind it then. Of a cluster without those whose
+        server does not answer.
+        """
         now = datetime.now(UTC)
         asked = {shard: self._counts[shard].entries for shard in self.places}
-        asking = [
-            self._wire(shard).send(
-                *("XREAD", "COUNT", count, "STREAMS"),
-                *(self._keys(shard).stream, self.places[shard].entry_id),
-            )
-            for shard, count in asked.items()
-        ]
-        replies = await asyncio.gather(*asking)
+        by_wire: dict[Wire, list[int]] = {}
+        for shard in asked:
+            by_wire.setdefault(self._wire(shard), []).append(shard)
+        answers = await ask_each(
+            self._nodes,
+            {w: [self._reading(shard, asked[shard]) for shard in by_wire[w]] for w in by_wire},
+        )
         return [
             self._page(shard, reply, now, asked[shard])
-            for shard, reply in zip(asked, replies, strict=True)
+            for wire, replies in answers.items()
+            for shard, reply in zip(by_wire[wire], replies, strict=True)
         ]
+
+    def _reading(self, shard: int, count: int) -> Command:
+        after = self.places[shard].entry_id
+        return ("XREAD", "COUNT", count, "STREAMS", self._keys(shard).stream, after)
 
     def _page(self, shard: int, reply: Reply, now: datetime, asked: int) -> ShardPage:
         came = entries_of(reply)
+        if shard in self._closed:
+            # What came since is in other shards, and is not read yet.
+            now = _moment(came[-1].id if came else self.places[shard].entry_id)
         if not came:
             return ShardPage(shard, (), 0, now, is_full=False)
         self._counts[shard].came(came)
@@ -90,7 +103,7 @@ class StreamReader:
         entries = next(batches_of(came, self._limits))
         is_full = len(came) == asked or len(entries) < len(came)
         last_id = entries[-1].id
-        clock = EPOCH + timedelta(milliseconds=id_order(last_id)[0]) if is_full else now
+        clock = _moment(last_id) if is_full else now
         self.places[shard] = ReadTo(last_id, self.places[shard].entries + len(entries))
         # What cannot be decoded, or is no driver's that ingest would take, is passed over: the
         # database might refuse it (a NUL in a name), and the history dead-letters it.
@@ -111,7 +124,14 @@ class StreamReader:
                 if not is_key_missing(e):
                     raise
                 continue
-            self.places[shard], count = checked(place, dict(zip(*[iter(facts)] * 2, strict=True)))
+            except Overloaded:
+                if not self._nodes.is_cluster:
+                    raise
+                continue
+            named = dict(zip(*[iter(facts)] * 2, strict=True))
+            if named[b"last-generated-id"] == CLOSED_ID:
+                self._closed.add(shard)
+            self.places[shard], count = checked(place, named)
             if count:
                 missed[shard] = count
         return missed
@@ -121,6 +141,11 @@ class StreamReader:
 
     def _wire(self, shard: int) -> Wire:
         return self._nodes.wire(self._shards[shard])
+
+
+def _moment(entry_id: bytes) -> datetime:
+    """When an entry was added."""
+    return EPOCH + timedelta(milliseconds=id_order(entry_id)[0])
 
 
 def checked(place: ReadTo, facts: Mapping[bytes, Reply]) -> tuple[ReadTo, int]:

@@ -33,7 +33,7 @@ from common.settings import Settings
 from common.shards import Shards
 from consumers.places.fence_book import FenceBook
 from consumers.places.holding import StreamHold
-from consumers.places.inheritance import inherit
+from consumers.places.inheritance import forget_earlier, inherit
 from consumers.places.layouts import Followed, LayoutFollower
 from consumers.places.numbers import PlacesNumbers
 from consumers.places.order_follower import OrderFollower
@@ -86,7 +86,8 @@ class PlacesRole:
             lock_class = LOCK_CLASS + followed.shards.epoch - FIRST_EPOCH
             shares = Shares(connection, lock_class, len(followed.shards))
             held: set[int] | None = None
-            while (await self._layouts.look(connection)).layouts == followed.layouts:
+            tidy = False
+            while (now := await self._layouts.look(connection)).layouts == followed.layouts:
                 found = set(await shares.balance())
                 if found != held:
                     held = found
@@ -95,6 +96,9 @@ class PlacesRole:
                     self.numbers.follow(turns)
                     _log.info("places.follows", shards=sorted(held), epoch=followed.shards.epoch)
                 await _take_turns(turns, self.numbers, time.monotonic() + BALANCE_EVERY_S)
+                if now.alone and not tidy:
+                    await forget_earlier(connection, followed.shards)
+                    tidy = True
                 well()
             await shares.leave()
 
@@ -120,8 +124,7 @@ class PlacesRole:
         fences, orders = around
         store = PlacesStore(connection, followed.shards)
         ttl = timedelta(seconds=self._settings.location_ttl)
-        if followed.known is not None:
-            await inherit(connection, followed.shards, held, followed.known, ttl)
+        await inherit(connection, followed.shards, held, ttl)
         engine, places = await store.load(held, ttl, self._settings.order_radius_m)
         return PlacesTurns(
             engine=engine,

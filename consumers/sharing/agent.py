@@ -119,7 +119,8 @@ class ShareAgent:
         run = share(facts, self._me, before, self._planned)
         running = frozenset(every[place] for place in run)
         if running != self._running:
-            _log.info("shards.run", shards=sorted(run), hosts=len(facts.hosts))
+            names = [shard.name for shard in every if shard in running]
+            _log.info("shards.run", shards=names, hosts=len(facts.hosts))
         self._running = running
         # Always: a message may be lost, and a supervisor does nothing twice.
         self._heartbeat.report(encode_orders(self._membership.shards, running))

@@ -1,7 +1,7 @@
 """What hosts share the shards by: who there is, on which terms, and who holds what. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +11,15 @@ class HostTerms:
     only: frozenset[int] | None = None
     # Whether it is to hand over all it has.
     drained: bool = False
+
+    def placed(self, places: Mapping[int, Sequence[int]]) -> "HostTerms":
+        """The same, where `only` are numbers of shards, which have these places among all.
+
+        While the number of shards changes there are two layouts of them, so a number may be in two.
+        """
+        if self.only is None:
+            return self
+        return replace(self, only=frozenset(p for n in self.only for p in places.get(n, ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,25 @@ from importlib.resources import files
 import hiredis
 
 from common.errors import Overloaded
-from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
+from common.keys import (
+    FIRST_EPOCH,
+    FORMAT_VERSION,
+    HOSTS,
+    HOSTS_DRAINED,
+    HOSTS_NEWS,
+    HOSTS_SAID,
+    META,
+)
 from common.layout import SINCE, Layout, Layouts, UnreadableLayout, read_since
 from common.log import Repeated, get
-from common.redis.layout_watch import LayoutReader
+from common.redis.layout_watch import LayoutWatch
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 from common.settings import Settings
 from common.shards import Shard, Shards
 from consumers.sharing.facts import HostTerms, Sharing
 from consumers.sharing.host import SAID_BYTES_MAX, encode_record, read_terms
+from consumers.stream.barrier import CLOSED_ID
 from consumers.stream.holder import HOLDER_CHARS_MAX, NO_HOST, Holder, host_of, is_host_name
 from consumers.stream.lease import TTL_S
 
@@ -36,6 +45,9 @@ SWITCH_MS = 1500
 
 _HOSTS = files(__package__).joinpath("hosts.lua").read_text()
 _CLOSE = files(__package__).joinpath("close.lua").read_text()
+_RESTORE = files(__package__).joinpath("restore.lua").read_text()
+
+_log = get("sharing")
 
 
 class Membership:
@@ -53,13 +65,14 @@ class Membership:
         settings: Settings,
     ) -> None:
         self._nodes = nodes
-        self._layouts = LayoutReader(nodes)
+        self._layouts = LayoutWatch(nodes, settings.stream_name, settings.shards)
         self._news = news
         # Those of the layout that was set, or of those that Redis has.
         self.shards = Shards(settings.stream_name, settings.shards)
         self._settings = settings
-        # The shards of before whose streams were closed.
-        self._closed: Layout | None = None
+        # The layout of before, and its shards whose streams were closed.
+        self._closing: Layout | None = None
+        self._closed: set[Shard] = set()
         self._me = me
         self._terms = HostTerms(only)
         self._agent = Holder.of_this_process()
@@ -67,9 +80,9 @@ class Membership:
         self._seen = b"$"
         # Who held which shard when it was asked last.
         self._holders_seen: dict[int, str] = {}
-        log = get("sharing")
-        self._crowd = Repeated(log, "hosts.too_many")
-        self._unreadable = Repeated(log, "layout.unreadable")
+        self._crowd = Repeated(_log, "hosts.too_many")
+        self._unreadable = Repeated(_log, "layout.unreadable")
+        self._unclosed = Repeated(_log, "shards.not_closed")
 
     async def look(self) -> Sharing:
         """Say that this host lives; who else does, and who holds what."""
@@ -88,6 +101,10 @@ class Membership:
         for shard in gone:
             if self._is_dead(holders[shard]) or await self._is_endless(shard):
                 del owners[shard]
+        places: dict[int, list[int]] = {}
+        for place, each in enumerate(self.shards.all):
+            places.setdefault(each.index, []).append(place)
+        hosts = {name: terms.placed(places) for name, terms in hosts.items()}
         return Sharing(hosts, owners, len(self.shards.all))
 
     def _hosts(self, answer: Reply) -> dict[str, HostTerms]:
@@ -106,19 +123,40 @@ class Membership:
         return hosts
 
     async def _follow_layouts(self) -> None:
-        found = await self._layouts.read()
-        if found is None or found == Layouts(Layout(found.now.shards)):
+        try:
+            found = await self._layouts.look()
+            if not self._layouts.kept and found.now.epoch != FIRST_EPOCH:
+                await self._restore(found.now)
+        except Overloaded:
+            # Its server may be away while those of shards are not: they are as they were.
+            if not self._nodes.is_cluster:
+                raise
+            return
+        if found == Layouts(Layout(found.now.shards)):
             # A number that was set wrong is refused by the workers, which say why.
             found = Layouts(Layout(self._settings.shards))
         older = self.shards.older.layout if self.shards.older is not None else None
         if (found.newest, found.older) != (self.shards.layout, older):
             self.shards = Shards(self._settings.stream_name, *found.newest, found.older)
             self._holders_seen = {}
-        if found.before is not None and found.before != self._closed:
+        if found.before is not None:
             await self._close(Shards(self._settings.stream_name, *found.before))
+
+    async def _restore(self, layout: Layout) -> None:
+        """Redis was emptied. What goes on to be written is of a layout that it must know again:
+        else a start would take it for a new system's, with another number.
+        """
+        wire = self._nodes.key_wire(META)
+        await wire.send("EVAL", _RESTORE, 1, META, layout.shards, layout.epoch, FORMAT_VERSION)
+        _log.warning("layout.restored", shards=layout.shards, epoch=layout.epoch)
 
     async def _close(self, older: Shards) -> None:
         """Once ingest has had its time to look, let Redis refuse all who have not."""
+        if older.layout != self._closing:
+            self._closing, self._closed = older.layout, set()
+        left = [shard for shard in older if shard not in self._closed]
+        if not left:
+            return
         wire = self._nodes.key_wire(META)
         since_ms, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
         now_ms = int(seconds) * 1000 + int(micros) // 1000
@@ -129,11 +167,16 @@ class Membership:
             return
         if now_ms - (since_ms or now_ms) < SWITCH_MS:
             return
-        for shard in older:
+        for shard in left:
             keys = (shard.keys.stream, shard.keys.closed)
             group = self._settings.consumer_group
-            await self._nodes.wire(shard).send("EVAL", _CLOSE, 2, *keys, group)
-        self._closed = older.layout
+            try:
+                await self._nodes.wire(shard).send("EVAL", _CLOSE, 2, *keys, group, CLOSED_ID)
+            except (Overloaded, hiredis.ReplyError) as e:
+                # One that is away or full is closed later; nothing else waits for that.
+                self._unclosed.failed(stream=shard.keys.stream, error=str(e))
+            else:
+                self._closed.add(shard)
 
     async def _holders(self) -> dict[int, str]:
         """The holders of all shards, by their places among them."""

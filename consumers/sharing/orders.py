@@ -9,19 +9,18 @@ from collections.abc import Collection
 import msgspec
 
 from common.event import MALFORMED
-from common.keys import FIRST_EPOCH
 from common.layout import Layout
-from common.shards import Shard, Shards
+from common.shards import Shard, Shards, shard_name
 
 
 class LayoutOrders(msgspec.Struct, frozen=True, omit_defaults=True):
     """The shards of one layout that are to run; `older`: the one whose drivers it takes over.
 
-    `layout` is None for the first of a system, whose workers know it from their settings.
+    The layout is always told: SHARDS may be another number than the data have by now.
     """
 
     shards: list[int]
-    layout: str | None = None
+    layout: str
     older: str | None = None
 
 
@@ -39,8 +38,8 @@ def encode_orders(shards: Shards, running: Collection[Shard]) -> bytes:
     orders = []
     for group, older in ((shards, shards.older), (shards.older, None)):
         if group is not None and (indexes := [s.index for s in group if s in running]):
-            layout = str(group.layout) if group.epoch != FIRST_EPOCH else None
-            orders.append(LayoutOrders(indexes, layout, str(older.layout) if older else None))
+            told = str(older.layout) if older is not None else None
+            orders.append(LayoutOrders(indexes, str(group.layout), told))
     return msgspec.json.encode(RunWorkers(orders))
 
 
@@ -52,12 +51,11 @@ def read_orders(message: bytes) -> dict[str, list[str]] | None:
         return None
     workers = {}
     for order in orders:
-        arguments, suffix = [], ""
-        if order.layout is not None:
-            suffix = f"-{Layout.parse(order.layout).epoch}"
-            arguments += ["--layout", order.layout]
+        arguments = ["--layout", order.layout]
         if order.older is not None:
             arguments += ["--older", order.older]
+        epoch = Layout.parse(order.layout).epoch
         for index in order.shards:
-            workers[f"consumer-{index}{suffix}"] = ["--shard", str(index), *arguments]
+            name = f"consumer-{shard_name(index, epoch)}"
+            workers[name] = ["--shard", str(index), *arguments]
     return workers

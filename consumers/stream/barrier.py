@@ -2,50 +2,66 @@
 
 A driver's fixes lie in one shard of the older layout and go on in one of the new. Each of the
 older streams is closed, so that Redis itself refuses whoever still writes to it, and keeps what
-its newest entry was. Once every live cursor stands there, nothing can come behind what follows.
+its newest entry was. Once the live cursors stand there, nothing can come behind what follows.
+A shard waits only for those that its own drivers may come from: where 4 become 16, for one.
 The history needs no such order: a row has an identity.
 """
 
-from collections.abc import Sequence
-
+from common.redis.layout_watch import LayoutReader
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
 from common.shards import Shard, Shards
 from consumers.stream.entry import id_order, read_id
 from consumers.stream.groups import START
 
+# The last id of a stream that is closed: the greatest there is, so that none can follow it.
+CLOSED_ID = b"18446744073709551615-18446744073709551615"
+
 
 class Barrier:
-    """Between the shards `older`, None where there are none, and those that replace them."""
+    """Between a shard and the older ones that it goes on for, if there are any."""
 
-    def __init__(self, nodes: Nodes, older: Shards | None) -> None:
+    def __init__(self, nodes: Nodes, shards: Shards, index: int) -> None:
         self._nodes = nodes
-        self._older = older
+        self._layouts = LayoutReader(nodes)
+        self._older_epoch = shards.older.epoch if shards.older is not None else 0
+        # Not known to be shown to their ends.
+        self._left = list(shards.sources(index))
 
     async def is_open(self) -> bool:
         """Whether nothing older is left to be shown. Raises `Overloaded`, `hiredis.ReplyError`."""
-        if self._older is None:
-            return True
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._older:
+        for shard in self._left:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         for wire, part in by_wire.items():
             asked: list[Command] = []
             for shard in part:
-                asked += (("GET", shard.keys.closed), ("HGET", shard.keys.cursor, "id"))
-            replies = await wire.pipeline(asked)
-            if not all(map(is_shown, replies[::2], replies[1::2])):
-                return False
-        self._older = None
-        return True
+                asked += (
+                    ("GET", shard.keys.closed),
+                    ("HGET", shard.keys.cursor, "id"),
+                    ("XLEN", shard.keys.stream),
+                )
+            replies = iter(await wire.pipeline(asked))
+            for shard, closed, cursor, length in zip(part, *[replies] * 3, strict=True):
+                if is_shown(closed, cursor, length):
+                    self._left.remove(shard)
+        if self._left and await self._is_gone():
+            self._left.clear()
+        return not self._left
+
+    async def _is_gone(self) -> bool:
+        """Whether the older layout was removed: this worker is started again, long after that."""
+        found = await self._layouts.read()
+        if found is None:
+            return False
+        there = {layout.epoch for layout in (found.now, found.before) if layout is not None}
+        return self._older_epoch not in there
 
 
-def is_shown(closed: bytes | None, cursor: bytes | None) -> bool:
-    """Whether the live stage has read a stream to its end, and it has one."""
+def is_shown(closed: bytes | None, cursor: bytes | None, length: int) -> bool:
+    """Whether a stream has an end and the live stage has read to it.
+
+    An empty one was trimmed, which is done behind the live stage alone.
+    """
     end = read_id(closed)
-    return end is not None and id_order(read_id(cursor) or START) >= id_order(end)
-
-
-def unshown(facts: Sequence[tuple[bytes | None, bytes | None]]) -> int:
-    """How many streams, by their ends and cursors, are not closed or not read to their ends."""
-    return sum(not is_shown(closed, cursor) for closed, cursor in facts)
+    return end is not None and (not length or id_order(read_id(cursor) or START) >= id_order(end))

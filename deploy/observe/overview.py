@@ -119,7 +119,8 @@ def _shard(change: Change, shard: str) -> dict[str, Any]:
         if held and dict(labels)["shard"] == shard
     ]
     return {
-        "shard": int(shard),
+        # A shard of a later layout has a name instead (`common.shards`).
+        "shard": int(shard) if shard.isdigit() else shard,
         "owner": ", ".join(sorted(owners)),
         "lag_fixes": now.most(_LAG, shard=shard),
         "lag_s": now.most(ingest.LAG_SECONDS.name, shard=shard),

@@ -76,15 +76,18 @@ class HealthResource:
             self._probe_redis(), self._probe_databases()
         )
         accepting, shards, apps = redis
-        every = self._live.shards
+        written = self._live.written
+        # While the number of shards changes, what waits in those that are left waits, too.
+        every, leaving = written.alone, [*(written.older or ())]
         full = self._backlog.capacity.full()
-        missing = [shard.index for shard in every if shard.index not in shards]
+        missing = [shard.index for shard in every if shard not in shards]
         return report(
             accepting=accepting and len(full) < len(every),
             full=len(full) > 0,
             redis_up=len(missing) < len(every),
             missing_databases=missing_databases,
-            shards=[shards.get(s.index) or ShardHealth(s.index) for s in every],
+            shards=[shards.get(s) or ShardHealth(s.index) for s in every],
+            leaving=[shards.get(s) or ShardHealth(s.index) for s in leaving],
             apps=apps,
             missing=missing,
             unreplicated=self._backlog.unreplicated(),
@@ -95,21 +98,21 @@ class HealthResource:
         """The numbers of those that do not answer; each has its own time."""
         return await self._history.missing(PROBE_TIMEOUT_S)
 
-    async def _probe_redis(self) -> tuple[bool, dict[int, ShardHealth], AppTotals]:
+    async def _probe_redis(self) -> tuple[bool, dict[Shard, ShardHealth], AppTotals]:
         """Whether a server would take a fix, the state of each shard whose server answers, and the
         apps' counts.
         """
         by_wire: dict[Wire, list[Shard]] = {}
-        for shard in self._live.shards:
+        for shard in self._live.written.all:
             by_wire.setdefault(self._nodes.wire(shard), []).append(shard)
         looking = asyncio.gather(*map(self._probe_server, by_wire, by_wire.values()))
         looks, apps = await asyncio.gather(looking, self._probe_apps())
-        shards = {health.shard: health for _, states in looks for health in states}
+        shards = {shard: health for _, states in looks for shard, health in states}
         return any(accepting for accepting, _ in looks), shards, apps
 
     async def _probe_server(
         self, wire: Wire, shards: Sequence[Shard]
-    ) -> tuple[bool, Sequence[ShardHealth]]:
+    ) -> tuple[bool, Sequence[tuple[Shard, ShardHealth]]]:
         """Whether it would take a fix, and the state of its shards; none while it is away."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -117,7 +120,7 @@ class HealthResource:
                 states = await asyncio.gather(*(self._probe_shard(wire, s) for s in shards))
         except (Overloaded, TimeoutError):
             return False, ()
-        return accepting, states
+        return accepting, list(zip(shards, states, strict=True))
 
     async def _probe_apps(self) -> AppTotals:
         try:
@@ -127,13 +130,16 @@ class HealthResource:
             return {}
 
     async def _probe_shard(self, wire: Wire, shard: Shard) -> ShardHealth:
-        groups = self._groups(shard.index)
+        groups = self._groups(shard)
         replies = await wire.pipeline_raw(questions(shard.keys, groups))
         return read_shard(shard.index, groups, replies, time.time_ns() // 1_000_000)
 
-    def _groups(self, shard: int) -> tuple[str, ...]:
-        count, databases = len(self._live.shards), len(self._history.all)
-        return tuple(g.name for g in history_groups(self._group, shard, count, databases))
+    def _groups(self, shard: Shard) -> tuple[str, ...]:
+        written, databases = self._live.written, len(self._history.all)
+        older = written.older
+        is_older = older is not None and older[shard.index % len(older)] == shard
+        count = len(older) if older is not None and is_older else len(written)
+        return tuple(g.name for g in history_groups(self._group, shard.index, count, databases))
 
 
 async def _accepts(wire: Wire, shard: Shard) -> bool:

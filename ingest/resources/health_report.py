@@ -101,6 +101,7 @@ def report(
     redis_up: bool,
     shards: Sequence[ShardHealth],
     apps: Mapping[str, Mapping[str, int]],
+    leaving: Sequence[ShardHealth] = (),
     missing: Sequence[int] = (),
     unreplicated: Sequence[int] = (),
     servers: Sequence[ServerRoom] = (),
@@ -110,11 +111,14 @@ def report(
 
     `missing`: shards whose server does not answer; `unreplicated`: those whose server has no
     replica, though REPLICATION wants one. `servers`: what room those have that answer.
-    `missing_databases`: numbers, from 1, of those that do not answer.
+    `missing_databases`: numbers, from 1, of those that do not answer. `leaving`: shards that are
+    not written any more, since their number changes. What waits in them waits too; they are named
+    while there are any.
 
     `apps` counts what phone apps sent and was not stored so, by app and reason.
     Dead letters are somebody's work to do, not a degraded system.
     """
+    every = [*shards, *leaving]
     status = "ok"
     if not (redis_up and accepting):
         status = "down"
@@ -123,19 +127,20 @@ def report(
         or missing
         or unreplicated
         or missing_databases
-        or any(shard.consumer == "down" for shard in shards)
+        or any(shard.consumer == "down" for shard in every)
     ):
         status = "degraded"
     return {
         "status": status,
         "redis": "up" if redis_up else "down",
         "database": "down" if missing_databases else "up",
-        "pending_messages": _sum([shard.pending for shard in shards]),
-        "backlog": _sum([shard.backlog for shard in shards]),
-        "dead_letters": _sum([shard.dead_letters for shard in shards]),
+        "pending_messages": _sum([shard.pending for shard in every]),
+        "backlog": _sum([shard.backlog for shard in every]),
+        "dead_letters": _sum([shard.dead_letters for shard in every]),
         "shards": [asdict(shard) for shard in shards],
         "missing_shards": list(missing),
         "unreplicated_shards": list(unreplicated),
+        **({"leaving_shards": [asdict(shard) for shard in leaving]} if leaving else {}),
         "room": room_report(servers),
         "missing_databases": list(missing_databases),
         "apps": apps,

@@ -1,12 +1,16 @@
 """Reading live positions: what is in `live:{T}` and still young enough to be shown."""
 
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from common.errors import Overloaded
 from common.event import MALFORMED, Moment, effective_time
 from common.redis.nodes import Nodes
-from common.shards import Shards
+from common.shards import Shard, Shards
 
 _decode_moment = msgspec.json.Decoder(Moment).decode
 
@@ -27,8 +31,21 @@ class LivePositions:
 
     def __init__(self, nodes: Nodes, shards: Shards, ttl_s: int) -> None:
         self.nodes = nodes
-        self.shards = shards
         self._ttl = timedelta(seconds=ttl_s)
+        self.adopt(shards)
+
+    def adopt(self, written: Shards, coming: Shards | None = None) -> None:
+        """Positions are in the shards that are `written`, and in the older ones behind them.
+
+        They are looked for in those that are `coming`, too: another ingest may know already that
+        these are written by now, and nobody is to be shown where a driver was before.
+        """
+        self.written = written
+        # Newest first.
+        self.layers: Sequence[Shards] = (
+            (written,) if written.older is None else (written.alone, written.older)
+        )
+        self._coming = coming
 
     def oldest(self) -> datetime:
         """The effective time of the oldest position that may be shown now."""
@@ -40,13 +57,38 @@ class LivePositions:
 
     async def read(self, driver_id: str) -> bytes | None:
         """The driver's newest event, or None. Raises `Overloaded`, `hiredis.ReplyError`."""
-        shards: Shards | None = self.shards
-        # While the number of shards changes it may not have moved since.
-        while shards is not None:
-            shard = shards.of(driver_id)
-            wire = self.nodes.wire(shard)
-            event: bytes | None = await wire.send("HGET", shard.keys.live, driver_id)
-            if event is not None and self.is_fresh(event):
+        if self._coming is not None:
+            with contextlib.suppress(Overloaded):
+                event = await self._read_one(self._coming.of(driver_id), driver_id)
+                if event is not None:
+                    return event
+        for shards in self.layers:
+            event = await self._read_one(shards.of(driver_id), driver_id)
+            if event is not None:
                 return event
-            shards = shards.older
         return None
+
+    async def _read_one(self, shard: Shard, driver_id: str) -> bytes | None:
+        event = await self.nodes.wire(shard).send("HGET", shard.keys.live, driver_id)
+        return event if event is not None and self.is_fresh(event) else None
+
+    async def read_many(self, driver_ids: Collection[str]) -> dict[str, bytes]:
+        """The newest events of those drivers that have one. Raises as `read`."""
+        found: dict[str, bytes] = {}
+        for shards in self.layers:
+            by_shard: dict[Shard, list[str]] = {}
+            for driver_id in driver_ids:
+                if driver_id not in found:
+                    by_shard.setdefault(shards.of(driver_id), []).append(driver_id)
+            parts = await asyncio.gather(
+                *(self.read_shard(shard, names) for shard, names in by_shard.items())
+            )
+            for part in parts:
+                found |= {name: event for name, event in part.items() if self.is_fresh(event)}
+        return found
+
+    async def read_shard(self, shard: Shard, driver_ids: Sequence[str]) -> dict[str, bytes]:
+        """What a shard has of some drivers, however old. Raises as `read`."""
+        reply = await self.nodes.wire(shard).send("HMGET", shard.keys.live, *driver_ids)
+        pairs = zip(driver_ids, reply, strict=True)
+        return {driver_id: event for driver_id, event in pairs if event is not None}

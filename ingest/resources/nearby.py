@@ -5,8 +5,7 @@ missing.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import TypeVar
 
 import falcon
@@ -17,7 +16,7 @@ from common.access.policy import Action
 from common.errors import Overloaded
 from common.redis.wire import Argument
 from common.roads.travel import Travel
-from common.shards import Shard, Shards
+from common.shards import Shard
 from ingest.http.access import Access
 from ingest.http.queries.query import NearbyQuery, read_nearby_query
 from ingest.http.read_limiter import ReadLimiter
@@ -68,46 +67,58 @@ class Nearby:
     on_head = on_get
 
     async def _nearest(self, query: NearbyQuery, missing: set[int]) -> list[bytes]:
-        """`missing` gets the shards whose server does not answer.
+        """`missing` gets the shards whose drivers may be lacking: a server does not answer.
 
         Raises `Overloaded` if none does.
         """
         count = query.limit + SPARE
-        while True:
-            merged = await self._search(query, count, missing)
-            enough = merged.complete or len(merged.hits) >= query.limit
-            if enough or count >= HITS_MAX:
-                drivers = await self._fresh(merged.hits, query.limit, missing)
-                if merged.complete or len(drivers) == query.limit or count >= HITS_MAX:
-                    return drivers
-            count *= 4
+        away: set[Shard] = set()
+        try:
+            while True:
+                merged, depths = await self._search(query, count, away)
+                enough = merged.complete or len(merged.hits) >= query.limit
+                if enough or count >= HITS_MAX:
+                    drivers = await self._fresh(merged.hits, depths, query.limit, away)
+                    if merged.complete or len(drivers) == query.limit or count >= HITS_MAX:
+                        return drivers
+                count *= 4
+        finally:
+            missing |= self._live.written.concerned_by(away)
 
-    async def _search(self, query: NearbyQuery, count: int, missing: set[int]) -> Merged:
+    async def _search(
+        self, query: NearbyQuery, count: int, away: set[Shard]
+    ) -> tuple[Merged, Mapping[Hit, int]]:
+        """Hits; and of those in shards that are left which layer they are of, while there are any.
+
+        Such a hit counts only where the driver is in no newer shard (`_fresh`).
+        """
         # 180 and -180 are one meridian; a search around 180 misses what lies east of it.
         longitude = -180.0 if query.longitude == 180 else query.longitude
         around: tuple[Argument, ...] = (
             *("FROMLONLAT", longitude, query.latitude),
             *("BYRADIUS", query.radius, "m", "ASC", "COUNT", count, "WITHDIST"),
         )
-        shards = self._live.shards
-        answers = await self._each(
-            {s.index: self._search_shard(s, around) for s in shards}, missing
-        )
-        if shards.older is not None:
-            answers.append(await self._search_older(shards.older, around))
+        answers: list[list[Hit]] = []
+        depths: dict[Hit, int] = {}
+        for depth, shards in enumerate(self._live.layers):
+            found = await self._each({s: self._search_shard(s, around) for s in shards}, away)
+            if depth:
+                newer = {hit for answer in answers for hit in answer}
+                depths |= {hit: depth for answer in found for hit in answer if hit not in newer}
+            answers += found
         merged = merge(answers, count)
         if count >= HITS_MAX and not merged.complete:
-            return Merged(sorted(hit for answer in answers for hit in answer), complete=True)
-        return merged
+            merged = Merged(sorted(hit for answer in answers for hit in answer), complete=True)
+        return merged, depths
 
-    async def _each(self, asked: Mapping[int, Awaitable[A]], missing: set[int]) -> list[A]:
+    async def _each(self, asked: Mapping[Shard, Awaitable[A]], away: set[Shard]) -> list[A]:
         """What those say whose server answers. Raises `Overloaded` if none does."""
         answers = await asyncio.gather(*asked.values(), return_exceptions=True)
         lost: Overloaded | None = None
         found: list[A] = []
-        for index, answer in zip(asked, answers, strict=True):
+        for shard, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Overloaded):
-                missing.add(index)
+                away.add(shard)
                 lost = answer
             elif isinstance(answer, BaseException):
                 raise answer
@@ -117,25 +128,14 @@ class Nearby:
             raise lost
         return found
 
-    async def _search_older(self, shards: Shards, around: tuple[Argument, ...]) -> list[Hit]:
-        """Drivers in the shards that these replace, which have not moved since."""
-        most = tuple(
-            HITS_MAX if before == "COUNT" else part
-            for before, part in zip(("", *around), around, strict=False)
-        )
-        found = await self._each(
-            {shard.index: self._search_shard(shard, most) for shard in shards}, set()
-        )
-        hits = [hit for answer in found for hit in answer]
-        moved = await self._events_in(self._live.shards, [driver for _, driver in hits], set())
-        return [hit for hit in hits if hit[1] not in moved]
-
     async def _search_shard(self, shard: Shard, around: tuple[Argument, ...]) -> list[Hit]:
         wire = self._live.nodes.wire(shard)
         reply = await wire.send("GEOSEARCH", shard.keys.geo, *around)
         return [(float(metres), driver.decode()) for driver, metres in reply]
 
-    async def _fresh(self, hits: list[Hit], limit: int, missing: set[int]) -> list[bytes]:
+    async def _fresh(
+        self, hits: list[Hit], depths: Mapping[Hit, int], limit: int, away: set[Shard]
+    ) -> list[bytes]:
         """The first `limit` of `hits` that may still be shown, as JSON objects."""
         drivers: list[bytes] = []
         oldest = self._live.oldest()
@@ -143,39 +143,31 @@ class Nearby:
         step = limit + SPARE
         for begin in range(0, len(hits), step):
             part = hits[begin : begin + step]
-            events = await self._events([driver_id for _, driver_id in part], missing)
-            for metres, driver_id in part:
-                event = events.get(driver_id)
-                if event is not None and is_fresh(event, oldest):
-                    drivers.append(with_distance(event, metres))
+            events = await self._events([driver_id for _, driver_id in part], away)
+            for hit in part:
+                # Once each: of two places that are the same, and of a driver that has moved on.
+                depth, event = events.get(hit[1], (0, b""))
+                if depth == depths.get(hit, 0) and is_fresh(event, oldest):
+                    del events[hit[1]]
+                    drivers.append(with_distance(event, hit[0]))
                     if len(drivers) == limit:
                         return drivers
         return drivers
 
-    async def _events(self, driver_ids: list[str], missing: set[int]) -> dict[str, bytes]:
-        shards = self._live.shards
-        events = await self._events_in(shards, driver_ids, missing)
-        if shards.older is not None:
-            left = [driver_id for driver_id in driver_ids if driver_id not in events]
-            events |= await self._events_in(shards.older, left, set())
+    async def _events(
+        self, driver_ids: Iterable[str], away: set[Shard]
+    ) -> dict[str, tuple[int, bytes]]:
+        """The newest event of each driver, and which layer has it."""
+        events: dict[str, tuple[int, bytes]] = {}
+        for depth, shards in enumerate(self._live.layers):
+            by_shard: dict[Shard, list[str]] = {}
+            for driver_id in driver_ids:
+                if driver_id not in events:
+                    by_shard.setdefault(shards.of(driver_id), []).append(driver_id)
+            read = self._live.read_shard
+            parts = await self._each({s: read(s, names) for s, names in by_shard.items()}, away)
+            events |= {name: (depth, event) for part in parts for name, event in part.items()}
         return events
-
-    async def _events_in(
-        self, shards: Shards, driver_ids: list[str], missing: set[int]
-    ) -> dict[str, bytes]:
-        by_shard: dict[int, list[str]] = defaultdict(list)
-        for driver_id in driver_ids:
-            by_shard[shards.of(driver_id).index].append(driver_id)
-        parts = await self._each(
-            {index: self._read(shards[index], ids) for index, ids in by_shard.items()},
-            missing,
-        )
-        return {driver_id: event for part in parts for driver_id, event in part.items()}
-
-    async def _read(self, shard: Shard, driver_ids: list[str]) -> dict[str, bytes]:
-        reply = await self._live.nodes.wire(shard).send("HMGET", shard.keys.live, *driver_ids)
-        pairs = zip(driver_ids, reply, strict=True)
-        return {driver_id: event for driver_id, event in pairs if event is not None}
 
 
 def with_distance(event: bytes, metres: float) -> bytes:

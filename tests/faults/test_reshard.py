@@ -1,174 +1,181 @@
-"""The number of shards changes under load: nothing is lost, doubled, or moved back."""
+"""The number of shards changes under load: nothing is lost, doubled, or moved back.
 
-import asyncio
-import subprocess
-import sys
-import threading
-import time
+`RESHARD_FIXES_PER_S=2000 RESHARD_LIVE_GAP_S=5` is the rate and the pause that are promised, for a
+machine that does nothing else.
+"""
+
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import asyncpg
-import httpx
+import psutil
 import pytest
 
 from common.keys import META
 from common.layout import Layout
-from deploy.tools.stack_shards import stack_layouts
-from tests.clients.beside import beside
+from common.shards import Shards
+from deploy.tools.stack_shards import stack_layouts, stack_shards
+from tests.freezing import family, frozen
 from tests.roles.hosts import Hosts, hosts_of
+from tests.roles.resharding import (
+    FIXES_PER_S,
+    Fleet,
+    driving,
+    killed_at,
+    layout,
+    reshard,
+    resharded,
+)
 from tests.roles.shard import worker_settings
 from tests.servers.ingest_server import ingest
-from tests.stack import environment
+from tests.servers.postgres import PostgresServer
 from tests.wait import wait_until
 
-DRIVERS = [f"reshard-{n}" for n in range(40)]
-# Longest pause of what customers see. What is promised is 5 s, on hosts that do nothing else.
-LIVE_GAP_S = 15.0
-
-
-class Fleet:
-    """Drivers that send, and one who watches. Fixes of a driver rise in latitude."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.accepted = 0
-        self.newest: dict[str, float] = {}
-        self.moved_back: list[tuple[str, float, float]] = []
-        self.longest_gap_s = 0.0
-        self.stopping = threading.Event()
-        self._began = datetime.now(UTC) - timedelta(hours=1)
-
-    def send(self) -> None:
-        count = 0
-        with httpx.Client(base_url=self._url, timeout=5) as client:
-            while not self.stopping.wait(0.02):
-                count += 1
-                fixes = [self._fix(driver, count) for driver in DRIVERS]
-                answer = client.post("/api/v1/drivers/locations", json={"locations": fixes})
-                # A body of which some was refused is sent again as a whole, as drivers do.
-                while answer.status_code != 202 and not self.stopping.is_set():
-                    self.stopping.wait(0.05)
-                    answer = client.post("/api/v1/drivers/locations", json={"locations": fixes})
-                if answer.status_code == 202:
-                    self.accepted += len(fixes)
-                    self.newest = dict.fromkeys(DRIVERS, count / 100_000)
-
-    def _fix(self, driver: str, count: int) -> dict[str, Any]:
-        when = self._began + timedelta(milliseconds=count)
-        return {
-            "driver_id": driver,
-            "latitude": count / 100_000,
-            "longitude": 1.0,
-            "recorded_at": when.isoformat(),
-        }
-
-    def watch(self) -> None:
-        driver, shown, moved_s = DRIVERS[0], 0.0, time.monotonic()
-        with httpx.Client(base_url=self._url, timeout=5) as client:
-            while not self.stopping.wait(0.01):
-                answer = client.get(f"/api/v1/drivers/{driver}/location")
-                now_s = time.monotonic()
-                latitude = answer.json()["latitude"] if answer.status_code == 200 else shown
-                if latitude < shown:
-                    self.moved_back.append((driver, shown, latitude))
-                if latitude != shown or not shown:
-                    shown, moved_s = latitude, now_s
-                self.longest_gap_s = max(self.longest_gap_s, now_s - moved_s)
-
-
-@contextmanager
-def fleet(url: str) -> Iterator[Fleet]:
-    load = Fleet(url)
-    with beside(load.stopping, load.send, load.watch):
-        yield load
+# Positions of before are read for so long.
+LOCATION_TTL_S = 4
+# One Redis, and a cluster; what is quick is tried on the latter alone.
+BOTH = ["redis_server", "cluster"]
+STORED_S = 40.0
 
 
 @pytest.fixture
-def hosts(redis_server, database_url) -> Iterator[Hosts]:
-    settings = worker_settings(redis_server.url, database_url, shards=4)
-    with hosts_of(settings, LOCATION_TTL="86400") as running:
+def hosts(request: pytest.FixtureRequest, database_url: str) -> Iterator[Hosts]:
+    """Hosts on the Redis of a fixture's name."""
+    server = request.getfixturevalue(request.param)
+    settings = worker_settings(server.url, database_url, shards=4, location_ttl=LOCATION_TTL_S)
+    with hosts_of(settings, LOCATION_TTL=str(LOCATION_TTL_S)) as running:
         yield running
 
 
-def reshard(hosts: Hosts, *arguments: str) -> subprocess.Popen[str]:
-    """The command. Old positions are read for a second after the switch alone."""
-    return subprocess.Popen(
-        (sys.executable, "-m", "deploy.cli", "reshard", *arguments),
-        env=environment({**hosts.environment, "LOCATION_TTL": "1"}),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def ingest_settings(hosts: Hosts) -> dict[str, str]:
+    return {
+        "REDIS_URL": hosts.settings.redis_url,
+        "SHARDS": "4",
+        "LOCATION_TTL": str(LOCATION_TTL_S),
+        "RATE_FIXES_PER_S": "0",
+    }
 
 
-def ended(hosts: Hosts, *arguments: str) -> int:
-    """The command's exit status, once it has ended."""
-    with reshard(hosts, *arguments) as command:
-        return command.wait(60)
+def drives_on(fleet: Fleet, rounds: int = 10) -> None:
+    before = fleet.accepted
+    wait_until(lambda: fleet.accepted >= before + rounds, timeout_s=30, what="fixes accepted")
 
 
-def layout(hosts: Hosts) -> Layout:
-    return stack_layouts(hosts.redis, hosts.settings).now
-
-
-async def rows(url: str) -> tuple[int, int]:
-    database = await asyncpg.connect(url)
-    try:
-        query = "SELECT count(*), count(DISTINCT (driver_id, recorded_at)) FROM locations"
-        (row,) = await database.fetch(query)
-        return row[0], row[1]
-    finally:
-        await database.close()
-
-
-def test_shards_become_more_and_fewer_and_a_change_that_was_killed_goes_on(hosts: Hosts) -> None:
-    hosts.start()
+@pytest.mark.parametrize("hosts", BOTH if FIXES_PER_S > 400 else ["cluster"], indirect=True)
+def test_shards_become_more_and_fewer_whatever_is_killed_meanwhile(hosts: Hosts) -> None:
+    host = hosts.start()
     with (
-        ingest(
-            REDIS_URL=hosts.settings.redis_url,
-            SHARDS="4",
-            LOCATION_TTL="86400",
-            RATE_FIXES_PER_S="0",
-        ) as api,
-        fleet(api.url) as load,
+        ingest(**ingest_settings(hosts)) as api,
+        ingest(**ingest_settings(hosts)) as other,
+        driving(api.url, other.url) as fleet,
     ):
-        wait_until(lambda: load.accepted > 400)
-        with reshard(hosts, "--shards", "9") as first:
-            assert first.stdout is not None
-            for line in first.stdout:
-                # Fixes go to the new ones, and the old streams are open.
-                if line.startswith("fixes go to"):
-                    break
-            first.kill()
-        assert layout(hosts) == Layout(9, 2)
-        assert ended(hosts, "--shards", "9") == 0
-        more = load.accepted
-        wait_until(lambda: load.accepted > more + 400)
-        assert ended(hosts, "--shards", "3") == 0
-        assert layout(hosts) == Layout(3, 3)
-        more = load.accepted
-        wait_until(lambda: load.accepted > more + 400)
-        load.stopping.set()
-        wait_until(hosts.stored, timeout_s=20)
-        newest = httpx.get(f"{api.url}/api/v1/drivers/{DRIVERS[1]}/location")
-        assert newest.json()["latitude"] == load.newest[DRIVERS[1]]
-    stored, distinct = asyncio.run(rows(hosts.settings.database_url))
-    assert stored == distinct >= load.accepted
-    assert load.moved_back == []
-    assert load.longest_gap_s < LIVE_GAP_S
-    # Of the layouts that are gone nothing is left but closed streams.
-    left = {key.partition(b":")[0] for key in hosts.redis.keys("*{1.*") + hosts.redis.keys("*{2.*")}
-    assert left <= {b"driver-locations", b"closed", b"rate"}
+        drives_on(fleet)
+        # Wherever the command is killed, it goes on there.
+        for stage in ("workers for 16", "fixes go to 16"):
+            killed_at(hosts, stage, "--shards", "16")
+        # One that has seen the switch, or not yet.
+        api.process.children()[0].kill()
+        status, said = resharded(hosts, "--shards", "16")
+        assert (status, said.splitlines()[-1]) == (0, "there are 16 shards, and no others")
+        assert layout(hosts) == Layout(16, 2)
+        drives_on(fleet)
+        # An ingest stands still while the change is made, and so does who shares the shards.
+        with reshard(hosts, "--shards", "8") as command:
+            wait_until(lambda: stack_layouts(hosts.redis, hosts.settings).coming, what="announced")
+            with frozen(*family(other.process.pid)):
+                wait_until(lambda: layout(hosts) == Layout(8, 3), timeout_s=30, what="the switch")
+                forked(host.family())[0].kill()
+                wait_until(lambda: all_closed(hosts), timeout_s=30, what="old streams are closed")
+            drives_on(fleet)
+            said, _ = command.communicate(timeout=60)
+        assert command.returncode == 0
+        assert said.splitlines()[-1] == "there are 8 shards, and no others"
+        drives_on(fleet)
+        # What runs by now needs nothing of before.
+        for process in forked(host.family()):
+            process.kill()
+        drives_on(fleet)
+        fleet.stopping.set()
+        wait_until(hosts.stored, timeout_s=STORED_S, what="all is stored")
+    fleet.judge(hosts.settings.database_url)
+    print(fleet.report())
+    nothing_is_left(hosts)
 
 
+def all_closed(hosts: Hosts) -> bool:
+    shards = stack_shards(hosts.redis, hosts.settings)
+    return all(hosts.redis.exists(shard.keys.closed) for shard in shards.older or ())
+
+
+def forked(family: list[psutil.Process]) -> list[psutil.Process]:
+    """The share agent and the workers, in the order of their beginning: they have the command line
+    of who forked them.
+    """
+    alike = [p for p in family if "consumers.fork_server" in " ".join(p.cmdline())]
+    return sorted(alike, key=lambda process: process.create_time())[1:]
+
+
+def nothing_is_left(hosts: Hosts) -> None:
+    """Of the layouts that are gone nothing but closed, empty streams, for a while."""
+    for gone in (Layout(4), Layout(16, 2)):
+        for shard in Shards(hosts.settings.stream_name, *gone):
+            keys = shard.keys
+            for key in (keys.live, keys.geo, keys.seen, keys.dead, keys.cursor, keys.fence,
+                        keys.counts, keys.consumer):  # fmt: skip
+                assert not hosts.redis.exists(key), key
+            assert hosts.redis.xlen(keys.stream) == 0
+            assert 0 < hosts.redis.ttl(keys.closed) <= 7 * 86_400
+
+
+@pytest.mark.parametrize("hosts", ["redis_server"], indirect=True)
+def test_the_database_may_be_away_meanwhile(hosts: Hosts, postgres_session: PostgresServer) -> None:
+    hosts.start(DATABASE_TIMEOUT_S="3")
+    with ingest(**ingest_settings(hosts)) as api, driving(api.url) as fleet:
+        drives_on(fleet)
+        postgres_session.stop()
+        is_away = True
+        try:
+            with reshard(hosts, "--shards", "16") as command:
+                assert command.stdout is not None
+                for line in command.stdout:
+                    if line.startswith("all is shown"):
+                        break
+                # Live goes on, in the new shards.
+                drives_on(fleet, 40)
+                assert command.poll() is None
+                postgres_session.start()
+                is_away = False
+                said = command.stdout.read()
+                assert said.splitlines()[-1] == "there are 16 shards, and no others"
+        finally:
+            if is_away:
+                postgres_session.start()
+        fleet.stopping.set()
+        wait_until(hosts.stored, timeout_s=STORED_S, what="all is stored")
+    fleet.judge(hosts.settings.database_url)
+    print(fleet.report())
+
+
+@pytest.mark.parametrize("hosts", ["redis_server"], indirect=True)
 def test_a_change_is_taken_back_before_it_is_made(hosts: Hosts) -> None:
     # Nobody runs consumers, so the new shards get no workers.
     hosts.redis.hset(META, "shards", 4)
     with reshard(hosts, "--shards", "8") as begun:
         wait_until(lambda: stack_layouts(hosts.redis, hosts.settings).coming == Layout(8, 2))
+        # Only one at a time.
+        status, said = resharded(hosts, "--shards", "8")
+        assert (status, f"pid {begun.pid} " in said, "is at it" in said) == (1, True, True)
         begun.kill()
-    assert ended(hosts, "--shards", "5") == 1
-    assert ended(hosts, "--abort") == 0
+    status, said = resharded(hosts, "--shards", "5")
+    assert (status, "a change to 8 shards is under way" in said) == (1, True)
+    assert resharded(hosts, "--abort") == (0, "taken back: there are 4 shards\n")
     assert stack_layouts(hosts.redis, hosts.settings) == (Layout(4), None, None)
+    assert resharded(hosts, "--abort") == (0, "no change is under way\n")
+    # No number of a layout is used twice: who slept would take one for the other.
+    killed_at(hosts, "workers for 5", "--shards", "5")
+    assert stack_layouts(hosts.redis, hosts.settings).coming == Layout(5, 3)
+    # Somebody takes it back while it waits.
+    with reshard(hosts, "--shards", "5") as waiting:
+        assert waiting.stdout is not None
+        waiting.stdout.readline()
+        assert resharded(hosts, "--abort")[0] == 0
+        said, _ = waiting.communicate(timeout=30)
+    assert (waiting.returncode, said) == (1, "fleetline: somebody else took the change back\n")

@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.keys import FORMAT_VERSION, META, order_key, shard_keys, shard_of
+from common.shards import Shards
 from common.stream.pack import encode_pack
 from deploy import cli
 from deploy.tools.dead.letter import parse_name, parse_time
@@ -183,6 +184,30 @@ def test_a_payload_goes_to_its_drivers_shard_wherever_the_letter_lies(servers, r
     asyncio.run(main())
 
 
+def test_letters_of_shards_that_are_left_are_there_too(servers, run, redis_server):
+    """What broke: while the number of shards changed, old letters were nowhere."""
+    old, new = Shards("driver-locations", 4), Shards("driver-locations", 3, 2)
+    layouts = {"shards": 3, "epoch": 2, "old_shards": 4, "old_epoch": 1}
+    for name, value in layouts.items():
+        redis_server.command("HSET", META, name, str(value))
+    for place, driver in ((old[3], "d1"), (new[2], "d2")):
+        sent = payload(1, driver=driver).decode()
+        redis_server.command("XADD", place.keys.dead, "*", "payload", sent, "reason", "rejected")
+    listed = json.loads(run("list", "--json")[1])["dead_letters"]
+    assert sorted(letter["id"].partition("-")[0] for letter in listed) == ["2.2", "3"]
+    for letter in listed:
+        assert json.loads(run("show", letter["id"], "--json")[1])["id"] == letter["id"]
+    # The number of a shard is enough, as it was before.
+    ours = next(letter["id"] for letter in listed if letter["id"].startswith("2."))
+    assert json.loads(run("show", ours.removeprefix("2."), "--json")[1])["id"] == ours
+    assert run("replay", "--all")[0] == 0
+    assert json.loads(run("list", "--json")[1])["count"] == 0
+    # Into the shards that are written.
+    for driver in ("d1", "d2"):
+        stream = new.of(driver).keys.stream
+        assert redis_server.command("XLEN", stream) in {b":1\r\n", b":2\r\n"}
+
+
 def test_a_full_redis_or_stream_leaves_the_letters(servers, run, redis_server, monkeypatch):
     letters(*servers, payload(1), payload(2))
     monkeypatch.setenv("BACKLOG_MAX", "1")
@@ -240,7 +265,8 @@ def test_a_redis_that_is_away_is_one_line(run, monkeypatch):
 
 
 def test_ids_and_times_as_people_type_them():
-    assert parse_name("12-1700000000000-3") == (12, "1700000000000-3")
+    assert parse_name("12-1700000000000-3") == ("12", "1700000000000-3")
+    assert parse_name("2.12-1700000000000-3") == ("2.12", "1700000000000-3")
     assert (NOW - parse_time("--since", "2h", NOW)).total_seconds() == 7200
     assert parse_time("--since", NOW.isoformat(), NOW) == NOW
     with pytest.raises(ConfigError):

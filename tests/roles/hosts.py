@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psutil
-import redis
 
 from common.processes.process import set_parent_death_signal
+from common.redis.client import new_client
 from common.settings import Settings
 from deploy.tools.hosts.state import HostsState, read_hosts
 from deploy.tools.stack_shards import stack_shards
@@ -109,7 +109,7 @@ class Hosts:
 @contextlib.contextmanager
 def hosts_of(settings: Settings, **extra: str) -> Iterator[Hosts]:
     """Hosts for the block."""
-    with redis.from_url(settings.redis_url) as client:
+    with new_client(settings.redis_url, decode=False) as client:
         hosts = Hosts(settings, client, **extra)
         try:
             yield hosts

@@ -7,8 +7,12 @@ delivers all the time. `make chaos ARGS="--cluster"` runs longer ones.
 
 import asyncio
 import contextlib
+import json
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +23,9 @@ from tests.clients.ws import watching
 from tests.faults.chaos.plan import Step
 from tests.faults.chaos.report import print_report
 from tests.faults.chaos.rounds import QUICK, Options, run_round
-from tests.stack import Stack, new_home
+from tests.stack import Stack, environment, fleetline, new_home
 from tests.system.test_up import count_rows
-from tests.wait import wait_until
+from tests.wait import until, wait_until
 
 FIX = {"latitude": 53.4, "longitude": -2.9}
 SHARDS = Shards("driver-locations", CLUSTER_SHARDS)
@@ -106,3 +110,115 @@ def test_it_goes_all_the_way(stack: Stack) -> None:
     assert (health["status"], health["missing_shards"], health["unreplicated_shards"]) == (
         "ok", [], [],
     )  # fmt: skip
+    # Each primary's memory is its own, and so is the room of its shards.
+    servers = health["room"]["servers"]
+    assert len(servers) == CLUSTER_PRIMARIES
+    assert sorted(n for server in servers for n in server["shards"]) == list(range(CLUSTER_SHARDS))
+    assert all(0 < server["used_bytes"] < server["room_bytes"] for server in servers)
+
+
+async def _shows(socket: Any, driver: str) -> bool:
+    frame = await socket.json()
+    return bool(frame["data"]["driver_id"] == driver)
+
+
+class Changing:
+    """What people and programs are shown while the number of shards changes."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def tool(self, *arguments: str) -> str:
+        done = fleetline(*arguments, "--home", str(self.stack.home))
+        assert done.returncode in {0, 1}, done.stderr
+        said: str = done.stdout
+        return said
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.tool(*arguments, "--json"))
+
+
+def test_the_number_of_shards_changes_under_all_roles(stack: Stack) -> None:
+    """Positions of before are read for as long as LOCATION_TTL; here they are taken out by hand."""
+    home = ("--home", str(stack.home))
+    seen = Changing(stack)
+    parked, drivers = "parked", [f"reshard-{n}" for n in range(30)]
+    rows = count_rows(stack)
+    assert post(stack, parked) == 202
+    assert stack.request("PUT", "/api/v1/orders/resharded", {"driver_id": "reshard-0"})[0] == 201
+    with new_client(stack.redis_url, decode=False) as client:
+        # Without those of the chaos before.
+        for shard in SHARDS:
+            client.delete(shard.keys.dead)
+        dead = SHARDS.of("reshard-1").keys.dead
+        client.xadd(dead, {"payload": b"{", "reason": "undecodable"})
+
+        async def main() -> int:
+            sent = 0
+            async with watching(stack.port, "resharded") as socket:
+                command = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "deploy.cli", "reshard", "--shards", "7", *home),
+                    stdout=asyncio.subprocess.PIPE, env=environment({}),
+                )  # fmt: skip
+                assert command.stdout is not None
+                async for line in command.stdout:
+                    # Between two of its looks the fleet goes on.
+                    for driver in drivers:
+                        sent += await asyncio.to_thread(send_once, stack, driver)
+                    if line.startswith(b"all is stored"):
+                        break
+                await until(lambda: _shows(socket, "reshard-0"), what="frames")
+                shown_meanwhile(seen, parked)
+                for shard in SHARDS:
+                    client.delete(shard.keys.seen)
+                said = await command.stdout.read()
+                assert await command.wait() == 0
+                assert said.splitlines()[-1] == b"there are 7 shards, and no others"
+            return sent
+
+        sent = asyncio.run(main())
+        wait_until(lambda: count_rows(stack) - rows == sent + 1, timeout_s=20, what="rows")
+        # The letter went along.
+        assert [letter["reason"] for letter in seen.json("dead", "list")["dead_letters"]] == [
+            "undecodable"
+        ]
+        # What nobody can read goes to the first.
+        client.delete(Shards("driver-locations", 7, 2)[0].keys.dead)
+    wait_until(lambda: stack.request("GET", "/health")[1]["status"] == "ok", what="health")
+
+
+def send_once(stack: Stack, driver: str) -> int:
+    """Send until it is accepted; how many fixes that are stored."""
+    order = {"order_id": "resharded"} if driver == "reshard-0" else {}
+    fix = {**order, "recorded_at": datetime.now(UTC).isoformat()}
+    wait_until(lambda: post(stack, driver, **fix) == 202, timeout_s=20, what="a fix to be accepted")
+    return 1
+
+
+def shown_meanwhile(seen: Changing, parked: str) -> None:
+    """Both layouts are shown, and a driver who has not moved since."""
+    stack = seen.stack
+    assert stack.request("GET", f"/api/v1/drivers/{parked}/location")[0] == 200
+    found = stack.request("GET", "/api/v1/drivers/nearby?lat=53.4&lng=-2.9&radius=100&limit=100")[1]
+    assert {parked, "reshard-0"} <= {driver["driver_id"] for driver in found["drivers"]}
+    health = stack.request("GET", "/health")[1]
+    assert [len(health[name]) for name in ("shards", "leaving_shards", "missing_shards")] == [
+        7, CLUSTER_SHARDS, 0,
+    ]  # fmt: skip
+    assert health["dead_letters"] == 1
+    status = seen.json("status")["shards"]
+    assert [shard.get("leaving", False) for shard in status] == [False] * 7 + [
+        True
+    ] * CLUSTER_SHARDS
+    hosts = seen.json("hosts")
+    assert hosts["change"] == f"{CLUSTER_SHARDS} shards are left"
+    (host,) = hosts["hosts"]
+    assert (len(host["shards"]), len(host["also"])) == (7, CLUSTER_SHARDS)
+    letters = seen.json("dead", "list")["dead_letters"]
+    assert [letter["id"].partition("-")[0] for letter in letters] == [
+        str(SHARDS.of("reshard-1").index)
+    ]
+    top = seen.json("top", "--every", "0.5")
+    names = {str(shard["shard"]) for shard in top["shards"]}
+    assert {f"2.{n}" for n in range(7)} <= names
+    assert not [trouble for trouble in top["troubles"] if "writer" in trouble]

@@ -6,6 +6,11 @@ ARRIVALS_ORDERS = gauge(
     "fleetline_arrivals_orders",
     "Active orders with a driver and a drop-off, whose arrival is followed.",
 )
+ARRIVALS_AWAY = gauge(
+    "fleetline_arrivals_away_orders",
+    "Orders whose arrival stands still, since the Redis server that has them does not answer.",
+    "Above 0 for a minute: a primary of the cluster is away.",
+)
 ARRIVALS_COMPUTED = counter(
     "fleetline_arrivals_computed_total",
     "Arrivals that were worked out, by how: the road engine, the fleet's own trips, a straight "
@@ -30,6 +35,7 @@ ARRIVALS_LOOK_AGE = gauge(
 
 METRICS = (
     ARRIVALS_ORDERS,
+    ARRIVALS_AWAY,
     ARRIVALS_COMPUTED,
     ARRIVALS_PUBLISHED,
     ARRIVALS_UNLOGGED,

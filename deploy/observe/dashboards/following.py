@@ -38,6 +38,7 @@ FOLLOWING = Board(
                       (rate("fleetline_arrivals_published_total"), "sent")),
                 lines("Arrivals", "Orders that are followed; seconds since the last look.",
                       ("sum(fleetline_arrivals_orders)", "orders"),
+                      ("sum(fleetline_arrivals_away_orders)", "out of reach"),
                       ("max(fleetline_arrivals_look_age_seconds)", "age in s"),
                       (rate("fleetline_arrivals_unlogged_total"), "not logged")),
                 lines("Roads", "Engines; deaths in an hour; days since speeds were learned.",

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from common.errors import ConfigError
+from common.shards import Shard
 from common.stream.dead_letter import DeadLetter, text_of
 
-_ID = re.compile(r"(\d{1,4})-(\d{1,20}-\d{1,20})\Z")
+_ID = re.compile(r"((?:\d{1,9}\.)?\d{1,4})-(\d{1,20}-\d{1,20})\Z")
 _AGE = re.compile(r"(\d{1,6})([smhdw])\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -21,20 +22,20 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 class StoredLetter:
     """A dead letter and where it lies: its shard, and its stream id in that shard's letters."""
 
-    shard: int
+    shard: Shard
     stream_id: str
     letter: DeadLetter
 
     @property
     def name(self) -> str:
-        """What people call it: `<shard>-<stream id>`."""
-        return f"{self.shard}-{self.stream_id}"
+        """What people call it: `<shard>-<stream id>`, with the shard's name (`common.shards`)."""
+        return f"{self.shard.name}-{self.stream_id}"
 
     @property
-    def age_order(self) -> tuple[int, int, int]:
+    def age_order(self) -> tuple[int, int, str]:
         """Greater is newer, also across shards."""
         ms, _, sequence = self.stream_id.partition("-")
-        return int(ms), int(sequence), self.shard
+        return int(ms), int(sequence), self.shard.name
 
     def shown(self) -> dict[str, object]:
         """All of it for JSON; bytes that are not text are escaped, and exact in base64."""
@@ -43,18 +44,18 @@ class StoredLetter:
             "id": self.name,
             **self.letter._asdict(),
             "entry_id": text_of(self.letter.entry_id),
-            "shard": self.shard,
+            "shard": self.shard.index,
             "payload": text_of(payload),
             "payload_base64": base64.b64encode(payload).decode(),
         }
 
 
-def parse_name(name: str) -> tuple[int, str]:
-    """Shard and stream id of a letter's name. Raises `ConfigError`."""
+def parse_name(name: str) -> tuple[str, str]:
+    """A shard's name, and the stream id, of a letter's name. Raises `ConfigError`."""
     match = _ID.match(name)
     if match is None:
         raise ConfigError(f"ID: must be as `fleetline dead list` shows it, not {name!r}")
-    return int(match[1]), match[2]
+    return match[1], match[2]
 
 
 def parse_time(option: str, text: str, now: datetime) -> datetime:

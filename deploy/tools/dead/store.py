@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.errors import FleetlineError, PoisonEntry
-from common.event import decode_event
+from common.errors import FleetlineError
 from common.keys import ENTRY_FIELD
 from common.settings import Settings
 from common.shards import Shard, Shards
 from common.stream.backlog import ADDED, SETTLED, fixes_waiting
 from common.stream.dead_letter import read_dead_letter
-from common.stream.pack import encode_pack, split_pack
+from common.stream.pack import encode_pack
 from deploy.tools.dead.letter import StoredLetter, stream_moment
+from deploy.tools.homes import events_by_shard
 from deploy.tools.stack_redis import stack_redis
 from deploy.tools.stack_shards import stack_shards
 
@@ -57,7 +57,9 @@ class Target:
 
 
 class DeadLetterStore:
-    """The dead letters in one Redis."""
+    """The dead letters in one Redis: also those of shards that are left, while their number
+    changes.
+    """
 
     def __init__(self, client: Any, shards: Shards, backlog_max: int) -> None:
         self._client = client
@@ -83,12 +85,14 @@ class DeadLetterStore:
         newest = heapq.nlargest(limit, counted(), key=lambda item: item.age_order)
         return newest[::-1], count
 
-    def get(self, shard: int, stream_id: str) -> StoredLetter | None:
-        """One letter."""
-        if shard >= len(self._shards):
-            return None
-        entries = self._client.xrange(self._shards[shard].keys.dead, stream_id, stream_id, count=1)
-        return _stored(shard, *entries[0]) if entries else None
+    def get(self, name: str, stream_id: str) -> StoredLetter | None:
+        """One letter; of a shard's name its number alone will do."""
+        for shard in self._shards.all:
+            if name in {shard.name, str(shard.index)}:
+                entries = self._client.xrange(shard.keys.dead, stream_id, stream_id, count=1)
+                if entries:
+                    return _stored(shard, *entries[0])
+        return None
 
     def replay(self, choice: Choice, *, dry_run: bool) -> Replayed:
         """Put payloads back into the streams of their drivers, and remove their letters.
@@ -98,7 +102,9 @@ class DeadLetterStore:
         """
         done = Replayed()
         for page in self._pages(choice):
-            entries = [(item, self._entries(item.letter.payload)) for item in page]
+            # It is a whole pack where a consumer of a release before packs could not read it. A
+            # line of that which is no event goes along, and becomes a letter of its own.
+            entries = [(item, events_by_shard(item.letter.payload, self._shards)) for item in page]
             targets = [
                 Target(item, shard, pack)
                 for item, found in entries
@@ -110,25 +116,6 @@ class DeadLetterStore:
             done.replayed += readable
             done.undecodable += len(entries) - readable
         return done
-
-    def _entries(self, payload: bytes) -> dict[Shard, list[bytes]]:
-        """The events of a payload by their shard; none where it holds no event.
-
-        It is a whole pack where a consumer of a release before packs could not read it. A line of
-        that which is no event goes along, and becomes a letter of its own.
-        """
-        found: dict[Shard, list[bytes]] = {}
-        unreadable: list[bytes] = []
-        for line in split_pack(payload):
-            try:
-                shard = self._shards.of(decode_event(line).driver_id)
-            except PoisonEntry:
-                unreadable.append(line)
-            else:
-                found.setdefault(shard, []).append(line)
-        if found:
-            next(iter(found.values())).extend(unreadable)
-        return found
 
     def _put_back(self, targets: list[Target]) -> None:
         for shard in {target.shard for target in targets}:
@@ -150,7 +137,7 @@ class DeadLetterStore:
             }
             for target in targets:
                 if target.letter.name not in refused:
-                    pipe.xdel(self._shards[target.letter.shard].keys.dead, target.letter.stream_id)
+                    pipe.xdel(target.letter.shard.keys.dead, target.letter.stream_id)
             pipe.execute()
         for error in refused.values():
             raise error
@@ -171,21 +158,22 @@ class DeadLetterStore:
             last = newest[0][0] if newest else None
             while last is not None:
                 entries = self._client.xrange(dead, start, last, count=PAGE)
-                letters = [_stored(shard.index, *entry) for entry in entries]
+                letters = [_stored(shard, *entry) for entry in entries]
                 yield [x for x in letters if choice.reason in {None, x.letter.reason}]
                 if len(entries) < PAGE:
                     break
                 start = f"({entries[-1][0].decode()}"
 
     def _chosen(self, shard: int | None) -> list[Shard]:
-        if shard is None:
-            return list(self._shards)
-        if shard >= len(self._shards):
-            raise FleetlineError(f"there is no shard {shard}: they are 0-{len(self._shards) - 1}")
-        return [self._shards[shard]]
+        every = self._shards.all
+        chosen = [each for each in every if shard in {None, each.index}]
+        if not chosen:
+            most = max(each.index for each in every)
+            raise FleetlineError(f"there is no shard {shard}: they are 0-{most}")
+        return chosen
 
 
-def _stored(shard: int, stream_id: bytes, fields: Mapping[bytes, bytes]) -> StoredLetter:
+def _stored(shard: Shard, stream_id: bytes, fields: Mapping[bytes, bytes]) -> StoredLetter:
     return StoredLetter(shard, stream_id.decode(), read_dead_letter(fields))
 
 

@@ -1,4 +1,4 @@
-"""`fleetline hosts`, `drain` and `reshard`: what stands on the command line."""
+"""`fleetline hosts` and `drain`: what stands on the command line."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from common.errors import ConfigError, FleetlineError
+from common.errors import FleetlineError
 from deploy.stack.home_option import HomeOption, settings_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,12 @@ def hosts(
     """Show which host runs which shards."""
     found = _read(home)
     if as_json:
-        shown = {"hosts": [host.shown() for host in found.hosts], "unheld": list(found.unheld)}
+        shown: dict[str, object] = {
+            "hosts": [host.shown() for host in found.hosts],
+            "unheld": list(found.unheld),
+        }
+        if found.change:
+            shown |= {"change": found.change, "also_unheld": list(found.also_unheld)}
         print(json.dumps(shown))
     else:
         _print_table(found)
@@ -59,49 +64,20 @@ def drain(
         _wait_until_empty(client, settings, names, timeout)
 
 
-def reshard(
-    *,
-    shards: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="How many from now on.")
-    ] = None,
-    abort: Annotated[bool, typer.Option("--abort", help="Before fixes go to them.")] = False,
-    home: HomeOption = None,
-) -> None:
-    """Change the number of shards of a running system; shows how far it is. May be run again."""
-    from deploy.tools.hosts.reshard import Resharding
-    from deploy.tools.stack_redis import stack_redis
-
-    if abort == (shards is not None):
-        raise ConfigError("reshard takes --shards N, or --abort")
-    settings = settings_of(home)
-    said = ""
-
-    def say(line: str) -> None:
-        nonlocal said
-        if line != said:
-            print(said := line, flush=True)
-
-    with stack_redis(settings, decode=False) as client:
-        change = Resharding(client, settings, say)
-        if shards is not None:
-            change.run(shards)
-        else:
-            change.abort()
-
-
 def _wait_until_empty(client: Any, settings: Any, names: list[str], timeout_s: float) -> None:
     from deploy.tools.hosts.state import ranges, read_hosts
 
     until_s, said = time.monotonic() + timeout_s, ""
     while True:
         found = read_hosts(client, settings)
-        left = [shard for host in found.hosts if host.name in names for shard in host.held]
-        line = f"{', '.join(names)}: " + (
-            f"still holds {ranges(left)}" if left else "holds nothing"
-        )
+        its = [host for host in found.hosts if host.name in names]
+        left = [shard for host in its for shard in host.held]
+        also = [shard for host in its for shard in host.also]
+        held = ", and of others ".join(filter(None, (ranges(left), ranges(also))))
+        line = f"{', '.join(names)}: " + (f"still holds {held}" if held else "holds nothing")
         if line != said:
             print(said := line, flush=True)
-        if not left:
+        if not held:
             print("it can be stopped; `--undo` lets it take its part again")
             return
         if time.monotonic() > until_s:
@@ -145,7 +121,8 @@ def _print_table(found: "HostsState") -> None:
     from deploy.tools.hosts.state import ranges
 
     table = Table(box=None, header_style="bold")
-    for column in ("host", "state", "shards", "which", "only", "heard"):
+    also = (found.change,) if found.change else ()
+    for column in ("host", "state", "shards", "which", *also, "only", "heard"):
         right = column in {"shards", "heard"}
         table.add_column(column, justify="right" if right else "left")
     for host in found.hosts:
@@ -156,6 +133,7 @@ def _print_table(found: "HostsState") -> None:
             host.state,
             str(len(host.held)),
             ranges(host.held),
+            *(ranges(host.also) for _ in also),
             only,
             heard,
         )
@@ -167,3 +145,5 @@ def _print_table(found: "HostsState") -> None:
         console.print(f"{found.more} more say that they live: somebody forges hosts")
     if found.unheld:
         console.print(f"nobody holds {ranges(found.unheld)}")
+    if found.also_unheld:
+        console.print(f"{found.change}, of which nobody holds {ranges(found.also_unheld)}")

@@ -6,22 +6,28 @@ from itertools import count, takewhile
 from typing import Any
 
 from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID
+from common.layout import Layouts
 from common.settings import Settings
+from common.shards import Shards
 from consumers.sharing.facts import HostTerms
 from consumers.sharing.host import read_terms
 from consumers.sharing.membership import HOSTS_MAX, NEWS_MAX, SILENT_S
 from consumers.stream.holder import HOLDER_CHARS_MAX, host_of, is_host_name
-from deploy.tools.stack_shards import stack_shards
+from deploy.tools.stack_shards import stack_layouts
 
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """A host. `heard_s`: since it last said that it lives; None: it holds leases and is silent."""
+    """A host. `heard_s`: since it last said that it lives; None: it holds leases and is silent.
+
+    `also`: while the number of shards changes, what it holds of those that come or are left.
+    """
 
     name: str
     held: tuple[int, ...]
     heard_s: float | None
     terms: HostTerms
+    also: tuple[int, ...] = ()
 
     @property
     def state(self) -> str:
@@ -39,21 +45,27 @@ class HostState:
             "shards": list(self.held),
             "only": only,
             "heard_s": self.heard_s,
+            **({"also": list(self.also)} if self.also else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class HostsState:
-    """All hosts, and the shards that nobody holds. `more`: hosts that are too many to be shown."""
+    """All hosts, and the shards that nobody holds. `more`: hosts that are too many to be shown.
+
+    `change`: in words, that the number of shards changes.
+    """
 
     hosts: tuple[HostState, ...]
     unheld: tuple[int, ...]
     more: int = 0
+    change: str = ""
+    also_unheld: tuple[int, ...] = ()
 
 
 def read_hosts(client: Any, settings: Settings) -> HostsState:
     """Ask a redis-py client that does not decode. Raises what redis-py raises."""
-    shards = stack_shards(client, settings)
+    layouts = stack_layouts(client, settings)
     # By way of the key: in a cluster each server has a clock.
     seconds, micros = map(int, client.eval("return redis.call('TIME')", 1, HOSTS))
     now_s = seconds + micros / 1e6
@@ -62,24 +74,42 @@ def read_hosts(client: Any, settings: Settings) -> HostsState:
         name = raw.decode("utf-8", "replace")
         if is_host_name(name):
             heard[name] = now_s - at / 1000
-    held: dict[str, list[int]] = {name: [] for name, at in heard.items() if at < SILENT_S}
+    held, unheld = _holdings(client, Shards(settings.stream_name, *layouts.now))
+    other = layouts.coming or layouts.before
+    also, also_unheld = (
+        _holdings(client, Shards(settings.stream_name, *other)) if other is not None else ({}, ())
+    )
+    living = {name for name, at in heard.items() if at < SILENT_S}
+    names = sorted({*living, *held, *also})
+    said = client.hmget(HOSTS_SAID, names) if names else []
+    drained = client.hmget(HOSTS_DRAINED, names) if names else []
+    hosts = []
+    for name, record, drain in zip(names, said, drained, strict=True):
+        terms, _ = read_terms(record or b"", drained=drain is not None)
+        since_s = max(0.0, heard[name]) if name in living else None
+        hosts.append(HostState(name, held.get(name, ()), since_s, terms, also.get(name, ())))
+    more = max(0, client.zcard(HOSTS) - HOSTS_MAX)
+    return HostsState(tuple(hosts), unheld, more, _change(layouts), also_unheld)
+
+
+def _holdings(client: Any, shards: Shards) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+    """Which of these shards each host holds, and which nobody does."""
+    held: dict[str, tuple[int, ...]] = {}
     unheld = []
     for shard in shards:
         holder = client.getrange(shard.keys.consumer, 0, HOLDER_CHARS_MAX)
         if not holder:
             unheld.append(shard.index)
         else:
-            held.setdefault(host_of(holder.decode("utf-8", "replace")), []).append(shard.index)
-    names = sorted(held)
-    said = client.hmget(HOSTS_SAID, names) if names else []
-    drained = client.hmget(HOSTS_DRAINED, names) if names else []
-    hosts = []
-    for name, record, drain in zip(names, said, drained, strict=True):
-        terms, _ = read_terms(record or b"", drained=drain is not None)
-        since_s = heard.get(name, SILENT_S)
-        since = max(0.0, since_s) if since_s < SILENT_S else None
-        hosts.append(HostState(name, tuple(held[name]), since, terms))
-    return HostsState(tuple(hosts), tuple(unheld), max(0, client.zcard(HOSTS) - HOSTS_MAX))
+            name = host_of(holder.decode("utf-8", "replace"))
+            held[name] = (*held.get(name, ()), shard.index)
+    return held, tuple(unheld)
+
+
+def _change(layouts: Layouts) -> str:
+    if layouts.coming is not None:
+        return f"{layouts.coming.shards} shards come"
+    return f"{layouts.before.shards} shards are left" if layouts.before is not None else ""
 
 
 def set_drained(client: Any, hosts: Iterable[str], *, drained: bool) -> None:

@@ -167,6 +167,13 @@ class Health(msgspec.Struct):
         Maybe[list[int]],
         Meta(description="shards whose Redis has no replica though REPLICATION wants one"),
     ] = msgspec.UNSET
+    leaving_shards: Annotated[
+        Maybe[list[ShardHealth]],
+        Meta(
+            description="while the number of shards changes: those that are not written any more; "
+            "the sums count them, too"
+        ),
+    ] = msgspec.UNSET
     room: Annotated[
         Maybe[RoomLeft], Meta(description="how many fixes may still wait, and how long that lasts")
     ] = msgspec.UNSET

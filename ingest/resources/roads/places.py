@@ -1,7 +1,5 @@
 """Places of a question, with the drivers among them where they are now."""
 
-import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -9,7 +7,6 @@ import msgspec
 from common.access.policy import Action, Principal
 from common.event import MALFORMED, Latitude, Longitude
 from common.roads.way import Point
-from common.shards import Shard
 from ingest.http.access import Access
 from ingest.resources.live_positions import LivePositions
 from ingest.resources.roads.asked import AskedPlace
@@ -60,20 +57,8 @@ class PlaceFinder:
         ]
 
     async def _drivers(self, driver_ids: set[str]) -> dict[str, Point | None]:
-        by_shard: dict[int, list[str]] = defaultdict(list)
-        for driver_id in driver_ids:
-            by_shard[self._live.shards.of(driver_id).index].append(driver_id)
-        parts = await asyncio.gather(
-            *(self._read(self._live.shards[index], ids) for index, ids in by_shard.items())
-        )
-        return {driver_id: point for part in parts for driver_id, point in part}
-
-    async def _read(self, shard: Shard, driver_ids: list[str]) -> list[tuple[str, Point | None]]:
-        reply = await self._live.nodes.wire(shard).send("HMGET", shard.keys.live, *driver_ids)
-        return [
-            (driver_id, point_of(event) if event and self._live.is_fresh(event) else None)
-            for driver_id, event in zip(driver_ids, reply, strict=True)
-        ]
+        events = await self._live.read_many(driver_ids)
+        return {driver_id: point_of(event) for driver_id, event in events.items()}
 
 
 def _named(places: Iterable[AskedPlace]) -> set[str]:

@@ -1,7 +1,6 @@
 """Tools and learning go through all databases, and orders are looked up where they are."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,12 @@ from deploy.roads.learning.lessons import Lesson, LessonBook
 from deploy.roads.learning.speeds import SpeedSums
 from deploy.tools.history import archive, insight, retention
 from tests.integration.insight.insight_history import follow_to, row, store
-from tests.roles.several import FIRST, SECOND, two_databases
+from tests.roles.several import FIRST, SECOND
 from tests.servers import RedisServer
-from tests.servers.postgres import Databases
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BEGUN = NOW.replace(hour=10, minute=0, second=0) - timedelta(days=60)
 OLD = BEGUN.date()
-
-
-@pytest.fixture
-def pair(databases: Databases) -> Iterator[tuple[str, str]]:
-    with two_databases(databases, databases) as urls:
-        yield urls
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import orjson
 import psutil
 import pytest
 
-from common.keys import shard_keys
+from common.keys import META, ShardKeys, shard_keys
 from fanout.fleet.feed import BOXES_MAX
 from tests.clients.ws import Client, Refused, connect, watching
 from tests.servers.fanout_server import (
@@ -32,7 +32,10 @@ FLEET = "/api/v1/fleet/live?bbox={}"
 
 async def live(publisher: Publisher, shard: int, *events: bytes) -> None:
     """What a consumer's live stage writes and publishes for a batch."""
-    keys = shard_keys("driver-locations", shard, SHARDS)
+    await live_in(publisher, shard_keys("driver-locations", shard, SHARDS), *events)
+
+
+async def live_in(publisher: Publisher, keys: ShardKeys, *events: bytes) -> None:
     for payload in events:
         spot = orjson.loads(payload)
         name = spot["driver_id"]
@@ -85,6 +88,47 @@ def test_picture_then_changes_newest_once_a_second(redis_server: AnyRedis) -> No
             client.abort()
             await until(lambda: not server.feed.operators)
             await until(lambda: redis_server.subscribers(CHANNEL) == 0)
+
+    in_loop(main())
+
+
+def test_operators_are_shown_who_moved_on_and_who_did_not_while_shards_change(
+    redis_server: AnyRedis,
+) -> None:
+    new = [shard_keys("driver-locations", shard, 3, 2) for shard in range(3)]
+
+    async def main() -> None:
+        async with (
+            fanout(redis_server.url, shards=SHARDS) as server,
+            publishing(redis_server.url) as publisher,
+        ):
+            port = server.settings.fanout_port
+            await live(publisher, 0, at(1, "a", 10, 20), at(1, "parked", 10.5, 20))
+            client = await connect(port, FLEET.format("19,9,22,12"))
+            assert set(await positions(client)) == {"a", "parked"}
+            coming = ("shards", SHARDS, "next_shards", 3, "next_epoch", 2)
+            await publisher.send("HSET", META, *coming)
+            # It listens to them before anybody writes there.
+            await until(
+                lambda: redis_server.command("PUBSUB", "NUMSUB", new[1].fleet)[-3:] != b"0\r\n"
+            )
+            await live_in(publisher, new[1], at(5, "a", 10.2, 20))
+            seen: dict[str, Any] = {}
+            while seen.get("a", {}).get("latitude") != 10.2:
+                seen |= await positions(client)
+            # Somebody new: the older place is not shown, nor the driver twice.
+            other = await connect(port, FLEET.format("19,9,22,13"))
+            shown = await positions(other)
+            assert {name: p["latitude"] for name, p in shown.items()} == {"a": 10.2, "parked": 10.5}
+            switched = {"shards": 3, "epoch": 2}
+            await publisher.send("HDEL", META, "next_shards", "next_epoch")
+            await publisher.send(
+                "HSET", META, *(part for pair in switched.items() for part in pair)
+            )
+            await until(lambda: server.feed.shards.older is None)
+            assert [shard.keys.fleet for shard in server.feed.shards] == [k.fleet for k in new]
+            client.abort()
+            other.abort()
 
     in_loop(main())
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import hiredis
 import pytest
 
+from common.event import EPOCH
 from common.keys import EVENTS_CHANNEL
 from common.orders.order import OrderUpdate
 from common.orders.store import put
@@ -14,8 +16,10 @@ from consumers.places.holding import HOLD_S, StreamHold
 from consumers.places.order_follower import OrderFollower
 from consumers.places.publisher import EventPublisher
 from consumers.places.reader import ReadTo, StreamReader
+from consumers.stream.barrier import CLOSED_ID
 from tests.clients.listening import listening
 from tests.clients.opened import opened
+from tests.freezing import frozen
 from tests.roles.places import START as NOW
 from tests.roles.shard import KEYS, payload, shard, worker_settings, working
 from tests.wait import until
@@ -56,9 +60,14 @@ def test_trimming_waits_for_the_engine_while_it_lives(redis_server, database_url
     asyncio.run(main())
 
 
-def test_an_engine_that_is_far_behind_is_not_waited_for(redis_server, database_url):
-    """A quarter of BACKLOG_MAX is kept; and the engine says what it missed."""
+@pytest.mark.parametrize("nearly_full", [False, True])
+def test_an_engine_that_is_far_behind_is_not_waited_for(
+    redis_server, database_url, monkeypatch, nearly_full
+):
+    """A quarter of BACKLOG_MAX is kept, less in little memory; the engine says what it missed."""
     servers = redis_server.url, database_url
+    monkeypatch.setattr("consumers.stream.places_hold.KEPT_WHEN_FULL", 100)
+    limits = {} if nearly_full else {"backlog_max": 400}
 
     async def main():
         async with shard(*servers) as it, opened(redis_server.url) as nodes:
@@ -68,9 +77,15 @@ def test_an_engine_that_is_far_behind_is_not_waited_for(redis_server, database_u
             await hold.tell()
             reader = StreamReader(nodes, ONE, {0: ReadTo(first, 1)})
             assert await reader.check() == {}
-            async with working(worker_settings(*servers, backlog_max=400)):
-                await it.stored(1000)
-                await until(lambda: is_short(it), what="it is trimmed past")
+            if nearly_full:
+                used = (await it.redis.info("memory"))["used_memory"]
+                await it.redis.config_set("maxmemory", int(used / 0.8))
+            try:
+                async with working(worker_settings(*servers, **limits)):
+                    await it.stored(1000)
+                    await until(lambda: is_short(it), what="it is trimmed past")
+            finally:
+                await it.redis.config_set("maxmemory", 0)
             left = await it.redis.xlen(KEYS.stream)
             assert await reader.check() == {0: 999 - left}
             # Said once.
@@ -189,5 +204,46 @@ def test_what_no_database_takes_is_passed_over(redis_server, database_url):
             [page] = await reader.read()
             assert [fix.driver_id for fix in page.fixes] == ["d1", "d1"]
             assert (page.entries, reader.places[0].entries) == (4, 4)
+
+    asyncio.run(main())
+
+
+def test_a_primary_that_is_away_holds_up_no_other(cluster):
+    """What broke: one that did not answer stopped the turns of all shards."""
+    victim = cluster.owner(ONE[0].keys.stream)
+    there = [s.index for s in ONE if cluster.owner(s.keys.stream) is not victim]
+    for each in ONE:
+        cluster.command("XADD", each.keys.stream, "*", "e", payload(1).decode())
+
+    async def main():
+        async with opened(cluster.url, reply_timeout_s=2) as nodes:
+            reader = StreamReader(nodes, ONE, {each.index: ReadTo() for each in ONE})
+            with frozen(victim.pid):
+                pages = await reader.read()
+            assert sorted(page.shard for page in pages) == there
+            assert [len(page.fixes) for page in pages] == [1] * len(there)
+
+    asyncio.run(main())
+    cluster.whole()
+
+
+def test_time_stands_still_in_a_stream_that_is_closed(redis_server):
+    """What broke: where another old stream was far behind, drivers of this one went offline, though
+    they were sending to the new one.
+    """
+
+    async def main():
+        async with opened(redis_server.url) as nodes:
+            stream = ONE[0].keys.stream
+            wire = nodes.wire(ONE[0])
+            await wire.send("XADD", stream, "5000-1", "e", payload(1))
+            reader = StreamReader(nodes, ONE, {0: ReadTo()})
+            await reader.check()
+            [page] = await reader.read()
+            assert page.clock.year > 2000
+            await wire.send("XSETID", stream, CLOSED_ID)
+            assert await reader.check() == {}
+            [page] = await reader.read()
+            assert page.clock == EPOCH + timedelta(seconds=5)
 
     asyncio.run(main())

@@ -149,7 +149,7 @@ def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(
             # The other has shown a newer position, and this one is given an older at that moment.
             await it.redis.set(order_key("o1"), newer)
             async with it.redis.pipeline(transaction=True) as pipe:
-                pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other")
+                pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other", ex=7)
                 pipe.incr(KEYS.fence)
                 pipe.hset(KEYS.live, "d1", newer)
                 pipe.xadd(KEYS.stream, {ENTRY_FIELD: payload(5, order="o1")})

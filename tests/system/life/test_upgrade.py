@@ -22,7 +22,7 @@ import pytest
 from common.keys import order_ended_key, shard_keys
 from common.processes.process import set_parent_death_signal
 from tests.servers import RedisServer, free_port
-from tests.stack import fleetline
+from tests.stack import environment, fleetline
 from tests.wait import wait_until
 
 HERE = Path(__file__).parents[3]
@@ -184,4 +184,27 @@ def test_the_wrong_way_round_nothing_is_lost_either(upgrade: Upgrade) -> None:
             with upgrade.role("consumers", new=True):
                 upgrade.await_rows()
                 wait_until(lambda: nothing_waits(new_url), what="nothing to wait")
+    assert upgrade.dead() == 0
+
+
+def test_shards_change_while_an_old_ingest_runs(upgrade: Upgrade) -> None:
+    """What broke: what it accepted before it saw the change stayed under the old names for ever."""
+    with upgrade.ingest(new=False) as old_url, upgrade.role("consumers", new=True):
+        upgrade.send(old_url, 3)
+        upgrade.await_rows()
+        change = subprocess.Popen(
+            (sys.executable, "-m", "deploy.cli", "reshard", "--shards", "5"),
+            env=environment(upgrade.settings),
+        )
+        # It knows nothing of layouts, and refuses all once the number is another.
+        with pytest.raises(AssertionError):
+            upgrade.send(old_url, 1_000_000)
+        assert change.wait(60) == 0
+        with upgrade.ingest(new=True) as new_url:
+            upgrade.send(new_url, 3)
+            wait_until(lambda: set(upgrade.rows()) >= upgrade.accepted, timeout_s=20, what="rows")
+        rows = upgrade.rows()
+        assert len(rows) == len(set(rows))
+    for shard in range(SHARDS):
+        assert upgrade.redis.command("XLEN", f"driver-locations:{{{shard}}}") == b":0\r\n"
     assert upgrade.dead() == 0

@@ -13,9 +13,8 @@ from bench.capacity.sizing import (
     NEEDED,
     USED_SHARE,
     MessageBytes,
-    databases_for,
+    layout_for,
     missing,
-    shards_for,
     size,
 )
 from bench.processes import Failed
@@ -86,19 +85,20 @@ def test_more_drivers_never_need_less(some, more):
             assert before <= after, field.name
 
 
-@given(st.integers(1, 500), st.floats(0.1, 5000))
-def test_each_primary_has_as_many_shards_and_each_core_one(primaries, consumer_cores):
-    shards = shards_for(primaries, consumer_cores)
-    assert shards % primaries == 0
+@given(st.integers(1, 300), st.integers(1, 150), st.floats(0.1, 3000))
+def test_each_primary_and_each_database_has_as_many_shards(primaries, enough, consumer_cores):
+    shards, databases = layout_for(primaries, enough, consumer_cores)
+    assert shards % primaries == shards % databases == 0
     assert shards >= consumer_cores
-    assert shards < max(16, consumer_cores) + 1 + primaries
+    assert enough <= databases <= enough * 1.3 + 1
+    assert shards < 2 * max(16, consumer_cores, enough) + (enough + 2) * primaries
 
 
-@given(st.integers(1, 300), st.integers(1, 400))
-def test_each_database_has_as_many_shards(shards, least):
-    databases = databases_for(shards, least)
-    assert databases >= least
-    assert least > shards or shards % databases == 0
+def test_a_small_fleet_has_the_shards_of_one_machine():
+    assert layout_for(1, 1, 0.3) == (4, 1)
+    assert layout_for(1, 1, 5.0) == (16, 1)
+    assert layout_for(6, 3, 9.7) == (18, 3)
+    assert layout_for(25, 7, 16.0) == (50, 10)
 
 
 def test_a_run_that_lacks_a_figure_is_refused_by_name():

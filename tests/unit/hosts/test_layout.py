@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.layout import SHARDS_MAX, Layout, Layouts, UnreadableLayout, read_layouts
+from common.layout import SHARDS_MAX, Layout, Layouts, UnreadableLayout, kin, read_layouts
 from common.processes.heartbeat import REPORT_BYTES_MAX
 from common.shards import Shards
 from consumers.sharing.orders import encode_orders, read_orders
@@ -50,10 +50,11 @@ def test_two_layouts_have_no_key_in_common(layout, count):
 
 def test_workers_are_told_their_layout_and_the_one_that_they_leave():
     shards = Shards("driver-locations", 2, 2, Layout(1))
+    # What broke: the first layout's were told no layout, and SHARDS may be another number by now.
     assert read_orders(encode_orders(shards, shards.all)) == {
-        "consumer-0-2": ["--shard", "0", "--layout", "2:2", "--older", "1:1"],
-        "consumer-1-2": ["--shard", "1", "--layout", "2:2", "--older", "1:1"],
-        "consumer-0": ["--shard", "0"],
+        "consumer-2.0": ["--shard", "0", "--layout", "2:2", "--older", "1:1"],
+        "consumer-2.1": ["--shard", "1", "--layout", "2:2", "--older", "1:1"],
+        "consumer-0": ["--shard", "0", "--layout", "1:1"],
     }
     assert read_orders(encode_orders(Shards("driver-locations", 1), ())) == {}
     assert read_orders(b'{"other":1}') is None
@@ -99,11 +100,38 @@ def test_what_is_no_layout_is_not_taken_for_one(fields):
 
 
 @pytest.mark.parametrize(
-    ("closed", "cursor", "shown"),
+    ("closed", "cursor", "length", "shown"),
     [
-        (None, b"5-0", False), (b"5-1", b"5-0", False), (b"5-1", b"5-1", True),
-        (b"5-1", b"10-0", True), (b"5-1", None, False), (b"0-0", None, True),
+        (None, b"5-0", 1, False), (b"5-1", b"5-0", 1, False), (b"5-1", b"5-1", 1, True),
+        (b"5-1", b"10-0", 1, True), (b"5-1", None, 1, False), (b"0-0", None, 0, True),
+        (None, b"5-0", 0, False), (b"5-1", b"5-0", 0, True), (b"5-1", None, 0, True),
     ],
 )  # fmt: skip
-def test_a_stream_is_shown_once_it_has_an_end_and_that_was_read(closed, cursor, shown):
-    assert is_shown(closed, cursor) is shown
+def test_a_stream_is_shown_once_it_has_an_end_and_that_was_read(closed, cursor, length, shown):
+    assert is_shown(closed, cursor, length) is shown
+
+
+@given(LAYOUTS, st.integers(1, 32), st.lists(st.text("abc123", min_size=1), max_size=60))
+def test_a_shard_has_drivers_of_its_kin_alone(layout, count, drivers):
+    shards = Shards("driver-locations", count, layout.epoch + 1, layout)
+    older = shards.older
+    assert older is not None
+    for driver in drivers:
+        shard, before = shards.of(driver), older.of(driver)
+        assert before in shards.sources(shard.index)
+        assert shard.index in kin(before.index, older.count, count)
+        assert shards.concerned_by({before}) == set(kin(before.index, older.count, count))
+    assert shards.concerned_by(set(shards)) == set(range(count))
+
+
+def test_kin_are_no_more_than_that_takes():
+    assert list(kin(5, 16, 4)) == [1]
+    assert list(kin(1, 4, 16)) == [1, 5, 9, 13]
+    assert list(kin(2, 16, 8)) == [2]
+    assert list(kin(0, 9, 4)) == [0, 1, 2, 3]
+
+
+def test_no_two_shards_of_two_layouts_have_one_name():
+    shards = Shards("driver-locations", 3, 2, Layout(3))
+    assert [shard.name for shard in shards.all] == ["2.0", "2.1", "2.2", "0", "1", "2"]
+    assert shards.alone.older is None

@@ -101,3 +101,14 @@ def test_a_lease_that_no_host_has_is_waited_for():
     facts = sharing({0: "-"}, 2, "a")
     assert share(facts, "a", ()) == {1}
     assert not is_settled(facts)
+
+
+def test_a_filter_means_the_numbers_of_both_layouts():
+    """What broke: while the number of shards changed, nobody was let run the old ones."""
+    # Four come, which stand first, and three are left.
+    places = {0: [0, 4], 1: [1, 5], 2: [2, 6], 3: [3]}
+    first = HostTerms(only=frozenset({0, 1})).placed(places)
+    second = HostTerms(only=frozenset({2, 3, 99})).placed(places)
+    facts = Sharing({"a": first, "b": second}, {}, 7)
+    assert plan(facts) == {0: "a", 1: "a", 2: "b", 3: "b", 4: "a", 5: "a", 6: "b"}
+    assert HostTerms(drained=True).placed(places) == HostTerms(drained=True)

@@ -1,0 +1,1 @@
+"""`fleetline reshard`: another number of shards, while everything runs."""
