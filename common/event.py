@@ -27,15 +27,8 @@ EPOCH_MS_FROM = 100_000_000_000
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description=ID_TEXT)]
 # The same as it is sent with a fix. Its characters are left to `is_id`: that is done in a third of
 # the time that msgspec takes for a pattern, which was two thirds of reading a fix.
-SentId = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=64,
-        description=ID_TEXT,
-        extra_json_schema={"pattern": ID_PATTERN},
-    ),
-]
+_PATTERN_TOLD = {"pattern": ID_PATTERN, "description": ID_TEXT}
+SentId = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema=_PATTERN_TOLD)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -149,9 +142,14 @@ def invalid(body: bytes | msgspec.Raw, kind: type[LocationUpdate]) -> InvalidUpd
         return InvalidUpdate("the body must be a JSON object")
     except MALFORMED as e:
         return InvalidUpdate(f"the body is not JSON: {e}", status=400)
-    if not (faults := tuple(_faults(value, kind))):
-        # A name given twice, once wrong: the last one counts here, any counted there.
-        return InvalidUpdate("a value is out of range")
+    faults = tuple(_faults(value, kind))
+    if not faults:
+        # A name given twice, once wrong: above the last one counts, here any.
+        try:
+            msgspec.json.decode(body, type=kind)
+        except MALFORMED as e:
+            name = str(e).rpartition(" - at `$.")[2].rstrip("`")
+            faults = (Fault(name, _detail(name, str(e))),)
     return InvalidUpdate("; ".join(f"{f.field}: {f.detail}" for f in faults), faults=faults)
 
 
@@ -282,22 +280,3 @@ def moment_of(entry: bytes) -> tuple[datetime, datetime]:
         return effective_time(_decode_moment(entry))
     except MALFORMED as e:
         raise PoisonEntry("undecodable", str(e)) from e
-
-
-class Clock:
-    """The receiving process's time: UTC, microseconds, and never the same one twice.
-
-    Fixes without a time of their own are identified by it.
-    """
-
-    def __init__(self) -> None:
-        self._last = EPOCH
-
-    def take(self, count: int = 1) -> datetime:
-        """The first of `count` consecutive microseconds that nobody else got."""
-        first = datetime.now(UTC)
-        if first <= self._last:
-            first = self._last + MICROSECOND
-        # Arithmetic with times costs as much as asking for the time.
-        self._last = first if count == 1 else first + (count - 1) * MICROSECOND
-        return first

@@ -19,8 +19,9 @@ AGENT = "sharing"
 FORK_SERVER = "fork-server"
 # Makes the spec of a worker of its name and arguments.
 WorkerSpec = Callable[[ForkServer, str, Sequence[str]], ChildSpec]
-# The agent and the first workers wait so long for the fork server: its imports are theirs.
-LOADING_S = 10.0
+# The agent and the first workers wait so long for the fork server: its imports are theirs, and each
+# that loads them by itself makes a slow machine slower.
+LOADING_S = 20.0
 
 
 class ShardRunner:
@@ -46,6 +47,7 @@ class ShardRunner:
         """Start what is needed to run workers."""
         self._supervisor = supervisor
         self._agent = replace(agent, fork=self._forks.fork)
+        self._loading_until_s = time.monotonic() + LOADING_S
         supervisor.spawn(fork_server)
 
     def _ask(
@@ -59,7 +61,6 @@ class ShardRunner:
         """A child was started."""
         if child == FORK_SERVER:
             # It does no work, so there are no numbers of it.
-            self._loading_until_s = time.monotonic() + LOADING_S
             return
         self._metrics.began(child)
 
@@ -78,6 +79,9 @@ class ShardRunner:
     def ended(self, child: str) -> None:
         """A child was reaped."""
         if child == FORK_SERVER:
+            # One that never gets to be ready is waited for once.
+            if self._forks.is_ready:
+                self._loading_until_s = time.monotonic() + LOADING_S
             self._forks.ended()
             return
         self._metrics.ended(child)

@@ -19,6 +19,7 @@ from common.processes import process
 from deploy.container import commands as container
 from deploy.observe import commands as observe
 from deploy.roads import commands as roads
+from deploy.stack.home_option import HomeOption, settings_of
 from deploy.streets import commands as streets
 from deploy.tools.access import commands as access
 from deploy.tools.databases import commands as databases
@@ -194,14 +195,12 @@ def archive(
 def backup(
     folder: Annotated[Path, typer.Argument(help="A new folder for it, closed to others.")],
     *,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Copy the stream and the history of a running stack, as they belong together."""
-    from common.settings import load_settings
     from deploy.backup.making import run
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    raise typer.Exit(run(load_settings(**overrides), folder))
+    raise typer.Exit(run(settings_of(home), folder))
 
 
 @app.command()
@@ -211,25 +210,21 @@ def restore(
     home: Annotated[Path | None, typer.Option(help="The empty home to fill [.fleetline].")] = None,
 ) -> None:
     """Make a home of a backup; `fleetline up` then starts it."""
-    from common.settings import load_settings
     from deploy.backup.restoring import run
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    raise typer.Exit(run(load_settings(**overrides), folder))
+    raise typer.Exit(run(settings_of(home), folder))
 
 
 @app.command()
 def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Show every process of the running stack, and what waits in each shard."""
-    from common.settings import load_settings
     from deploy.status import run
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    raise typer.Exit(run(load_settings(**overrides), as_json=as_json))
+    raise typer.Exit(run(settings_of(home), as_json=as_json))
 
 
 app.command()(hosts.hosts)

@@ -203,7 +203,7 @@ def _process_table(processes: list[dict[str, Any]]) -> Table:
 
 def _shard_table(shards: list[ShardState], rooms: list[dict[str, float | None]]) -> Table:
     table = Table(box=None, header_style="bold")
-    for column in (*shards[0].shown(), "room", "in an outage"):
+    for column in (*shards[0].shown(), "room", "outage"):
         table.add_column(column.replace("_", " "), justify="right")
     for shard, room in zip(shards, rooms, strict=True):
         shown = {name: value for name, value in shard.shown().items() if name != "leaving"}

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import falcon
 import falcon.asgi
 
 from common.access.local_rule import LocalRule
@@ -13,7 +14,7 @@ from ingest.apps.resource import AppRules, resources
 from ingest.http import problem
 from ingest.http.body import SCOPE_KEY, Body, Receive, announced_length
 from ingest.http.body_deadlines import BodyDeadlines
-from ingest.http.edge import Cors, Edge
+from ingest.http.edge import EXPOSED_HEADERS, Cors, Edge
 from ingest.http.fast_path import FastPath
 from ingest.http.read_limiter import ReadLimiter
 from ingest.http.request_watch import FastTimes, RequestWatch
@@ -40,6 +41,8 @@ from ingest.worker import IngestWorker
 App = falcon.asgi.App[Any, Any]
 Scope = MutableMapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+# A method that Falcon knows and no resource takes.
+UNTAKEN = "TRACE"
 
 
 class Ingest:
@@ -72,6 +75,9 @@ class Ingest:
         return self._ask_falcon(scope, body, send)
 
     def _ask_falcon(self, scope: Scope, body: Body, send: Send) -> Awaitable[None]:
+        if scope["method"] not in falcon.COMBINED_METHODS:
+            # Falcon answers 400. It is as any other method that a path does not take.
+            scope["method"] = UNTAKEN
         length = announced_length(scope["headers"])
         if length == 0:
             return self.app(scope, body, send)  # type: ignore[arg-type]
@@ -98,7 +104,7 @@ def create_app(settings: Settings, tell: Callable[[bytes], None] | None = None) 
     # The worker only has lifespan hooks, so no request pays for it.
     middleware: list[Any] = [worker, watch, edge]
     if origins:
-        middleware.append(Cors(origins))
+        middleware.append(Cors(origins, expose_headers=EXPOSED_HEADERS))
     app: App = falcon.asgi.App(middleware=middleware, response_type=problem.ApiResponse)
     # Addresses are typed by hand too, with a slash at their end as often as not.
     app.req_options.strip_url_path_trailing_slash = True

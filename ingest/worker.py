@@ -11,7 +11,7 @@ from common.access.gate import open_gate
 from common.access.watch import AccessWatch
 from common.contract import BATCH_FIXES_MAX, REDIS_REPLY_TIMEOUT_S
 from common.errors import Overloaded
-from common.event import Clock, TimeLimits
+from common.event import TimeLimits
 from common.keys import FIRST_EPOCH
 from common.layout import Layouts
 from common.log import get
@@ -33,6 +33,7 @@ from common.shards import Shards
 from ingest.apps.app_counts import WRITE_EVERY_S, AppCounts
 from ingest.http.access import Access
 from ingest.intake.backlog import Backlog
+from ingest.intake.clock import Clock
 from ingest.intake.intake import Intake
 from ingest.intake.pace import FixPace, Unlimited
 from ingest.intake.per_driver import Limit, PerDriver

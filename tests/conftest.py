@@ -1,5 +1,7 @@
 """Fixtures that all tests share."""
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,11 @@ from tests.servers.postgres import Databases, PostgresServer, postgres
 from tests.servers.redis_cluster import AnyRedis, RedisClusterServers, redis_cluster
 from tests.servers.redis_kinds import CLUSTER, ONE, PARAMETERS, is_on_cluster, kinds_of, split
 from tests.servers.timescale import NAMED, timescale
+
+# Where bytecode is not wanted, each process of each stack compiles all of its code anew: a sixth of
+# what its start costs, and tests start hundreds of them.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Long ones first, so that no process works on one alone while the others are done.
 ORDER: Sequence[str] = ("system", "faults", "integration", "odd", "unit")

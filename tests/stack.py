@@ -21,6 +21,7 @@ from common.metrics.catalogue import ROLES as METRICS_ROLES
 from common.processes.supervision.state import read_state, state_file
 from deploy.stack.home import Home
 from deploy.stack.wiring import OFFSETS
+from tests.clients.commands import start as start_command
 from tests.wait import wait_until
 
 START_TIMEOUT_S = 60.0
@@ -87,16 +88,29 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def fleetline(
     *arguments: str, timeout_s: float = 60.0, extra: Mapping[str, str] | None = None
-) -> Any:
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; the completed process with its text."""
-    return subprocess.run(
-        (sys.executable, "-m", "deploy.cli", *arguments),
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env=environment(extra),
-        check=False,
-    )
+    if any(name.startswith("PYTHON") for name in extra or ()):
+        # Such a setting is the interpreter's.
+        return subprocess.run(
+            (sys.executable, "-m", "deploy.cli", *arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=environment(extra),
+            check=False,
+        )
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        command = start_command(
+            arguments, environment(extra), stdout=out.fileno(), stderr=err.fileno()
+        )
+        try:
+            status = command.wait(timeout_s)
+        finally:
+            command.kill()
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(command.args, status, out.read(), err.read())
 
 
 def within(seconds: float, condition: Callable[[], object], what: str) -> None:

@@ -16,7 +16,7 @@ from bench.capacity.sizing import (
     redis_fixes_s,
     size,
 )
-from bench.report.table import number, table, where
+from bench.report.table import OTHERS_SHARE_MAX, number, table, where
 
 SIZES = (10_000, 1_000_000, 10_000_000)
 BEGIN, END = "<!-- capacity:begin -->", "<!-- capacity:end -->"
@@ -39,7 +39,8 @@ def page(found: Mapping[str, Any], figures: Figures, message: MessageBytes) -> s
         for row in _rows(figures, message)
         if "" not in map(row.cell, sizes)
     ]
-    return "\n\n".join((_assumed(found), table(head, rows), _measured(figures, sizes)))
+    parts = (_assumed(found), _noise(found), table(head, rows), _measured(figures, sizes))
+    return "\n\n".join(filter(None, parts))
 
 
 def put(text: str, section: str) -> str:
@@ -77,6 +78,17 @@ def _assumed(found: Mapping[str, Any]) -> str:
     )
 
 
+def _noise(found: Mapping[str, Any]) -> str:
+    """A word where others used the cores: then rates are too low, and what they say too much."""
+    noisy = [s["name"] for s in found["scenarios"] if s["others_share"] > OTHERS_SHARE_MAX]
+    if not noisy:
+        return ""
+    return (
+        f"Other processes used the cores in {', '.join(noisy)}: what is computed from a rate "
+        "there (primaries, databases) is more than is needed."
+    )
+
+
 def _rows(figures: Figures, message: MessageBytes) -> Sequence[_Row]:
     def cost(key: str, role: str) -> str:
         return f"{number(figures[key].cpu_us[role])} µs of {role}, `{key}`"
@@ -109,7 +121,7 @@ def _rows(figures: Figures, message: MessageBytes) -> Sequence[_Row]:
         _Row("fan-out: memory of sockets", lambda s: amount(s.fanout_bytes),
              value("fanout.memory")),
         _Row("databases", lambda s: f"{s.databases:,}",
-             f"{stored:,.0f} fixes/s each: the most of `drain.1` to `drain.8`"),
+             f"{stored:,.0f} fixes/s each: the most of `drain.1` to `drain.8`; a part of `SHARDS`"),
         _Row("databases: cores to store", lambda s: cores(s.database_cores),
              cost("sustained.one", "postgres")),
         _Row("history a day, as plain tables", lambda s: amount(s.history_day_bytes),

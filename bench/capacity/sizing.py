@@ -26,6 +26,8 @@ SOCKETS_MAX = 20_000
 # Shards of one machine, and the fewest of several: a shard is what moves.
 SHARDS_ONE, SHARDS_SEVERAL = 4, 16
 DAY_S, HOUR_S = 86_400, 3_600
+# Databases beyond those that are enough, so that each has as many shards.
+MORE_DATABASES = 1.3
 
 # What was measured of stores: how much one database took, and at how many shards.
 STORED = ("drain.1", "drain.2", "drain.4", "drain.8")
@@ -104,6 +106,8 @@ def size(figures: Figures, drivers: int, message: MessageBytes) -> FleetSize:
     whole = figures["sustained.one"]
     consumer_cores = _cores(fixes_s, whole.cpu_us["consumers"])
     primaries = math.ceil(fixes_s / redis_fixes_s(figures))
+    least = math.ceil(fixes_s / database_fixes_s(figures))
+    shards, databases = layout_for(primaries, least, consumer_cores)
     fanout_cores = _cores(frames_s, figures["fanout.rate"].cpu_us["fanout"])
     live = drivers * figures["waiting.driver"].value
     hour = {kind: fixes_s * HOUR_S * figures[f"waiting.{kind}"].value for kind in _KINDS}
@@ -114,9 +118,9 @@ def size(figures: Figures, drivers: int, message: MessageBytes) -> FleetSize:
         ingest_ten_cores=_cores(fixes_s, figures["ingest_many.10"].cpu_us["ingest"]),
         door_cores=_cores(fixes_s, figures["ingest_one.nginx"].cpu_us["nginx"]),
         primaries=primaries,
-        shards=shards_for(primaries, consumer_cores),
+        shards=shards,
         consumer_cores=consumer_cores,
-        databases=math.ceil(fixes_s / database_fixes_s(figures)),
+        databases=databases,
         database_cores=_cores(fixes_s, whole.cpu_us["postgres"]),
         sockets=sockets,
         fanout_cores=fanout_cores,
@@ -141,12 +145,19 @@ _KINDS = ("single", "packs")
 _FOLLOWED_S, _ORDERS = 2000.0, 2000.0
 
 
-def shards_for(primaries: int, consumer_cores: float) -> int:
-    """As many shards as consumers need processes, and of each primary as many."""
-    if primaries == 1 and consumer_cores <= SHARDS_ONE:
-        return SHARDS_ONE
-    least = max(SHARDS_SEVERAL, math.ceil(consumer_cores))
-    return math.ceil(least / primaries) * primaries
+def layout_for(primaries: int, databases: int, consumer_cores: float) -> tuple[int, int]:
+    """Shards and databases: each primary and each database has as many shards, and each process
+    of the consumers has one. `databases`: how many are enough.
+    """
+    least = SHARDS_SEVERAL if primaries > 1 or consumer_cores > SHARDS_ONE else SHARDS_ONE
+    least = math.ceil(max(least, consumer_cores, databases) / primaries)
+    for a_primary in range(least, 2 * least + databases):
+        shards = a_primary * primaries
+        even = next(n for n in range(databases, shards + 1) if shards % n == 0)
+        # A few more databases than are enough are better than shards that are cut in two.
+        if even <= math.ceil(databases * MORE_DATABASES):
+            return shards, even
+    return least * primaries, databases
 
 
 def _cores(a_second: float, cost_us: float) -> float:

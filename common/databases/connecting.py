@@ -37,6 +37,14 @@ WEAK_COMMITS = (
     "DATABASE_URL: synchronous_commit is off, so a crash of the database would lose what was "
     "acknowledged; set it to on"
 )
+# A host that is lost says no good-bye. Its transaction keeps what it wrote from everybody, in the
+# middle of a COPY too, where no limit of the server's for statements holds; its session keeps what
+# it has locked. So the server is to ask whether somebody is there: by default it does after two
+# hours, and with these for a quarter of a minute. A pooler has settings of its own for it.
+_KEPT_ALIVE = """
+SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = 15000
+"""
 _POOLED = {"connection_class": PooledConnection, "statement_cache_size": 0}
 # URLs that a pooler was found behind, and its mode. A look takes two connections at once, which a
 # pool that is nearly used up has not for each of ours.
@@ -70,6 +78,8 @@ async def connect(url: str, terms: ConnectionTerms) -> Connection:
                 connection.terminate()
             connection = await _through_pooler(url, terms)
             facts = await _facts(connection)
+        else:
+            await connection.execute(_KEPT_ALIVE)
         if facts["has_citus"]:
             raise ConfigError(NO_CITUS)
         if terms.durable and facts["commits"] == "off":

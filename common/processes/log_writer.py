@@ -25,6 +25,8 @@ class BoundedFile:
         self._fd: int | None = None
         self._size = 0
         self._at_line_end = True
+        # Who looks for the log of a part that has said nothing finds it empty, not missing.
+        self.write(b"")
 
     def write(self, data: bytes) -> None:
         """Append. A full disk costs the lines, never the one who says them."""
@@ -38,7 +40,7 @@ class BoundedFile:
             if self._fd is None:
                 self._fd = self._open()
             self._append(self._fd, data)
-            self._at_line_end = data.endswith(b"\n")
+            self._at_line_end = data.endswith(b"\n") if data else self._at_line_end
         except OSError:
             self.close()
 

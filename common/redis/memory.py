@@ -7,9 +7,12 @@ orders and revocations. So what only waits has to leave a part of the memory to 
 from typing import NamedTuple
 
 # Of the limit, what waiting fixes leave to everything else: live positions of new drivers, orders,
-# buffers of connections, and what arrives between two looks (a second of 25,000 fixes is 8 MB).
-# Less, and a long outage of the database ends live tracking; more is memory that nobody uses.
+# and what arrives between two looks (a second of 25,000 fixes is 8 MB). Less, and a long outage of
+# the database ends live tracking; more is memory that nobody uses.
 RESERVE_SHARE = 0.1
+# What that has to be at least: replies that are on their way to readers count, too, and a page of
+# a stream is some MB. Of a server so small that this were most of it, a share.
+RESERVE_BYTES, RESERVE_SHARE_MAX = 32 * 1_048_576, 0.25
 # Of the machine's memory, the limit of a server that has none: the rest is for pages that are
 # copied while its log is rewritten.
 UNSET_SHARE = 0.5
@@ -31,7 +34,12 @@ class RedisMemory(NamedTuple):
         """What waiting fixes may still take, below 0 when they take too much; None: no limit."""
         if not self.limit_bytes:
             return None
-        return self.limit_bytes - int(self.limit_bytes * RESERVE_SHARE) - self.used_bytes
+        return self.limit_bytes - reserve_bytes(self.limit_bytes) - self.used_bytes
+
+
+def reserve_bytes(limit: int) -> int:
+    """What waiting fixes leave of such a limit."""
+    return max(int(limit * RESERVE_SHARE), min(RESERVE_BYTES, int(limit * RESERVE_SHARE_MAX)))
 
 
 def read_memory(info: bytes) -> RedisMemory:

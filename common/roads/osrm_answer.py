@@ -12,6 +12,9 @@ from common.event import Latitude, Longitude
 
 Seconds = Annotated[float, Meta(ge=0)]
 Metres = Annotated[float, Meta(ge=0)]
+# By so much a distance in a table may be below nothing: OSRM counts tenths of seconds, and takes
+# one place for the other within one of them. That far a car gets on no road; what is more is wrong.
+ROUNDED_M_MAX = 5.0
 
 
 class Said(msgspec.Struct):
@@ -36,6 +39,14 @@ class TableAnswer(msgspec.Struct):
     destinations: Places
     durations: list[list[Seconds | None]]
     distances: list[list[Metres | None]]
+
+
+class RoundedTable(TableAnswer):
+    """The same, as OSRM has it where one place lies a little behind the other in the same street:
+    it says that they are -0.2 m from each other.
+    """
+
+    distances: list[list[Annotated[float, Meta(ge=-ROUNDED_M_MAX)] | None]]
 
 
 class Annotation(msgspec.Struct):
@@ -95,10 +106,11 @@ class MatchAnswer(msgspec.Struct):
     matchings: list[Matching]
 
 
-Answer = TypeVar("Answer", TableAnswer, RouteAnswer, MatchAnswer)
+Answer = TypeVar("Answer", TableAnswer, RoundedTable, RouteAnswer, MatchAnswer)
 _decode_said = msgspec.json.Decoder(Said).decode
 _decoders: dict[type[Any], Any] = {
-    kind: msgspec.json.Decoder(kind).decode for kind in (TableAnswer, RouteAnswer, MatchAnswer)
+    kind: msgspec.json.Decoder(kind).decode
+    for kind in (TableAnswer, RoundedTable, RouteAnswer, MatchAnswer)
 }
 
 

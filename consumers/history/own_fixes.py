@@ -8,7 +8,7 @@ no driver is the first group's, so each fix is exactly one group's.
 from common.databases.placing import database_of
 from common.stream.dead_letter import driver_in
 from common.stream.pack import encode_pack, split_pack
-from consumers.stream.entry import Entry
+from consumers.stream.entry import Entry, PickedEntry
 
 # How an event begins (`common.event.encode_event`); an id has no character that JSON escapes.
 _HEAD = b'{"driver_id":"'
@@ -33,7 +33,7 @@ class OwnFixes:
         if len(own) == len(lines):
             return entry
         pack = encode_pack([lines[place] for place in own]) if own else b""
-        return Entry(entry.id, pack, tuple(own))
+        return PickedEntry(entry.id, pack, tuple(own))
 
     def _owns(self, line: bytes) -> bool:
         found = database_of(_driver_of(line), self._databases)

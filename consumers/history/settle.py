@@ -82,7 +82,7 @@ class Settler:
     async def _settle(self, page: HistoryPage) -> None:
         if page.times:
             await self._until_done(lambda: self._count_begin(page))
-        decoded = decode_page(page.entries, page.killers)
+        decoded = decode_page(page.entries, page.killers, picked=self._group.picks)
         letters = letters_of(decoded)
         entries: Sequence[Entry] = page.entries
         if letters:

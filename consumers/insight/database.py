@@ -30,8 +30,10 @@ _SQL = {
 _TABLES = ("stops", "trips", "gaps", "quarters", "cells")
 
 
-async def connect(url: str, seat: Seat | None = None) -> asyncpg.Connection:
-    """A connection that works in the background: it takes one core at most."""
+async def connect(
+    url: str, seat: Seat | None = None, who: str = "fleetline insight"
+) -> asyncpg.Connection:
+    """A connection that works in the background: it takes one core at most. `who` needs it."""
     terms = ConnectionTerms(
         "fleetline-insight",
         CONNECT_TIMEOUT_S,
@@ -43,7 +45,7 @@ async def connect(url: str, seat: Seat | None = None) -> asyncpg.Connection:
             "lock_timeout": "5s",
         },
         seat=seat,
-        needs_session="fleetline insight",
+        needs_session=who,
     )
     return await databases.connect(url, terms)
 

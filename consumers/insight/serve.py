@@ -88,6 +88,8 @@ async def _follow_one(
 ) -> None:
     if seat != ONLY:
         log.bind(database=seat.number + 1)
+        # One that is away from the beginning is behind, too.
+        numbers.turned(seat.number, 0, 0, through_s=time.monotonic())
     connect_home = partial(connect, settings.database_url, Seat(0, seat.databases))
     events = None if seat.is_home else HomeEvents(connect_home)
     try:

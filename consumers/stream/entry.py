@@ -6,7 +6,7 @@ An event's position is the id of its entry and its place in the pack.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from common.errors import PoisonEntry
 from common.event import LocationEvent, decode_event, decode_events
@@ -19,33 +19,51 @@ _ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 
 
 class Entry(NamedTuple):
-    """An entry as read. `pack` is None when Redis deleted it before it was acknowledged.
-
-    `places`: where the lines of the pack stand in the stream, when some of them were left out
-    (`consumers.history.own_fixes`); None: all are there.
-    """
+    """An entry as read. `pack` is None when Redis deleted it before it was acknowledged."""
 
     id: bytes
     pack: bytes | None
-    places: tuple[int, ...] | None = None
 
     @property
     def fixes(self) -> int:
         """Events in its pack, sound or not; 0 without a pack."""
-        if self.places is not None:
-            return len(self.places)
         return 0 if self.pack is None else count_events(self.pack)
 
     @property
     def lines(self) -> list[bytes]:
         """The events in its pack, which there is."""
-        return split_pack(self.pack or b"") if self.places != () else []
+        return split_pack(self.pack or b"")
 
     @property
     def positions(self) -> "list[StreamPosition]":
         """Where they stand."""
-        if self.places is None:
-            return positions_of(self.id, self.fixes)
+        return positions_of(self.id, self.fixes)
+
+
+class PickedEntry(Entry):
+    """One of whose pack only the events at `places` are left (`consumers.history.own_fixes`)."""
+
+    places: tuple[int, ...]
+
+    def __new__(cls, entry_id: bytes, pack: bytes, places: tuple[int, ...]) -> Self:
+        """What is left, and where it stands in the stream."""
+        entry = super().__new__(cls, entry_id, pack)
+        entry.places = places
+        return entry
+
+    @property
+    def fixes(self) -> int:
+        """Events that are left, which may be none."""
+        return len(self.places)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """These events."""
+        return super().lines if self.places else []
+
+    @property
+    def positions(self) -> "list[StreamPosition]":
+        """Where they stand in the whole pack."""
         return [StreamPosition(self.id, place) for place in self.places]
 
 
@@ -97,15 +115,19 @@ class DecodedPage(NamedTuple):
     vanished: list[bytes]
 
 
-def decode_page(entries: Iterable[Entry], skip: Collection[bytes] = ()) -> DecodedPage:
-    """Take entries apart; each event is judged alone. `skip`: names of positions."""
+def decode_page(
+    entries: Iterable[Entry], skip: Collection[bytes] = (), *, picked: bool = False
+) -> DecodedPage:
+    """Take entries apart; each event is judged alone. `skip`: names of positions; `picked`: some
+    entries are.
+    """
     page = DecodedPage([], [], [], [])
     skipped_ids = {name.partition(b"/")[0] for name in skip}
     for entry in entries:
         if entry.pack is None:
             page.vanished.append(entry.id)
             continue
-        if entry.places is not None:
+        if picked and isinstance(entry, PickedEntry):
             _decode_lines(page, entry.positions, entry.lines, skip)
             continue
         lines = split_pack(entry.pack)

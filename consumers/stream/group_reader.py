@@ -40,6 +40,8 @@ class GroupReader:
         self._group = group
         self._consumer = consumer
         self._pick = pick
+        # Whether some entries are `PickedEntry`.
+        self.picks = pick is not None
 
     async def ensure(self) -> bool:
         """Create stream and group if they are missing, at 0: what is in the stream is unread.

@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
+from deploy.stack.home_option import HomeOption, settings_of
+
 
 def top(
     *,
     every: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Two looks, once, for programs.")] = False,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Show the running stack live: flow, times, shards, processes, and what is wrong."""
-    from common.settings import load_settings
     from deploy.observe.top_command import run
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    raise typer.Exit(run(load_settings(**overrides), every_s=every, as_json=as_json))
+    raise typer.Exit(run(settings_of(home), every_s=every, as_json=as_json))
 
 
 def trace(
@@ -30,11 +30,9 @@ def trace(
         list[Path] | None, typer.Option(help="File with log lines, - for stdin [the home's].")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    home: Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Show where the time of a fix went that TRACE_SAMPLE has chosen."""
-    from common.settings import load_settings
     from deploy.observe.trace_command import run
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    raise typer.Exit(run(name, load_settings(**overrides), log or (), as_json=as_json))
+    raise typer.Exit(run(name, settings_of(home), log or (), as_json=as_json))

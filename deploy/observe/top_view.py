@@ -42,7 +42,7 @@ def _numbers(title: str, numbers: Shown, shown: Callable[[float], str]) -> Table
 
 def _shards(overview: Overview) -> Table:
     columns = (
-        "shard", "owner", "lag", "lag s", "room", "in an outage",
+        "shard", "owner", "lag", "lag s", "room", "outage",
         "on the map/s", "stored/s", "drivers",
     )  # fmt: skip
     table = _table("shards", columns)

@@ -14,14 +14,14 @@ from common import log
 from common.contract import Vehicle
 from common.errors import ConfigError
 from common.roads.urls import DEFAULT_VEHICLE, VEHICLES
-from common.settings import Settings, load_settings
+from common.settings import load_settings
 from deploy.roads.graphs import GraphStore
 from deploy.roads.steps import RoadSteps
 from deploy.stack.home import Home
+from deploy.stack.home_option import HomeOption, settings_of
 from deploy.tools.role import Run, start_role
 
 app = typer.Typer(help="The road engine: graphs made of map extracts; without a command, its role.")
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 _MB = 1e6
 # A pipe has no width; wide enough that names and times stay whole.
 PIPE_COLUMNS = 200
@@ -135,7 +135,7 @@ def learn(
     from deploy.roads.learning.learn import learn_all
     from deploy.tools.stack_database import stack_databases
 
-    settings = _settings(home)
+    settings = settings_of(home)
     # Read before this process becomes another account, which the home may be closed to.
     urls = list(stack_databases(settings).values())
     settings = load_settings(
@@ -192,12 +192,8 @@ def open_store(home: Home, *read: Path) -> GraphStore:
     return store
 
 
-def _settings(home: Path | None) -> Settings:
-    return load_settings(**({"fleetline_home": home} if home is not None else {}))
-
-
-def _home(home: Path | None) -> Home:
-    return Home(_settings(home).fleetline_home)
+def _home(named: Path | None) -> Home:
+    return Home(settings_of(named).fleetline_home)
 
 
 def _say_what_follows(home: Home) -> None:

@@ -10,13 +10,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from common.errors import ConfigError, FleetlineError
 from deploy.stack.home import Home
+from deploy.stack.home_option import HomeOption, settings_of
 from deploy.stack.streets import read_index, streets_folder
 
 app = typer.Typer(
     help="Streets under the drivers: build a map from an OpenStreetMap extract, list, remove.",
     no_args_is_help=True,
 )
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 # Of each stage, what is counted.
 COUNTED = {"reading": "things read", "writing": "tiles written"}
 
@@ -80,8 +80,5 @@ def remove(
         raise ConfigError(f"streets: there is no map {name}")
 
 
-def _home(path: Path | None) -> Home:
-    from common.settings import load_settings
-
-    overrides = {"fleetline_home": path} if path is not None else {}
-    return Home(load_settings(**overrides).fleetline_home)
+def _home(named: Path | None) -> Home:
+    return Home(settings_of(named).fleetline_home)

@@ -41,7 +41,7 @@ async def stack_database(
     databases = stack_databases(settings)
     seat = seat or next(iter(databases))
     try:
-        connection = await connect(databases[seat], seat)
+        connection = await connect(databases[seat], seat, "this command")
         try:
             yield connection
         finally:

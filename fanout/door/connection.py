@@ -153,8 +153,11 @@ class HandshakeConnection(asyncio.BufferedProtocol):
     def _answer(self, answer: PlainAnswer) -> None:
         if answer.status >= 400:
             self._connections.counts.refused[answer.status] += 1
+        payload = answer.payload
+        if self._received.startswith(b"HEAD "):
+            payload = payload[: payload.index(END) + len(END)]
         self._settle()
-        self._transport.write(answer.payload)
+        self._transport.write(payload)
         if answer.unread:
             self._transport.write_eof()
             self._timer = self._loop.call_later(LINGER_S, self.drop)

@@ -26,11 +26,11 @@ _FIELDS: Final = re.compile(rb"(?:\r\n" + _TOKEN + rb":[\t -~\x80-\xff]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A GET. Names of `headers` are in lower case; a repeated field is one, joined by commas."""
+    """A GET or HEAD. Names of `headers` are lower case; a repeated field is one, with commas."""
 
     target: str
     headers: Mapping[str, str]
-    # Whether the client speaks HTTP/1.1: HTTP/1.0 knows no upgrade.
+    # Whether it may become a socket: a GET of HTTP/1.1.
     may_upgrade: bool
 
 
@@ -43,17 +43,18 @@ def read_head(raw: bytes) -> Head:
     method, target, major, minor = read.groups()
     if major != b"1":
         raise Rejected(NOT_IMPLEMENTED, "HTTP/1.1 is spoken here", unread=True)
-    if method != b"GET":
+    if method not in (b"GET", b"HEAD"):
         raise Rejected(
             METHOD_NOT_ALLOWED,
             "this address takes GET alone",
-            headers={"Allow": "GET"},
+            headers={"Allow": "GET, HEAD"},
             unread=True,
         )
     headers = _read_fields(separator + fields)
     if "transfer-encoding" in headers or headers.get("content-length", "0").strip("0"):
         raise _malformed("a GET has no body here")
-    return Head(target.decode("ascii"), headers, may_upgrade=minor != b"0")
+    may_upgrade = method == b"GET" and minor != b"0"
+    return Head(target.decode("ascii"), headers, may_upgrade=may_upgrade)
 
 
 def _read_fields(raw: bytes) -> dict[str, str]:

@@ -15,6 +15,7 @@ import msgspec
 
 from common.errors import Fault, InvalidUpdate
 from common.event import Moment, effective_time
+from common.numbers import BBOX_DETAIL, read_bbox
 
 # Positions of a frame: the default, and the most that may be asked for (about 1.2 MB).
 POSITIONS_DEFAULT: Final = 1_000
@@ -106,19 +107,9 @@ class BoxSubscription:
 def parse_subscription(bbox: str | None, positions: str | None) -> BoxSubscription:
     """Read `bbox=w,s,e,n` and `n`. Raises `InvalidUpdate` naming every field at fault."""
     faults = []
-    box = None
-    try:
-        west, south, east, north = (float(part) for part in (bbox or "").split(","))
-    except ValueError:
-        faults.append(Fault("bbox", "must be four numbers: west,south,east,north"))
-    else:
-        if not all(-180 <= x <= 180 for x in (west, east)):
-            faults.append(Fault("bbox", "longitudes must be within -180…180"))
-        if not all(-90 <= y <= 90 for y in (south, north)):
-            faults.append(Fault("bbox", "latitudes must be within -90…90"))
-        if south > north:
-            faults.append(Fault("bbox", "south must not be above north"))
-        box = Box(west, south, east, north)
+    edges = read_bbox(bbox or "")
+    if edges is None:
+        faults.append(Fault("bbox", BBOX_DETAIL))
     text = (positions or "").strip()
     count = POSITIONS_DEFAULT
     if text:
@@ -126,10 +117,10 @@ def parse_subscription(bbox: str | None, positions: str | None) -> BoxSubscripti
         count = int(text) if valid else 0
         if not 1 <= count <= POSITIONS_MAX:
             faults.append(Fault("n", f"must be within 1…{POSITIONS_MAX}"))
-    if faults or box is None:
+    if faults or edges is None:
         detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
         raise InvalidUpdate(detail, faults=tuple(faults))
-    return BoxSubscription(box, count)
+    return BoxSubscription(Box(*edges), count)
 
 
 _decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode

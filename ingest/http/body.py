@@ -140,11 +140,23 @@ class Body:
 async def read_json(req: falcon.asgi.Request, bytes_max: int) -> bytes:
     """The body of `req`, which says it is JSON or says nothing.
 
-    Raises Falcon's errors: 415, 413, 408, 400.
+    Raises Falcon's errors: 415, 413, 408, 400 (also for what is not UTF-8).
     """
     if req.content_type not in (None, JSON):
         require_json(req.content_type)
-    return await read_any(req, bytes_max)
+    data = await read_any(req, bytes_max)
+    if not (data.isascii() or is_utf8(data)):
+        raise falcon.HTTPBadRequest(description="the body is not JSON: it is not UTF-8")
+    return data
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether `data` is UTF-8, as JSON must be. What reads JSON does not look at what it skips."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def read_any(req: falcon.asgi.Request, bytes_max: int) -> bytes:

@@ -39,7 +39,7 @@ class Edge:
     async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Raise what is wrong with the request."""
         encoding = req.get_header("content-encoding")
-        if encoding is not None and encoding.strip().lower() != "identity":
+        if encoding is not None and encoding.strip().lower() not in ("", "identity"):
             raise falcon.HTTPUnsupportedMediaType(
                 description="a body with a Content-Encoding is not read; send it as it is"
             )
@@ -72,6 +72,10 @@ class Edge:
         if changes and has_body(req):
             # No page can say GeoJSON without asking either; few resources take it.
             require_json(req.content_type, GEOJSON)
+
+
+# What a page of a listed origin may read of an answer, besides its body.
+EXPOSED_HEADERS = ("Link", "Retry-After", "X-Request-Id")
 
 
 class Cors(falcon.CORSMiddleware[falcon.asgi.Request, falcon.asgi.Response]):

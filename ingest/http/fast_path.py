@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from common.access.policy import Principal
 from common.problem import MEDIA_TYPE
 from ingest.http.access import Access
-from ingest.http.body import JSON, SLOW_AFTER_S, Body
+from ingest.http.body import JSON, SLOW_AFTER_S, Body, is_utf8
 from ingest.http.edge import Edge
 from ingest.http.problem import COMMON_HEADERS, failure_of
 from ingest.http.request_id import HEADER, valid_request_id
@@ -96,7 +96,8 @@ class FastPath:
             await otherwise(scope, body, send)
             return
         data = await body.begin()
-        if len(data) != length or monotonic() - body.begun_at > SLOW_AFTER_S:
+        usual = len(data) == length and (data.isascii() or is_utf8(data))
+        if not usual or monotonic() - body.begun_at > SLOW_AFTER_S:
             await otherwise(scope, body, send)
             return
         media_type, more = _JSON, _COMMON

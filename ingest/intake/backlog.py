@@ -28,7 +28,7 @@ from ingest.intake.writer.turns import Turns
 POLL_EVERY_S = 1.0
 # While nothing is taken the next look decides how soon fixes are accepted again.
 POLL_CLOSED_EVERY_S = 0.1
-# What a server is asked first; it costs it NN µs.
+# What a server is asked first; it costs it 5 µs.
 _HOW_FULL = ("INFO", "memory")
 
 

@@ -14,6 +14,10 @@ from ingest.intake.room import PACE_S, BacklogPace
 
 # Looks that are remembered; older ones are thinned out, so ages are exact to a share of them.
 LOOKS_MAX = 2048
+# Fixes of so many seconds are under way to the database when all is well, in batches.
+UNDER_WAY_S = 2.0
+# Growth is measured over at least so long, where the looks reach back.
+GROWTH_S_MIN = 5.0
 
 
 class _Look(NamedTuple):
@@ -59,16 +63,24 @@ class Outlook:
         return now_s - self._looks[0].at_s
 
     def pace(self) -> BacklogPace:
-        """The pace of the last minute; none before the second look."""
-        if len(self._recent) < 2:
+        """The pace of the last minute; none before the second look.
+
+        What waits is under way, and grows by chance alone, until it is some seconds' worth. Its
+        growth is that since then, so an outage that has just begun is not thinned out by the good
+        time before it.
+        """
+        if len(self._recent) < 2 or self._recent[0].at_s >= self._recent[-1].at_s:
             return BacklogPace()
         first, last = self._recent[0], self._recent[-1]
-        seconds = last.at_s - first.at_s
-        if seconds <= 0:
-            return BacklogPace()
-        return BacklogPace(
-            (last.waiting - first.waiting) / seconds, (last.added - first.added) / seconds
-        )
+        arrivals = (last.added - first.added) / (last.at_s - first.at_s)
+        under_way = arrivals * UNDER_WAY_S
+        if last.waiting <= under_way:
+            return BacklogPace(0.0, arrivals)
+        since = first
+        for look in self._recent:
+            if look.waiting <= under_way and look.at_s <= last.at_s - GROWTH_S_MIN:
+                since = look
+        return BacklogPace((last.waiting - since.waiting) / (last.at_s - since.at_s), arrivals)
 
 
 def _every_other(looks: deque[_Look]) -> Iterator[_Look]:

@@ -15,12 +15,12 @@ from datetime import datetime
 from common.errors import InvalidUpdate
 from common.event import (
     MICROSECOND,
-    Clock,
     LocationUpdate,
     TimeLimits,
     encode_event,
     recorded_time,
 )
+from ingest.intake.clock import Clock
 
 # A fix as it goes to its stream: driver id, event bytes.
 Fix = tuple[str, bytes]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.postgres import PostgresServer, postgres
 from tests.stack import Stack, new_home
 from tests.wait import wait_until
 
@@ -16,6 +17,13 @@ SETTINGS = {
     # The same fix must be able to arrive at two of them.
     "INGEST_WORKERS": "2",
 }
+
+
+@pytest.fixture(scope="package")
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that a test may stop, and starts again."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="package")

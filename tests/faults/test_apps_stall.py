@@ -4,25 +4,19 @@ A tracking link could once hold up all drivers: a body was read, decoded and jud
 asked whether its sender may send fixes at all.
 """
 
-import asyncio
-import http.client
-import itertools
-import multiprocessing
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
+from tests.clients.flood import flooded, post
 from tests.servers import valkey
 from tests.servers.ingest_server import IngestServer, ingest
-from tests.wait import pace, wait_until
+from tests.wait import wait_until
 
 # About 1 MiB of items that are cheap to write and dear to judge, for each app.
 LONG_BODIES = {
@@ -32,7 +26,6 @@ LONG_BODIES = {
     "/osmand": b"id=" + b"%41" * 340_000,
 }
 ROUND_S = 2.0
-ATTACKERS = 3
 # Bodies a second from each of them, far more than once was enough. They are only to keep the
 # server busy: what they burn themselves is taken from nobody.
 ATTACKS_PER_S = 10
@@ -59,20 +52,6 @@ def cpu_s(server: IngestServer) -> float:
     return float(sum(t.user + t.system for t in times))
 
 
-def post(url: str, path: str, body: bytes, headers: dict[str, str]) -> int:
-    """The status of a POST; 0 when the connection was closed before it was read."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
-    with suppress(OSError):
-        connection.request("POST", path, body, headers)
-    try:
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize("path", LONG_BODIES)
 def test_a_tracking_link_costs_nothing_but_a_403(server: IngestServer, path: str) -> None:
     headers = header("tracker", "order-1")
@@ -91,28 +70,6 @@ def test_a_drivers_endless_body_is_not_judged(server: IngestServer, path: str) -
     # One message of OwnTracks is one fix, however long.
     assert statuses <= ({200} if path == "/owntracks" else {413, 0})
     assert (cpu_s(server) - before) / 5 < ITEMS_REFUSAL_S
-
-
-def attack(url: str, headers: dict[str, str]) -> None:
-    """Send the long bodies, one after the other, until this process is ended."""
-    os.nice(19)
-    for path, body in itertools.cycle(LONG_BODIES.items()):
-        post(url, path, body, headers)
-        asyncio.run(pace(1 / ATTACKS_PER_S))
-
-
-@contextmanager
-def attacked(url: str, headers: dict[str, str]) -> Iterator[None]:
-    context = multiprocessing.get_context("spawn")
-    attackers = [context.Process(target=attack, args=(url, headers)) for _ in range(ATTACKERS)]
-    for attacker in attackers:
-        attacker.start()
-    try:
-        yield
-    finally:
-        for attacker in attackers:
-            attacker.terminate()
-            attacker.join()
 
 
 def honest_statuses(url: str, headers: dict[str, str]) -> Counter[int]:
@@ -136,7 +93,8 @@ def test_a_tracking_link_holds_up_no_driver(server: IngestServer) -> None:
     before = cpu_s(server)
     alone = honest_statuses(server.url, driver)
     fix_s = (cpu_s(server) - before) / alone.total()
-    with attacked(server.url, header("tracker", "order-1")):
+    tracker = header("tracker", "order-1")
+    with flooded(server.url, tracker, list(LONG_BODIES.items()), per_s=ATTACKS_PER_S):
         before = cpu_s(server)
         beside = honest_statuses(server.url, driver)
         taken_s = cpu_s(server) - before - beside.total() * fix_s

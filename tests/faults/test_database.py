@@ -9,14 +9,7 @@ from common.keys import order_key
 from tests.clients.listening import listening
 from tests.freezing import frozen
 from tests.roles.shard import KEYS, identities, payload, shard, worker_settings, working
-from tests.servers.postgres import postgres
 from tests.wait import until
-
-
-@pytest.fixture(scope="module")
-def own_postgres():
-    with postgres() as server:
-        yield server
 
 
 @pytest.fixture

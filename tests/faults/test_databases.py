@@ -14,18 +14,12 @@ from tests.roles.several import FIRST, SECOND, eyes, several_settings, two_datab
 from tests.roles.shard import GROUP, crashing, identities, payload, shard, working
 from tests.servers import RedisServer
 from tests.servers.pgbouncer import MODES, Mode, needs_pgbouncer, pgbouncer, through
-from tests.servers.postgres import PostgresServer, postgres
+from tests.servers.postgres import PostgresServer
 from tests.wait import until
 
 # Fixes of each driver in a pack; a pack has drivers of both databases.
 PACKS = 300
 PAGE = 40
-
-
-@pytest.fixture(scope="module")
-def own_postgres() -> Iterator[PostgresServer]:
-    with postgres() as server:
-        yield server
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from common.keys import ENTRY_FIELD
 from common.shards import Shards
 from consumers.stream.lease import FENCE_STEP
 from deploy.tools.hosts.state import set_drained
+from tests.clients.beside import beside
 from tests.roles.hosts import Hosts, hosts_of
 from tests.roles.shard import GROUP, payload, worker_settings
 from tests.wait import wait_until
@@ -88,15 +89,8 @@ class Driving:
 @contextmanager
 def driving(hosts: Hosts) -> Iterator[Driving]:
     load = Driving(hosts)
-    threads = [threading.Thread(target=load.drive), threading.Thread(target=load.watch)]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(load.stopping, load.drive, load.watch):
         yield load
-    finally:
-        load.stopping.set()
-        for thread in threads:
-            thread.join()
 
 
 def fences(hosts: Hosts) -> list[int]:

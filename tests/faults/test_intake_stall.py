@@ -4,20 +4,15 @@ Three connections with a customer's tracking link once took others' POST from 4 
 half of them were answered 503; a driver's own token could do the same with fixes that are refused.
 """
 
-import http.client
-import itertools
 import json
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.access import AUTH, bearer, token
+from tests.clients.flood import flooded
 from tests.servers.ingest_server import IngestServer, ingest
 from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
@@ -33,7 +28,6 @@ BODIES = (
     b"[" * 900_000,
 )
 ROUND_S = 1.0
-CONNECTIONS = 3
 # Rounds of which one has to show it: a busy machine slows some of them down.
 ROUNDS = 4
 # CPU of a worker for a body that is refused for its sender's role (measured: 1 ms for 90 KB, read
@@ -73,38 +67,6 @@ def test_what_is_refused_costs_little(server: IngestServer, sender: str, body: i
     assert cost_s < (REFUSED_S if sender == "a tracking link" else VALIDATED_S)
 
 
-def attack(url: str, path: str, headers: dict[str, str]) -> None:
-    """Send the bodies on one connection, until this process is ended.
-
-    It gives way to everybody: what is looked for is what it costs the server, not the machine.
-    """
-    os.nice(19)
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
-    for body in itertools.cycle(BODIES):
-        with suppress(OSError, http.client.HTTPException):
-            connection.request("POST", path, body, {**headers, "content-type": "application/json"})
-            connection.getresponse().read()
-            continue
-        connection.close()
-
-
-@contextmanager
-def attacked(url: str, path: str, headers: dict[str, str]) -> Iterator[None]:
-    context = multiprocessing.get_context("spawn")
-    attackers = [
-        context.Process(target=attack, args=(url, path, headers)) for _ in range(CONNECTIONS)
-    ]
-    for attacker in attackers:
-        attacker.start()
-    try:
-        yield
-    finally:
-        for attacker in attackers:
-            attacker.terminate()
-            attacker.join()
-
-
 def p99_s(url: str) -> float:
     """The 99th percentile of a driver's POSTs, one after the other; all of them are taken."""
     waits = []
@@ -121,12 +83,13 @@ def p99_s(url: str) -> float:
 @pytest.mark.parametrize("sender", SENDERS)
 def test_honest_drivers_wait_no_longer(server: IngestServer, sender: str) -> None:
     """Compared with the same bodies at a path that is none: the machine is as busy with both."""
+    headers = {**SENDERS[sender], "content-type": "application/json"}
     p99_s(server.url)
     ratios = []
     for _ in range(ROUNDS):
-        with attacked(server.url, "/nowhere", SENDERS[sender]):
+        with flooded(server.url, headers, [("/nowhere", body) for body in BODIES]):
             idle_s = p99_s(server.url)
-        with attacked(server.url, MANY, SENDERS[sender]):
+        with flooded(server.url, headers, [(MANY, body) for body in BODIES]):
             ratios.append(p99_s(server.url) / idle_s)
         if ratios[-1] <= 2:
             return

@@ -7,8 +7,6 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 
 import asyncpg
 import orjson
@@ -18,6 +16,7 @@ from common.redis.client import new_async_client
 from common.shards import Shards
 from common.stream.backlog import ADDED
 from common.stream.pack import encode_pack
+from tests.clients.commands import start as start_command
 from tests.clients.listening import listening
 from tests.roles.places import by_driver, circles, oracle, put_fences, told_in, walks
 from tests.stack import environment
@@ -39,9 +38,7 @@ class Role:
         self.process = None
 
     def start(self):
-        self.process = subprocess.Popen(
-            (sys.executable, "-m", "deploy.cli", "places"), env=environment(self._settings)
-        )
+        self.process = start_command(["places"], environment(self._settings))
 
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)

@@ -25,7 +25,7 @@ from tests.wait import wait_until
 _numbers = itertools.count()
 # A storm has hundreds of lines a second.
 LINES_PER_S_MAX = 10
-FLUSHES = 8
+FLUSHES = 4
 FIX = {"latitude": 53.4, "longitude": -2.9}
 
 

@@ -16,6 +16,7 @@ import httpx
 
 from common.layout import Layout
 from deploy.tools.stack_shards import stack_layouts
+from tests.clients.beside import beside
 from tests.roles.hosts import Hosts
 from tests.stack import environment
 
@@ -150,15 +151,8 @@ async def _rounds_of(url: str) -> dict[str, list[datetime]]:
 def driving(*urls: str) -> Iterator[Fleet]:
     """A fleet that drives for the block."""
     fleet = Fleet(*urls)
-    threads = [threading.Thread(target=fleet.send), threading.Thread(target=fleet.watch)]
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(fleet.stopping, fleet.send, fleet.watch):
         yield fleet
-    finally:
-        fleet.stopping.set()
-        for thread in threads:
-            thread.join()
 
 
 def reshard(hosts: Hosts, *arguments: str) -> "subprocess.Popen[str]":

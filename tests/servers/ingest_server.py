@@ -1,17 +1,15 @@
 """Ingest as a real process for tests: Granian, Falcon, one worker."""
 
 import contextlib
+import http.client
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 
-from common.processes.process import set_parent_death_signal
+from tests.clients.commands import Command
+from tests.clients.commands import start as start_command
 from tests.servers import free_port
 from tests.wait import wait_until
 
@@ -28,7 +26,7 @@ class IngestServer:
         self.metrics_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Command | None = None
 
     @property
     def process(self) -> psutil.Process:
@@ -40,9 +38,9 @@ class IngestServer:
         """Start it and wait until it answers."""
         # Nothing of the machine's own environment or .env may leak into the settings.
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", "ingest"],
-            env={
+        self._process = start_command(
+            ["ingest"],
+            {
                 **kept,
                 "INGEST_PORT": str(self.port),
                 "METRICS_PORT": str(self.metrics_port),
@@ -51,7 +49,6 @@ class IngestServer:
                 "PYTHONPATH": str(Path(__file__).parents[2]),
                 **self._environment,
             },
-            preexec_fn=lambda: set_parent_death_signal(signal.SIGTERM),
         )
         wait_until(self._lives, timeout_s=START_TIMEOUT_S, what="ingest")
 
@@ -59,8 +56,14 @@ class IngestServer:
         assert self._process is not None
         if self._process.poll() is not None:
             raise RuntimeError(f"ingest left with {self._process.returncode}")
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/live", timeout=1).status_code == 200
+        # What a client library loads for each question would take the processor from the server.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        with (
+            contextlib.closing(connection),
+            contextlib.suppress(OSError, http.client.HTTPException),
+        ):
+            connection.request("GET", "/health/live")
+            return connection.getresponse().status == 200
         return False
 
     def stop(self) -> int:

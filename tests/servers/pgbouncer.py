@@ -36,6 +36,8 @@ auth_type = any
 pool_mode = {mode}
 default_pool_size = {servers}
 max_client_conn = 200
+# Seconds until a server that was away is asked again.
+server_login_retry = 1
 logfile = {folder}/pgbouncer.log
 """
 

@@ -110,6 +110,11 @@ def test_it_goes_all_the_way(stack: Stack) -> None:
     assert (health["status"], health["missing_shards"], health["unreplicated_shards"]) == (
         "ok", [], [],
     )  # fmt: skip
+    # Each primary's memory is its own, and so is the room of its shards.
+    servers = health["room"]["servers"]
+    assert len(servers) == CLUSTER_PRIMARIES
+    assert sorted(n for server in servers for n in server["shards"]) == list(range(CLUSTER_SHARDS))
+    assert all(0 < server["used_bytes"] < server["room_bytes"] for server in servers)
 
 
 async def _shows(socket: Any, driver: str) -> bool:

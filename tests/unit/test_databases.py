@@ -18,7 +18,7 @@ from common.errors import ConfigError
 from common.settings import load_settings
 from common.stream.pack import encode_pack
 from consumers.history.own_fixes import OwnFixes
-from consumers.stream.entry import Entry, decode_page
+from consumers.stream.entry import Entry, PickedEntry, decode_page
 from consumers.stream.poison.trial import Trial
 from ingest.resources.insight.heat import added_up
 from tests.unit.stream.test_entry import PACKS
@@ -64,7 +64,9 @@ def test_each_fix_is_of_one_database_and_keeps_its_position(
     ]
     of_shard = databases_of(0, shards, databases)
     pages = [
-        decode_page([OwnFixes(number, of_shard, databases).pick(entry) for entry in entries])
+        decode_page(
+            [OwnFixes(number, of_shard, databases).pick(entry) for entry in entries], picked=True
+        )
         for number in of_shard
     ]
     whole = decode_page(entries)
@@ -90,7 +92,7 @@ def _place(placed: object) -> tuple[bytes, int]:
 
 def test_a_killer_is_named_by_its_place_in_the_stream() -> None:
     """The live stage names it by what it read, which was not picked."""
-    entry = Entry(b"7-1", b"a\nb", (3, 8))
+    entry = PickedEntry(b"7-1", b"a\nb", (3, 8))
     assert Trial(b"7-1", 0, 2, killers=(1,)).killer_names(entry) == [b"7-1/8"]
     assert Trial(b"7-1", 0, 3, killers=(2,)).killer_names(Entry(b"7-1", b"a\nb\nc")) == [b"7-1/2"]
 

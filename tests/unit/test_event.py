@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate, PoisonEntry
 from common.event import (
-    Clock,
     LocationUpdate,
     TimeLimits,
     decode_event,
@@ -23,6 +22,7 @@ from common.event import (
     recorded_time,
 )
 from common.ids import is_id
+from ingest.intake.clock import Clock
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LIMITS = TimeLimits(future_max_s=86_400, age_max_s=30 * 86_400)
@@ -99,6 +99,10 @@ def test_the_bytes_are_the_public_object():
         (b'{"latitude":0,"longitude":0,"recorded_at":"yesterday"}', 422, ["recorded_at"]),
         (b'{"latitude":0,"longitude":0,"recorded_at":"2026-01-01T00:00:00"}', 422, ["recorded_at"]),
         (b'{"latitude":0,"longitude":0,"recorded_at":false}', 422, ["recorded_at"]),
+        # What broke: a name given twice, wrong and then right, was refused without its name.
+        (b'{"latitude":91,"longitude":0,"latitude":0}', 422, ["latitude"]),
+        (b'{"latitude":0,"longitude":0,"order_id":"","order_id":"a"}', 422, ["order_id"]),
+        (b'{"latitude":0,"longitude":0,"recorded_at":"","recorded_at":1}', 422, ["recorded_at"]),
     ],
 )
 def test_what_is_refused(body, status, fields):

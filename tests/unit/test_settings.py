@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
         ("HEARTBEAT_TIMEOUT_S", "10", "HEARTBEAT_TIMEOUT_S must exceed"),
         ("BODY_TIMEOUT_S", "inf", "BODY_TIMEOUT_S: "),
         ("EVENT_AGE_MAX_S", "1e300", "EVENT_AGE_MAX_S: "),
+        # What broke: the roles started, and asked a database that could not be for ever.
+        ("DATABASE_URL", "fleetline:secret@db/fleetline", "DATABASE_URL must begin with postgres"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line):
@@ -31,6 +33,7 @@ def test_a_wrong_value_is_one_line_that_names_it(monkeypatch, name, value, line)
         load_settings()
     assert str(refused.value).startswith(line)
     assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 def test_given_tells_the_environment_from_a_default(monkeypatch, tmp_path):

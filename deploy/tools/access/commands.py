@@ -9,23 +9,18 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from common.access.policy import Role
 from common.errors import ConfigError, FleetlineError
-
-if TYPE_CHECKING:
-    from common.settings import Settings
+from deploy.stack.home_option import HomeOption, settings_of
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 token_app = typer.Typer(help="Make and end tokens.", no_args_is_help=True)
 key_app = typer.Typer(help="Make, list and end API keys of backends.", no_args_is_help=True)
-
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 
 
 @token_app.command("create")
@@ -44,7 +39,7 @@ def create_token(
 
     if not is_id(subject):
         raise ConfigError(f"--subject: {ID_DETAIL}")
-    token, token_id = new_token(_settings(home), role, subject, _ttl_s(ttl))
+    token, token_id = new_token(settings_of(home), role, subject, _ttl_s(ttl))
     print(token)
     print(f"id {token_id}; end it with: fleetline token revoke --id {token_id}", file=sys.stderr)
 
@@ -66,7 +61,7 @@ def revoke_token(
     kind, name = ("jti", token_id) if token_id is not None else ("sub", subject)
     if not name or len(name) > 256:
         raise ConfigError("--id and --subject: must be 1-256 characters")
-    with access_store(_settings(home)) as store:
+    with access_store(settings_of(home)) as store:
         store.revoke(kind, name)
     print(f"revoked {'token' if kind == 'jti' else 'all tokens of'} {name}")
 
@@ -90,7 +85,7 @@ def create_key(
         raise ConfigError("--driver: a driver's key, and no other, needs a driver id")
     if not 1 <= len(name) <= 64 or not name.isprintable():
         raise ConfigError("--name: must be 1-64 printable characters")
-    with access_store(_settings(home)) as store:
+    with access_store(settings_of(home)) as store:
         key_id, text = store.create_key(role, name, driver)
     # Every process looks for changes this often: the key is in force when it is printed.
     time.sleep(POLL_EVERY_S * 1.2)
@@ -107,7 +102,7 @@ def list_keys(
     """Show all keys: whose, since when, last used when."""
     from deploy.tools.access.store import access_store
 
-    with access_store(_settings(home)) as store:
+    with access_store(settings_of(home)) as store:
         records = store.keys()
     rows = [
         {
@@ -139,16 +134,10 @@ def revoke_key(
     """End a key everywhere within two seconds."""
     from deploy.tools.access.store import access_store
 
-    with access_store(_settings(home)) as store:
+    with access_store(settings_of(home)) as store:
         if not store.revoke_key(key_id):
             raise FleetlineError(f"there is no key {key_id}")
     print(f"revoked key {key_id}")
-
-
-def _settings(home: Path | None) -> "Settings":
-    from common.settings import load_settings
-
-    return load_settings(**({"fleetline_home": home} if home is not None else {}))
 
 
 def _ttl_s(text: str) -> float:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.errors import ConfigError, FleetlineError
+from deploy.stack.home_option import HomeOption, settings_of
 
 if TYPE_CHECKING:
     from deploy.tools.dead.letter import StoredLetter
@@ -30,7 +31,6 @@ app = typer.Typer(
 Shard = Annotated[int | None, typer.Option(min=0, help="Only this shard.")]
 Reason = Annotated[str | None, typer.Option(help="Only this reason.")]
 Since = Annotated[str | None, typer.Option(help="Only newer: 45s, 30m, 2h, 3d, 1w or a time.")]
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -148,11 +148,9 @@ def _print_table(letters: Sequence["StoredLetter"], count: int) -> None:
 
 @contextmanager
 def _letters(home: Path | None) -> Iterator["DeadLetterStore"]:
-    from common.settings import load_settings
     from deploy.tools.dead.store import dead_letters
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    with dead_letters(load_settings(**overrides)) as dead:
+    with dead_letters(settings_of(home)) as dead:
         yield dead
 
 

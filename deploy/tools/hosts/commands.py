@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from common.errors import FleetlineError
+from deploy.stack.home_option import HomeOption, settings_of
 
 if TYPE_CHECKING:
     from deploy.tools.hosts.state import HostsState, HostState
 
 LOOK_EVERY_S = 0.2
-
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 
 
 def hosts(
@@ -49,12 +48,10 @@ def drain(
     home: HomeOption = None,
 ) -> None:
     """Let a host hand its shards to the others, before it is stopped; wait until it has none."""
-    from common.settings import load_settings
     from deploy.tools.hosts.state import read_hosts, set_drained
     from deploy.tools.stack_redis import stack_redis
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    settings = load_settings(**overrides)
+    settings = settings_of(home)
     with stack_redis(settings, decode=False) as client:
         found = read_hosts(client, settings)
         names = _chosen(found, host or socket.gethostname())
@@ -89,12 +86,10 @@ def _wait_until_empty(client: Any, settings: Any, names: list[str], timeout_s: f
 
 
 def _read(home: Path | None) -> "HostsState":
-    from common.settings import load_settings
     from deploy.tools.hosts.state import read_hosts
     from deploy.tools.stack_redis import stack_redis
 
-    overrides = {"fleetline_home": home} if home is not None else {}
-    settings = load_settings(**overrides)
+    settings = settings_of(home)
     with stack_redis(settings, decode=False) as client:
         return read_hosts(client, settings)
 

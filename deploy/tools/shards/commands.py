@@ -1,13 +1,12 @@
 """`fleetline reshard`: what stands on the command line."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from common.errors import ConfigError
+from deploy.stack.home_option import HomeOption, settings_of
 
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 # As SHARDS.
 SHARDS_MAX = 1024
 
@@ -38,7 +37,6 @@ def reshard(
     Examples: `fleetline reshard --shards 16` · `fleetline reshard --shards 16 --dry-run` ·
     `fleetline reshard --abort`
     """
-    from common.settings import load_settings
     from deploy.tools.shards.outlook import outlook
     from deploy.tools.shards.reshard import Resharding
     from deploy.tools.shards.view import StageView
@@ -46,8 +44,7 @@ def reshard(
 
     if abort == (shards is not None) or (abort and dry_run):
         raise ConfigError("reshard takes --shards N (and --dry-run), or --abort")
-    overrides = {"fleetline_home": home} if home is not None else {}
-    settings = load_settings(**overrides)
+    settings = settings_of(home)
     with stack_redis(settings, decode=False) as client:
         if shards is not None and dry_run:
             for line in outlook(client, settings, shards):

@@ -15,6 +15,7 @@ import orjson
 import typer
 
 from common.errors import ConfigError, FleetlineError
+from deploy.stack.home_option import HomeOption, settings_of
 
 if TYPE_CHECKING:
     from deploy.tools.webhooks.store import Rows
@@ -30,7 +31,6 @@ Id = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Its id.")]
 OneOrAll = Annotated[str | None, typer.Argument(metavar="[WEBHOOK]", help="Its id [all].")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-HomeOption = Annotated[Path | None, typer.Option(help="Home of the stack [.fleetline].")]
 
 
 @app.command("list")
@@ -92,11 +92,10 @@ def replay(
 
 
 def _ask(home: Path | None, question: "Any") -> Any:
-    from common.settings import load_settings
     from deploy.tools.stack_database import stack_database
     from deploy.tools.webhooks.store import HookStore, NoSuchWebhook
 
-    settings = load_settings(**({"fleetline_home": home} if home is not None else {}))
+    settings = settings_of(home)
 
     async def ask() -> Any:
         async with stack_database(settings) as connection:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from common.numbers import BBOX_DETAIL, Edges, read_bbox
 from ingest.http.queries.query import ParamReader, Params, read_place, read_span
 
 # A page of trips or stops; more would be a body of megabytes.
@@ -22,6 +23,7 @@ QUARTER = timedelta(minutes=15)
 COARSEST, FINEST = 5, 8
 HEAT_OF = ("drivers", "fixes", "stops", "speed")
 
+UTC_ZONE = "UTC"
 By = Literal["", "hour", "day"]
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
 ID = re.compile(r"[A-Za-z0-9._:\-]{0,64}", re.ASCII)
@@ -52,9 +54,6 @@ class SummaryQuery:
     after: str = ""
 
 
-Box = tuple[float, float, float, float]
-
-
 @dataclass(frozen=True, slots=True)
 class HeatQuery:
     """Cells of whole hours that touch start ≤ time < end, in a box (west, south, east, north)."""
@@ -63,7 +62,7 @@ class HeatQuery:
     end: datetime
     resolution: int
     of: str
-    box: Box | None
+    box: Edges | None
     format: str
 
 
@@ -104,7 +103,7 @@ def read_fleet_query(params: Params, now: datetime) -> SummaryQuery:
 def _summary(reader: ParamReader, now: datetime) -> SummaryQuery:
     start, end = read_span(reader, now)
     by = reader.choice("by", ("hour", "day"), "")
-    tz = reader.text("tz") or "UTC"
+    tz = reader.text("tz") or UTC_ZONE
     if len(tz) > 64 or not _ZONE.fullmatch(tz):
         reader.fault("tz", "must be a time zone such as Europe/Berlin")
     form = reader.choice("format", ("json", "csv"), "json")
@@ -131,18 +130,14 @@ def read_heat_query(params: Params, now: datetime) -> HeatQuery:
     return HeatQuery(start, end, resolution, of, box, form)
 
 
-def _box(reader: ParamReader) -> Box | None:
+def _box(reader: ParamReader) -> Edges | None:
     text = reader.text("bbox")
     if text is None:
         return None
-    try:
-        west, south, east, north = map(float, text.split(","))
-        if -180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90:
-            return west, south, east, north
-    except ValueError:
-        pass
-    reader.fault("bbox", "must be west,south,east,north in degrees")
-    return None
+    edges = read_bbox(text)
+    if edges is None:
+        reader.fault("bbox", BBOX_DETAIL)
+    return edges
 
 
 def _whole(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, datetime]:

@@ -1,8 +1,7 @@
 """Query strings into typed questions. Pure; every parameter at fault is named.
 
 Falcon hands over text, or a list of texts where a parameter was given more than once. Numbers
-are matched before they are converted: Python's own `int` and `float` also take `1_000`, `nan`
-and digits of other scripts.
+are matched before they are converted (`common.numbers`).
 """
 
 import re
@@ -16,6 +15,7 @@ import msgspec
 from common.contract import Vehicle
 from common.errors import Fault, InvalidUpdate
 from common.event import EPOCH, MICROSECOND
+from common.numbers import DECIMAL
 
 Params = Mapping[str, str | list[str]]
 
@@ -35,7 +35,6 @@ DEFAULT_VEHICLE: Vehicle = "car"
 SIMPLIFY_M_MAX = 1000.0
 
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
-_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE]-?[0-9]{1,3})?", re.ASCII)
 _CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -97,7 +96,7 @@ class ParamReader:
             if default is None and name not in {f.field for f in self.faults}:
                 self.fault(name, "is required")
             return default or 0.0
-        if not _DECIMAL.fullmatch(text) or not least <= float(text) <= most:
+        if not DECIMAL.fullmatch(text) or not least <= float(text) <= most:
             self.fault(name, f"must be a number from {least:g} to {most:g}")
             return 0.0
         return float(text)

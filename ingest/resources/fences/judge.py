@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 import orjson
 
-from common.bodies.fault_list import decode_json
+from common.bodies.fault_list import decode_body, decode_json
 from common.errors import Fault, InvalidUpdate, Overloaded
 from common.event import MALFORMED
 from common.fences.feature import body_of, is_fence_id, placed
@@ -33,6 +33,13 @@ class FeatureCollection(msgspec.Struct):
     features: list[msgspec.Raw]
 
 
+class CollectionShape(msgspec.Struct):
+    """The same, to say what is wrong with one."""
+
+    type: Literal["FeatureCollection"]
+    features: list[object]
+
+
 _decode_collection = msgspec.json.Decoder(FeatureCollection).decode
 
 
@@ -52,8 +59,8 @@ async def judge_features(body: bytes) -> str:
         features = _decode_collection(body).features
     except MALFORMED as e:
         # What is no collection may be no JSON either, which is said first.
-        decode_json(body)
-        raise InvalidUpdate(f"the body must be a FeatureCollection with features: {e}") from e
+        decode_body(body, CollectionShape)
+        raise InvalidUpdate("the body must be a FeatureCollection with features") from e
     if not features:
         raise InvalidUpdate("features: is empty", faults=(Fault("features", "is empty"),))
     judge = await _judge()

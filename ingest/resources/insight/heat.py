@@ -12,8 +12,9 @@ import falcon.asgi
 
 from common.access.policy import Action
 from common.geo import cells
+from common.numbers import Edges
 from ingest.http.access import Access
-from ingest.http.queries.insight import FINEST, Box, HeatQuery, read_heat_query
+from ingest.http.queries.insight import FINEST, HeatQuery, read_heat_query
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.histories import Histories
 from ingest.resources.insight.shapes import GEOJSON_TYPE, JSON_TYPE, Item, collection_of
@@ -132,7 +133,7 @@ def _number(value: float) -> float:
     return int(value) if value.is_integer() else round(value, 2)
 
 
-def _within(cell: int, box: Box | None) -> bool:
+def _within(cell: int, box: Edges | None) -> bool:
     """Whether the middle of the cell lies in the box; one from 170 to -170 crosses 180°."""
     if box is None:
         return True

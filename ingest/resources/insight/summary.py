@@ -1,12 +1,11 @@
 """`/api/v1/drivers/{driver_id}/summary` and `/api/v1/fleet/summary`: sums of whole quarters."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from heapq import merge
 from importlib.resources import files
 from itertools import chain, groupby, islice
 from operator import itemgetter
-from typing import TypeVar
 
 import falcon.asgi
 
@@ -15,6 +14,7 @@ from common.errors import Fault, InvalidUpdate
 from ingest.http.access import Access
 from ingest.http.queries.insight import (
     DRIVERS_MAX,
+    UTC_ZONE,
     SummaryQuery,
     read_fleet_query,
     read_summary_query,
@@ -22,6 +22,7 @@ from ingest.http.queries.insight import (
 from ingest.http.queries.next_page import link_next
 from ingest.http.read_limiter import ReadLimiter
 from ingest.resources.histories import Histories
+from ingest.resources.history import History
 from ingest.resources.insight.shapes import (
     CSV_TYPE,
     JSON_TYPE,
@@ -33,8 +34,6 @@ from ingest.resources.insight.shapes import (
     total_of,
 )
 from ingest.resources.route.page import dump
-
-T = TypeVar("T")
 
 
 def _sql(name: str) -> str:
@@ -52,9 +51,12 @@ class _Summary:
         self._access = access
         self._reads = reads
 
-    async def _read(self, reading: Awaitable[T]) -> T:
+    async def _require_zone(self, query: SummaryQuery, history: History) -> None:
+        """Raise `InvalidUpdate` for a zone that there is not, whether or not a row needs it."""
+        if query.tz == UTC_ZONE:
+            return
         try:
-            return await reading
+            await history.read("SELECT now() AT TIME ZONE $1", query.tz)
         except InvalidUpdate as e:
             raise InvalidUpdate(f"tz: {e.detail}", faults=(Fault("tz", e.detail),)) from e
 
@@ -69,8 +71,10 @@ class DriverSummary(_Summary):
         principal = self._access.admit(req, Action.READ_DRIVER, driver_id=driver_id)
         query = read_summary_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
+            history = self._history.of(driver_id)
+            await self._require_zone(query, history)
             asked = (query.start, query.end, query.by, query.tz)
-            rows = await self._read(self._history.read_of(_BUCKETS, driver_id, *asked))
+            rows = await history.read(_BUCKETS, driver_id, *asked)
             buckets = [
                 {"start_time": row["starts"], "end_time": row["ends"], **sums_of(row)}
                 for row in rows
@@ -95,6 +99,7 @@ class FleetSummary(_Summary):
         principal = self._access.admit(req, Action.READ_FLEET)
         query = read_fleet_query(req.params, datetime.now(UTC))
         async with self._reads.turn(principal.subject):
+            await self._require_zone(query, self._history.home)
             if query.group == "none":
                 drivers, cursor = await self._all(query), ""
             else:
@@ -130,7 +135,7 @@ class FleetSummary(_Summary):
     async def _add_buckets(self, drivers: Sequence[Item], query: SummaryQuery) -> None:
         names = [driver["driver_id"] for driver in drivers]
         asked = (names, query.start, query.end, query.by, query.tz)
-        rows = chain(*await self._read(self._history.read_all(_FLEET_BUCKETS, *asked)))
+        rows = chain(*await self._history.read_all(_FLEET_BUCKETS, *asked))
         buckets = {
             name: [
                 {

@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from common.bodies.fault_list import FaultList, decode_body
+from common.bodies.fault_list import FaultList, decode_json
 from common.contract import Vehicle
 from common.event import MALFORMED, Id, Latitude, Longitude
 
@@ -52,6 +52,8 @@ class AskedRoute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Asked = TypeVar("Asked", AskedMatrix, AskedRoute)
+# Members that are lists of places.
+_LISTS = ("sources", "targets", "points")
 
 
 def decode_asked(body: bytes, kind: type[Asked]) -> Asked:
@@ -59,21 +61,16 @@ def decode_asked(body: bytes, kind: type[Asked]) -> Asked:
 
     Raises `InvalidUpdate`: 400 for what is no JSON, 422 with the fields at fault.
     """
+    faults = FaultList()
     try:
         # A tenth of the time that it takes to look at each member: that is done for faults alone.
-        asked = msgspec.json.decode(body, type=kind)
+        members = msgspec.structs.asdict(msgspec.json.decode(body, type=kind))
     except MALFORMED:
-        asked = decode_body(body, kind)
-    faults = FaultList()
-    for name, places in _lists(asked):
+        members = faults.members(decode_json(body), kind)
+    for name in _LISTS:
+        places: list[AskedPlace | None] = members.get(name, [])
         for n, place in enumerate(places):
-            if not place.is_whole:
+            if place is not None and not place.is_whole:
                 faults.add(f"{name}[{n}]", DRIVER_OR_PLACE)
     faults.refuse()
-    return asked
-
-
-def _lists(asked: AskedMatrix | AskedRoute) -> list[tuple[str, list[AskedPlace]]]:
-    if isinstance(asked, AskedRoute):
-        return [("points", asked.points)]
-    return [("sources", asked.sources), ("targets", asked.targets)]
+    return kind(**members)

@@ -16,7 +16,9 @@ from tests.faults.chaos.fixes import Fix, Fixes
 from tests.faults.chaos.journal import Journal
 from tests.wait import pace
 
-CONNECTIONS = 24
+# A phone waits for its answer: at least so many wait at a time, and more the more there are.
+CONNECTIONS_MIN = 24
+FIXES_A_CONNECTION = 20.0
 # A fix without a clear answer is sent this often, then given up: its outcome stays unknown.
 TRIES_MAX = 8
 RETRY_AFTER_S = (0.2, 2.0)
@@ -43,7 +45,8 @@ class Load:
         self._fixes = Fixes(seed, drivers)
         self._rate = rate
         self._watched = watched
-        self._queue: asyncio.Queue[tuple[Sequence[Fix], int]] = asyncio.Queue(CONNECTIONS)
+        self._connections = max(CONNECTIONS_MIN, round(rate / FIXES_A_CONNECTION))
+        self._queue: asyncio.Queue[tuple[Sequence[Fix], int]] = asyncio.Queue(self._connections)
         self._again: list[tuple[float, int, Sequence[Fix], int]] = []
         self._order = 0
         self.statuses: Counter[int] = Counter()
@@ -61,7 +64,7 @@ class Load:
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until `stopping`, then until everything has been answered or given up."""
         async with asyncio.TaskGroup() as group:
-            senders = [group.create_task(self._send_all()) for _ in range(CONNECTIONS)]
+            senders = [group.create_task(self._send_all()) for _ in range(self._connections)]
             pacers = [group.create_task(self._pace(stopping))]
             pacers += [group.create_task(self._pace_watched(stopping))]
             await asyncio.wait(pacers)

@@ -19,7 +19,7 @@ from common.shards import Shards
 from consumers.stream.holder import host_of
 from deploy.servers.cluster_forming import ClusterNode, form_cluster
 from deploy.servers.redis import NODE_OPTIONS
-from tests.faults.chaos.evidence import Evidence, gather_evidence, waiting
+from tests.faults.chaos.evidence import Evidence, gather_evidence
 from tests.roles.hosts import ConsumersHost
 from tests.servers import RedisServer, free_port
 from tests.servers.ingest_server import IngestServer
@@ -87,6 +87,8 @@ class Site:
         }  # fmt: skip
         self.ingests: dict[str, IngestServer] = {}
         self._consumers: list[ConsumersHost] = []
+        # Ingests that were killed with their host.
+        self._lost: tuple[str, ...] = ()
 
     @property
     def primary(self) -> Node:
@@ -104,7 +106,7 @@ class Site:
             node.start()
         with self.network.inside(OTHER):
             form_cluster([node.known_as for node in self.nodes], len(self.network.hosts))
-        self._start_ingests()
+        self._start_ingests(*MODES, ELSEWHERE)
         for host in (STRUCK, OTHER):
             self._start_consumers(host)
         with self.network.inside(OTHER):
@@ -125,8 +127,8 @@ class Site:
         with self.network.inside(host):
             self._consumers.append(ConsumersHost(self._settings | extra))
 
-    def _start_ingests(self) -> None:
-        for name in (*MODES, ELSEWHERE):
+    def _start_ingests(self, *names: str) -> None:
+        for name in names:
             mode, host = (name, STRUCK) if name in MODES else ("auto", OTHER)
             with self.network.inside(host):
                 self.ingests[name] = IngestServer(**self._settings, REPLICATION=mode)
@@ -141,6 +143,14 @@ class Site:
         for node in self.nodes:
             if node.server.runs:
                 node.server.kill()
+
+    def make_whole(self) -> None:
+        """Start what was lost in a test before, and wait as `await_whole`."""
+        for name in self._lost:
+            self.ingests[name].stop()
+        self._start_ingests(*self._lost)
+        self._lost = ()
+        self.await_whole()
 
     def await_whole(self) -> None:
         """Wait until each primary has a replica, and the first host's is one of them."""
@@ -160,30 +170,31 @@ class Site:
         return len(primaries) == len(replicas) == followed == len(self.network.hosts)
 
     def restart(self, host: int) -> None:
-        """Start the servers of a host again, and its consumers."""
+        """Start the nodes and consumers of a host again; its ingests in the next test."""
         for node in self.nodes:
             if node.host == host:
                 node.server.kill()
                 node.start()
         self._start_consumers(host)
+        self._lost = MODES
 
     def evidence(self) -> Evidence:
-        """What is there once all that is in the streams is settled."""
-        with self.network.inside(OTHER):
-            return asyncio.run(self._gather())
+        """What is there once all that is in the streams is settled.
 
-    async def _gather(self) -> Evidence:
-        async with new_async_client(self.redis_url, decode=False) as client:
-
-            async def is_quiet() -> bool:
-                return await waiting(client, len(SHARDS)) == (0, 0)
-
-            await until(
-                is_quiet, timeout_s=WITHIN_S, what="all that is in the streams to be stored"
-            )
+        What was answered 503 may be written a little later: it is asked for until nothing comes.
+        """
         # It looks at nothing but where the servers are.
         here: Any = self
-        return await gather_evidence(here, len(SHARDS))
+        found = Evidence(backlog=1)
+
+        def is_settled() -> bool:
+            nonlocal found
+            found = asyncio.run(gather_evidence(here, len(SHARDS)))
+            return not found.backlog and not found.pending
+
+        with self.network.inside(OTHER):
+            wait_until(is_settled, timeout_s=WITHIN_S, what="all in the streams to be stored")
+        return found
 
 
 @contextlib.contextmanager
@@ -192,6 +203,10 @@ def new_site(folder: Path, database_url: str) -> Iterator[Site]:
     with Network(3) as network:
         with network.inside(OTHER):
             listening = socket.create_server((network.address(OTHER), 0))
+        # As a database does that was asked by those who connect (`common.databases.connecting`).
+        for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3)):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         port = listening.getsockname()[1]
         outside = urlsplit(database_url)
         inside = outside._replace(netloc=f"{outside.username}@{network.address(OTHER)}:{port}")

@@ -173,7 +173,7 @@ def assert_kept(crowds: Mapping[str, Drivers], found: Evidence) -> None:
 
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_a_network_that_splits(site: Site, tmp_path: Path, number: int) -> None:
-    site.await_whole()
+    site.make_whole()
     with driving(site, tmp_path) as crowds:
         site.network.cut(STRUCK)
         crowds["off"].go_on()
@@ -193,9 +193,10 @@ def test_a_network_that_splits(site: Site, tmp_path: Path, number: int) -> None:
     assert_kept(crowds, found)
 
 
-def test_a_host_that_is_lost(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_host_that_is_lost(site: Site, tmp_path: Path, number: int) -> None:
     """Cut off first, as a rack that loses its switch: what it accepts until it dies is at stake."""
-    site.await_whole()
+    site.make_whole()
     with driving(site, tmp_path) as crowds:
         site.network.cut(STRUCK)
         crowds["off"].go_on()

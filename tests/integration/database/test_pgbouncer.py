@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from common.databases.connecting import ConnectionTerms, connect, is_pooled
-from common.errors import ConfigError
+from common.errors import EXIT_CONFIG, ConfigError
 from common.keys import order_book_key, order_bucket
 from common.orders.keeper import ADVISORY_KEY
 from consumers.history.row import rows_of
@@ -20,9 +20,10 @@ from ingest.http.queries.query import RouteQuery
 from ingest.resources.histories import Histories
 from tests.roles.orders import BOOK, A, orders
 from tests.roles.shard import NOW, payload
-from tests.servers import RedisServer
+from tests.servers import RedisServer, free_port
 from tests.servers.pgbouncer import MODES, Mode, needs_pgbouncer, pgbouncer, through
 from tests.servers.postgres import PostgresServer
+from tests.stack import fleetline
 from tests.wait import until
 
 pytestmark = needs_pgbouncer
@@ -53,6 +54,25 @@ def url(postgres_session: PostgresServer) -> Iterator[str]:
 def rows(driver: str, seconds: range):
     entries = [Entry(b"%d-0" % n, payload(n, driver=driver)) for n in seconds]
     return rows_of(decode_page(entries).events)
+
+
+def test_the_server_asks_soon_whether_somebody_is_there(pooler: int, url: str) -> None:
+    """A lost host kept rows and locks to itself until it was missed: after two hours, as a rule."""
+
+    async def main() -> None:
+        settings = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout")
+        for terms in (TERMS, ConnectionTerms("test", 5)):
+            straight = await connect(url, terms)
+            assert [await straight.fetchval(f"SHOW {each}") for each in settings] == [
+                "5", "3", "15000",
+            ]  # fmt: skip
+            await straight.close()
+            # Through a pooler it is the pooler that has to ask.
+            pooled = await connect(through(url, pooler), terms)
+            assert await pooled.fetchval("SELECT 1") == 1
+            await pooled.close()
+
+    asyncio.run(main())
 
 
 def test_the_mode_is_found_out(pooler: int, mode: Mode, url: str) -> None:
@@ -95,6 +115,18 @@ def test_a_role_that_needs_sessions_says_so_in_one_line(pooler: int, mode: Mode,
     with pytest.raises(ConfigError, match="fleetline places needs sessions") as refused:
         asyncio.run(main())
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("role", ["insight", "places", "hooks"])
+def test_such_a_role_ends_and_is_not_started_again(
+    role: str, postgres_session: PostgresServer, url: str, redis_server: RedisServer
+) -> None:
+    with pgbouncer(postgres_session.port, "transaction") as port:
+        extra = {"DATABASE_URL": through(url, port), "REDIS_URL": redis_server.url}
+        ended = fleetline(role, extra={**extra, "METRICS_PORT": str(free_port())})
+    assert ended.returncode == EXIT_CONFIG, ended.stderr
+    assert f"fleetline {role} needs sessions" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_many_tables_store_each_row_once(pooler: int, url: str) -> None:

@@ -1,54 +1,23 @@
 """Several databases: each knows which one it is, and questions find their answers."""
 
 import asyncio
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from common.databases.connecting import NO_CITUS, ConnectionTerms, connect
-from common.databases.placing import database_of
 from common.databases.seat import ONLY, seats
 from common.errors import ConfigError
-from common.geo import cells
 from consumers.history.table import HistoryTable
-from consumers.insight.fold.rules import Rules
 from consumers.insight.home_events import HomeEvents
 from deploy.schema.migrate import migrate
 from deploy.schema.seating import settle_chunk, take_seats
-from deploy.tools.databases.split import split_all
+from tests.integration.database.test_several_answers import CELLS, DAY, NOW, RULES, ask, drive
 from tests.integration.insight.insight_history import follow_to, row, store
 from tests.roles.several import two_databases
-from tests.servers import RedisServer
-from tests.servers.ingest_server import ingest
 from tests.servers.postgres import Databases, PostgresServer
-
-DAY = datetime(2026, 3, 1, tzinfo=UTC)
-NOW = datetime.now(UTC).replace(microsecond=0)
-DRIVERS = [f"driver-{n}" for n in range(6)]
-CELLS = cells.cell_function() if cells.available() else None
-RULES = Rules(speed_limit_kmh=50, cells=cells.available())
-ORDER = "order-of-the-second"
-
-
-@pytest.fixture
-def pair(databases: Databases) -> Iterator[tuple[str, str]]:
-    with two_databases(databases, databases) as urls:
-        yield urls
-
-
-def ask(url: str, sql: str, *args: object) -> Any:
-    async def once() -> Any:
-        connection = await asyncpg.connect(url)
-        try:
-            return await connection.fetchval(sql, *args)
-        finally:
-            connection.terminate()
-
-    return asyncio.run(once())
 
 
 def fill(url: str, driver: str = "d") -> None:
@@ -152,83 +121,6 @@ def test_chunks_of_days_to_come_have_the_new_length(database_url: str) -> None:
     assert ask(database_url, ranges) == 5
 
 
-def drive(driver_id: str, north: float) -> list[Any]:
-    """Ten minutes of driving, five of standing, again and again."""
-    rows, latitude = [], 53.4 + north
-    for n in range(360):
-        latitude += 0.0015 if n % 90 < 60 else 0.0
-        when = DAY + timedelta(hours=8, seconds=10 * n)
-        rows.append(row(driver_id, when, latitude, -2.9, speed=60.0))
-    return rows
-
-
-async def fill_history(urls: tuple[str, ...]) -> None:
-    for number, url in enumerate(urls):
-        ours = [d for d in DRIVERS if database_of(d, len(urls)) == number]
-        assert ours
-        connection = await asyncpg.connect(url)
-        for driver in ours:
-            await store(connection, drive(driver, 0.0002 * DRIVERS.index(driver)), marked=False)
-        if DRIVERS[3] in ours:
-            way = [(NOW - timedelta(minutes=30 - n), 53.4 + n / 100) for n in range(9)]
-            named = [row(DRIVERS[3], at, north, -2.9, order_id=ORDER) for at, north in way]
-            await store(connection, named, marked=False)
-        await connection.close()
-        await follow_to(url, RULES, DAY + timedelta(days=1), CELLS)
-
-
-def answers(redis_url: str, urls: tuple[str, ...]) -> dict[str, Any]:
-    """What an ingest says to everything that is asked of the history."""
-    span = {"start_time": DAY.isoformat(), "end_time": (DAY + timedelta(days=1)).isoformat()}
-    environment = {"REDIS_URL": redis_url, "DATABASE_URL": urls[0]}
-    if len(urls) > 1:
-        environment["DATABASE_URLS"] = ",".join(urls)
-    found: dict[str, Any] = {}
-    with (
-        ingest(**environment) as server,
-        httpx.Client(base_url=f"{server.url}/api/v1", timeout=15) as api,
-    ):
-        paths = [f"drivers/{d}/{what}" for d in DRIVERS for what in ("route", "trips", "stops")]
-        paths += [f"drivers/{DRIVERS[0]}/summary?by=hour", "fleet/summary?by=hour", "fleet/summary"]
-        paths += ["fleet/summary?group=none", "fleet/summary?limit=2"]
-        if CELLS is not None:
-            paths += [f"fleet/heat?of={of}" for of in ("drivers", "fixes", "stops", "speed")]
-            paths.append("fleet/heat?of=speed&resolution=6")
-        for path in paths:
-            answer = api.get(path, params={**httpx.URL(path).params, **span})
-            assert answer.status_code == 200, answer.text
-            found[path] = answer.json()
-        cursor = found["fleet/summary?limit=2"]["next_cursor"]
-        after = api.get("fleet/summary", params={**span, "limit": 2, "cursor": cursor})
-        found["page 2"] = after.json()
-        found["health"] = httpx.get(f"{server.url}/health").json()["missing_databases"]
-        ordered = api.put(f"orders/{ORDER}", json={"driver_id": DRIVERS[3]})
-        assert ordered.is_success, ordered.text
-        journey = api.get(f"orders/{ORDER}/journey").json()
-        found["journey"] = {name: journey[name] for name in ("fixes", "distance_m")}
-    return found
-
-
-def test_two_databases_answer_as_one_does(
-    databases: Databases,
-    database_url: str,
-    pair: tuple[str, str],
-    redis_server: RedisServer,
-) -> None:
-    for urls in ((database_url,), pair):
-        asyncio.run(fill_history(urls))
-    asyncio.run(take_seats((database_url,)))
-    one = answers(redis_server.url, (database_url,))
-    redis_server.command("FLUSHALL")
-    two = answers(redis_server.url, pair)
-    for found in (one, two):
-        for path in [path for path in found if "heat" in path]:
-            found[path]["cells"].sort(key=lambda cell: cell["cell"])
-    assert two == one
-    assert one["page 2"]["count"] == 2
-    assert one["journey"]["fixes"] == 9
-
-
 def test_a_trip_of_another_database_is_told_at_home_once(pair: tuple[str, str]) -> None:
     count = "SELECT count(*) FROM events WHERE type = 'trip.ended'"
 
@@ -264,38 +156,3 @@ def test_a_trip_of_another_database_is_told_at_home_once(pair: tuple[str, str]) 
             connection.terminate()
 
     asyncio.run(main())
-
-
-def test_one_is_split_into_two_copies(
-    databases: Databases, database_url: str, redis_server: RedisServer
-) -> None:
-    asyncio.run(fill_history((database_url,)))
-    asyncio.run(take_seats((database_url,)))
-    before = answers(redis_server.url, (database_url,))
-    copy = databases.copy_of(database_url)
-    urls = (database_url, databases.url(copy))
-    said: list[str] = []
-    again = f"{database_url}?application_name=x"
-    with two_databases(databases, databases) as others:
-        for wrong, why in [
-            (again, "number 2 is one of those before it"),
-            (others[0], "no copies of databases of one system"),
-        ]:
-            with pytest.raises(ConfigError, match=why):
-                asyncio.run(split_all((database_url, wrong), said.append, remove=True))
-    asyncio.run(split_all(urls, said.append, remove=False))
-    # Nothing has changed.
-    asyncio.run(take_seats((database_url,)))
-    # Cut off in the second, the next run goes on.
-    ask(urls[1], "UPDATE fleetline_database SET number = -2, databases = 2")
-    for _ in range(2):
-        asyncio.run(split_all(urls, said.append, remove=True))
-    asyncio.run(take_seats(urls))
-    assert ask(urls[1], "SELECT count(*) FROM orders") == 0
-    redis_server.command("FLUSHALL")
-    after = answers(redis_server.url, urls)
-    for found in (before, after):
-        for path in [path for path in found if "heat" in path]:
-            found[path]["cells"].sort(key=lambda cell: cell["cell"])
-    assert after == before
-    databases.drop_database(copy)

@@ -131,6 +131,7 @@ def test_dead_but_open_connection_is_replaced(one_server: RedisServer) -> None:
     in_loop(main())
 
 
+@pytest.mark.one_redis
 def test_dead_publish_path_alone_is_found(redis_server: AnyRedis) -> None:
     """The Pub/Sub connection answers PINGs, but is not subscribed any more."""
 

@@ -123,7 +123,6 @@ RAW: list[tuple[bytes, Problem]] = [
     (b"GET / HTTP/2.0\r\n\r\n", NOT_IMPLEMENTED),
     (b"\x16\x03\x01" + b"\0" * 200 + b"\r\n\r\n", MALFORMED),
     (f"POST {ORDER} HTTP/1.1\r\nContent-Length: 9\r\n\r\n{MARK}".encode(), METHOD_NOT_ALLOWED),
-    (f"HEAD {ORDER} HTTP/1.1\r\n\r\n".encode(), METHOD_NOT_ALLOWED),
     (f"GET {ORDER} HTTP/1.0\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n".encode(),
      UPGRADE_REQUIRED),
     # Far more than is read: the answer must not be lost to a reset.
@@ -144,6 +143,24 @@ def test_what_is_no_request_of_ours_is_a_problem(redis_server: AnyRedis) -> None
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await request(port, b"")
             await until(lambda: not server.connections.open)
+
+    in_loop(main())
+
+
+def test_a_head_is_answered_as_a_get_without_its_body(redis_server: AnyRedis) -> None:
+    # What broke: HEAD was refused with a body, which ends where the next answer should begin.
+    async def main() -> None:
+        async with fanout(redis_server.url) as server:
+            port = server.settings.fanout_port
+            for path in (ORDER, "/health/live", "/x", "/x y"):
+                line = f" {path} HTTP/1.1\r\n\r\n".encode()
+                status, _, body = await request(port, b"GET" + line)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"HEAD" + line)
+                head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+                writer.close()
+                assert head.startswith(b"HTTP/1.1 %d " % status)
+                assert (b"Content-Length: %d" % len(body) in head, rest) == (True, b"")
 
     in_loop(main())
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from common.errors import Overloaded
+from common.redis.memory import reserve_bytes
 from common.redis.nodes import Nodes
 from common.redis.opening import new_nodes
 from common.redis.wire import Wire
@@ -114,7 +115,7 @@ def test_fixes_are_refused_while_redis_still_has_memory_for_the_rest(
                     await add(wire, shard, 1024 // fixes, fixes)
                 await backlog.poll()
             used = memory_of(small_server)
-            assert limit * 0.8 < used < limit * 0.97
+            assert 0.95 < used / (limit - reserve_bytes(limit)) < 1.05
             assert backlog.capacity.full() == [0, 1]
             # Measured, in fixes and not in entries.
             [server] = backlog.servers()

@@ -211,3 +211,32 @@ def test_pipelined_requests_are_all_answered(port: int, store: Any) -> None:
     answer = exchange(port, one * 20 + last)
     assert answer.count(b"HTTP/1.1 202 ") == 21
     assert added(store) == before + 21
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8"])
+@pytest.mark.parametrize("path", ["/api/v1/drivers/d/location", "/api/v1/drivers/locations"])
+def test_a_body_that_is_not_utf_8_is_no_json(
+    session_api: httpx.Client, port: int, path: str, media_type: str
+) -> None:
+    # What broke: what reads JSON skips what it does not know, and never looks at its bytes. The
+    # first media type is the one of the fast path.
+    fix = b'[{"driver_id":"d","latitude":1,"longitude":2,"x":"%b"}]'
+    for text, status in ((b"\xff", 400), (b"\xed\xa0\x80", 400), ("ü€".encode(), 202)):
+        body = fix % text if path.endswith("s") else fix[1:-1] % text
+        answer = session_api.post(path, content=body, headers={"content-type": media_type})
+        check(answer)
+        assert answer.status_code == status
+        if status == 400:
+            assert answer.json()["type"] == "/problems/malformed-request"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status"), [("", 202), ("identity", 202), ("Identity", 202), ("gzip", 415)]
+)
+def test_no_encoding_is_one_that_says_nothing(
+    session_api: httpx.Client, port: int, encoding: str, status: int
+) -> None:
+    fix = {"latitude": 1, "longitude": 2}
+    headers = {"content-encoding": encoding}
+    answer = session_api.post("/api/v1/drivers/d/location", json=fix, headers=headers)
+    assert answer.status_code == status

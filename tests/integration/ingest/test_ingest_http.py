@@ -267,7 +267,10 @@ def test_wrong_methods_say_which_are_right(api: httpx.Client) -> None:
     assert_problem(api.get("/api/v1/drivers/locations"), 405)
     assert_problem(api.post("/api/v1/drivers/nearby"), 405)
     assert_problem(api.put("/health"), 405)
-    assert_problem(api.request("BREW", "/health"), 400)
+    brewed = api.request("BREW", "/health")
+    assert_problem(brewed, 405)
+    assert "GET" in brewed.headers["allow"]
+    assert_problem(api.request("BREW", "/brew"), 404)
 
 
 def test_unknown_paths_are_404(api: httpx.Client) -> None:

@@ -30,7 +30,7 @@ from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 SHARDS = 4
-EXAMPLES = 5
+EXAMPLES = 3
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 # A value may fit its type and still lie outside a window that moves with the clock. What apps
 # send is never refused for its form: the phone would send it for ever.
@@ -67,7 +67,7 @@ def explore(
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -111,17 +111,13 @@ def closed_url(redis_session: AnyRedis, database: str) -> Iterator[str]:
         yield found.url
 
 
-# What is no question of who asks is seen with one of them.
-@pytest.mark.parametrize(
-    ("role", "phases"), [(Role.GATEWAY, "examples,coverage"), (Role.OPERATOR, "examples")]
-)
-def test_the_closed_service_does_as_described(
-    closed_url: str, tmp_path: Path, role: Role, phases: str
-) -> None:
+# What is no question of who asks is seen above.
+@pytest.mark.parametrize("role", [Role.GATEWAY, Role.OPERATOR])
+def test_the_closed_service_does_as_described(closed_url: str, tmp_path: Path, role: Role) -> None:
     claims = new_claims(role, "shop", "fleetline", now=time.time(), ttl_s=600)
     token = Signing([SECRET], [], "fleetline").sign(claims)
     options = ("--header", f"Authorization: Bearer {token}")
-    explore(closed_url, tmp_path, *options, phases=phases)
+    explore(closed_url, tmp_path, *options, phases="examples")
 
 
 def put_driver(redis_server: AnyRedis, database: str) -> None:

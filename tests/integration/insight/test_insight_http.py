@@ -238,6 +238,10 @@ def test_heat(api):
         ("drivers/d/summary?by=week", "by"),
         ("drivers/d/summary?tz=Mars/Olympus", "tz"),
         ("drivers/d/summary?tz=%27;drop", "tz"),
+        # What broke: where no row needed the zone nobody looked at it.
+        ("drivers/nobody/summary?tz=Mars/Olympus", "tz"),
+        ("fleet/summary?tz=Mars/Olympus", "tz"),
+        ("fleet/summary?group=none&tz=Mars/Olympus", "tz"),
         ("drivers/d/summary?by=hour&start_time=2020-01-01T00:00:00Z", "by"),
         ("fleet/summary?group=shift", "group"),
         ("fleet/summary?cursor=%00", "cursor"),
@@ -245,6 +249,7 @@ def test_heat(api):
         ("fleet/heat?of=love", "of"),
         ("fleet/heat?bbox=1,2,3", "bbox"),
         ("fleet/heat?bbox=nan,1,2,3", "bbox"),
+        ("fleet/heat?bbox=1_0,1,22,3", "bbox"),
         ("fleet/heat?start_time=2020-01-01T00:00:00Z", "start_time"),
     ],
 )

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -13,6 +11,7 @@ import pytest
 
 from consumers.insight.columns import us_of
 from consumers.insight.fold.rules import Rules
+from tests.clients.commands import start as start_command
 from tests.integration.insight.insight_history import adopt_at_once, row, rows_of, store, stored
 from tests.stack import environment, fleetline
 from tests.unit.insight.insight_tables import at_once
@@ -29,9 +28,7 @@ def settings(url):
 
 
 def spawn(url, **more):
-    return subprocess.Popen(
-        (sys.executable, "-m", "deploy.cli", "insight"), env=environment(settings(url)), **more
-    )
+    return start_command(["insight"], environment(settings(url)), **more)
 
 
 def end(process, number=signal.SIGTERM):
@@ -151,7 +148,7 @@ def test_without_a_database_it_waits(processes, tmp_path):
     url = "postgresql://nobody@127.0.0.1:9/none"
     log = tmp_path / "log"
     with log.open("wb") as output:
-        process = spawn(url, stderr=output, stdout=output)
+        process = spawn(url, stderr=output.fileno(), stdout=output.fileno())
     processes.append(process)
     wait_until(lambda: b"insight.waiting" in log.read_bytes(), timeout_s=20)
     assert process.poll() is None

@@ -176,7 +176,17 @@ def test_an_import_is_all_or_nothing_and_names_the_feature(api: httpx.Client) ->
     assert [f["name"] for f in api.get("").json()["geofences"]] == ["7", "Alpha"]
     assert send().status_code == 422
     assert send(feature("a"), kind="text/plain").status_code == 415
-    assert api.post("/import", json={"type": "Feature", "features": []}).status_code == 422
+    # What broke: what is no collection was refused in the words of a library, without a field.
+    for body, fields in (
+        ({"type": "Feature", "features": []}, ["type"]),
+        ({"type": "FeatureCollection"}, ["features"]),
+        ({"type": "FeatureCollection", "features": {}}, ["features"]),
+        ({}, ["type", "features"]),
+        ([], ["body"]),
+    ):
+        answer = api.post("/import", json=body)
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == fields
     # A polygon of so many vertices is judged in a thread, where it holds up no fix.
     ring = [[n / 1000, (n % 2) / 10] for n in range(900)]
     ring = [*ring, [0.9, 5], [0, 5], ring[0]]

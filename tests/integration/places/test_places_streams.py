@@ -60,9 +60,14 @@ def test_trimming_waits_for_the_engine_while_it_lives(redis_server, database_url
     asyncio.run(main())
 
 
-def test_an_engine_that_is_far_behind_is_not_waited_for(redis_server, database_url):
-    """A quarter of BACKLOG_MAX is kept; and the engine says what it missed."""
+@pytest.mark.parametrize("nearly_full", [False, True])
+def test_an_engine_that_is_far_behind_is_not_waited_for(
+    redis_server, database_url, monkeypatch, nearly_full
+):
+    """A quarter of BACKLOG_MAX is kept, less in little memory; the engine says what it missed."""
     servers = redis_server.url, database_url
+    monkeypatch.setattr("consumers.stream.places_hold.KEPT_WHEN_FULL", 100)
+    limits = {} if nearly_full else {"backlog_max": 400}
 
     async def main():
         async with shard(*servers) as it, opened(redis_server.url) as nodes:
@@ -72,9 +77,15 @@ def test_an_engine_that_is_far_behind_is_not_waited_for(redis_server, database_u
             await hold.tell()
             reader = StreamReader(nodes, ONE, {0: ReadTo(first, 1)})
             assert await reader.check() == {}
-            async with working(worker_settings(*servers, backlog_max=400)):
-                await it.stored(1000)
-                await until(lambda: is_short(it), what="it is trimmed past")
+            if nearly_full:
+                used = (await it.redis.info("memory"))["used_memory"]
+                await it.redis.config_set("maxmemory", int(used / 0.8))
+            try:
+                async with working(worker_settings(*servers, **limits)):
+                    await it.stored(1000)
+                    await until(lambda: is_short(it), what="it is trimmed past")
+            finally:
+                await it.redis.config_set("maxmemory", 0)
             left = await it.redis.xlen(KEYS.stream)
             assert await reader.check() == {0: 999 - left}
             # Said once.

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +17,8 @@ from common.event import LocationUpdate, encode_event
 from common.keys import order_book_key, order_bucket, shard_keys, shard_of
 from common.orders.order import Order, StateTimes, encode_order
 from common.orders.states import DeliveryState
+from tests.clients.commands import Command
+from tests.clients.commands import start as start_command
 from tests.servers import free_port
 from tests.servers.ingest_server import IngestServer, ingest
 from tests.servers.redis_cluster import AnyRedis
@@ -45,13 +45,11 @@ class Planner:
             "METRICS_PORT": str(free_port()),
             "LOG_LEVEL": "error",
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Command | None = None
 
     def start(self) -> None:
         """Start it, and wait until its solvers are there."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", "planner"], env=environment(self._settings)
-        )
+        self._process = start_command(["planner"], environment(self._settings))
         wait_until(self.solvers, timeout_s=60, what="solvers")
 
     def solvers(self) -> list[psutil.Process]:

@@ -46,6 +46,14 @@ def test_a_line_that_never_ends_is_bounded_too(tmp_path: Path) -> None:
     assert all(f.stat().st_size <= BYTES_MAX + CHUNK_BYTES + 1000 for f in tmp_path.iterdir())
 
 
+def test_a_part_that_says_nothing_has_its_file_too(logs: Logs, tmp_path: Path) -> None:
+    # What broke: there was no log/gateway.log to follow, because a door has little to say.
+    logs.open(tmp_path / "a.log")
+    wait_until((tmp_path / "a.log").is_file)
+    logs.close()
+    assert (tmp_path / "a.log").read_bytes() == b""
+
+
 def test_an_earlier_run_is_added_to(logs: Logs, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"before\n")
     os.write(logs.open(tmp_path / "a.log"), b"after\n")

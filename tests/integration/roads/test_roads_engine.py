@@ -86,6 +86,14 @@ def test_a_matrix_in_parts_is_that_of_one_question(roads, monkeypatch):
     assert whole.durations_s[7][2] == pytest.approx(way.duration_s, abs=0.2)
 
 
+def test_places_of_one_street_have_a_matrix(roads):
+    """Of two that are a metre apart OSRM says that the one behind is less than nothing away."""
+    rng = random.Random(5)
+    places = [place(1 + rng.uniform(0, 0.01), 1) for _ in range(100)]
+    matrix = ask(roads, lambda e: e.matrix(places, places, "car"))
+    assert min(metres for row in matrix.distances_m for metres in row) == 0.0
+
+
 def test_an_engine_with_limits_of_its_own_is_asked_in_parts(store, monkeypatch):
     """OSRM allows 100 places a side unless it is told otherwise."""
     monkeypatch.setattr("deploy.roads.server.TABLE_SIZE_MAX", 3)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -190,7 +190,7 @@ def test_an_engine_that_does_not_fit_is_said_once_until_it_has_helped(body, erro
     async def say(writer: asyncio.StreamWriter) -> None:
         await plain(said.pop(0), "Connection: close")(writer)
 
-    async def ask() -> list[str]:
+    async def ask() -> Sequence[str]:
         async with speaker(say) as url:
             travel = Travel(RoadEngine({"car": url}), StraightPaces())
             found = [(await travel.matrix([HERE], [THERE])).method for _ in range(4)]

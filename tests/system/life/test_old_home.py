@@ -65,21 +65,28 @@ def give(account: SystemUser | None, path: Path) -> None:
 
 
 @pytest.fixture
-def old_home() -> Iterator[Path]:
+def old_folders() -> Iterator[Path]:
+    """A home with nothing in its folders."""
     with new_home() as home:
         for folder in ("run", "log", "data/gateway/proxy", "data/redis"):
             (home / folder).mkdir(parents=True)
-        OldDatabase(home / "data" / "postgres")
-        server = RedisServer(home / "data" / "redis")
-        server.start()
-        server.command("SET", "kept", "42")
-        server.stop()
-        for file in ("run/lock", "log/gateway.log", "run/stack.json", "log/consumer-0.log"):
-            (home / file).touch(0o644)
-            (home / file).chmod(0o644)
-        for path in (home, home / "run", home / "log", home / "data"):
-            path.chmod(0o755)
         yield home
+
+
+@pytest.fixture
+def old_home(old_folders: Path) -> Path:
+    home = old_folders
+    OldDatabase(home / "data" / "postgres")
+    server = RedisServer(home / "data" / "redis")
+    server.start()
+    server.command("SET", "kept", "42")
+    server.stop()
+    for file in ("run/lock", "log/gateway.log", "run/stack.json", "log/consumer-0.log"):
+        (home / file).touch(0o644)
+        (home / file).chmod(0o644)
+    for path in (home, home / "run", home / "log", home / "data"):
+        path.chmod(0o755)
+    return home
 
 
 def test_it_is_closed_and_nothing_is_lost(old_home: Path) -> None:
@@ -107,18 +114,18 @@ def test_it_is_closed_and_nothing_is_lost(old_home: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could be led astray")
 def test_links_that_the_front_doors_account_left_lead_root_nowhere(
-    old_home: Path, tmp_path: Path
+    old_folders: Path, tmp_path: Path
 ) -> None:
     # What broke: root gave its own folder away and overwrote its own file, and printed `ready`.
     victim = tmp_path / "victim"
     victim.mkdir(mode=0o700)
     (victim / "file").write_text("untouched")
-    gateway = old_home / "data" / "gateway"
+    gateway = old_folders / "data" / "gateway"
     give(named_account(), gateway)
     for name in ("uwsgi", "client_body", "tls", "web"):
         (gateway / name).symlink_to(victim)
     (gateway / "nginx.conf").symlink_to(victim / "file")
-    with Stack(old_home, "--roles", ""):
+    with Stack(old_folders, "--roles", ""):
         assert (victim / "file").read_text() == "untouched"
         for path in (victim, victim / "file"):
             assert path.stat().st_uid == 0
@@ -127,12 +134,13 @@ def test_links_that_the_front_doors_account_left_lead_root_nowhere(
 
 
 @pytest.mark.parametrize("name", ["data/gateway", "data/redis", "data/postgres", "log", "run"])
-def test_a_folder_that_is_a_link_is_one_line(old_home: Path, tmp_path: Path, name: str) -> None:
-    folder = old_home / name
+def test_a_folder_that_is_a_link_is_one_line(old_folders: Path, tmp_path: Path, name: str) -> None:
+    folder = old_folders / name
+    folder.mkdir(exist_ok=True)
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     before = (tmp_path / "elsewhere").stat()
-    with pytest.raises(RuntimeError, match="is a link"), Stack(old_home, "--roles", ""):
+    with pytest.raises(RuntimeError, match="is a link"), Stack(old_folders, "--roles", ""):
         pass
     after = (tmp_path / "elsewhere").stat()
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)

@@ -19,6 +19,7 @@ from tests.access import AUTH
 from tests.freezing import freeze
 from tests.stack import (
     LEAVE_TIMEOUT_S,
+    LIVE,
     STOP_TIMEOUT_S,
     Stack,
     environment,
@@ -47,7 +48,7 @@ def gone(family: list[psutil.Process]) -> bool:
 
 
 def test_stop_start_kill_start_and_a_stop_with_a_role_that_hangs(home: Path) -> None:
-    stack = Stack(home)
+    stack = Stack(home, *LIVE)
     with stack:
         goes_all_the_way(stack)
         wait_until(lambda: count_rows(stack) == 1)

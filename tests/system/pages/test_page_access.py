@@ -61,8 +61,9 @@ def map_link(stack: Stack, token: str) -> str:
 
 
 def visit(browser: Browser, link: str) -> Visit:
-    # A refused handshake stands on the browser's console.
-    return Visit(browser, link, outage=True)
+    # A refused handshake stands on the browser's console. What moves is looked at elsewhere: while
+    # anything is waited for, drawing it takes a core.
+    return Visit(browser, link, outage=True, calm=True)
 
 
 def await_end_of_map(page: Visit, title: str) -> None:

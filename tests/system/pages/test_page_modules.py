@@ -190,11 +190,9 @@ CASES: list[tuple[str, str, Any]] = [
      "200, {status: 'degraded', redis: 'up', database: 'down', backlog: 5, dead_letters: 2,"
      " shards: [{shard: 0, backlog: 5, pending: 0, consumer: 'up'}]}))"),
      ["warn", ["good", "bad", "good"], ["Dead letters", "2"]]),
-    ("map/health.js", ("[null, 40, 3000, 7300, 2e5].map(s => m.healthView(200, {status: 'ok',"
-     " redis: 'up', database: 'up', backlog: 5, dead_letters: 0, shards: [], room: {lasts_s: s}})"
-     ".numbers.at(-2))"),
-     [["Backlog, all", "5"], *(["Fixes are refused in", text]
-                               for text in ("40 s", "50 min", "2 h", "2 days"))]),
+    ("map/health.js", ("[null, 40, 3e3, 7300, 2e5].map(s => m.healthView(200, {status: 'ok', redis:"
+     " 'up', backlog: 5, shards: [], room: {lasts_s: s}}).numbers.at(-2)[1])"),
+     ["5", "40 s", "50 min", "2 h", "2 days"]),
     # Fences: a ring across 180° is unwound for the map, and written as it came.
     ("map/fences/shapes.js", ("(f => [f.shape.parts[0][0], m.geometryOf(f.shape).coordinates[0]])("
      "m.readFence({geofence_id: 'f', name: 'f', active: true, radius_m: null, width_m: null,"

@@ -13,8 +13,8 @@ from bench.capacity.sizing import (
     NEEDED,
     USED_SHARE,
     MessageBytes,
+    layout_for,
     missing,
-    shards_for,
     size,
 )
 from bench.processes import Failed
@@ -80,17 +80,25 @@ def test_more_drivers_never_need_less(some, more):
     small, large = (size(FIGURES, count, MESSAGE) for count in sorted((some, more)))
     for field in fields(small):
         before, after = getattr(small, field.name), getattr(large, field.name)
-        # A further primary takes a part of the others' memory, and shards are a multiple of them.
-        if before is not None and field.name not in {"primary_bytes", "shards"}:
+        # A further primary takes a part of the others' memory. Shards depend on both.
+        if before is not None and field.name not in {"primary_bytes", "shards", "databases"}:
             assert before <= after, field.name
 
 
-@given(st.integers(1, 500), st.floats(0.1, 5000))
-def test_each_primary_has_as_many_shards_and_each_core_one(primaries, consumer_cores):
-    shards = shards_for(primaries, consumer_cores)
-    assert shards % primaries == 0
+@given(st.integers(1, 300), st.integers(1, 150), st.floats(0.1, 3000))
+def test_each_primary_and_each_database_has_as_many_shards(primaries, enough, consumer_cores):
+    shards, databases = layout_for(primaries, enough, consumer_cores)
+    assert shards % primaries == shards % databases == 0
     assert shards >= consumer_cores
-    assert shards < max(16, consumer_cores) + 1 + primaries
+    assert enough <= databases <= enough * 1.3 + 1
+    assert shards < 2 * max(16, consumer_cores, enough) + (enough + 2) * primaries
+
+
+def test_a_small_fleet_has_the_shards_of_one_machine():
+    assert layout_for(1, 1, 0.3) == (4, 1)
+    assert layout_for(1, 1, 5.0) == (16, 1)
+    assert layout_for(6, 3, 9.7) == (18, 3)
+    assert layout_for(25, 7, 16.0) == (50, 10)
 
 
 def test_a_run_that_lacks_a_figure_is_refused_by_name():
@@ -100,19 +108,27 @@ def test_a_run_that_lacks_a_figure_is_refused_by_name():
         sizes({"scenarios": []})
 
 
+RUN = {
+    "written_at": "2026-01-01", "config": {}, "versions": {"python": "3"}, "scenarios": [],
+    "machine": {"cores": 2, "cpu": "x", "memory_gb": 1, "kernel": "k", "load_before": [0]},
+}  # fmt: skip
+
+
+def test_a_run_on_a_busy_machine_says_so():
+    noisy = {**RUN, "scenarios": [{"name": "drain", "others_share": 0.5}]}
+    assert "used the cores in drain:" in page(noisy, FIGURES, MESSAGE)
+    assert "used the cores" not in page(RUN, FIGURES, MESSAGE)
+
+
 def test_roles_that_were_not_measured_have_no_row_and_others_do():
-    found = {
-        "written_at": "2026-01-01", "config": {}, "versions": {"python": "3"},
-        "machine": {"cores": 2, "cpu": "x", "memory_gb": 1, "kernel": "k", "load_before": [0]},
-    }  # fmt: skip
-    text = page(found, FIGURES, MESSAGE)
+    text = page(RUN, FIGURES, MESSAGE)
     assert "trips and statistics" not in text
     assert "| 0.2 | 20 | 200 | 70.0 µs of ingest, `sustained.one` |" in text
     assert "10,000,000 drivers are 200 times that rate" in text
     assert "10,000 drivers are" not in text.replace("10,000,000", "")
     with_insight = {**FIGURES, "insight.follow": Figure("insight.follow", "", 7.0, "% of a core")}
     row = "| trips and statistics: cores | 0.1 | 10 | 100 |"
-    assert row in page(found, with_insight, MESSAGE)
+    assert row in page(RUN, with_insight, MESSAGE)
 
 
 def test_the_marks_are_filled_and_not_missed():

@@ -18,6 +18,7 @@ def test_fields_are_named_in_lower_case_and_joined() -> None:
         may_upgrade=True,
     )
     assert not read_head(b"GET / HTTP/1.0").may_upgrade
+    assert not read_head(b"HEAD / HTTP/1.1").may_upgrade
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ latitudes = st.floats(-85, 85)
 
 def test_parse_subscription() -> None:
     assert parse_subscription("1,2,3.5,4", None) == BoxSubscription(Box(1, 2, 3.5, 4), 1000)
+    assert parse_subscription("1, 2, 3.5, 4", None).box == Box(1, 2, 3.5, 4)
     assert parse_subscription("170,-1,-170,1", "7") == BoxSubscription(Box(170, -1, -170, 1), 7)
 
 
@@ -43,6 +44,9 @@ def test_parse_subscription() -> None:
         ("181,2,3,4", None, ["bbox"]),
         ("1,-91,3,4", None, ["bbox"]),
         ("1,5,3,4", None, ["bbox"]),
+        # What broke: Python's own `float` takes more than a number.
+        ("1_0,2,33,4", None, ["bbox"]),
+        ("٣,2,33,4", None, ["bbox"]),
         ("1,2,3,4", "-1", ["n"]),
         ("1,2,3,4", "5001", ["n"]),
         ("1,2,3,4", "²", ["n"]),

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InvalidUpdate
-from common.event import Clock, TimeLimits, decode_event
+from common.event import TimeLimits, decode_event
 from ingest.intake.batch import ERRORS_MAX, errors_listed, validate_batch
+from ingest.intake.clock import Clock
 from ingest.intake.validate import Validator, Verdicts
 
 LIMITS = TimeLimits(86_400, 30 * 86_400)

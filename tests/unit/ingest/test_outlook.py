@@ -58,15 +58,49 @@ def test_a_redis_that_forgot_begins_anew():
     assert outlook.lag_s(11.0) == 1.0
 
 
-@pytest.mark.parametrize(
-    ("waiting", "growth"),
-    [([0, 0, 0], 0.0), ([50, 40, 30], -10.0), ([0, 10, 20], 10.0), ([0], 0.0)],
-)
-def test_the_pace_is_how_much_more_waits_and_how_much_comes(waiting, growth):
+def watched(waiting, arrivals=30):
+    """A look each second, while so many fixes come in each."""
     outlook = Outlook()
     for second, fixes in enumerate(waiting):
-        outlook.look(float(second), 1000 + 30 * second, fixes)
-    assert outlook.pace() == BacklogPace(growth, 30.0 if len(waiting) > 1 else 0.0)
+        outlook.look(float(second), 1000 + arrivals * second, fixes)
+    return outlook.pace()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "growth"),
+    [
+        ([0, 0, 0], 0.0),
+        # It drains.
+        ([900, 800, 700], -100.0),
+        ([100, 110, 120], 10.0),
+        # The share of a batch that is under way is no growth.
+        ([0, 29, 3, 40, 60], 0.0),
+        ([0], 0.0),
+    ],
+)
+def test_the_pace_is_how_much_more_waits_and_how_much_comes(waiting, growth):
+    assert watched(waiting) == BacklogPace(growth, 30.0 if len(waiting) > 1 else 0.0)
+
+
+def test_two_looks_at_the_same_moment_say_no_pace():
+    outlook = Outlook()
+    outlook.look(1.0, 10, 5)
+    outlook.look(1.0, 10, 5)
+    assert outlook.pace() == BacklogPace()
+
+
+def test_an_outage_is_not_thinned_out_by_the_time_before_it():
+    """Ten seconds after it began the room was said to last six times too long."""
+    pace = watched([7] * 50 + [7 + 30 * second for second in range(1, 11)])
+    assert pace.growth == pytest.approx(30, rel=0.15)
+    # Of one that has lasted, the last minute counts.
+    assert watched([30 * second for second in range(300)]).growth == 30
+
+
+def test_a_slow_leak_is_seen_once_it_is_more_than_what_is_under_way():
+    leak = [second // 2 for second in range(600)]
+    assert watched(leak[:100]).growth == 0
+    assert watched(leak).growth == pytest.approx(0.5, rel=0.05)
 
 
 def test_the_pace_is_that_of_the_last_minute():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.redis.memory import RESERVE_SHARE, RedisMemory, read_memory
+from common.redis.memory import RedisMemory, read_memory, reserve_bytes
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
 from ingest.intake.room import (
@@ -40,8 +40,8 @@ class Server:
         return RedisMemory(self._used + sum(self.waiting) * self.fix_bytes, self.limit)
 
     @property
-    def bound(self) -> float:
-        return self.limit * (1 - RESERVE_SHARE)
+    def bound(self) -> int:
+        return self.limit - reserve_bytes(self.limit)
 
 
 class Worker:
@@ -118,6 +118,22 @@ def test_memory_and_number_bound_what_waits_and_nothing_is_refused_before(
         server.waiting = [each * (100 - stored) // 100 for each in server.waiting]
 
 
+def with_bound(bound):
+    """A limit of which so much is for fixes that wait."""
+    return next(
+        limit
+        for limit in (int(bound / 0.75), bound + 32 * MB, int(bound / 0.9))
+        if limit - reserve_bytes(limit) == pytest.approx(bound, abs=2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit_mb", "reserve_mb"), [(8, 2), (64, 16), (128, 32), (200, 32), (320, 32), (1000, 100)]
+)
+def test_a_tenth_is_left_to_the_rest_and_of_a_small_server_more(limit_mb, reserve_mb):
+    assert reserve_bytes(limit_mb * MB) == reserve_mb * MB
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     rates=st.lists(st.integers(500, 3000), min_size=1, max_size=4),
@@ -128,7 +144,7 @@ def test_memory_and_number_bound_what_waits_and_nothing_is_refused_before(
 def test_what_is_told_in_the_middle_of_an_outage_comes_true(rates, fix_bytes, seconds, by_memory):
     """Nothing is stored any more: the first refusal comes when it was said to."""
     growth_bytes = sum(rates) * fix_bytes
-    limit = int(seconds * growth_bytes / (1 - RESERVE_SHARE)) if by_memory else 1 << 60
+    limit = with_bound(seconds * growth_bytes) if by_memory else 1 << 60
     fixes_max = 1 << 60 if by_memory else max(rates) * seconds
     server, worker = Server(len(rates), limit, 0, fix_bytes), Worker(len(rates), fixes_max)
     rooms: list[ShardRoom] = []
@@ -190,17 +206,17 @@ def test_a_server_that_is_full_of_other_things_still_takes_what_is_stored_at_onc
 
 def test_what_a_fix_takes_is_measured_once_enough_of_them_wait():
     server = ServerMemory()
-    server.look(0.0, RedisMemory(50 * MB, 100 * MB), 0)
-    server.look(1.0, RedisMemory(60 * MB, 100 * MB), MEASURED_FIXES_MIN - 1)
+    server.look(0.0, RedisMemory(50 * MB, 1000 * MB), 0)
+    server.look(1.0, RedisMemory(60 * MB, 1000 * MB), MEASURED_FIXES_MIN - 1)
     assert server.fix_bytes == FIX_BYTES
-    server.look(2.0, RedisMemory(50 * MB + 40_000 * 250, 100 * MB), 40_000)
+    server.look(2.0, RedisMemory(50 * MB + 40_000 * 250, 1000 * MB), 40_000)
     assert server.fix_bytes == 250
     # It drains: what was measured stays.
-    server.look(3.0, RedisMemory(50 * MB, 100 * MB), 0)
+    server.look(3.0, RedisMemory(50 * MB, 1000 * MB), 0)
     assert server.fix_bytes == 250
-    assert server.fixes() == 40 * MB // 250
+    assert server.fixes() == 850 * MB // 250
     # Something else fills the memory.
-    server.look(4.0, RedisMemory(99 * MB, 100 * MB), 20_000)
+    server.look(4.0, RedisMemory(99 * MB, 1000 * MB), 20_000)
     assert server.fix_bytes == FIX_BYTES_MAX
 
 
@@ -219,7 +235,7 @@ def test_redis_says_how_full_it_is():
     info = b"# Memory\r\nused_memory:1048576\r\nused_memory_human:1M\r\nmaxmemory:2097152\r\n"
     assert read_memory(info) == (1_048_576, 2_097_152)
     assert read_memory(info).fullness == 0.5
-    assert read_memory(info).room_bytes == 2_097_152 - 209_715 - 1_048_576
+    assert read_memory(info).room_bytes == 2_097_152 // 4 * 3 - 1_048_576
     # Buffers of replicas are no data.
     assert read_memory(info + b"mem_not_counted_for_evict:48576\r\n").used_bytes == 1_000_000
     # Half of the machine where no limit is set.

@@ -59,6 +59,16 @@ def test_a_graph_that_knows_no_source_or_no_target_cannot_say(sources, targets):
         join([[table(sources, targets)]])
 
 
+def test_a_distance_that_is_rounded_below_nothing_is_none():
+    # What broke: OSRM has -0.2 m between two places of one street in every tenth table of fifty
+    # places by fifty, and the whole table was answered by the straight line.
+    answer = {"sources": [NEAR], "destinations": [NEAR, NEAR], "durations": [[0, None]]}
+    found = read_table(body(**answer, distances=[[-0.2, None]])).matrix
+    assert (found.durations_s, found.distances_m) == ([[0.0, None]], [[0.0, None]])
+    with pytest.raises(NoRoads):
+        understood(read_table, body(**answer, distances=[[-6.0, None]]))
+
+
 def test_tables_beside_and_below_each_other_are_one():
     def part(rows: list[list[float | None]]) -> Table:
         matrix = Matrix(rows, [[*row] for row in rows], "roads")

@@ -29,6 +29,7 @@ TOLD = {
     },
     "roads": {"DATABASE_URL"},
     "fanout": {"REDIS_URL", "AUTH", "AUTH_SECRET", "AUTH_JWKS"},
+    "preloaded": set(),
     "simulate": set(),
 }
 
