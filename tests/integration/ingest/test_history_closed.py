@@ -18,11 +18,11 @@ def test_a_question_to_a_pool_that_closes_is_overloaded(database_url: str, age: 
             assert await history.answers()
         began = asyncio.Event()
 
-        async def sleep(connection: object) -> object:
+        async def ask(connection: object) -> object:
             began.set()
             return await connection.fetch("SELECT pg_sleep(60)")  # type: ignore[attr-defined]
 
-        asked = asyncio.create_task(history.run(sleep))
+        asked = asyncio.create_task(history.run(ask))
         await until(lambda: asyncio.sleep(0, began.is_set()))
         await history.close()
         with pytest.raises(Overloaded):
