@@ -40,8 +40,10 @@ class Pair:
         self.primary.start()
         self.replica.start()
         self.replica.command("REPLICAOF", "127.0.0.1", str(self.primary.port))
-        follows = lambda: b"state=online" in self.primary.command("INFO", "replication")  # noqa: E731
-        wait_until(follows, what="a replica")
+        wait_until(self._is_followed, what="a replica")
+
+    def _is_followed(self) -> bool:
+        return b"state=online" in self.primary.command("INFO", "replication")
 
     def fail_over(self) -> None:
         """The primary dies; its replica takes over with what it has taken in, and no more.
@@ -80,6 +82,12 @@ class Taker:
         # Of another machine: this one would see that no process of its name is there.
         self.lease.me = self.lease.me._replace(boot=f"machine-{number}")
         self.fence = WriteFence(self.wire, KEYS.fence, self.lease)
+
+    async def takes(self) -> bool:
+        """Whether it has its lease now."""
+        with contextlib.suppress(Overloaded):
+            return await self.lease.acquire() is None
+        return False
 
     async def write(self, value: str) -> bool:
         """Write as the live stage does; whether it was carried out. Raises `Fenced`."""
@@ -120,7 +128,7 @@ def test_a_lease_counts_once_a_replica_has_it(pair: Pair, mode: Mode) -> None:
             assert first.lease.age_s is None
             assert await second.lease.acquire() == str(first.lease.me)
             pair.replica.thaw()
-            assert await first.lease.acquire() is None
+            await until(first.takes, what="a replica that has the lease")
             assert await first.write("first")
             # A failover in this very moment finds it held.
             seen = [taker.wire.connections for taker in (first, second)]

@@ -11,7 +11,7 @@ from common.event import decode_event
 from common.keys import ENTRY_FIELD, FORMAT_VERSION, META, order_key
 from consumers.stream.group_reader import is_group_missing
 from consumers.stream.holder import Holder
-from consumers.stream.lease import Fenced
+from consumers.stream.lease import FENCE_STEP, TTL_S, Fenced
 from tests.clients.listening import listening
 from tests.roles.shard import (
     KEYS,
@@ -125,7 +125,7 @@ def test_a_worker_waits_for_a_living_holder_and_leaves_when_it_is_fenced(servers
             worker = new_worker(worker_settings(*servers))
             running = asyncio.create_task(worker.run())
             await it.stored(1)
-            await it.redis.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other")
+            await it.redis.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other", ex=TTL_S)
             async with asyncio.timeout(10):
                 with pytest.raises(Fenced):
                     await running
@@ -149,7 +149,7 @@ def test_a_writer_whose_shard_was_taken_changes_nothing_however_fresh_its_lease(
             # The other has shown a newer position, and this one is given an older at that moment.
             await it.redis.set(order_key("o1"), newer)
             async with it.redis.pipeline(transaction=True) as pipe:
-                pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other", ex=7)
+                pipe.set(KEYS.consumer, "another-machine/pid:[1]/8/b/other", ex=TTL_S)
                 pipe.incr(KEYS.fence)
                 pipe.hset(KEYS.live, "d1", newer)
                 pipe.xadd(KEYS.stream, {ENTRY_FIELD: payload(5, order="o1")})
@@ -170,15 +170,15 @@ def test_a_lease_that_was_lost_and_taken_again_goes_on_with_its_new_number(serve
             await it.add(payload(1))
             await it.stored(1)
             await it.redis.delete(KEYS.consumer)
-            await until(lambda: _taken(it, b"2"))
+            await until(lambda: _taken(it, 2))
             await it.add(payload(2))
             await until(lambda: it.live_is("d1", payload(2)))
 
     asyncio.run(main())
 
 
-async def _taken(it, number):
-    return await it.redis.get(KEYS.fence) == number
+async def _taken(it, times):
+    return int(await it.redis.get(KEYS.fence) or 0) // FENCE_STEP == times
 
 
 def test_a_holder_on_this_machine_that_died_is_replaced_at_once(servers):
