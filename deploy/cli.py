@@ -150,7 +150,12 @@ for role in (places, arrivals, hooks, planner):
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    *,
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="Leave out what is away of several databases.")
+    ] = False,
+) -> None:
     """Bring the database's schema up to date, and look over both servers."""
     process.die_with_parent()
     from common.settings import load_settings
@@ -158,7 +163,7 @@ def migrate() -> None:
 
     settings = load_settings()
     _configure("migrate", settings)
-    asyncio.run(preflight(settings))
+    asyncio.run(preflight(settings, go_on=go_on))
 
 
 app.command()(traffic.replay)

@@ -70,7 +70,9 @@ class Roles:
 
     def migrate(self) -> ChildSpec:
         """The schema. It ends by itself, and speaks to the person who waits for it."""
-        return replace(self._spec("migrate"), once=True, log_file=None)
+        # Live positions need no database, so one of several may be away.
+        options = ("--go-on",) if len(self.settings.databases) > 1 else ()
+        return replace(self._spec("migrate", *options), once=True, log_file=None)
 
     def demo(self, drivers: int) -> ChildSpec:
         """Drivers that move, straight to ingest: the door's certificate may be ours alone."""

@@ -20,6 +20,8 @@ class LayoutReader:
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
         self._known: Layouts | None = None
+        # Whether there ever was an answer that could be read.
+        self.heard = False
         self._trouble = Repeated(get("layout"), "layout.unreadable")
 
     async def read(self) -> Layouts | None:
@@ -37,6 +39,7 @@ class LayoutReader:
         except UnreadableLayout as e:
             self._trouble.failed(error=str(e))
         else:
+            self.heard = True
             self._trouble.healed()
         return self._known
 
@@ -62,8 +65,8 @@ class LayoutWatch:
         self._stream_name = stream_name
         self._adopt = adopt
         self.layouts = Layouts(Layout(shards))
-        # Whether Redis was asked at all, and whether it knew anything when it was asked last.
-        self.asked = self.kept = False
+        # Whether Redis knew anything when it was asked last.
+        self.kept = False
 
     async def look(self) -> Layouts:
         """Ask once. Raises `Overloaded` or `hiredis.ReplyError`; what was known stays then.
@@ -71,11 +74,16 @@ class LayoutWatch:
         It also stays when Redis has forgotten everything: what was written since lies there.
         """
         found = await self._reader.read()
-        self.asked, self.kept = True, found is not None
+        self.kept = found is not None
         if found is not None and found != self.layouts:
             self.layouts = found
             self._adopt(self.read)
         return self.layouts
+
+    @property
+    def heard(self) -> bool:
+        """Whether Redis has ever said what there is, be it nothing."""
+        return self._reader.heard
 
     @property
     def read(self) -> Shards:

@@ -63,5 +63,8 @@ class Nodes:
         """Which of them serves a slot, as far as is known."""
         return None
 
+    def doubt(self) -> None:
+        """What is known of the servers may be wrong: here never."""
+
     def on_change(self, changed: Callable[[], None]) -> None:
         """`changed` is called when other servers serve, or serve other keys: here never."""

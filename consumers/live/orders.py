@@ -90,8 +90,9 @@ class OrderState:
         wanted = dict.fromkeys([*carriers, *late_orders(events), *again])
         names = [name for name in wanted if name not in refused]
         values = await self._values(names)
-        for name, value in values.items():
-            driver_id = carriers.get(name)
+        # In the order in which they came, wherever they lie: the first have the driver's quota.
+        for name in filter(values.__contains__, names):
+            value, driver_id = values[name], carriers.get(name)
             if value is None and driver_id is not None:
                 if self._quota.is_full(driver_id, now_s):
                     refused.add(name)

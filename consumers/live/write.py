@@ -49,9 +49,12 @@ async def send_all(writes: Sequence[LiveWrite]) -> None:
     if elsewhere:
         await asyncio.wait([replies for _, replies in elsewhere], timeout=ANSWER_TIMEOUT_S)
         for write, replies in elsewhere:
-            if not replies.done():
+            if replies.done():
+                # At once, not in the loop's next turn: what they say decides what is put back.
+                _take(write, replies)
+            else:
                 _lose(write)
-            replies.add_done_callback(partial(_take, write))
+                replies.add_done_callback(partial(_take, write))
     if lost is not None:
         raise lost
 

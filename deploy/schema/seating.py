@@ -5,12 +5,12 @@ nothing may be told anew.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from common.databases.seat import Seat, require_seat, seats
+from common.databases.seat import Seat, require_seat
 from common.errors import ConfigError, FleetlineError
 from deploy.schema.migrate import connect
 
@@ -26,10 +26,12 @@ SELECT EXISTS (SELECT FROM locations) OR EXISTS (SELECT FROM trips)
 """
 
 
-async def take_seats(urls: Sequence[str]) -> None:
-    """Tell the databases, which are migrated. Raises `ConfigError` where one is another's."""
+async def take_seats(databases: Mapping[Seat, str]) -> None:
+    """Tell the databases, which are migrated, home first. Raises `ConfigError` where one is
+    another's.
+    """
     system: UUID | None = None
-    for url, seat in zip(urls, seats(len(urls)), strict=True):
+    for seat, url in databases.items():
         connection = await connect(url)
         try:
             async with connection.transaction():

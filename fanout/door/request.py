@@ -77,7 +77,8 @@ def split_target(target: str) -> tuple[str, dict[str, str]]:
             # The whole address may stand there (RFC 9112 section 3.2.2).
             target = urlsplit(target)._replace(scheme="", netloc="").geturl()
         path, _, query = target.partition("?")
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
+        looked_at = "&".join(query.split("&", QUERY_FIELDS_MAX)[:QUERY_FIELDS_MAX])
+        pairs = parse_qsl(looked_at, keep_blank_values=True)
     except ValueError as e:
         raise InvalidUpdate("the request target is not a URL") from e
     return "/" + path.strip("/"), dict(pairs)

@@ -216,12 +216,15 @@ class FleetFeed:
     async def _read_box(self, box: Box, count: int) -> Batch:
         """Up to `count` positions in the box, as they are now."""
         values: list[bytes] = []
+        missing = 0
         for shard in self._shards.all:
             try:
                 values += await self._read_shard(shard, box, count)
             except Overloaded:
-                # In a cluster its drivers are missing, and those of other servers are shown.
-                if not self._nodes.is_cluster:
+                # In a cluster its drivers are missing, and those of other servers are shown. Where
+                # no server answers, an empty map would say that there are no drivers.
+                missing += 1
+                if not self._nodes.is_cluster or missing == len(self._shards.all):
                     raise
         batch, oldest = read_events(dict.fromkeys(values)), self._oldest()
         if self._shards.older is not None:

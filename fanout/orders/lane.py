@@ -72,6 +72,9 @@ class Watched(Protocol):
     def lost(self, lane: "Lane") -> None:
         """The lane may have missed messages."""
 
+    def doubt(self) -> None:
+        """A channel may lie elsewhere than is known."""
+
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:
     """Pieces of at most `BATCH_CHANNELS_MAX`."""
@@ -168,6 +171,8 @@ class Lane:
                     await self._rebuild(bridge)
             except FAILURES as e:
                 self._trouble.failed(error=str(e) or type(e).__name__)
+                # It would be asked again and again for a channel whose slot has moved.
+                self._watched.doubt()
                 await asyncio.sleep(REBUILD.delay_s(attempt))
                 attempt += 1
             else:
@@ -201,6 +206,7 @@ class Lane:
                 async with self._locked(self._lock.reader):
                     await self._join(batch)
             except FAILURES:
+                self._watched.doubt()
                 await asyncio.sleep(REJOIN_S)
                 # They may lie on another server by now.
                 self._watched.want(batch)

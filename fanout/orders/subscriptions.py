@@ -203,8 +203,14 @@ class Subscriptions:
 
     def lost(self, lane: Lane) -> None:
         """The lane may have missed messages."""
+        self.doubt()
         for name in self.others_of(lane):
             self._say_lost(name)
+
+    def doubt(self) -> None:
+        """Its server may not have a channel any more: a slot has moved, or it was replaced."""
+        if self._cluster is not None:
+            self._cluster.doubt()
 
     def _say_lost(self, name: bytes) -> None:
         lost = self._others[name].lost

@@ -95,7 +95,7 @@ class Backlog:
             # The server of what there is one of may be away while those of shards are not. But it
             # has to be heard once: what is set may be long past, and nobody reads what was written
             # to shards that are none.
-            if not self._layouts.asked:
+            if not self._layouts.heard:
                 return
         by_wire = self._by_wire()
         for wire in self._memories.keys() - by_wire.keys():

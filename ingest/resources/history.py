@@ -5,6 +5,7 @@ connection on which a question failed is dropped, not given back, because its st
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -131,13 +132,16 @@ class History:
             self._pool = await create_pool(
                 self._url, self._terms, connections_max=self._connections_max
             )
-        connection = await self._pool.acquire()
+        pool = self._pool
+        connection = await pool.acquire()
         try:
             done = await work(connection)
         except BaseException:
-            # Asking a dead server to cancel, or waiting for it to close, may take for ever.
-            connection.terminate()
+            # Asking a dead server to cancel, or waiting for it to close, may take for ever. Of a
+            # pool that was closed meanwhile there is no connection any more.
+            with contextlib.suppress(asyncpg.InterfaceError):
+                connection.terminate()
             raise
         finally:
-            await self._pool.release(connection)
+            await pool.release(connection)
         return done

@@ -8,7 +8,7 @@ from ingest.intake.room import ServerRoom, ShardRoom
 
 
 def room_report(servers: Sequence[ServerRoom]) -> dict[str, Any]:
-    """The shortest of all shards, then each shard, then the memory of each Redis that says so.
+    """The shortest of all shards, then each shard, then each Redis that tells of its memory.
 
     Seconds are null where the room lasts for ever: nothing grows, or no fix comes.
     """
@@ -26,6 +26,7 @@ def room_report(servers: Sequence[ServerRoom]) -> dict[str, Any]:
         "servers": [
             {
                 "shards": list(server.shards),
+                **_times(server.rooms),
                 "used_bytes": server.memory.used_bytes,
                 "limit_bytes": server.memory.limit_bytes or None,
                 "room_bytes": server.memory.room_bytes,

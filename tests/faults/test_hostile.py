@@ -15,8 +15,8 @@ import pytest
 from deploy.stack.wiring import OFFSETS
 from tests.faults.caller import Caller
 from tests.faults.test_stack import now
-from tests.stack import Stack
-from tests.wait import pace, until, wait_until
+from tests.stack import Stack, within
+from tests.wait import pace, wait_until
 
 SLOW_HEADERS = 100
 HALF_BODIES = 50
@@ -189,7 +189,7 @@ def test_killed_workers_of_ingest_leave_no_old_generation(stack: Stack) -> None:
     assert main is not None
     os.kill(next(iter(old - {main})), signal.SIGKILL)
     os.kill(main, signal.SIGKILL)
-    asyncio.run(until(lambda: _accepts(ingest_port), timeout_s=8))
+    within(8, lambda: asyncio.run(_accepts(ingest_port)), "another ingest")
     wait_until(lambda: listeners() and not listeners() & old)
 
 

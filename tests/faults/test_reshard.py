@@ -27,6 +27,7 @@ from tests.roles.resharding import (
 from tests.roles.shard import worker_settings
 from tests.servers.ingest_server import ingest
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.wait import wait_until
 
 # Positions of before are read for so long.
@@ -152,6 +153,27 @@ def test_the_database_may_be_away_meanwhile(hosts: Hosts, postgres_session: Post
         wait_until(hosts.stored, timeout_s=STORED_S, what="all is stored")
     fleet.judge(hosts.settings.database_url)
     print(fleet.report())
+
+
+@pytest.mark.parametrize("hosts", ["cluster"], indirect=True)
+def test_a_primary_is_killed_at_the_switch(hosts: Hosts, cluster: RedisClusterServers) -> None:
+    """The one that says where a change stands: the command waits for its replica."""
+    hosts.start()
+    with ingest(**ingest_settings(hosts)) as api, driving(api.url) as fleet:
+        drives_on(fleet)
+        with reshard(hosts, "--shards", "8") as command:
+            assert command.stdout is not None
+            for line in command.stdout:
+                if line.startswith("fixes go to"):
+                    cluster.owner(META).kill()
+                    break
+            said, _ = command.communicate(timeout=90)
+        assert (command.returncode, "there are 8 shards, and no others" in said) == (0, True)
+        cluster.whole()
+        drives_on(fleet)
+        fleet.stopping.set()
+        wait_until(hosts.stored, timeout_s=STORED_S, what="all is stored")
+    fleet.judge(hosts.settings.database_url)
 
 
 @pytest.mark.parametrize("hosts", ["redis_server"], indirect=True)

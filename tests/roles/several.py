@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 
 import asyncpg
 
+from common.databases.seat import seats
 from common.settings import Settings
 from deploy.schema.seating import take_seats
 from tests.roles.shard import worker_settings
@@ -23,11 +24,16 @@ def two_databases(one: Databases, other: Databases) -> Iterator[tuple[str, str]]
     names = one.create_database(), other.create_database()
     urls = one.url(names[0]), other.url(names[1])
     try:
-        asyncio.run(take_seats(urls))
+        seat_databases(urls)
         yield urls
     finally:
         one.drop_database(names[0])
         other.drop_database(names[1])
+
+
+def seat_databases(urls: Sequence[str]) -> None:
+    """Tell databases that they are these."""
+    asyncio.run(take_seats(dict(zip(seats(len(urls)), urls, strict=True))))
 
 
 def several_settings(redis_url: str, urls: tuple[str, str], **more: object) -> Settings:

@@ -25,9 +25,11 @@ class ShardSpace(msgspec.Struct):
 
 
 class ServerSpace(msgspec.Struct):
-    """One Redis: in a cluster a primary."""
+    """One Redis, in a cluster a primary; the seconds are those of its shard that ends first."""
 
     shards: Annotated[list[int], Meta(description="the shards that share it")]
+    lasts_s: Lasts
+    outage_s: Outage
     used_bytes: int
     limit_bytes: Annotated[int | None, Meta(description="null: it says none")]
     room_bytes: Annotated[

@@ -49,8 +49,8 @@ ROOM = {
     "lasts_s": None, "outage_s": 5210.4,
     "shards": [{"shard": 0, "fixes": 2_605_210, "lasts_s": None, "outage_s": 5210.4}],
     "servers": [{
-        "shards": [0], "used_bytes": 184_549_376, "limit_bytes": 1_073_741_824,
-        "room_bytes": 781_818_266, "fix_bytes": 300,
+        "shards": [0], "lasts_s": None, "outage_s": 5210.4, "used_bytes": 184_549_376,
+        "limit_bytes": 1_073_741_824, "room_bytes": 781_818_266, "fix_bytes": 300,
     }],
 }  # fmt: skip
 HEALTHY = {

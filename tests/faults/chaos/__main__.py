@@ -18,7 +18,7 @@ from deploy.stack.wiring import CLUSTER_SHARDS
 from tests.faults.chaos.evidence import survivors
 from tests.faults.chaos.plan import CLUSTER_DECK, DECK
 from tests.faults.chaos.report import print_report
-from tests.faults.chaos.rounds import QUICK, Options, kept_on_failure, run_round
+from tests.faults.chaos.rounds import QUICK, SHARDS, WATCHED, Options, kept_on_failure, run_round
 from tests.stack import Stack
 
 
@@ -29,7 +29,7 @@ def _options() -> tuple[Options, bool]:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--shards", type=int)
     parser.add_argument("--rate", type=float, default=500.0, help="fixes a second")
-    parser.add_argument("--watched", type=int, default=Options.watched, help="orders")
+    parser.add_argument("--watched", type=int, default=WATCHED, help="orders")
     parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--only", action="append", help="a card, as 'lose redis'")
     given = parser.parse_args()
@@ -37,7 +37,7 @@ def _options() -> tuple[Options, bool]:
     cards = tuple(card for card in deck if not given.only or " ".join(card) in given.only)
     if not cards:
         parser.error(f"--only: cards are {', '.join(sorted({' '.join(card) for card in deck}))}")
-    shards = given.shards or (CLUSTER_SHARDS if given.cluster else Options.shards)
+    shards = given.shards or (CLUSTER_SHARDS if given.cluster else SHARDS)
     seconds = given.minutes * 60
     options = Options(
         given.seed, seconds, shards=shards, watched=given.watched, rate=given.rate, cards=cards

@@ -8,6 +8,7 @@ import contextlib
 import signal
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any
 
 import psutil
@@ -192,7 +193,7 @@ class RedisServers:
             if isinstance(reply, Exception):
                 raise reply
             await until(
-                lambda slot=slot, port=target.port: self._has(slot, port),
+                partial(self._has, slot, target.port),
                 timeout_s=CHANGE_TIMEOUT_S,
                 what="the slot to have moved",
             )

@@ -34,6 +34,7 @@ from tests.wait import pace, until
 
 # Silence of a child is noticed sooner than by default, so that frozen ones are replaced.
 QUICK = {"HEARTBEAT_TIMEOUT_S": "5", "DATABASE_TIMEOUT_S": "3"}
+SHARDS, WATCHED = 4, 10
 POISON_SHARE = 0.01
 # Fixes a second of one driver, far from what is too fast.
 DRIVER_RATE = 2.5
@@ -55,9 +56,9 @@ class Options:
 
     seed: int
     seconds: float
-    shards: int = 4
+    shards: int = SHARDS
     # Orders that somebody watches.
-    watched: int = 10
+    watched: int = WATCHED
     rate: float = 500.0
     pause_s: tuple[float, float] = (1.0, 4.0)
     cards: tuple[Card, ...] = DECK

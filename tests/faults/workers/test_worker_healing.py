@@ -204,6 +204,8 @@ def late(second):
     return sent[:at] + received[received.rindex(b'"received_at"') :]
 
 
+# No cluster client reads by a group within a transaction.
+@pytest.mark.one_redis
 def test_entries_nobody_remembers_are_found_again(servers):
     """Claimed, and the reply lost: they were pending for ever and held up the trimming."""
 

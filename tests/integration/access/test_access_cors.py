@@ -37,4 +37,7 @@ def test_only_listed_origins(redis_server: AnyRedis, origins: str) -> None:
             headers = {"Origin": origin, **bearer(token())}
             answer = api.get(PATH, headers=headers)
             assert answer.headers.get("access-control-allow-origin") == expected
+            # What broke: a page could not read the link to the next page, nor when to try again.
+            exposed = answer.headers.get("access-control-expose-headers", "")
+            assert ("Link" in exposed and "Retry-After" in exposed) == (expected is not None)
             assert "access-control-allow-credentials" not in answer.headers

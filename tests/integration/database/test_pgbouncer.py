@@ -15,10 +15,11 @@ from consumers.history.row import rows_of
 from consumers.history.table import HistoryTable
 from consumers.stream.entry import Entry, decode_page
 from deploy.schema.migrate import migrate, read_migrations
-from deploy.schema.seating import settle_chunk, take_seats
+from deploy.schema.seating import settle_chunk
 from ingest.http.queries.query import RouteQuery
 from ingest.resources.histories import Histories
 from tests.roles.orders import BOOK, A, orders
+from tests.roles.several import seat_databases
 from tests.roles.shard import NOW, payload
 from tests.servers import RedisServer, free_port
 from tests.servers.pgbouncer import MODES, Mode, needs_pgbouncer, pgbouncer, through
@@ -188,7 +189,7 @@ def test_migrate_works_behind_it(pooler: int, postgres_session: PostgresServer) 
         return await asyncio.gather(*(migrate(there) for _ in range(3)))
 
     assert sorted(map(len, asyncio.run(at_once()))) == [0, 0, len(read_migrations())]
-    asyncio.run(take_seats([there]))
+    seat_databases([there])
     asyncio.run(settle_chunk(there, 6))
     postgres_session.drop_database(name)
 

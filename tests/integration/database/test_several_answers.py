@@ -13,10 +13,9 @@ from common.databases.placing import database_of
 from common.errors import ConfigError
 from common.geo import cells
 from consumers.insight.fold.rules import Rules
-from deploy.schema.seating import take_seats
 from deploy.tools.databases.split import split_all
 from tests.integration.insight.insight_history import follow_to, row, store
-from tests.roles.several import two_databases
+from tests.roles.several import seat_databases, two_databases
 from tests.servers import RedisServer
 from tests.servers.ingest_server import ingest
 from tests.servers.pgbouncer import needs_pgbouncer, pgbouncer, through
@@ -107,7 +106,7 @@ def alone(databases: Databases, redis_session: RedisServer) -> Iterator[tuple[st
     name = databases.create_database()
     url = databases.url(name)
     asyncio.run(fill_history((url,)))
-    asyncio.run(take_seats((url,)))
+    seat_databases((url,))
     redis_session.command("FLUSHALL")
     yield url, answers(redis_session.url, (url,))
     databases.drop_database(name)
@@ -154,13 +153,13 @@ def test_two_copies_of_one_are_split(
     extra = {"DATABASE_URLS": ",".join(urls)}
     assert fleetline("databases", "split", extra=extra).stdout.count("would keep its own") == 2
     # Nothing has changed.
-    asyncio.run(take_seats(urls[:1]))
+    seat_databases(urls[:1])
     # Cut off in the second, the next run goes on.
     ask(urls[1], "UPDATE fleetline_database SET number = -2, databases = 2")
     asyncio.run(split_all(urls, said.append, remove=True))
     again = fleetline("databases", "split", "--yes", extra=extra)
     assert "each has its own drivers alone" in again.stdout, again.stderr
-    asyncio.run(take_seats(urls))
+    seat_databases(urls)
     assert ask(urls[1], "SELECT count(*) FROM orders") == 0
     assert answers(redis_server.url, urls) == before
     for copy in copies:

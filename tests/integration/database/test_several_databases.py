@@ -9,14 +9,18 @@ import pytest
 
 from common.databases.connecting import NO_CITUS, ConnectionTerms, connect
 from common.databases.seat import ONLY, seats
-from common.errors import ConfigError
+from common.errors import ConfigError, FleetlineError
+from common.settings import Settings, load_settings
 from consumers.history.table import HistoryTable
 from consumers.insight.home_events import HomeEvents
+from deploy.preflight import preflight
 from deploy.schema.migrate import migrate
-from deploy.schema.seating import settle_chunk, take_seats
+from deploy.schema.seating import settle_chunk
 from tests.integration.database.test_several_answers import CELLS, DAY, NOW, RULES, ask, drive
 from tests.integration.insight.insight_history import follow_to, row, store
-from tests.roles.several import two_databases
+from tests.roles.several import seat_databases, two_databases
+from tests.servers import RedisServer
+from tests.servers.ingest_server import NO_DATABASE
 from tests.servers.postgres import Databases, PostgresServer
 
 
@@ -32,25 +36,25 @@ def fill(url: str, driver: str = "d") -> None:
 def test_databases_with_rows_keep_their_places(pair: tuple[str, str], databases: Databases) -> None:
     for url in pair:
         fill(url)
-    asyncio.run(take_seats(pair))
+    seat_databases(pair)
     with pytest.raises(ConfigError, match="database 1 of 2 was stored as database 2 of 2"):
-        asyncio.run(take_seats(pair[::-1]))
+        seat_databases(pair[::-1])
     with pytest.raises(ConfigError, match="database 1 of 1 was stored as database 1 of 2"):
-        asyncio.run(take_seats(pair[:1]))
+        seat_databases(pair[:1])
     with two_databases(databases, databases) as others:
         with pytest.raises(ConfigError, match="database 2 of 2 belongs to another system"):
-            asyncio.run(take_seats((others[0], pair[1])))
+            seat_databases((others[0], pair[1]))
         # What is empty may be told anew.
-        asyncio.run(take_seats((pair[0], others[1])))
+        seat_databases((pair[0], others[1]))
 
 
 def test_one_that_has_rows_is_the_only_one(database_url: str, databases: Databases) -> None:
     """Another beside it would get half of its drivers, whose past stays where it is."""
     fill(database_url)
-    asyncio.run(take_seats((database_url,)))
+    seat_databases((database_url,))
     name = databases.create_database()
     with pytest.raises(ConfigError, match="database 1 of 2 was stored as database 1 of 1"):
-        asyncio.run(take_seats((database_url, databases.url(name))))
+        seat_databases((database_url, databases.url(name)))
     databases.drop_database(name)
 
 
@@ -156,3 +160,17 @@ def test_a_trip_of_another_database_is_told_at_home_once(pair: tuple[str, str]) 
             connection.terminate()
 
     asyncio.run(main())
+
+
+def test_a_start_goes_on_without_one_but_not_without_home(
+    pair: tuple[str, str], redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def settings(*urls: str) -> Settings:
+        return load_settings(redis_url=redis_server.url, database_urls=",".join(urls))
+
+    asyncio.run(preflight(settings(*pair)))
+    asyncio.run(preflight(settings(pair[0], NO_DATABASE), go_on=True))
+    assert "database 2 of 2: DATABASE_URL: the database does not answer" in capsys.readouterr().out
+    for urls, go_on in [((pair[0], NO_DATABASE), False), ((NO_DATABASE, pair[1]), True)]:
+        with pytest.raises(FleetlineError, match="does not answer"):
+            asyncio.run(preflight(settings(*urls), go_on=go_on))

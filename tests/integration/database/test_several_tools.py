@@ -18,10 +18,11 @@ from deploy.backup import making, restoring
 from deploy.backup.contents import Contents, read_contents
 from deploy.roads.learning.lessons import Lesson, LessonBook
 from deploy.roads.learning.speeds import SpeedSums
-from deploy.tools.history import archive, insight, retention
+from deploy.tools.history import archive, retention
 from tests.integration.insight.insight_history import follow_to, row, store
 from tests.roles.several import FIRST, SECOND
 from tests.servers import RedisServer
+from tests.stack import fleetline
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BEGUN = NOW.replace(hour=10, minute=0, second=0) - timedelta(days=60)
@@ -76,10 +77,13 @@ def test_days_of_both_are_archived_computed_again_and_dropped(
     assert [[driver for driver, _ in found] for found in trips] == [[FIRST], [SECOND]]
     for url in told.databases:
         asked(url, "UPDATE trips SET fixes = 1")
-    insight.rebuild(driver=SECOND, since=None)
+    extra = {"DATABASE_URLS": ",".join(told.databases)}
+    one = fleetline("insight", "rebuild", "--driver", SECOND, extra=extra)
+    assert one.returncode == 0, one.stderr
     fixes = [asked(url, "SELECT fixes FROM trips") for url in told.databases]
     assert fixes == [[(1,)], [(trips[1][0][1],)]]
-    insight.rebuild(driver=None, since=None)
+    both = fleetline("insight", "rebuild", extra=extra)
+    assert both.stdout.count("1 drivers again") == 2, both.stdout + both.stderr
     assert trips == [asked(url, "SELECT driver_id, fixes FROM trips") for url in told.databases]
     assert retention.run(told, dry_run=False) == 0
     assert capsys.readouterr().out.count(f"{OLD}: dropped") == 2

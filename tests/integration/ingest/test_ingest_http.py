@@ -161,8 +161,9 @@ def test_the_last_undated_fix_of_a_driver_in_a_batch_is_the_newest(
 ) -> None:
     fixes = [{"driver_id": "d", "latitude": i, "longitude": 0} for i in range(10)]
     assert api.post("/api/v1/drivers/locations", json=fixes).json()["accepted"] == 10
-    [(_, fields)] = entries(store, "d")
-    found = [decode_event(event) for event in split_pack(fields[b"e"])]
+    # One entry, or two where the body was read while others' writes left.
+    packs = [fields[b"e"] for _, fields in entries(store, "d")]
+    found = [decode_event(event) for pack in packs for event in split_pack(pack)]
     assert [e.latitude for e in found] == list(range(10))
     times = [e.recorded_at for e in found]
     assert times == sorted(set(times))

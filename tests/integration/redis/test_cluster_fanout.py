@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from common.errors import Overloaded
 from common.keys import order_key
-from common.redis.cluster.cluster_nodes import ClusterNodes
+from common.redis.cluster.cluster_nodes import REFRESH_EVERY_S, ClusterNodes
 from common.redis.opening import new_nodes
 from common.slots import slot_of
 from tests.clients.ws import ORDER_PATH, Client, connect
@@ -112,13 +112,15 @@ def test_channels_whose_slot_moves_go_over(cluster: RedisClusterServers) -> None
             await here.show(1)
             await here.saw(1)
             await asyncio.to_thread(move, 1)
-            number = 1
+            number, began = 1, asyncio.get_running_loop().time()
             while here.nodes.owner(slot) != ("127.0.0.1", target.port):
                 number += 1
                 await here.show(number)
                 assert server.probe.delivering
                 await pace(0.02)
             await here.saw(number)
+            # Regression: it was asked in vain for the channel until the map was looked at anyway.
+            assert asyncio.get_running_loop().time() - began < REFRESH_EVERY_S
             await here.show(number + 1)
             await here.saw(number + 1)
             await until(lambda: server.probe.whole)

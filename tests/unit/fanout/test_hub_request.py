@@ -35,6 +35,8 @@ def test_targets() -> None:
         # Regression: what follows two slashes was taken for a host.
         ("//api/v1/fleet/live", "/api/v1/fleet/live", {}),
         ("/api/v1/fleet/live/?n=1", "/api/v1/fleet/live", {"n": "1"}),
+        # Regression: many parameters that mean nothing made an address none.
+        (f"/a?n=1&{'&'.join(['x=2'] * 20)}&n=3", "/a", {"n": "1", "x": "2"}),
         ("http://h:1/a/?n=1", "/a", {"n": "1"}),
         ("http://h:1", "/", {}),
         ("*", "/*", {}),

@@ -128,7 +128,15 @@ def test_the_room_is_that_of_the_shard_whose_ends_first() -> None:
         {"shard": 3, "fixes": 0, "lasts_s": 0.0, "outage_s": 0.0},
     ]
     assert found["servers"] == [
-        {"shards": [0], "used_bytes": 50, "limit_bytes": 100, "room_bytes": 25, "fix_bytes": 280}
+        {
+            "shards": [0],
+            "lasts_s": None,
+            "outage_s": 9.0,
+            "used_bytes": 50,
+            "limit_bytes": 100,
+            "room_bytes": 25,
+            "fix_bytes": 280,
+        }
     ]
 
 

@@ -1,0 +1,41 @@
+"""The start of `up` gets on without the process that forks its roles."""
+
+from typing import cast
+
+from common.processes.fork_server import READY, ForkRequest
+from common.processes.supervision.changing import ChangingSupervisor
+from common.processes.supervision.spec import ChildSpec
+from deploy.local_forks import PRELOADED, RoleForks
+
+REQUEST = ForkRequest("insight", ["deploy.cli", "insight"], {}, env_alone=True)
+
+
+class SlowSupervisor:
+    """Its fork server answers nothing."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def spawn(self, spec: ChildSpec) -> None:
+        self.done.append(f"spawn {spec.name}")
+
+    def ask(self, name: str, *_: object) -> None:
+        self.done.append(f"ask {name}")
+
+    def stop(self, name: str) -> None:
+        self.done.append(f"stop {name}")
+
+
+def test_a_fork_server_that_is_too_slow_is_given_up_and_roles_start_by_themselves() -> None:
+    supervisor, forks = SlowSupervisor(), RoleForks()
+    assert forks.fork(REQUEST, (1, 2)) is None
+    forks.begin(cast("ChangingSupervisor", supervisor), ChildSpec(PRELOADED, ("python",)))
+    # Nobody is asked before it is ready.
+    assert forks.fork(REQUEST, (1, 2)) is None
+    forks.heard("insight", READY)
+    assert not forks.is_ready()
+    forks.heard(PRELOADED, READY)
+    assert forks.is_ready()
+    for _ in range(2):
+        assert forks.fork(REQUEST, (1, 2)) is None
+    assert supervisor.done == [f"spawn {PRELOADED}", f"ask {PRELOADED}", f"stop {PRELOADED}"]
