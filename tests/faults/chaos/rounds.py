@@ -106,12 +106,15 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
         say("no more faults")
         await until(lambda: _whole(stack), timeout_s=QUIET_TIMEOUT_S, what="a whole stack")
         await servers.await_whole()
-        still_deaf = await _deaf_after(watchers)
+        still_deaf = await _still_deaf(watchers)
         watching.set()
         watched_s = time.monotonic() - began_s
         sending.set()
         await loading
-        quiet_s = await _await_quiet(stack, options.shards)
+        quiet_began_s = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: _quiet(stack, options.shards), timeout_s=QUIET_TIMEOUT_S)
+        quiet_s = time.monotonic() - quiet_began_s
         for task in looking:
             task.cancel()
     journal.close()
@@ -134,23 +137,6 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
         options.seed, load, watchers.seen, actions.done, memories, verdict, waited, quiet_s,
         undisturbed_s,
     )  # fmt: skip
-
-
-async def _deaf_after(watchers: Watchers) -> list[int]:
-    """Which customers see nothing any more, though all is whole again."""
-    healed = [seen.frames for seen in watchers.seen]
-    await pace(AFTERWARDS_S)
-    with contextlib.suppress(TimeoutError):
-        await until(lambda: _all_see(watchers, healed), timeout_s=LIVE_TIMEOUT_S)
-    return [n for n, seen in enumerate(watchers.seen) if seen.frames == healed[n]]
-
-
-async def _await_quiet(stack: Stack, shards: int) -> float:
-    """Until nothing waits any more, but not for ever; how long that took."""
-    began_s = time.monotonic()
-    with contextlib.suppress(TimeoutError):
-        await until(lambda: _quiet(stack, shards), timeout_s=QUIET_TIMEOUT_S)
-    return time.monotonic() - began_s
 
 
 def _refusal(
@@ -219,6 +205,15 @@ async def _sample(memories: Memories) -> None:
 async def _whole(stack: Stack) -> bool:
     states = stack.states()
     return bool(states) and set(states.values()) <= {"running", "stopped"}
+
+
+async def _still_deaf(watchers: Watchers) -> list[int]:
+    """The orders whose watchers see nothing new though all is whole."""
+    healed = [seen.frames for seen in watchers.seen]
+    await pace(AFTERWARDS_S)
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: _all_see(watchers, healed), timeout_s=LIVE_TIMEOUT_S)
+    return [n for n, seen in enumerate(watchers.seen) if seen.frames == healed[n]]
 
 
 async def _all_see(watchers: Watchers, before: list[int]) -> bool:

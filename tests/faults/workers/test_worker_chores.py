@@ -179,7 +179,8 @@ def test_a_task_that_dies_ends_the_worker_and_says_so(servers, name):
         if name in worker.parts.chores:
             worker.parts.chores[name] = (QUICK.chores_s, die)
         else:
-            {"live": worker.parts.live, "history": worker.parts.histories[0].stage}[name].run = die
+            stages = {"live": worker.parts.live, "history": worker.parts.histories[0].stage}
+            stages[name].run = die
         with capture_logs() as said:
             async with asyncio.timeout(10):
                 with pytest.raises(Bug, match=name):
