@@ -99,11 +99,22 @@ def test_a_killer_is_named_by_its_place_in_the_stream() -> None:
 
 def test_urls_are_parted_where_a_new_one_begins() -> None:
     assert parse_urls(", ".join(URLS)) == URLS
+    assert parse_urls(f"{URLS[0]},{URLS[1]},\n") == URLS
     assert parse_urls("") == ()
+    odd = "postgresql://f:a@b,c%25d@[::1]:5432,%2Frun%2Fpg,two:1/f", "postgresql:///f?host=/run/pg"
+    assert parse_urls(",".join(odd)) == odd
 
 
 @pytest.mark.parametrize(
-    "setting", [f"{URLS[0]},mysql://x", "here", f"{URLS[0]},{URLS[0]}", ",".join(URLS[:1] * 70)]
+    "setting",
+    [
+        *(f"{URLS[0]},mysql://x", "here", f"{URLS[0]},{URLS[0]}", ",".join(URLS[:1] * 70)),
+        *(f"{URLS[0]},,{URLS[1]}", f"{URLS[0]}, ,{URLS[1]}", f",{URLS[0]}"),
+        # What a client would take for a port, or for an option, and quote.
+        *(f"postgresql://f:s3cret{c}x@one/f,{URLS[1]}" for c in "/?#"),
+        *(f"postgresql://f:s3cret@one:{port}/f" for port in ("99999", "0", "s3cret", "1,two:-1")),
+        *("postgresql://f:s3cret@one;postgresql://two", "postgresql://f:s3cret@[one/f"),
+    ],
 )
 def test_what_is_no_list_of_databases_is_one_line_without_a_password(
     setting: str, monkeypatch: pytest.MonkeyPatch
