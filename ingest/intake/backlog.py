@@ -142,6 +142,10 @@ class Backlog:
                 self._refuse_cluster()
                 return True
             return False
+        if not self._layouts.heard:
+            # Redis has never said what could be read (`layout.unreadable`).
+            self.capacity.close("what Redis says of its shards cannot be read")
+            return True
         if found == self._followed:
             self._mismatch.healed()
             return False

@@ -21,7 +21,7 @@ import redis
 
 from common.errors import FleetlineError
 from common.keys import HOSTS_NEWS, META
-from common.layout import Layout, Layouts
+from common.layout import Layout, Layouts, read_layout
 from common.settings import Settings
 from common.shards import Shards
 from consumers.sharing.membership import NEWS_MAX
@@ -152,7 +152,8 @@ class Resharding:
         return False
 
     def _follow(self, now: Layout, before: Layout) -> bool:
-        leaving = LeavingShards(self._client, self._shards(before), self._shards(now))
+        old_shards, new_shards = self._shards(before), self._shards(now)
+        leaving = LeavingShards(self._client, old_shards, new_shards, self._alone.hold)
         leaving.move_old_entries()
         left, old = leaving.look(), before.shards
         if left.opened:
@@ -212,8 +213,7 @@ class Resharding:
         return stack_layouts(self._client, self._settings)
 
     def _gone(self) -> Layout | None:
-        shards, epoch = self._client.hmget(META, "gone_shards", "gone_epoch")
-        return Layout(int(shards), int(epoch)) if shards is not None else None
+        return read_layout(*self._client.hmget(META, "gone_shards", "gone_epoch"))
 
     def _tell_hosts(self) -> None:
         self._client.xadd(HOSTS_NEWS, {"layout": "changed"}, maxlen=NEWS_MAX)

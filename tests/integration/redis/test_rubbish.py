@@ -61,6 +61,22 @@ def test_a_shard_is_taken_whatever_lies_where_its_lease_should(one_server, kind)
     asyncio.run(main())
 
 
+def test_a_lease_that_is_no_text_and_ends_is_waited_for(one_server):
+    """The worker ended with a traceback, and so did each that was started in its place."""
+
+    async def main() -> None:
+        wire = Wire(one_server.url, reply_timeout_s=5.0)
+        await wire.start()
+        try:
+            lease = Lease(wire, KEYS, Replication(Mode.AUTO, expected=False))
+            await wire.send("SET", KEYS.consumer, b"\xff", "EX", TTL_S)
+            assert await lease.acquire() == "\ufffd"
+        finally:
+            await wire.close()
+
+    asyncio.run(main())
+
+
 def looked(server: RedisServer) -> Sharing:
     """What a host sees that comes now."""
 
