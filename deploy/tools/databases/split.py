@@ -31,7 +31,8 @@ OF_HOME = (
     *("places_streams", "places_changes", "webhooks", "webhook_deliveries", "arrival_log"),
     *("pace_fits", "road_speeds", "road_lessons"),
 )
-# Who may be connected meanwhile: it only reads, and finds another seat afterwards.
+# All but ingest must be stopped. What ingest has open reads the old history until it is started
+# anew.
 _OTHERS = """
 SELECT DISTINCT application_name FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
