@@ -22,11 +22,29 @@ SCHEMES = ("postgresql://", "postgres://")
 _BETWEEN = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
+# One host of a URL, maybe with a port.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:[0-9]{1,5})?")
+
+
 class HistoryGroup(NamedTuple):
     """A consumer group of one shard: `name` in Redis, and the database that it stores in."""
 
     name: str
     database: int
+
+
+def require_url(name: str, url: str) -> None:
+    """Raise `ValueError` for what is no URL of a database. It repeats nothing of it: what asyncpg
+    says of a password that was not encoded is a part of the password.
+    """
+    if not url.startswith(SCHEMES):
+        raise ValueError(f"{name} must begin with {' or '.join(SCHEMES)}")
+    authority = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    if not all(map(_HOST.fullmatch, authority.rpartition("@")[2].split(","))):
+        raise ValueError(
+            f"{name} names no host and port that can be read; in a password / ? # and @ are "
+            "written as %2F %3F %23 and %40"
+        )
 
 
 def parse_urls(setting: str) -> tuple[str, ...]:
@@ -35,6 +53,7 @@ def parse_urls(setting: str) -> tuple[str, ...]:
     for number, url in enumerate(urls, 1):
         if not url.startswith(SCHEMES):
             raise ValueError(f"DATABASE_URLS: number {number} is no postgresql:// URL")
+        require_url(f"DATABASE_URLS: number {number}", url)
         if url in urls[: number - 1]:
             raise ValueError(f"DATABASE_URLS: number {number} is named twice")
     if len(urls) > DATABASES_MAX:

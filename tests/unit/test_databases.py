@@ -12,6 +12,7 @@ from common.databases.placing import (
     databases_of,
     history_groups,
     parse_urls,
+    require_url,
 )
 from common.databases.seat import HOME, ONLY, Seat, require_seat, seats
 from common.errors import ConfigError
@@ -113,6 +114,32 @@ def test_what_is_no_list_of_databases_is_one_line_without_a_password(
         load_settings()
     assert "s3cret" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["s3cret/x", "s3cret#x", "s3cret?x", "[s3cret", "s3cret/x@y"])
+def test_a_password_that_is_not_encoded_is_not_repeated(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What broke: asyncpg took a part of it for the port, and said so."""
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://f:{password}@[::1:5432/f")
+    with pytest.raises(ConfigError, match="DATABASE_URL names no host and port") as refused:
+        load_settings()
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *URLS,
+        "postgresql:///f?host=/run/postgresql",
+        "postgresql://f@:5433/f",
+        "postgresql://f:p%2Fw@[::1]:5432,h.example.org:5433/f",
+        "postgresql://f@%2Frun%2Fpostgresql:5432/f",
+        "postgresql://f:a:b@h/f",
+    ],
+)
+def test_urls_as_postgresql_takes_them(url: str) -> None:
+    require_url("DATABASE_URL", url)
 
 
 def test_the_first_of_them_is_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
