@@ -19,6 +19,8 @@ from common.redis.wire import Wire
 from consumers.live.write_fence import WriteFence
 from consumers.sharing.facts import HostTerms, Sharing
 from consumers.sharing.membership import HOSTS_MAX, Membership
+from consumers.stream.counts.counts import Counts
+from consumers.stream.counts.settled import SettledFixes
 from consumers.stream.lease import TTL_S, Lease
 from deploy.tools.hosts.state import read_hosts
 from tests.roles.shard import KEYS, payload, shard, worker_settings, working
@@ -71,6 +73,29 @@ def test_a_lease_that_is_no_text_and_ends_is_waited_for(one_server):
             lease = Lease(wire, KEYS, Replication(Mode.AUTO, expected=False))
             await wire.send("SET", KEYS.consumer, b"\xff", "EX", TTL_S)
             assert await lease.acquire() == "\ufffd"
+        finally:
+            await wire.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("field", ["added", "settled", "both"])
+def test_totals_that_are_no_numbers_are_made_anew_once_nothing_waits(one_server, field):
+    """Nothing could be added to them, for ever."""
+
+    async def main() -> None:
+        wire = Wire(one_server.url, reply_timeout_s=5.0)
+        await wire.start()
+        try:
+            await wire.send("HSET", KEYS.counts, "added", "7", "settled", "7", "repeats", "few")
+            for name in ("added", "settled") if field == "both" else (field,):
+                await wire.send("HSET", KEYS.counts, name, "many")
+            await wire.send("XGROUP", "CREATE", KEYS.stream, "g", "0", "MKSTREAM")
+            await SettledFixes(wire, KEYS, groups=("g",)).even_out()
+            added, settled = await wire.send("HMGET", KEYS.counts, "added", "settled")
+            assert added == settled
+            assert added.isdigit()
+            await Counts(wire, KEYS.counts).keep()
         finally:
             await wire.close()
 
