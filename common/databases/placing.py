@@ -14,16 +14,13 @@ from math import gcd
 from typing import NamedTuple
 from zlib import crc32
 
+from common.databases.url import SCHEMES, require_readable
+
 # More servers than anybody runs by hand; a stream that is read by all of them is read so often.
 DATABASES_MAX = 64
-SCHEMES = ("postgresql://", "postgres://")
 
 # A URL may name several hosts, separated by commas: only what begins anew is another URL.
 _BETWEEN = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-
-
-# One host of a URL, maybe with a port.
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(:[0-9]{1,5})?")
 
 
 class HistoryGroup(NamedTuple):
@@ -33,29 +30,19 @@ class HistoryGroup(NamedTuple):
     database: int
 
 
-def require_url(name: str, url: str) -> None:
-    """Raise `ValueError` for what is no URL of a database. It repeats nothing of it: what asyncpg
-    says of a password that was not encoded is a part of the password.
-    """
-    if not url.startswith(SCHEMES):
-        raise ValueError(f"{name} must begin with {' or '.join(SCHEMES)}")
-    authority = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
-    if not all(map(_HOST.fullmatch, authority.rpartition("@")[2].split(","))):
-        raise ValueError(
-            f"{name} names no host and port that can be read; in a password / ? # and @ are "
-            "written as %2F %3F %23 and %40"
-        )
-
-
 def parse_urls(setting: str) -> tuple[str, ...]:
     """The URLs that DATABASE_URLS lists, in their order. Raises `ValueError`, naming no URL."""
-    urls = tuple(part.strip() for part in _BETWEEN.split(setting.strip().strip(",")) if part)
+    text = setting.strip().rstrip(", \t\r\n")
+    urls = tuple(part.strip() for part in _BETWEEN.split(text)) if text else ()
     for number, url in enumerate(urls, 1):
+        if not url.strip(",") or url.endswith(","):
+            # What was to fill it is missing: the others must not move up.
+            raise ValueError("DATABASE_URLS: an entry is empty")
         if not url.startswith(SCHEMES):
             raise ValueError(f"DATABASE_URLS: number {number} is no postgresql:// URL")
-        require_url(f"DATABASE_URLS: number {number}", url)
         if url in urls[: number - 1]:
             raise ValueError(f"DATABASE_URLS: number {number} is named twice")
+        require_readable(f"DATABASE_URLS: number {number}", url)
     if len(urls) > DATABASES_MAX:
         raise ValueError(f"DATABASE_URLS: {len(urls)} are more than {DATABASES_MAX}")
     return urls

@@ -6,7 +6,6 @@ import pytest
 
 from common.errors import Overloaded
 from ingest.resources.history import History
-from tests.wait import until
 
 
 @pytest.mark.parametrize("age", ["first", "later"])
@@ -23,7 +22,7 @@ def test_a_question_to_a_pool_that_closes_is_overloaded(database_url: str, age: 
             return await connection.fetch("SELECT pg_sleep(60)")  # type: ignore[attr-defined]
 
         asked = asyncio.create_task(history.run(sleep))
-        await until(lambda: asyncio.sleep(0, began.is_set()))
+        await began.wait()
         await history.close()
         with pytest.raises(Overloaded):
             await asked
