@@ -12,6 +12,7 @@ from common.redis.client import new_client
 from common.settings import load_settings
 from common.shards import Shards
 from deploy.cli import app
+from deploy.tools.shards.alone import RIGHT_TTL_MS
 from deploy.tools.shards.leaving import LeavingShards
 from deploy.tools.shards.reshard import Resharding
 from deploy.tools.stack_shards import stack_layouts
@@ -87,7 +88,7 @@ def test_who_stood_still_changes_nothing(redis_server: RedisServer) -> None:
         assert not slept._advance(7)
         assert stack_layouts(client, settings).coming == Layout(7, 2)
         # Its right ran out, and another machine's took it.
-        client.set(RESHARDER, "boot/namespace/7/nonce/elsewhere")
+        client.set(RESHARDER, "boot/namespace/7/nonce/elsewhere", px=RIGHT_TTL_MS)
         with pytest.raises(FleetlineError, match="pid 7 on elsewhere goes on with it"):
             slept._advance(7)
         # What it took away at its end was the other's.
@@ -124,3 +125,16 @@ def test_what_is_left_of_a_layout_that_cannot_be_read_is_one_line(
     redis_server.command("HSET", META, "shards", "4", "gone_shards", "many", "gone_epoch", "2")
     with pytest.raises(UnreadableLayout, match="'many'"):
         typed("--shards", "7")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [("SET", RESHARDER, "x"), ("SET", RESHARDER, "x", "EX", "9999"), ("RPUSH", RESHARDER, "x")],
+)
+def test_rubbish_where_the_right_should_be_holds_up_nobody(
+    typed: Type, redis_server: RedisServer, rubbish: tuple[str, ...]
+) -> None:
+    """It was waited for, for ever: nobody was at it."""
+    redis_server.command("HSET", META, "shards", "4")
+    redis_server.command(*rubbish)
+    assert typed("--shards", "4") == "there are 4 shards, and no others\n"
