@@ -7,11 +7,12 @@ from typer.testing import CliRunner
 
 from common.errors import ConfigError, FleetlineError
 from common.keys import META, RESHARDER
-from common.layout import Layout, UnreadableLayout
+from common.layout import SHARDS_MAX, Layout, UnreadableLayout
 from common.redis.client import new_client
 from common.settings import load_settings
 from common.shards import Shards
 from deploy.cli import app
+from deploy.tools.shards import commands
 from deploy.tools.shards.alone import RIGHT_TTL_MS
 from deploy.tools.shards.leaving import LeavingShards
 from deploy.tools.shards.reshard import Resharding
@@ -36,6 +37,7 @@ def typed(redis_server: RedisServer) -> Type:
 
 
 def test_numbers_that_are_none(typed: Type) -> None:
+    assert commands.SHARDS_MAX == SHARDS_MAX
     assert "greater than or equal to 1" in typed("--shards", "0")
     assert "greater than or equal to 1" in typed("--shards", "-1")
     assert "less than or equal to 1024" in typed("--shards", "1000000000")
