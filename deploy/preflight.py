@@ -14,7 +14,7 @@ from deploy.schema.seating import settle_chunk, take_seats
 async def preflight(settings: Settings, *, go_on: bool = False) -> None:
     """Migrate, and compare Redis with the settings. Raises `FleetlineError`.
 
-    `go_on`: a database that is away, but for home, is only said: whoever needs it waits for it.
+    `go_on`: a database that is away, but for home, is only said: roles that need it wait for it.
     """
     try:
         await check_meta(settings.redis_url, settings.shards, settings.stream_name)

@@ -20,6 +20,7 @@ from common.stream.pack import encode_pack
 from consumers.history.own_fixes import OwnFixes
 from consumers.stream.entry import Entry, PickedEntry, decode_page
 from consumers.stream.poison.trial import Trial
+from deploy.tools.databases.split import OF_HOME, not_here
 from ingest.resources.insight.heat import added_up
 from tests.unit.stream.test_entry import PACKS
 
@@ -183,3 +184,11 @@ def test_heat_of_several_databases_is_added_up() -> None:
     speeds = [(7, 100.0, 10.0), (7, 300.0, 30.0), (8, 5.0, 0.0)]
     [(cell, speed)] = added_up(speeds, 10)
     assert (cell, round(speed, 9)) == (7, 36.0)
+
+
+@pytest.mark.parametrize(("before", "is_kept"), [(0, False), (1, True), (-2, True)])
+def test_a_split_keeps_events_that_were_not_brought_home_yet(before: int, is_kept: bool) -> None:
+    """Of two that become four the second lost what it had found and home had not heard of."""
+    emptied = not_here(before)
+    assert ("events" not in emptied) is is_kept
+    assert {*OF_HOME} - {*emptied} <= {"events"}

@@ -31,7 +31,8 @@ OF_HOME = (
     *("places_streams", "places_changes", "webhooks", "webhook_deliveries", "arrival_log"),
     *("pace_fits", "road_speeds", "road_lessons"),
 )
-# Who may be connected meanwhile: it only reads, and finds another seat afterwards.
+# All but ingest must be stopped. What ingest has open reads the old history until it is started
+# anew.
 _OTHERS = """
 SELECT DISTINCT application_name FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -120,10 +121,12 @@ def _under_way(seat: Seat) -> int:
 
 async def _split(connection: Connection, seat: Seat, say: Say) -> None:
     tell = "UPDATE fleetline_database SET number = $1, databases = $2"
-    await connection.execute(tell, _under_way(seat), seat.databases)
-    if not seat.is_home:
-        await connection.execute(f"TRUNCATE {', '.join(OF_HOME)}")
-        await connection.execute("UPDATE events_published SET seq = 0")
+    before = await connection.fetchval("SELECT number FROM fleetline_database")
+    async with connection.transaction():
+        await connection.execute(tell, _under_way(seat), seat.databases)
+        if not seat.is_home:
+            await connection.execute(f"TRUNCATE {', '.join(not_here(before))}")
+            await connection.execute("UPDATE events_published SET seq = 0")
     for table in OF_DRIVERS:
         removed = await _remove(connection, seat, table, "true", ())
         say(f"{seat}: {table}, {removed} drivers removed")
@@ -133,6 +136,15 @@ async def _split(connection: Connection, seat: Seat, say: Say) -> None:
         say(f"{seat}: fixes of {day}, {removed} drivers removed")
     await connection.execute(tell, *seat)
     say(f"{seat}: done; let it VACUUM (ANALYZE)")
+
+
+def not_here(before: int) -> list[str]:
+    """Tables that are emptied in another than home, which was number `before`. Pure.
+
+    The events of one that was not home are its own: they have not been brought home yet
+    (`consumers.insight.home_events`). One that is being split has no others any more.
+    """
+    return [table for table in OF_HOME if table != "events" or before == 0]
 
 
 async def _remove(

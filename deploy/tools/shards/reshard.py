@@ -2,8 +2,8 @@
 
 1. The new layout is announced: consumers start workers for it, which wait.
 2. It becomes the one that is written. Ingest looks once a second, and writes there from then on.
-3. Consumers close the old streams: Redis refuses whoever has not looked. Once all in them is shown
-   the new workers begin; see `consumers.stream.barrier`. Neither waits for this command.
+3. Consumers close the old streams: Redis refuses an ingest that has not looked. Once all in them is
+   shown the new workers begin; see `consumers.stream.barrier`. Neither waits for this command.
 4. Until the old streams are stored, and no position in their shards may be shown any more, both are
    read. Then what is left of the old ones is removed. Their streams stay, closed and empty, so that
    an ingest that slept through all this cannot write to where nobody reads.

@@ -7,11 +7,13 @@ from typer.testing import CliRunner
 
 from common.errors import ConfigError, FleetlineError
 from common.keys import META, RESHARDER
-from common.layout import Layout, UnreadableLayout
+from common.layout import SHARDS_MAX, Layout, UnreadableLayout
 from common.redis.client import new_client
 from common.settings import load_settings
 from common.shards import Shards
 from deploy.cli import app
+from deploy.tools.shards import commands
+from deploy.tools.shards.alone import RIGHT_TTL_MS
 from deploy.tools.shards.leaving import LeavingShards
 from deploy.tools.shards.reshard import Resharding
 from deploy.tools.stack_shards import stack_layouts
@@ -35,6 +37,7 @@ def typed(redis_server: RedisServer) -> Type:
 
 
 def test_numbers_that_are_none(typed: Type) -> None:
+    assert commands.SHARDS_MAX == SHARDS_MAX
     assert "greater than or equal to 1" in typed("--shards", "0")
     assert "greater than or equal to 1" in typed("--shards", "-1")
     assert "less than or equal to 1024" in typed("--shards", "1000000000")
@@ -87,7 +90,7 @@ def test_who_stood_still_changes_nothing(redis_server: RedisServer) -> None:
         assert not slept._advance(7)
         assert stack_layouts(client, settings).coming == Layout(7, 2)
         # Its right ran out, and another machine's took it.
-        client.set(RESHARDER, "boot/namespace/7/nonce/elsewhere")
+        client.set(RESHARDER, "boot/namespace/7/nonce/elsewhere", px=RIGHT_TTL_MS)
         with pytest.raises(FleetlineError, match="pid 7 on elsewhere goes on with it"):
             slept._advance(7)
         # What it took away at its end was the other's.
@@ -124,3 +127,16 @@ def test_what_is_left_of_a_layout_that_cannot_be_read_is_one_line(
     redis_server.command("HSET", META, "shards", "4", "gone_shards", "many", "gone_epoch", "2")
     with pytest.raises(UnreadableLayout, match="'many'"):
         typed("--shards", "7")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [("SET", RESHARDER, "x"), ("SET", RESHARDER, "x", "EX", "9999"), ("RPUSH", RESHARDER, "x")],
+)
+def test_rubbish_where_the_right_should_be_holds_up_nobody(
+    typed: Type, redis_server: RedisServer, rubbish: tuple[str, ...]
+) -> None:
+    """It was waited for, for ever: nobody was at it."""
+    redis_server.command("HSET", META, "shards", "4")
+    redis_server.command(*rubbish)
+    assert typed("--shards", "4") == "there are 4 shards, and no others\n"
