@@ -13,7 +13,7 @@ from typing import Any
 
 import hiredis
 
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.slots import SLOTS
 
 TIMEOUT_S = 2.0
@@ -74,7 +74,7 @@ def form_cluster(nodes: Sequence[ClusterNode], primaries: int, password: str = "
                 _introduce(nodes, asked, primaries)
             _await(lambda: all(map(_is_whole, asked)), "a cluster that takes writes")
     except OSError as e:
-        raise FleetlineError(f"the cluster cannot be formed: {e or type(e).__name__}") from e
+        raise FleetlineError(f"the cluster cannot be formed: {words_of(e)}") from e
 
 
 def _introduce(nodes: Sequence[ClusterNode], asked: Sequence[_Asked], primaries: int) -> None:
