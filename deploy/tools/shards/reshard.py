@@ -19,7 +19,7 @@ from typing import Any
 
 import redis
 
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.keys import HOSTS_NEWS, META
 from common.layout import Layout, Layouts, read_layout
 from common.settings import Settings
@@ -74,7 +74,7 @@ class Resharding:
                     away_since_s = away_since_s or now_s
                     if now_s - away_since_s > AWAY_TIMEOUT_S:
                         raise
-                    self._say(ReshardStage(f"Redis does not answer: {e or type(e).__name__}"))
+                    self._say(ReshardStage(f"Redis does not answer: {words_of(e)}"))
                 time.sleep(LOOK_EVERY_S)
         finally:
             with contextlib.suppress(*TROUBLE):
