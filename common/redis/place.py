@@ -13,7 +13,7 @@ from enum import StrEnum
 from urllib.parse import parse_qs, urlsplit
 
 from common.errors import ConfigError
-from common.redis.url import RedisUrl, parse_redis_url
+from common.redis.url import BEGINNINGS, RedisUrl, parse_redis_url
 
 SENTINEL_PORT = 26379
 
@@ -59,10 +59,7 @@ def parse_place(url: str) -> RedisPlace:
         server = parse_redis_url(url)
         return RedisPlace(PlaceKind.SINGLE, (server,), server)
     if transport not in ("redis", "rediss") or kind not in ("sentinel", "cluster"):
-        raise ConfigError(
-            "REDIS_URL must begin with redis://, rediss://, unix://, redis+sentinel:// or "
-            "redis+cluster://"
-        )
+        raise ConfigError(BEGINNINGS)
     authority = rest.partition("/")[0].partition("?")[0]
     credentials, at, hosts = authority.rpartition("@")
     tail = rest[len(authority) :]

@@ -12,6 +12,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from common.errors import ConfigError
 
+BEGINNINGS = (
+    "REDIS_URL must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
+)
+
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 Argument = str | int | float | bytes | memoryview
@@ -61,7 +65,7 @@ def parse_redis_url(url: str) -> RedisUrl:
         raise ConfigError("REDIS_URL: the host is not a host's name")
     query = parse_qs(parts.query)
     if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ConfigError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        raise ConfigError(BEGINNINGS)
     unix = parts.scheme == "unix"
     if unix and not parts.path:
         raise ConfigError("REDIS_URL: unix:// needs the path of a socket")

@@ -82,10 +82,18 @@ def _table(title: str, columns: Iterable[str]) -> Table:
 
 
 def how_long(seconds: float | None) -> str:
-    """How long room lasts, as people read it; empty where it is not known."""
+    """How long room lasts, as people read it; empty where it is not known.
+
+    Never more than a column of 80 has room for, so it is rounded down to one unit.
+    """
     if seconds is None:
         return ""
-    return "lasts" if math.isinf(seconds) else f"{seconds / 60:,.0f} min"
+    if math.isinf(seconds):
+        return "lasts"
+    if seconds < 6000:
+        return f"{int(seconds / 60)} min"
+    hours = int(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{hours // 24} d"
 
 
 def _count(value: float | None) -> str:

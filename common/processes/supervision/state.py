@@ -25,7 +25,8 @@ FILE_BYTES_MAX = 1_048_576
 class ChildState(msgspec.Struct, frozen=True):
     """A child as `status` shows it. `restarts`: None where nobody counts them."""
 
-    role: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,64}$")]
+    # The dot is that of a shard of a later layout: consumer-2.7.
+    role: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+(\.[0-9]+)?$", max_length=64)]
     pid: int | None
     state: State
     restarts: int | None

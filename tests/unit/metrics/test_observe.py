@@ -20,7 +20,7 @@ from common.metrics.snapshot import Snapshot
 from deploy.observe.dashboards.__main__ import files
 from deploy.observe.overview import overview_of
 from deploy.observe.reading import Change, PagesReading
-from deploy.observe.top_view import screen
+from deploy.observe.top_view import how_long, screen
 from tests.servers.prometheus import FOLDER, HAVE_PROMETHEUS, MISSING, alert_names, scrape_config
 
 ROOT = Path(__file__).parents[3]
@@ -183,6 +183,24 @@ def test_top_shows_what_there_is_and_nothing_where_nothing_answers():
     text = console.export_text()
     assert "all is well: ingest, consumers" in text
     assert "nothing answers" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, ""),
+        (math.inf, "lasts"),
+        (59.0, "0 min"),
+        (1800.0, "30 min"),
+        (5999.0, "99 min"),
+        (6000.0, "1 h"),
+        (172_799.0, "47 h"),
+        (172_800.0, "2 d"),
+        (40_148_587.3, "464 d"),
+    ],
+)
+def test_how_long_room_lasts_fits_a_narrow_column(seconds, shown):
+    assert how_long(seconds) == shown
 
 
 def test_rates_count_from_zero_after_a_restart_and_quantiles_are_those_of_prometheus():

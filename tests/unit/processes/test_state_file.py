@@ -1,7 +1,8 @@
 """States and pid files that the roles' account writes, and `up` and `status` of root's read.
 
 What broke: a named pipe in place of one made them wait for ever, a list in place of an object or
-a field less was a traceback, and a role's name could bring escapes to the terminal.
+a field less was a traceback, a role's name could bring escapes to the terminal, and after a
+change of the number of shards the state of the consumers, whose names have a dot then, was none.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from common.keys import FIRST_EPOCH
 from common.processes import process
 from common.processes.supervision.spec import State
 from common.processes.supervision.state import (
@@ -19,6 +21,7 @@ from common.processes.supervision.state import (
     read_state,
     state_file,
 )
+from common.shards import shard_name
 from deploy.stack.home import Home
 
 CHILD = {"role": "consumer-0", "pid": 7, "state": "running", "restarts": 0, "since": 1.5}
@@ -38,11 +41,13 @@ def path(tmp_path: Path) -> Path:
     return found
 
 
-def test_a_state_is_read_back(path: Path) -> None:
-    path.write_text(json.dumps(said()))
+@pytest.mark.parametrize("epoch", [FIRST_EPOCH, FIRST_EPOCH + 1, 4_000_000_000])
+def test_a_state_is_read_back(path: Path, epoch: int) -> None:
+    role = f"consumer-{shard_name(1023, epoch)}"
+    path.write_text(json.dumps(said(children=[CHILD | {"role": role}])))
     state = read_state(path)
     assert state is not None
-    assert state.children == [ChildState("consumer-0", 7, State.RUNNING, 0, 1.5)]
+    assert state.children == [ChildState(role, 7, State.RUNNING, 0, 1.5)]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,8 @@ def test_a_state_is_read_back(path: Path) -> None:
         said(children=[CHILD | {"state": "dancing"}]),
         said(children=[CHILD | {"role": "\x1b[31mred"}]),
         said(children=[CHILD | {"role": "[red]"}]),
+        said(children=[CHILD | {"role": "../consumer-0"}]),
+        said(children=[CHILD | {"role": "c" * 65}]),
         said(children=[CHILD | {"pid": "/1"}]),
         said(children=[CHILD | {"since": -1e300}]),
     ],
