@@ -94,3 +94,8 @@ class PoisonEntry(FleetlineError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, on one line, or what it is: a timeout, for one, says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

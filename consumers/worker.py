@@ -86,6 +86,10 @@ class Worker:
                 with contextlib.suppress(*REDIS_TROUBLE):
                     await parts.trim.trim()
                     await parts.lease.release()
+            else:
+                # It may hold the lease all the same: older shards, or a replica, were waited for.
+                with contextlib.suppress(*REDIS_TROUBLE):
+                    await parts.lease.release()
         finally:
             await self.tasks.close()
             for history in parts.histories:

@@ -28,7 +28,7 @@ from deploy.local_forks import PRELOADED, RoleForks
 from deploy.local_ports import await_ports
 from deploy.local_roles import Roles, stack_works
 from deploy.servers import packages
-from deploy.servers.cluster_forming import ClusterNode, form_cluster
+from deploy.servers.cluster_forming import FORMED_WITHIN_S, ClusterNode, advance_forming
 from deploy.servers.gateway import forget_open_folder, gateway_spec
 from deploy.servers.postgres import postgres_spec
 from deploy.servers.postgres_making import POSTGRES_PASSWORD
@@ -161,7 +161,7 @@ def _start(supervisor: ChangingSupervisor, roles: Roles, options: UpOptions) -> 
     for spec in servers:
         say(f"{spec.name}: ready")
     if options.cluster:
-        _form(home, settings)
+        _form(supervisor, home, settings)
     supervisor.spawn(roles.migrate())
     supervisor.await_ready(MIGRATE_TIMEOUT_S)
     supervisor.spawn(*(roles.role(name, **_fitted(name, settings)) for name in options.roles))
@@ -198,8 +198,11 @@ def _nodes(settings: Settings) -> list[ClusterNode]:
     return [ClusterNode(port, bus) for port, bus in cluster_ports(settings)]
 
 
-def _form(home: Home, settings: Settings) -> None:
-    form_cluster(_nodes(settings), CLUSTER_PRIMARIES, home.secret(REDIS_PASSWORD))
+def _form(supervisor: ChangingSupervisor, home: Home, settings: Settings) -> None:
+    nodes, password = _nodes(settings), home.secret(REDIS_PASSWORD)
+    supervisor.await_ready(
+        FORMED_WITHIN_S, lambda: advance_forming(nodes, CLUSTER_PRIMARIES, password)
+    )
     say(f"cluster: ready, {CLUSTER_PRIMARIES} primaries, each with a replica")
 
 

@@ -64,6 +64,8 @@ class RoleForks:
         """A child was reaped."""
         if child == PRELOADED and self._server is not None:
             self._server.ended()
+            # However it ended: what it would have forked is started by itself.
+            self.end()
 
     def retired(self, child: str) -> None:
         """Not of interest."""

@@ -3,7 +3,7 @@
 from redis.exceptions import RedisError
 
 from common.databases.seat import Seat, seats
-from common.errors import ConfigError, FleetlineError
+from common.errors import ConfigError, FleetlineError, words_of
 from common.redis.meta import carry_over_again, check_meta, durability_warning
 from common.settings import Settings
 from deploy.schema.columnstore import settle_columnstore
@@ -14,14 +14,14 @@ from deploy.schema.seating import settle_chunk, take_seats
 async def preflight(settings: Settings, *, go_on: bool = False) -> None:
     """Migrate, and compare Redis with the settings. Raises `FleetlineError`.
 
-    `go_on`: a database that is away, but for home, is only said: whoever needs it waits for it.
+    `go_on`: a database that is away, but for home, is only said: roles that need it wait for it.
     """
     try:
         await check_meta(settings.redis_url, settings.shards, settings.stream_name)
         await carry_over_again(settings.redis_url, settings.shards, settings.stream_name)
         warning = await durability_warning(settings.redis_url)
     except (RedisError, OSError) as e:
-        raise FleetlineError(f"REDIS_URL: Redis does not answer: {e or type(e).__name__}") from e
+        raise FleetlineError(f"REDIS_URL: Redis does not answer: {words_of(e)}") from e
     if warning is not None:
         print(f"warning: {warning}", flush=True)
     await _migrate(settings, go_on=go_on)

@@ -28,6 +28,7 @@ from common.stream.backlog import (
     ADDED,
     SETTLED,
     fixes_waiting,
+    read_total,
     unread_and_pending,
     unread_entries,
 )
@@ -167,7 +168,7 @@ def _read_shard(client: Any, shard: Shard, groups: Sequence[str], *, leaving: bo
     keys = shard.keys
     length, dead = client.xlen(keys.stream), client.xlen(keys.dead)
     totals = client.hmget(keys.counts, NAMES)
-    counts = {name: int(total or 0) for name, total in zip(NAMES, totals, strict=True)}
+    counts = {name: read_total(total) or 0 for name, total in zip(NAMES, totals, strict=True)}
     # Of several groups the one that has most left; fixes are counted of all together.
     waits = [_waiting_entries(client, keys.stream, length, group) for group in groups]
     unread, pending = max(waits, key=sum)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from common.access.claims import REQUIRED, unknown
-from common.errors import ConfigError
+from common.errors import ConfigError, words_of
 from common.settings import Settings
 from common.settings.closed import parse_secrets
 
@@ -43,7 +43,7 @@ def read_public_keys(path: Path) -> list[PinnedKey]:
         text = path.read_text()
         keys = _jwks(text) if text.lstrip().startswith("{") else [_pem(text)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as e:
-        raise ConfigError(f"AUTH_JWKS: {path}: {e or type(e).__name__}") from e
+        raise ConfigError(f"AUTH_JWKS: {path}: {words_of(e)}") from e
     if not 1 <= len(keys) <= KEYS_MAX:
         raise ConfigError(f"AUTH_JWKS: {path} must hold 1 to {KEYS_MAX} keys")
     wrong = [key.algorithm for key in keys if key.algorithm not in PUBLIC_ALGORITHMS]

@@ -9,7 +9,7 @@ from common.errors import Fault, InvalidUpdate
 from common.event import MALFORMED
 
 T = TypeVar("T", bound=msgspec.Struct)
-# So many are named; whoever mends them sees the rest.
+# At most so many are named; the rest is named once these are mended.
 FAULTS_MAX = 20
 _decode = msgspec.json.Decoder().decode
 _BROKEN = object()

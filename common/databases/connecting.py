@@ -1,7 +1,7 @@
 """The one way to a database: straight, or through a pooler, with the right one at the other end.
 
-Whoever connects says what it needs (`ConnectionTerms`), and gets a connection that works, or one
-clear line: a pooler in transaction mode where a session is needed, a database with Citus, one that
+`connect` is told what a connection is for (`ConnectionTerms`). It gives one that works, or refuses
+in one line: a pooler in transaction mode where a session is needed, a database with Citus, one that
 holds other drivers.
 """
 

@@ -14,9 +14,10 @@ from math import gcd
 from typing import NamedTuple
 from zlib import crc32
 
+from common.databases.url import SCHEMES, require_readable
+
 # More servers than anybody runs by hand; a stream that is read by all of them is read so often.
 DATABASES_MAX = 64
-SCHEMES = ("postgresql://", "postgres://")
 
 # A URL may name several hosts, separated by commas: only what begins anew is another URL.
 _BETWEEN = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)")
@@ -31,12 +32,17 @@ class HistoryGroup(NamedTuple):
 
 def parse_urls(setting: str) -> tuple[str, ...]:
     """The URLs that DATABASE_URLS lists, in their order. Raises `ValueError`, naming no URL."""
-    urls = tuple(part.strip() for part in _BETWEEN.split(setting.strip().strip(",")) if part)
+    text = setting.strip().rstrip(", \t\r\n")
+    urls = tuple(part.strip() for part in _BETWEEN.split(text)) if text else ()
     for number, url in enumerate(urls, 1):
+        if not url.strip(",") or url.endswith(","):
+            # What was to fill it is missing: the others must not move up.
+            raise ValueError("DATABASE_URLS: an entry is empty")
         if not url.startswith(SCHEMES):
             raise ValueError(f"DATABASE_URLS: number {number} is no postgresql:// URL")
         if url in urls[: number - 1]:
             raise ValueError(f"DATABASE_URLS: number {number} is named twice")
+        require_readable(f"DATABASE_URLS: number {number}", url)
     if len(urls) > DATABASES_MAX:
         raise ValueError(f"DATABASE_URLS: {len(urls)} are more than {DATABASES_MAX}")
     return urls

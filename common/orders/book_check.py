@@ -14,6 +14,8 @@ from common.redis.nodes import Nodes
 from common.redis.wire import Command, Reply, Wire
 
 EVERY = range(ORDER_BUCKETS)
+# A time as `OrderBook` writes it, no later than a database can store.
+_MICROSECONDS = re.compile(rb"[0-9]{1,16}")
 # How an order's JSON begins; what somebody made by hand counts as older than all.
 _VERSION = re.compile(rb'\{"version":([0-9]{1,18})[,}]')
 
@@ -30,7 +32,9 @@ class BookCheck:
         due: dict[str, datetime] = {}
         for _, fields in await self._ask(EVERY, lambda b: ("HGETALL", order_due_key(b))):
             for name, value in zip(fields[::2], fields[1::2], strict=True):
-                due[name.decode()] = EPOCH + int(value) * MICROSECOND
+                # What somebody made by hand is no end of an order.
+                if _MICROSECONDS.fullmatch(value):
+                    due[name.decode("utf-8", "replace")] = EPOCH + int(value) * MICROSECOND
         return due
 
     async def lost(self) -> list[int]:
@@ -43,7 +47,9 @@ class BookCheck:
         fields = await self._nodes.bucket_wire(bucket).send("HGETALL", order_book_key(bucket))
         found = zip(fields[::2], fields[1::2], strict=True)
         return {
-            name.decode(): int(match[1]) if (match := _VERSION.match(value)) else 0
+            name.decode("utf-8", "replace"): int(match[1])
+            if (match := _VERSION.match(value))
+            else 0
             for name, value in found
             if name != BOOK_KEPT.encode()
         }

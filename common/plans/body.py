@@ -31,7 +31,6 @@ from common.plans.limits import (
     WINDOWS_MAX,
 )
 
-TIME_TEXT = "RFC 3339 or, where a matrix is given, seconds from 0"
 PlanTime = (
     Annotated[datetime, Meta(tz=True)]
     | Annotated[float, Meta(ge=0, le=SPAN_S_MAX, description="seconds from 0")]

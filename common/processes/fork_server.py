@@ -67,8 +67,8 @@ def serve(run: Callable[[], int]) -> int:
 def _fork(connection: socket.socket, run: Callable[[], int]) -> int:
     """The pid of a new child of the supervisor; 0 when the machine allows no more processes.
 
-    The request is read by the child alone: it may hold secrets, which stay in the memory of
-    whoever reads it, and so would be in that of all children which are forked afterwards.
+    The request is read by the child alone: it may hold secrets, which stay in the memory of the
+    process that reads it. If the server read it, all later children would have them, too.
     """
     read_fd, write_fd = os.pipe()
     try:

@@ -57,8 +57,8 @@ class Heartbeat:
             self._write(BEAT)
 
     def report(self, message: bytes) -> None:
-        """Say something to the supervisor. Too long a message is not sent, see REPORT_BYTES_MAX:
-        there are none, or somebody has to know.
+        """Say something to the supervisor. A message longer than REPORT_BYTES_MAX is a bug: it is
+        logged, and not sent.
         """
         if len(message) > REPORT_BYTES_MAX:
             self._too_long.failed(bytes=len(message), most=REPORT_BYTES_MAX)

@@ -23,7 +23,7 @@ from common.redis.url import RedisUrl
 TIMEOUT_S = 5.0
 # How often a cluster's client may be led on before it gives up.
 CLUSTER_TRIES = 3
-# Whoever may write to Redis may have written what is no text: it is read, and judged by who reads.
+# Bytes in Redis need not be text. They are decoded all the same; the caller judges them.
 _ON_ODD_BYTES = "replace"
 
 

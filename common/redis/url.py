@@ -61,10 +61,8 @@ def parse_redis_url(url: str) -> RedisUrl:
         raise ConfigError(
             "REDIS_URL: the host or port is none; in a password, / ? # @ must be percent-encoded"
         ) from None
-    try:
-        (parts.hostname or "").encode("idna")
-    except UnicodeError:
-        raise ConfigError("REDIS_URL: the host is not a host's name") from None
+    if not _is_name(parts.hostname or ""):
+        raise ConfigError("REDIS_URL: the host is not a host's name")
     query = parse_qs(parts.query)
     if parts.scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(BEGINNINGS)
@@ -84,6 +82,14 @@ def parse_redis_url(url: str) -> RedisUrl:
         tls=parts.scheme == "rediss",
         ca_file=query.get("ssl_ca_certs", [""])[0],
     )
+
+
+def _is_name(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return not any(c.isspace() for c in host)
 
 
 async def open_connection(

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from common.databases.placing import SCHEMES, parse_urls
+from common.databases.placing import parse_urls
+from common.databases.url import SCHEMES, require_readable
 
 # A day is a whole number of them: days are dropped, archived and worked off as a whole.
 CHUNKS: dict[str, int] = {"1d": 24, **{f"{n}h": n for n in (1, 2, 3, 4, 6, 8, 12)}}
@@ -39,6 +40,7 @@ class DatabaseSettings(BaseModel):
             raise ValueError("DATABASE_URL must be the first of DATABASE_URLS, or not be set")
         if not self.database_url.startswith(SCHEMES):
             raise ValueError(f"DATABASE_URL must begin with {' or '.join(SCHEMES)}")
+        require_readable("DATABASE_URL", self.database_url)
         if self.history_chunk not in CHUNKS:
             raise ValueError(
                 f"HISTORY_CHUNK: must be one of {', '.join(CHUNKS)}, not {self.history_chunk!r}"

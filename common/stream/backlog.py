@@ -6,6 +6,7 @@ the acknowledgement. Their difference is what waits. It is exact but for a Redis
 an entry and its count; the shard's consumer makes both equal again once nothing waits.
 """
 
+import re
 from collections.abc import Sequence
 
 from common.keys import ShardKeys
@@ -16,6 +17,15 @@ SETTLED = "settled"
 
 # A total as Redis gives it, or None while it was never counted.
 Total = bytes | str | int | None
+_TOTAL = re.compile("[0-9]{1,18}")
+
+
+def read_total(total: Total) -> int | None:
+    """A total as a number; None where it was never counted, or where something else stands."""
+    if total is None or isinstance(total, int):
+        return total
+    text = total.decode("ascii", "replace") if isinstance(total, bytes) else total
+    return int(text) if _TOTAL.fullmatch(text) else None
 
 
 def totals_question(keys: ShardKeys) -> tuple[str, ...]:
@@ -30,12 +40,12 @@ def fixes_waiting(totals: Sequence[Total], entries: int) -> int:
     that are wrong do no harm beyond that. Without a total, entries are an older release's, which
     have one fix each: its ingest counts nothing, nor do its consumers.
     """
-    added, settled = totals
+    added, settled = map(read_total, totals)
     if added is None:
         return entries
     if settled is None:
-        return max(entries, min(int(added), entries * EVENTS_MAX))
-    return max(0, min(int(added) - int(settled), entries * EVENTS_MAX))
+        return max(entries, min(added, entries * EVENTS_MAX))
+    return max(0, min(added - settled, entries * EVENTS_MAX))
 
 
 def unread_and_pending(fixes: int, unread: int, pending: int) -> tuple[int, int]:

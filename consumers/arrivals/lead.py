@@ -20,6 +20,7 @@ RIGHT_TTL_S = 6
 RENEW_EVERY_S = 1.5
 
 _LEAD = files(__package__).joinpath("lead.lua").read_text()
+_GIVE_BACK = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 class Lead:
@@ -53,7 +54,10 @@ class Lead:
         return self._nodes.key_wire(ARRIVALS_LEADER)
 
     async def give_back(self) -> None:
-        """Let the next process begin at once. Raises as `ask`."""
+        """Let the next process begin at once; what another has taken by now stays the other's.
+
+        Raises as `ask`.
+        """
         if self.is_ours:
             self.is_ours = False
-            await self._wire.send("DEL", ARRIVALS_LEADER)
+            await self._wire.send("EVAL", _GIVE_BACK, 1, ARRIVALS_LEADER, self._name)

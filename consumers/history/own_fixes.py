@@ -1,8 +1,8 @@
 """The fixes of one database, where a shard's drivers are in several. Pure.
 
-Every group of the stream reads all entries and leaves out what is another's: its place in the pack
-stays what it is in the stream, so that a dead letter is named alike whoever writes it. What names
-no driver is the first group's, so each fix is exactly one group's.
+Every group of the stream reads all entries and leaves out the fixes of other groups. A fix that is
+left keeps its place in the pack, so that its dead letter has the same name in every group. What
+names no driver is the first group's, so each fix is exactly one group's.
 """
 
 from common.databases.placing import database_of

@@ -72,7 +72,7 @@ class OrderBindings:
         self._trouble.healed()
         if found is None or b"" in found:
             return None
-        return [name.decode() for name in found]
+        return [name.decode("utf-8", "replace") for name in found]
 
     async def _announced(self) -> list[bytes] | None:
         wire = self._nodes.key_wire(ORDER_CHANGES)

@@ -1,10 +1,10 @@
 """The fence around a shard's live state: what a writer sends that lost the shard changes nothing.
 
 A lease alone cannot promise that. A process may be frozen, or cut off with its bytes under way,
-between looking at its lease and its write. Whoever takes the shard adds one to `fence:{T}`
-(`consumers.stream.lease`); a writer watches that key from before its write to its end, so Redis
-itself refuses the transaction of one that was replaced. The next watch leaves together with the
-write, so that this costs no round trip.
+between looking at its lease and its write. A worker that takes the shard adds to `fence:{T}` what
+no other would (`consumers.stream.lease`); a writer watches that key from before its write to its
+end, so Redis itself refuses the transaction of one that was replaced. The next watch leaves
+together with the write, so that this costs no round trip.
 """
 
 from collections.abc import Sequence

@@ -158,13 +158,13 @@ class Membership:
         if not left:
             return
         wire = self._nodes.key_wire(META)
-        since_ms, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
         try:
-            since_ms = read_since(since_ms)
-        except UnreadableLayout as e:
+            field, (seconds, micros) = await wire.pipeline([("HGET", META, SINCE), ("TIME",)])
+            since_ms = read_since(field)
+        except (UnreadableLayout, hiredis.ReplyError) as e:
             self._unreadable.failed(error=str(e))
             return
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
         if now_ms - (since_ms or now_ms) < SWITCH_MS:
             return
         for shard in left:

@@ -116,7 +116,8 @@ class Lease:
                 await self._copy(take, fence)
             self._confirmed_at_s = asked_at_s
             self.fence = fence
-        name: str = holder.decode()
+        # What somebody else wrote there need not be text.
+        name: str = holder.decode("utf-8", "replace")
         return name
 
     async def _copy(self, take: Command, fence: bytes) -> None:

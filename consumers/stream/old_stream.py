@@ -40,7 +40,7 @@ class OldStream:
         if not self._carried:
             return
         if await self._wire.send("EXISTS", self._new.closed):
-            # Drivers are in other shards by now: whoever changed their number moves what comes.
+            # Drivers are in other shards by now: `fleetline reshard` moves what comes.
             return
         before = self.moved
         for old, new in ((self._old.stream, self._new.stream), (self._old.dead, self._new.dead)):

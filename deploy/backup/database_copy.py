@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 
 from common.databases.connecting import NEEDS_SESSION, is_pooled
-from common.errors import ConfigError, FleetlineError
+from common.errors import ConfigError, FleetlineError, words_of
 from deploy.schema.migrate import connect
 from deploy.servers import packages
 from deploy.stack.environment import plain_environment
@@ -50,7 +50,7 @@ async def dump_database(url: str, file: Path, said: Callable[[str], None]) -> in
             said("counting")
             return int(await connection.fetchval(_COUNT, timeout=COUNT_TIMEOUT_S))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
-        raise FleetlineError(f"the database gave no copy: {e or type(e).__name__}") from e
+        raise FleetlineError(f"the database gave no copy: {words_of(e)}") from e
     finally:
         connection.terminate()
 
@@ -72,7 +72,7 @@ async def restore_database(url: str, file: Path, said: Callable[[str], None]) ->
         said("counting")
         return int(await connection.fetchval(_COUNT, timeout=COUNT_TIMEOUT_S))
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
-        raise FleetlineError(f"the database was not filled: {e or type(e).__name__}") from e
+        raise FleetlineError(f"the database was not filled: {words_of(e)}") from e
     finally:
         connection.terminate()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.redis.client import new_client
 from common.redis.place import parse_place
 
@@ -48,7 +48,7 @@ def copy_redis(url: str, file: Path, advanced: Callable[[int, int], None]) -> in
         finally:
             connection.disconnect()
     except (redis.RedisError, OSError) as e:
-        raise FleetlineError(f"Redis gave no copy: {e or type(e).__name__}") from e
+        raise FleetlineError(f"Redis gave no copy: {words_of(e)}") from e
     finally:
         client.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from common.databases import connecting as databases
-from common.errors import ConfigError, FleetlineError
+from common.errors import ConfigError, FleetlineError, words_of
 
 SCHEMA = Path(__file__).parent
 # Any number that nothing else in the database uses: "fleetl" as bytes.
@@ -116,9 +116,7 @@ async def connect(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":
     ) as e:
         raise ConfigError(f"DATABASE_URL: {e}") from e
     except (OSError, TimeoutError, asyncpg.PostgresError) as e:
-        raise FleetlineError(
-            f"DATABASE_URL: the database does not answer: {e or type(e).__name__}"
-        ) from e
+        raise FleetlineError(f"DATABASE_URL: the database does not answer: {words_of(e)}") from e
 
 
 @contextlib.asynccontextmanager

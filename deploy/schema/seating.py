@@ -5,12 +5,12 @@ nothing may be told anew.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from common.databases.seat import Seat, require_seat
+from common.databases.seat import Seat, read_seat, require_seat
 from common.errors import ConfigError, FleetlineError
 from deploy.schema.migrate import connect
 
@@ -28,19 +28,31 @@ SELECT EXISTS (SELECT FROM locations) OR EXISTS (SELECT FROM trips)
 
 async def take_seats(databases: Mapping[Seat, str]) -> None:
     """Tell the databases, which are migrated, home first. Raises `ConfigError` where one is
-    another's.
+    another's, and where two URLs are of one database.
     """
     system: UUID | None = None
     for seat, url in databases.items():
-        connection = await connect(url)
-        try:
-            async with connection.transaction():
-                system = await _take(connection, seat, system)
-        except asyncpg.PostgresError as e:
-            raise FleetlineError(f"DATABASE_URLS: {seat}: {e}") from e
-        finally:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
-                await connection.close(timeout=1.0)
+        async with _asking(seat, url) as connection, connection.transaction():
+            system = await _take(connection, seat, system)
+    if len(databases) > 1:
+        # One that holds nothing yet takes one seat after the other: the last is what it says.
+        for seat, url in databases.items():
+            async with _asking(seat, url) as connection:
+                found = await read_seat(connection)
+            if found is not None and found != seat:
+                raise ConfigError(f"DATABASE_URLS: {seat} is {found} under another name")
+
+
+@contextlib.asynccontextmanager
+async def _asking(seat: Seat, url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await connect(url)
+    try:
+        yield connection
+    except asyncpg.PostgresError as e:
+        raise FleetlineError(f"DATABASE_URLS: {seat}: {e}") from e
+    finally:
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
+            await connection.close(timeout=1.0)
 
 
 async def _take(

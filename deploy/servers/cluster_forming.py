@@ -13,7 +13,7 @@ from typing import Any
 
 import hiredis
 
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.slots import SLOTS
 
 TIMEOUT_S = 2.0
@@ -62,51 +62,93 @@ def asking(node: ClusterNode, password: str) -> Iterator[_Asked]:
         yield ask
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a node says of itself, and how much it knows of the others."""
+
+    node_id: str
+    primary: str
+    has_slots: bool
+    epoch: int
+    assigned: int
+    known: int
+    is_whole: bool
+
+
 def form_cluster(nodes: Sequence[ClusterNode], primaries: int, password: str = "") -> None:
     """Make a cluster of `nodes`, the first of which are primaries, unless they are one already.
 
     Returns once it takes writes and each replica follows. Raises `FleetlineError`.
     """
+    deadline_s = time.monotonic() + FORMED_WITHIN_S
+    while not advance_forming(nodes, primaries, password):
+        if time.monotonic() > deadline_s:
+            raise FleetlineError("the cluster cannot be formed: its nodes do not come together")
+        time.sleep(_LOOK_EVERY_S)
+
+
+def advance_forming(nodes: Sequence[ClusterNode], primaries: int, password: str = "") -> bool:
+    """Do what is missing for `form_cluster`, from wherever an earlier run was cut off; whether
+    nothing is. Raises `FleetlineError`.
+    """
     try:
         with contextlib.ExitStack() as stack:
             asked = [stack.enter_context(asking(node, password)) for node in nodes]
-            if facts_of(asked[0])["cluster_slots_assigned"] != str(SLOTS):
-                _introduce(nodes, asked, primaries)
-            _await(lambda: all(map(_is_whole, asked)), "a cluster that takes writes")
+            views = [_view(ask) for ask in asked]
+            if all(view.assigned < SLOTS for view in views):
+                _assign(asked[:primaries], views)
+            if any(view.known != len(nodes) for view in views):
+                if views[0].known < len(nodes):
+                    for node in nodes[1:]:
+                        asked[0]("CLUSTER", "MEET", node.host, node.port, node.bus_port)
+                return False
+            if any(view.assigned < SLOTS for view in views):
+                return False
+            _replicate(asked, views)
+            return all(view.is_whole and (view.primary or view.has_slots) for view in views)
     except OSError as e:
-        raise FleetlineError(f"the cluster cannot be formed: {e or type(e).__name__}") from e
+        raise FleetlineError(f"the cluster cannot be formed: {words_of(e)}") from e
 
 
-def _introduce(nodes: Sequence[ClusterNode], asked: Sequence[_Asked], primaries: int) -> None:
-    for number, ask in enumerate(asked[:primaries]):
-        ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        first, last = number * SLOTS // primaries, (number + 1) * SLOTS // primaries - 1
-        ask("CLUSTER", "ADDSLOTSRANGE", first, last)
-    for node in nodes[1:]:
-        asked[0]("CLUSTER", "MEET", node.host, node.port, node.bus_port)
-    _await(
-        lambda: all(facts_of(ask)["cluster_known_nodes"] == str(len(nodes)) for ask in asked),
-        "nodes that know each other",
-    )
-    for number, ask in enumerate(asked[primaries:]):
-        ask("CLUSTER", "REPLICATE", asked[number % primaries]("CLUSTER", "MYID").decode())
+def _assign(asked: Sequence[_Asked], views: Sequence[_View]) -> None:
+    """Give each primary that has none its slots."""
+    for number, (ask, view) in enumerate(zip(asked, views, strict=False)):
+        if view.has_slots or view.primary:
+            continue
+        if view.epoch == 0 and view.known == 1:
+            ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        first = number * SLOTS // len(asked)
+        ask("CLUSTER", "ADDSLOTSRANGE", first, (number + 1) * SLOTS // len(asked) - 1)
 
 
-def facts_of(ask: _Asked) -> dict[str, str]:
-    """What CLUSTER INFO says."""
+def _replicate(asked: Sequence[_Asked], views: Sequence[_View]) -> None:
+    """Let each that has neither slots nor a primary follow the one with the fewest replicas."""
+    replicas = {view.node_id: 0 for view in views if view.has_slots}
+    for view in views:
+        if view.primary in replicas:
+            replicas[view.primary] += 1
+    for ask, view in zip(asked, views, strict=True):
+        if not view.has_slots and not view.primary:
+            primary = min(replicas, key=lambda node_id: replicas[node_id])
+            replicas[primary] += 1
+            ask("CLUSTER", "REPLICATE", primary)
+
+
+def _view(ask: _Asked) -> _View:
     lines = ask("CLUSTER", "INFO").decode().split("\r\n")
-    return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
-def _is_whole(ask: _Asked) -> bool:
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    every = ask("CLUSTER", "NODES").decode().splitlines()
+    node_id, _, _, primary, _, _, _, _, *slots = next(
+        line.split() for line in every if "myself" in line.split()[2]
+    )
     replication = ask("INFO", "replication")
     linked = b"role:master" in replication or b"master_link_status:up" in replication
-    return linked and facts_of(ask)["cluster_state"] == "ok"
-
-
-def _await(check: Any, what: str) -> None:
-    deadline_s = time.monotonic() + FORMED_WITHIN_S
-    while not check():
-        if time.monotonic() > deadline_s:
-            raise FleetlineError(f"the cluster cannot be formed: there is not {what}")
-        time.sleep(_LOOK_EVERY_S)
+    return _View(
+        node_id=node_id,
+        primary="" if primary == "-" else primary,
+        has_slots=bool(slots),
+        epoch=int(facts["cluster_my_epoch"]),
+        assigned=int(facts["cluster_slots_assigned"]),
+        known=int(facts["cluster_known_nodes"]),
+        is_whole=linked and facts["cluster_state"] == "ok",
+    )

@@ -7,7 +7,7 @@ import asyncpg
 
 from common.databases.placing import parse_urls
 from common.databases.seat import Seat, seats
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.settings import Settings
 from consumers.insight.database import connect
 from deploy.stack.home import Home
@@ -61,4 +61,4 @@ async def stack_database(
     except asyncpg.UndefinedTableError as e:
         raise FleetlineError("the database's schema is older: run fleetline migrate") from e
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
-        raise FleetlineError(f"the database does not answer: {e or type(e).__name__}") from e
+        raise FleetlineError(f"the database does not answer: {words_of(e)}") from e

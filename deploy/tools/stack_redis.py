@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.redis.client import TIMEOUT_S, new_client
 from common.settings import Settings
 from deploy.stack.home import Home
@@ -35,4 +35,4 @@ def stack_redis(
     except redis.exceptions.OutOfMemoryError as e:
         raise FleetlineError("Redis is full") from e
     except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as e:
-        raise FleetlineError(f"Redis does not answer: {e or type(e).__name__}") from e
+        raise FleetlineError(f"Redis does not answer: {words_of(e)}") from e

@@ -15,6 +15,7 @@ from common.keys import APP_COUNTS
 from common.log import Repeated, get
 from common.processes.background import EXPECTED
 from common.redis.nodes import Nodes
+from common.stream.backlog import read_total
 from ingest.apps.reason import Reason
 
 WRITE_EVERY_S = 1.0
@@ -75,14 +76,14 @@ async def read_app_counts(nodes: Nodes) -> AppTotals:
     [reply] = await nodes.key_wire(APP_COUNTS).pipeline_raw([("HGETALL", APP_COUNTS)])
     if isinstance(reply, hiredis.ReplyError):
         return {}
-    texts = [part.decode() for part in reply]
+    texts = [part.decode("utf-8", "replace") for part in reply]
     return by_app(zip(texts[::2], texts[1::2], strict=True))
 
 
 def by_app(fields: Iterable[tuple[str, str]]) -> AppTotals:
-    """The fields of the hash, sorted out."""
+    """The fields of the hash, sorted out; what is no count is 0."""
     totals: AppTotals = {}
     for field, count in sorted(fields):
         app, _, reason = field.partition(":")
-        totals.setdefault(app, {})[reason] = int(count)
+        totals.setdefault(app, {})[reason] = read_total(count) or 0
     return totals

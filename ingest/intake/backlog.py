@@ -19,7 +19,7 @@ from common.redis.memory import read_memory
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
-from common.stream.backlog import fixes_waiting, totals_question
+from common.stream.backlog import fixes_waiting, read_total, totals_question
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
 from ingest.intake.room import ServerMemory, ServerRoom, ShardLook, rooms_of, share_of
@@ -142,6 +142,10 @@ class Backlog:
                 self._refuse_cluster()
                 return True
             return False
+        if not self._layouts.heard:
+            # Redis has never said what could be read (`layout.unreadable`).
+            self.capacity.close("what Redis says of its shards cannot be read")
+            return True
         if found == self._followed:
             self._mismatch.healed()
             return False
@@ -192,5 +196,5 @@ class Backlog:
         totals, length = replies
         waiting = fixes_waiting(totals, length)
         self.waiting[shard.index] = waiting
-        self.outlooks[shard.index].look(time.monotonic(), int(totals[0] or 0), waiting)
+        self.outlooks[shard.index].look(time.monotonic(), read_total(totals[0]) or 0, waiting)
         return waiting

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from common.processes.process import set_parent_death_signal
 from deploy.preloaded import MODULES
+from tests.servers.network import enter
 
 REQUEST_BYTES_MAX = 65_536
 
@@ -75,17 +76,25 @@ def start(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> Command:
-    """Start `fleetline` with arguments; `env` is its whole environment, the folder is this one's.
+    """Start `fleetline` with arguments; `env` is its whole environment, the folder and the network
+    are those of who calls.
 
     `stdout` and `stderr`: descriptors, by default those of this process. The command ends with it.
     """
     request = {"argv": ["fleetline", *arguments], "env": dict(env), "folder": str(Path.cwd())}
     read_fd, write_fd = os.pipe()
-    descriptors = [write_fd, 1 if stdout is None else stdout, 2 if stderr is None else stderr]
-    socket.send_fds(_server(), [json.dumps(request).encode()], descriptors)
+    outputs = [1 if stdout is None else stdout, 2 if stderr is None else stderr]
+    with Path("/proc/thread-self/ns/net").open() as network:
+        descriptors = [write_fd, *outputs, network.fileno()]
+        socket.send_fds(_server(), [json.dumps(request).encode()], descriptors)
     os.close(write_fd)
     status = os.fdopen(read_fd, "rb", buffering=0)
     return Command(["fleetline", *arguments], int(status.readline()), status)
+
+
+def prepare() -> None:
+    """Have the server where this process is now: on a host that is lost it would be lost, too."""
+    _server()
 
 
 @cache
@@ -118,7 +127,7 @@ def main() -> None:
     # Whoever attends to a command is waited for by nobody.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(connection, REQUEST_BYTES_MAX, 3)
+        message, descriptors, _, _ = socket.recv_fds(connection, REQUEST_BYTES_MAX, 4)
         if not message:
             return
         if os.fork() == 0:
@@ -131,15 +140,17 @@ def main() -> None:
             os.close(descriptor)
 
 
-def _attend(request: dict[str, Any], told: int, stdout: int, stderr: int) -> None:
+def _attend(request: dict[str, Any], told: int, stdout: int, stderr: int, network: int) -> None:
     """Fork the command, and tell its pid and, at its end, its status."""
     set_parent_death_signal(signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
         os.close(told)
+        enter(network)
+        os.close(network)
         os._exit(_run(request, stdout, stderr))
-    for descriptor in (stdout, stderr):
+    for descriptor in (stdout, stderr, network):
         os.close(descriptor)
     os.write(told, b"%d\n" % pid)
     _, how = os.waitpid(pid, 0)

@@ -85,11 +85,11 @@ class Network:
         """What this thread opens and starts meanwhile is of that host, and stays so."""
         with Path("/proc/thread-self/ns/net").open() as outside:
             with (_NAMES / self._name(host)).open() as there:
-                _enter(there.fileno())
+                enter(there.fileno())
             try:
                 yield
             finally:
-                _enter(outside.fileno())
+                enter(outside.fileno())
 
     def cut(self, host: int) -> None:
         """From now on nothing passes between this host and the others."""
@@ -114,8 +114,11 @@ class Network:
         return f"{self._stem}{host}"
 
 
-def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, _CLONE_NEWNET) != 0:
+def enter(namespace: int) -> None:
+    """What this thread opens from now on is of the network of that descriptor."""
+    here = Path("/proc/thread-self/ns/net").stat().st_ino
+    # Only root may, and mostly there is nothing to do.
+    if os.fstat(namespace).st_ino != here and _libc.setns(namespace, _CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")
 
 

@@ -44,11 +44,19 @@ class RedisClusterServers:
         """Of the nodes that run."""
         return [node.pid for node in self.nodes if node.runs]
 
-    def start(self) -> None:
-        """Start all nodes, and have them form a cluster."""
+    def bus_of(self, node: RedisServer) -> int:
+        """The port at which the other nodes reach it."""
+        return self._bus[self.nodes.index(node)]
+
+    def start_bare(self) -> None:
+        """Start all nodes, each for itself."""
         for node in self.nodes:
             if not node.runs:
                 node.start()
+
+    def start(self) -> None:
+        """Start all nodes, and have them form a cluster."""
+        self.start_bare()
         formed = [ClusterNode(n.port, b) for n, b in zip(self.nodes, self._bus, strict=True)]
         form_cluster(formed, PRIMARIES)
 
@@ -140,10 +148,18 @@ AnyRedis = RedisServer | RedisClusterServers
 @contextlib.contextmanager
 def redis_cluster(*, replicas: int = 0) -> Iterator[RedisClusterServers]:
     """A cluster for the block, of three primaries with so many replicas each."""
+    with bare_nodes(replicas=replicas) as servers:
+        servers.start()
+        yield servers
+
+
+@contextlib.contextmanager
+def bare_nodes(*, replicas: int = 0) -> Iterator[RedisClusterServers]:
+    """The nodes of a cluster for the block, which know nothing of each other."""
     with tempfile.TemporaryDirectory(prefix="fleetline-cluster-") as folder:
         servers = RedisClusterServers(Path(folder), replicas=replicas)
         try:
-            servers.start()
+            servers.start_bare()
             yield servers
         finally:
             servers.kill()

@@ -20,6 +20,7 @@ from common.stream.pack import encode_pack
 from consumers.history.own_fixes import OwnFixes
 from consumers.stream.entry import Entry, PickedEntry, decode_page
 from consumers.stream.poison.trial import Trial
+from deploy.tools.databases.split import OF_HOME, not_here
 from ingest.resources.insight.heat import added_up
 from tests.unit.stream.test_entry import PACKS
 
@@ -99,11 +100,22 @@ def test_a_killer_is_named_by_its_place_in_the_stream() -> None:
 
 def test_urls_are_parted_where_a_new_one_begins() -> None:
     assert parse_urls(", ".join(URLS)) == URLS
+    assert parse_urls(f"{URLS[0]},{URLS[1]},\n") == URLS
     assert parse_urls("") == ()
+    odd = "postgresql://f:a@b,c%25d@[::1]:5432,%2Frun%2Fpg,two:1/f", "postgresql:///f?host=/run/pg"
+    assert parse_urls(",".join(odd)) == odd
 
 
 @pytest.mark.parametrize(
-    "setting", [f"{URLS[0]},mysql://x", "here", f"{URLS[0]},{URLS[0]}", ",".join(URLS[:1] * 70)]
+    "setting",
+    [
+        *(f"{URLS[0]},mysql://x", "here", f"{URLS[0]},{URLS[0]}", ",".join(URLS[:1] * 70)),
+        *(f"{URLS[0]},,{URLS[1]}", f"{URLS[0]}, ,{URLS[1]}", f",{URLS[0]}"),
+        # What a client would take for a port, or for an option, and quote.
+        *(f"postgresql://f:s3cret{c}x@one/f,{URLS[1]}" for c in "/?#"),
+        *(f"postgresql://f:s3cret@one:{port}/f" for port in ("99999", "0", "s3cret", "1,two:-1")),
+        *("postgresql://f:s3cret@one;postgresql://two", "postgresql://f:s3cret@[one/f"),
+    ],
 )
 def test_what_is_no_list_of_databases_is_one_line_without_a_password(
     setting: str, monkeypatch: pytest.MonkeyPatch
@@ -172,3 +184,11 @@ def test_heat_of_several_databases_is_added_up() -> None:
     speeds = [(7, 100.0, 10.0), (7, 300.0, 30.0), (8, 5.0, 0.0)]
     [(cell, speed)] = added_up(speeds, 10)
     assert (cell, round(speed, 9)) == (7, 36.0)
+
+
+@pytest.mark.parametrize(("before", "is_kept"), [(0, False), (1, True), (-2, True)])
+def test_a_split_keeps_events_that_were_not_brought_home_yet(before: int, is_kept: bool) -> None:
+    """Of two that become four the second lost what it had found and home had not heard of."""
+    emptied = not_here(before)
+    assert ("events" not in emptied) is is_kept
+    assert {*OF_HOME} - {*emptied} <= {"events"}

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from common.processes.fork_server import READY, ForkRequest
+from common.processes.fork_server import READY, REQUEST_BYTES_MAX, ForkRequest
 
 # A fork takes some milliseconds. The supervisor does nothing else meanwhile, so it is not patient.
 FORK_TIMEOUT_S = 1.0
@@ -76,7 +76,11 @@ class ForkServer:
         """A child of this process; None when it must be started in another way."""
         if not self.is_ready:
             return None
-        answer = self._ask(self.name, _encode(request), descriptors, FORK_TIMEOUT_S)
+        message = _encode(request)
+        if len(message) > REQUEST_BYTES_MAX:
+            # The server would read a part of it.
+            return None
+        answer = self._ask(self.name, message, descriptors, FORK_TIMEOUT_S)
         if answer is None or not answer.isdigit():
             # It is killed then, so it forks nothing later either.
             self.is_ready = False

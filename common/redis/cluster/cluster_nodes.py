@@ -69,7 +69,7 @@ class ClusterNodes(Nodes):
         self._bucket_slots = [slot_of(order_book_key(b)) for b in range(ORDER_BUCKETS)]
         self._wires: tuple[ClusterWire, ...] = ()
         self._retired: list[tuple[float, ClusterWire]] = []
-        # Whoever has them keeps them.
+        # Weak: each is kept by its owner alone.
         self._pinned: weakref.WeakSet[PinnedWire] = weakref.WeakSet()
         self._changed: list[Callable[[], None]] = []
         self._doubt = asyncio.Event()

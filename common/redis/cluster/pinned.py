@@ -53,10 +53,13 @@ class PinnedWire(Wire):
         moving = asyncio.ensure_future(self._moved.wait())
         try:
             await asyncio.wait((opening, moving), return_when=asyncio.FIRST_COMPLETED)
-            if opening.done():
-                return opening.result()
-            raise Overloaded(f"Redis: {_MOVED}")
         finally:
             moving.cancel()
             opening.cancel()
             await asyncio.gather(opening, moving, return_exceptions=True)
+        if not self._moved.is_set():
+            return opening.result()
+        if not opening.cancelled() and opening.exception() is None:
+            # It was made in the very moment in which the slot moved: `follow` did not know it.
+            opening.result().fail(_MOVED)
+        raise Overloaded(f"Redis: {_MOVED}")

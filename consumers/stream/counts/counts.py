@@ -12,6 +12,7 @@ counted in its last second.
 import hiredis
 
 from common.redis.wire import Wire, is_full
+from common.stream.backlog import read_total
 
 REPEATS = "repeats"
 GROUPS_LOST = "groups_lost"
@@ -42,7 +43,7 @@ class Counts:
         A full Redis gets them once there is room.
         """
         reply = await self._wire.send("HMGET", self._key, *NAMES)
-        kept = {name: int(total or 0) for name, total in zip(NAMES, reply, strict=True)}
+        kept = {name: read_total(total) or 0 for name, total in zip(NAMES, reply, strict=True)}
         for name, total in kept.items():
             mine = self.totals[name]
             self.totals[name] = max(mine, total) if self._loaded else mine + total

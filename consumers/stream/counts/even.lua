@@ -5,8 +5,11 @@
 --
 -- Without a total of settled fixes nobody has counted here yet: an older release wrote the entries
 -- that wait, one fix each. With fewer added than settled one writes beside us that counts nothing:
--- what was settled was added, and so was what waits.
+-- what was settled was added, and so was what waits. A total that is no number counts as none.
 local counts = redis.call('HMGET', KEYS[2], 'added', 'settled')
+for n = 1, 2 do
+    counts[n] = counts[n] and string.match(counts[n], '^%d+$')
+end
 if counts[1] and counts[1] == counts[2] then
     return 0
 end

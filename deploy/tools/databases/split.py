@@ -6,7 +6,6 @@ a row is removed. While one is under way no role takes it for anything; cut off,
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import asyncpg
@@ -15,6 +14,7 @@ from common.databases.placing import database_of
 from common.databases.seat import Seat, seats
 from common.errors import ConfigError, FleetlineError
 from deploy.schema.migrate import connect
+from deploy.tools.databases.copies import edges, require_copies
 
 # Any number that nothing else in the database uses: "split" as bytes.
 ADVISORY_KEY = 0x73706C6974
@@ -31,7 +31,8 @@ OF_HOME = (
     *("places_streams", "places_changes", "webhooks", "webhook_deliveries", "arrival_log"),
     *("pace_fits", "road_speeds", "road_lessons"),
 )
-# Who may be connected meanwhile: it only reads, and finds another seat afterwards.
+# All but ingest must be stopped. What ingest has open reads the old history until it is started
+# anew.
 _OTHERS = """
 SELECT DISTINCT application_name FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -39,6 +40,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
   AND application_name NOT IN ('fleetline-ingest', 'fleetline-orders', 'fleetline-migrate')
 ORDER BY 1
 """
+_SEAT = "SELECT number, databases FROM fleetline_database"
 _SYSTEM = "SELECT system FROM fleetline_database"
 # The next drivers of a table, a probe of its index for each.
 _NAMES = """
@@ -63,11 +65,10 @@ async def split_all(urls: Sequence[str], say: Say, *, remove: bool) -> None:
     if len(urls) == 1:
         raise ConfigError("DATABASE_URLS: names all databases that there are to be, two at least")
     async with _all_of(urls) as connections:
-        left = [
-            (connection, seat)
-            for connection, seat in zip(connections, seats(len(urls)), strict=True)
-            if not await _is_done(connection, seat)
-        ]
+        every = list(zip(connections, seats(len(urls)), strict=True))
+        left = [pair for pair in every if not await _is_done(*pair)]
+        if (originals := await _originals(connections)) is not None:
+            await require_copies(connections, originals)
         for connection, seat in left:
             if not remove:
                 say(f"{seat}: would keep its own drivers alone; --yes removes the others")
@@ -83,16 +84,17 @@ async def _all_of(urls: Sequence[str]) -> AsyncIterator[list[Connection]]:
     async with AsyncExitStack() as opened:
         connections = []
         for number, url in enumerate(urls, 1):
-            connection = await connect(url)
+            try:
+                connection = await connect(url)
+            except FleetlineError as e:
+                raise type(e)(f"database {number}: {e}") from e
             opened.callback(connection.terminate)
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_KEY):
                 raise ConfigError(
                     f"DATABASE_URLS: number {number} is one of those before it, "
                     "or it is being split already"
                 )
-            others = [row[0] for row in await connection.fetch(_OTHERS)]
-            if others:
-                raise FleetlineError(f"database {number}: stop {', '.join(others)} first")
+            await _require_alone(connection, number)
             connections.append(connection)
         systems = {await connection.fetchval(_SYSTEM) for connection in connections}
         if len(systems) > 1:
@@ -100,11 +102,20 @@ async def _all_of(urls: Sequence[str]) -> AsyncIterator[list[Connection]]:
         yield connections
 
 
+async def _require_alone(connection: Connection, number: int) -> None:
+    if others := [row[0] for row in await connection.fetch(_OTHERS)]:
+        raise FleetlineError(f"database {number}: stop {', '.join(others)} first")
+
+
+async def _originals(connections: Sequence[Connection]) -> int | None:
+    """How many databases all are copies of; None once a split of them has begun."""
+    counts = {await connection.fetchval(_SEAT, column=1) for connection in connections}
+    return counts.pop() if len(counts) == 1 and len(connections) not in counts else None
+
+
 async def _is_done(connection: Connection, seat: Seat) -> bool:
     """Whether it has its seat. Raises `ConfigError` where it is no copy of the right one."""
-    number, databases = await connection.fetchrow(  # type: ignore[misc]
-        "SELECT number, databases FROM fleetline_database"
-    )
+    number, databases = await connection.fetchrow(_SEAT)  # type: ignore[misc]
     if (number, databases) == (_under_way(seat), seat.databases):
         return False
     if number is None or seat.databases % databases or seat.number % databases != number:
@@ -120,19 +131,32 @@ def _under_way(seat: Seat) -> int:
 
 async def _split(connection: Connection, seat: Seat, say: Say) -> None:
     tell = "UPDATE fleetline_database SET number = $1, databases = $2"
-    await connection.execute(tell, _under_way(seat), seat.databases)
-    if not seat.is_home:
-        await connection.execute(f"TRUNCATE {', '.join(OF_HOME)}")
-        await connection.execute("UPDATE events_published SET seq = 0")
+    before = await connection.fetchval("SELECT number FROM fleetline_database")
+    async with connection.transaction():
+        await connection.execute(tell, _under_way(seat), seat.databases)
+        if not seat.is_home:
+            await connection.execute(f"TRUNCATE {', '.join(not_here(before))}")
+            await connection.execute("UPDATE events_published SET seq = 0")
+    # Who came since the first look still takes it for what it was; who comes now does not.
+    await _require_alone(connection, seat.number + 1)
     for table in OF_DRIVERS:
         removed = await _remove(connection, seat, table, "true", ())
         say(f"{seat}: {table}, {removed} drivers removed")
     for day in [row[0] for row in await connection.fetch("SELECT fleetline_history_days()")]:
         span = "recorded_at >= $3 AND recorded_at < $4"
-        removed = await _remove(connection, seat, "locations", span, _day(day))
+        removed = await _remove(connection, seat, "locations", span, edges(day))
         say(f"{seat}: fixes of {day}, {removed} drivers removed")
     await connection.execute(tell, *seat)
     say(f"{seat}: done; let it VACUUM (ANALYZE)")
+
+
+def not_here(before: int) -> list[str]:
+    """Tables that are emptied in another than home, which was number `before`. Pure.
+
+    The events of one that was not home are its own: they have not been brought home yet
+    (`consumers.insight.home_events`). One that is being split has no others any more.
+    """
+    return [table for table in OF_HOME if table != "events" or before == 0]
 
 
 async def _remove(
@@ -164,8 +188,3 @@ async def _names(
 def others_of(names: Iterable[str], seat: Seat) -> list[str]:
     """Those of these drivers that are another database's. Pure."""
     return [name for name in names if database_of(name, seat.databases) != seat.number]
-
-
-def _day(day: date) -> tuple[datetime, datetime]:
-    begin = datetime.combine(day, time(), UTC)
-    return begin, begin + timedelta(days=1)

@@ -11,6 +11,7 @@ from typing import Any
 
 from common.errors import FleetlineError
 from common.keys import RESHARDER
+from common.log import printable
 from consumers.stream.holder import Holder
 
 # Of one that was killed on another machine; here it is seen to be dead. More than the longest wait
@@ -18,6 +19,7 @@ from consumers.stream.holder import Holder
 RIGHT_TTL_MS = 10_000
 
 _ALONE = files(__package__).joinpath("alone.lua").read_text()
+_GIVE_BACK = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 class Alone:
@@ -43,10 +45,10 @@ class Alone:
         return (holder.boot, holder.namespace) == (self._me.boot, self._me.namespace)
 
     def give_back(self) -> None:
-        """Let the next begin at once."""
+        """Let the next begin at once. What another has taken meanwhile stays the other's."""
         if self._held:
             self._held = False
-            self._client.delete(RESHARDER)
+            self._client.eval(_GIVE_BACK, 1, RESHARDER, str(self._me))
 
     def _take(self, dead: str = "") -> Holder | None:
         asked = (str(self._me), RIGHT_TTL_MS, dead)
@@ -57,4 +59,4 @@ class Alone:
 
 def named(holder: Holder) -> str:
     """For people."""
-    return f"the `fleetline reshard` with pid {holder.pid} on {holder.host}"
+    return f"the `fleetline reshard` with pid {holder.pid} on {printable(holder.host)}"

@@ -1,5 +1,6 @@
 """The shards that are left by a change: how far they are emptied, and what moves from them."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from common.errors import PoisonEntry
@@ -30,12 +31,17 @@ class Left(NamedTuple):
 
 
 class LeavingShards:
-    """`old` are not written any more, `new` are. Methods raise what redis-py raises."""
+    """`old` are not written any more, `new` are. Methods raise what redis-py raises.
 
-    def __init__(self, client: Any, old: Shards, new: Shards) -> None:
+    `renew` is called before each page that is moved, and raises when another is at it: it may take
+    longer than the right to do so lasts.
+    """
+
+    def __init__(self, client: Any, old: Shards, new: Shards, renew: Callable[[], object]) -> None:
         self._client = client
         self._old = old
         self._new = new
+        self._renew = renew
 
     def look(self) -> Left:
         """How far they are."""
@@ -66,7 +72,7 @@ class LeavingShards:
             return
         for index in range(len(self._old)):
             keys = old_shard_keys(self._old.stream_name, index)
-            while page := self._client.xrange(keys.stream, count=PAGE):
+            while page := self._page(keys.stream):
                 for entry_id, fields in page:
                     self._add(fields)
                     self._client.xdel(keys.stream, entry_id)
@@ -89,10 +95,16 @@ class LeavingShards:
             self._move_letters(shard.keys.dead)
 
     def _move_letters(self, dead: str) -> None:
-        while page := self._client.xrange(dead, count=PAGE):
+        while page := self._page(dead):
             for entry_id, fields in page:
                 self._client.xadd(self._home(fields).keys.dead, fields)
                 self._client.xdel(dead, entry_id)
+
+    def _page(self, stream: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """The next entries to be moved."""
+        self._renew()
+        page: list[tuple[bytes, dict[bytes, bytes]]] = self._client.xrange(stream, count=PAGE)
+        return page
 
     def _home(self, fields: dict[bytes, bytes]) -> Shard:
         """The shard of a letter's driver; what cannot be read goes to the first."""

@@ -2,8 +2,8 @@
 
 1. The new layout is announced: consumers start workers for it, which wait.
 2. It becomes the one that is written. Ingest looks once a second, and writes there from then on.
-3. Consumers close the old streams: Redis refuses whoever has not looked. Once all in them is shown
-   the new workers begin; see `consumers.stream.barrier`. Neither waits for this command.
+3. Consumers close the old streams: Redis refuses an ingest that has not looked. Once all in them is
+   shown the new workers begin; see `consumers.stream.barrier`. Neither waits for this command.
 4. Until the old streams are stored, and no position in their shards may be shown any more, both are
    read. Then what is left of the old ones is removed. Their streams stay, closed and empty, so that
    an ingest that slept through all this cannot write to where nobody reads.
@@ -19,9 +19,9 @@ from typing import Any
 
 import redis
 
-from common.errors import FleetlineError
+from common.errors import FleetlineError, words_of
 from common.keys import HOSTS_NEWS, META
-from common.layout import Layout, Layouts
+from common.layout import Layout, Layouts, read_layout
 from common.settings import Settings
 from common.shards import Shards
 from consumers.sharing.membership import NEWS_MAX
@@ -74,7 +74,7 @@ class Resharding:
                     away_since_s = away_since_s or now_s
                     if now_s - away_since_s > AWAY_TIMEOUT_S:
                         raise
-                    self._say(ReshardStage(f"Redis does not answer: {e or type(e).__name__}"))
+                    self._say(ReshardStage(f"Redis does not answer: {words_of(e)}"))
                 time.sleep(LOOK_EVERY_S)
         finally:
             with contextlib.suppress(*TROUBLE):
@@ -152,7 +152,8 @@ class Resharding:
         return False
 
     def _follow(self, now: Layout, before: Layout) -> bool:
-        leaving = LeavingShards(self._client, self._shards(before), self._shards(now))
+        old_shards, new_shards = self._shards(before), self._shards(now)
+        leaving = LeavingShards(self._client, old_shards, new_shards, self._alone.hold)
         leaving.move_old_entries()
         left, old = leaving.look(), before.shards
         if left.opened:
@@ -212,8 +213,7 @@ class Resharding:
         return stack_layouts(self._client, self._settings)
 
     def _gone(self) -> Layout | None:
-        shards, epoch = self._client.hmget(META, "gone_shards", "gone_epoch")
-        return Layout(int(shards), int(epoch)) if shards is not None else None
+        return read_layout(*self._client.hmget(META, "gone_shards", "gone_epoch"))
 
     def _tell_hosts(self) -> None:
         self._client.xadd(HOSTS_NEWS, {"layout": "changed"}, maxlen=NEWS_MAX)

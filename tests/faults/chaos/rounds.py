@@ -106,11 +106,7 @@ async def run_round(stack: Stack, folder: Path, options: Options) -> Round:
         say("no more faults")
         await until(lambda: _whole(stack), timeout_s=QUIET_TIMEOUT_S, what="a whole stack")
         await servers.await_whole()
-        healed = [seen.frames for seen in watchers.seen]
-        await pace(AFTERWARDS_S)
-        with contextlib.suppress(TimeoutError):
-            await until(lambda: _all_see(watchers, healed), timeout_s=LIVE_TIMEOUT_S)
-        still_deaf = [n for n, seen in enumerate(watchers.seen) if seen.frames == healed[n]]
+        still_deaf = await _still_deaf(watchers)
         watching.set()
         watched_s = time.monotonic() - began_s
         sending.set()
@@ -209,6 +205,15 @@ async def _sample(memories: Memories) -> None:
 async def _whole(stack: Stack) -> bool:
     states = stack.states()
     return bool(states) and set(states.values()) <= {"running", "stopped"}
+
+
+async def _still_deaf(watchers: Watchers) -> list[int]:
+    """The orders whose watchers see nothing new though all is whole."""
+    healed = [seen.frames for seen in watchers.seen]
+    await pace(AFTERWARDS_S)
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: _all_see(watchers, healed), timeout_s=LIVE_TIMEOUT_S)
+    return [n for n, seen in enumerate(watchers.seen) if seen.frames == healed[n]]
 
 
 async def _all_see(watchers: Watchers, before: list[int]) -> bool:

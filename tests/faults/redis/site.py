@@ -19,6 +19,7 @@ from common.shards import Shards
 from consumers.stream.holder import host_of
 from deploy.servers.cluster_forming import ClusterNode, form_cluster
 from deploy.servers.redis import NODE_OPTIONS
+from tests.clients.commands import prepare
 from tests.faults.chaos.evidence import Evidence, gather_evidence
 from tests.roles.hosts import ConsumersHost
 from tests.servers import RedisServer, free_port
@@ -200,6 +201,7 @@ class Site:
 @contextlib.contextmanager
 def new_site(folder: Path, database_url: str) -> Iterator[Site]:
     """One for the block; `database_url` is where the database is outside of it."""
+    prepare()
     with Network(3) as network:
         with network.inside(OTHER):
             listening = socket.create_server((network.address(OTHER), 0))

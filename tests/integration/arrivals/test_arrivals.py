@@ -22,6 +22,7 @@ from common.orders.states import DeliveryState
 from common.roads.pace import Method
 from common.roads.travel import Travel
 from common.roads.way import Leg, Way
+from consumers.arrivals.lead import RIGHT_TTL_S
 from consumers.arrivals.rounds import PARTS
 from tests.roles.arrivals import DROPOFF, HERE, Arrivals, ago
 from tests.servers.ingest_server import NO_DATABASE
@@ -127,7 +128,7 @@ def test_one_process_of_several_works(arrivals_role: Within) -> None:
     async def main(made: Arrivals) -> None:
         await made.put("o", driver_id="d", dropoff=DROPOFF)
         await made.drive("d")
-        await made.redis.set(ARRIVALS_LEADER, "another", ex=60)
+        await made.redis.set(ARRIVALS_LEADER, "another", ex=RIGHT_TTL_S)
         await made.turn()
         assert await made.kept("o") is None
         await made.redis.delete(ARRIVALS_LEADER)

@@ -150,6 +150,13 @@ def test_two_copies_of_one_are_split(
         ]:
             with pytest.raises(ConfigError, match=why):
                 asyncio.run(split_all((urls[0], wrong), said.append, remove=True))
+    # Something was stored since it was copied.
+    gone = "DELETE FROM locations WHERE driver_id = $1 RETURNING recorded_at"
+    stale = databases.copy_of(urls[1])
+    ask(databases.url(stale), gone, DRIVERS[3])
+    with pytest.raises(ConfigError, match="number 2 does not hold what number 1 does"):
+        asyncio.run(split_all((urls[0], databases.url(stale)), said.append, remove=True))
+    databases.drop_database(stale)
     extra = {"DATABASE_URLS": ",".join(urls)}
     assert fleetline("databases", "split", extra=extra).stdout.count("would keep its own") == 2
     # Nothing has changed.

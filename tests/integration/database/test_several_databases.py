@@ -44,8 +44,10 @@ def test_databases_with_rows_keep_their_places(pair: tuple[str, str], databases:
     with two_databases(databases, databases) as others:
         with pytest.raises(ConfigError, match="database 2 of 2 belongs to another system"):
             seat_databases((others[0], pair[1]))
-        # What is empty may be told anew.
+        # What is empty may be told anew, but not be two.
         seat_databases((pair[0], others[1]))
+        with pytest.raises(ConfigError, match="database 1 of 2 is database 2 of 2 under another"):
+            seat_databases((others[0], f"{others[0]}?application_name=x"))
 
 
 def test_one_that_has_rows_is_the_only_one(database_url: str, databases: Databases) -> None:

@@ -17,11 +17,11 @@ def test_a_question_to_a_pool_that_closes_is_overloaded(database_url: str, age: 
             assert await history.answers()
         began = asyncio.Event()
 
-        async def ask(connection: object) -> object:
+        async def sleep(connection: object) -> object:
             began.set()
             return await connection.fetch("SELECT pg_sleep(60)")  # type: ignore[attr-defined]
 
-        asked = asyncio.create_task(history.run(ask))
+        asked = asyncio.create_task(history.run(sleep))
         await began.wait()
         await history.close()
         with pytest.raises(Overloaded):

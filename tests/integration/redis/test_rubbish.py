@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.errors import ConfigError
-from common.keys import HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
+from common.keys import ARRIVALS_LEADER, HOSTS, HOSTS_DRAINED, HOSTS_NEWS, HOSTS_SAID, META
 from common.layout import UnreadableLayout
 from common.redis.client import new_client
 from common.redis.layout_watch import LayoutReader
@@ -16,9 +16,12 @@ from common.redis.meta import check_meta
 from common.redis.nodes import Nodes
 from common.redis.replication import Mode, Replication
 from common.redis.wire import Wire
+from consumers.arrivals.lead import Lead
 from consumers.live.write_fence import WriteFence
 from consumers.sharing.facts import HostTerms, Sharing
 from consumers.sharing.membership import HOSTS_MAX, Membership
+from consumers.stream.counts.counts import Counts
+from consumers.stream.counts.settled import SettledFixes
 from consumers.stream.lease import TTL_S, Lease
 from deploy.tools.hosts.state import read_hosts
 from tests.roles.shard import KEYS, payload, shard, worker_settings, working
@@ -55,6 +58,68 @@ def test_a_shard_is_taken_whatever_lies_where_its_lease_should(one_server, kind)
             await fence.arm()
             commands = fence.around([("SET", KEYS.probe, "1")])
             assert fence.opened(await wire.pipeline_raw(commands)) == [b"OK"]
+        finally:
+            await wire.close()
+
+    asyncio.run(main())
+
+
+def test_a_lease_that_is_no_text_and_ends_is_waited_for(one_server):
+    """The worker ended with a traceback, and so did each that was started in its place."""
+
+    async def main() -> None:
+        wire = Wire(one_server.url, reply_timeout_s=5.0)
+        await wire.start()
+        try:
+            lease = Lease(wire, KEYS, Replication(Mode.AUTO, expected=False))
+            await wire.send("SET", KEYS.consumer, b"\xff", "EX", TTL_S)
+            assert await lease.acquire() == "\ufffd"
+        finally:
+            await wire.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", PUT)
+def test_arrivals_are_led_whatever_lies_where_the_right_should(one_server, kind):
+    """Nobody worked them out any more. And who gives the right back takes nobody else's."""
+
+    async def main() -> None:
+        wire = Wire(one_server.url, reply_timeout_s=5.0)
+        await wire.start()
+        try:
+            lead, other = Lead(Nodes(wire)), Lead(Nodes(wire))
+            await wire.send(*PUT[kind](ARRIVALS_LEADER))
+            assert await lead.ask(0.0)
+            assert not await other.ask(0.0)
+            await wire.send("DEL", ARRIVALS_LEADER)
+            assert await other.ask(10.0)
+            await lead.give_back()
+            assert await other.ask(20.0)
+            assert not await lead.ask(20.0)
+        finally:
+            await wire.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("field", ["added", "settled", "both"])
+def test_totals_that_are_no_numbers_are_made_anew_once_nothing_waits(one_server, field):
+    """Nothing could be added to them, for ever."""
+
+    async def main() -> None:
+        wire = Wire(one_server.url, reply_timeout_s=5.0)
+        await wire.start()
+        try:
+            await wire.send("HSET", KEYS.counts, "added", "7", "settled", "7", "repeats", "few")
+            for name in ("added", "settled") if field == "both" else (field,):
+                await wire.send("HSET", KEYS.counts, name, "many")
+            await wire.send("XGROUP", "CREATE", KEYS.stream, "g", "0", "MKSTREAM")
+            await SettledFixes(wire, KEYS, groups=("g",)).even_out()
+            added, settled = await wire.send("HMGET", KEYS.counts, "added", "settled")
+            assert added == settled
+            assert added.isdigit()
+            await Counts(wire, KEYS.counts).keep()
         finally:
             await wire.close()
 

@@ -7,11 +7,14 @@ from typer.testing import CliRunner
 
 from common.errors import ConfigError, FleetlineError
 from common.keys import META, RESHARDER
-from common.layout import Layout
+from common.layout import SHARDS_MAX, Layout, UnreadableLayout
 from common.redis.client import new_client
 from common.settings import load_settings
 from common.shards import Shards
 from deploy.cli import app
+from deploy.tools.shards import commands
+from deploy.tools.shards.alone import RIGHT_TTL_MS
+from deploy.tools.shards.leaving import LeavingShards
 from deploy.tools.shards.reshard import Resharding
 from deploy.tools.stack_shards import stack_layouts
 from tests.servers import RedisServer
@@ -34,6 +37,7 @@ def typed(redis_server: RedisServer) -> Type:
 
 
 def test_numbers_that_are_none(typed: Type) -> None:
+    assert commands.SHARDS_MAX == SHARDS_MAX
     assert "greater than or equal to 1" in typed("--shards", "0")
     assert "greater than or equal to 1" in typed("--shards", "-1")
     assert "less than or equal to 1024" in typed("--shards", "1000000000")
@@ -86,9 +90,12 @@ def test_who_stood_still_changes_nothing(redis_server: RedisServer) -> None:
         assert not slept._advance(7)
         assert stack_layouts(client, settings).coming == Layout(7, 2)
         # Its right ran out, and another machine's took it.
-        client.set(RESHARDER, "boot/namespace/7/nonce/elsewhere")
+        client.set(RESHARDER, "boot/namespace/7/nonce/elsewhere", px=RIGHT_TTL_MS)
         with pytest.raises(FleetlineError, match="pid 7 on elsewhere goes on with it"):
             slept._advance(7)
+        # What it took away at its end was the other's.
+        slept._alone.give_back()
+        assert client.get(RESHARDER) == b"boot/namespace/7/nonce/elsewhere"
         # Others have made that change meanwhile, and another one.
         mapping = {"shards": 9, "epoch": 3, "old_shards": 7, "old_epoch": 2}
         client.hset(META, mapping=mapping)
@@ -96,3 +103,40 @@ def test_who_stood_still_changes_nothing(redis_server: RedisServer) -> None:
         assert not slept._retire("old", Layout(4, 1))
         assert not slept._retire("next", Layout(7, 2))
         assert stack_layouts(client, settings) == (Layout(9, 3), None, Layout(7, 2))
+
+
+def test_who_lost_the_right_moves_no_letter(redis_server: RedisServer) -> None:
+    """Very many letters take longer than the right lasts, and were moved by two at a time."""
+    old, new = Shards("driver-locations", 4), Shards("driver-locations", 7, 2)
+    redis_server.command("XADD", old[0].keys.dead, "*", "payload", "x")
+
+    def renew() -> None:
+        raise FleetlineError("another is at it")
+
+    with new_client(redis_server.url, decode=False) as client:
+        with pytest.raises(FleetlineError, match="another is at it"):
+            LeavingShards(client, old, new, renew).move_letters()
+        assert client.xlen(old[0].keys.dead) == 1
+        LeavingShards(client, old, new, lambda: None).move_letters()
+        assert [client.xlen(shard.keys.dead) for shard in (old[0], new[0])] == [0, 1]
+
+
+def test_what_is_left_of_a_layout_that_cannot_be_read_is_one_line(
+    typed: Type, redis_server: RedisServer
+) -> None:
+    redis_server.command("HSET", META, "shards", "4", "gone_shards", "many", "gone_epoch", "2")
+    with pytest.raises(UnreadableLayout, match="'many'"):
+        typed("--shards", "7")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [("SET", RESHARDER, "x"), ("SET", RESHARDER, "x", "EX", "9999"), ("RPUSH", RESHARDER, "x")],
+)
+def test_rubbish_where_the_right_should_be_holds_up_nobody(
+    typed: Type, redis_server: RedisServer, rubbish: tuple[str, ...]
+) -> None:
+    """It was waited for, for ever: nobody was at it."""
+    redis_server.command("HSET", META, "shards", "4")
+    redis_server.command(*rubbish)
+    assert typed("--shards", "4") == "there are 4 shards, and no others\n"

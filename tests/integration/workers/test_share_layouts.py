@@ -13,9 +13,12 @@ from common.settings import load_settings
 from common.shards import Shards
 from consumers.sharing.membership import Membership
 from consumers.stream.barrier import Barrier
+from consumers.worker import Worker
 from tests.freezing import frozen
+from tests.roles.shard import QUICK, worker_settings
 from tests.servers import RedisServer
 from tests.servers.redis_cluster import RedisClusterServers
+from tests.wait import until
 
 OLD = Shards("driver-locations", 4)
 NEW = Shards("driver-locations", 8, 2)
@@ -121,5 +124,28 @@ def test_a_shard_waits_for_those_its_drivers_come_from(redis_server: RedisServer
         written(redis_server, {"shards": "8", "epoch": "2"})
         assert await second.is_open()
         await nodes.close()
+
+    asyncio.run(main())
+
+
+def test_who_is_stopped_while_older_shards_are_shown_gives_the_lease_back(
+    redis_server: RedisServer,
+) -> None:
+    """What broke: the next had to wait until the lease had run out."""
+    shards = Shards("driver-locations", 8, 2, OLD.layout)
+    written(redis_server, CHANGED)
+    key = shards[0].keys.consumer
+
+    async def is_held() -> bool:
+        return redis_server.command("EXISTS", key) == b":1\r\n"
+
+    async def main() -> None:
+        settings = worker_settings(redis_server.url, "postgresql://nobody@127.0.0.1:9/none")
+        worker = Worker(settings, 0, lambda: None, QUICK, shards=shards)
+        running = asyncio.create_task(worker.run())
+        await until(is_held)
+        worker.stop()
+        await running
+        assert not await is_held()
 
     asyncio.run(main())

@@ -44,7 +44,7 @@ class Told:
         hosts: list[bytes],
         *,
         meta: list[Any] | None = None,
-        since: bytes | None = None,
+        since: Any = None,
         leases: Any = None,
     ) -> None:
         self._hosts = [len(hosts) // 3, *hosts]
@@ -67,6 +67,8 @@ class Told:
         return self._hosts
 
     async def pipeline(self, _commands: list[Any]) -> list[Any]:
+        if isinstance(self._since, hiredis.ReplyError):
+            raise self._since
         return [self._since, [b"1767261600", b"0"]]
 
     async def pipeline_raw(self, commands: list[Any]) -> list[Any]:
@@ -133,7 +135,7 @@ def test_a_layout_that_cannot_be_read_is_said_and_changes_nothing():
 
 def test_streams_are_not_closed_by_a_time_that_cannot_be_read():
     meta = [b"8", b"2", None, None, b"4", b"1"]
-    for since, is_closed in ((b"long ago", False), (b"1", True)):
+    for since, is_closed in ((b"long ago", False), (WRONG, False), (b"1", True)):
         told = Told([], meta=meta, since=since)
         look(told)
         assert told.closed is is_closed

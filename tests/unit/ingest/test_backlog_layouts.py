@@ -111,3 +111,25 @@ def test_what_a_redis_has_forgotten_stays_as_it_was() -> None:
 
     asyncio.run(main())
     assert len(adopted) == 1
+
+
+def test_what_cannot_be_read_from_the_beginning_opens_nothing() -> None:
+    """What broke: where Redis was away at the start, and then said what is no layout, fixes went to
+    as many shards as were set.
+    """
+    meta, adopted = Primary((b"many", b"2", None, None, None, None)), list[Layouts]()
+
+    async def main() -> None:
+        backlog = backlog_on(meta, adopted)
+        await backlog.poll()
+        assert "cannot be read" in backlog.capacity.closed
+        meta.meta = WRITTEN
+        await backlog.poll()
+        assert len(adopted) == 1
+        assert not backlog.capacity.closed
+        # Who knows what there is goes on with it.
+        meta.meta = (b"many", b"2", None, None, None, None)
+        await backlog.poll()
+        assert not backlog.capacity.closed
+
+    asyncio.run(main())

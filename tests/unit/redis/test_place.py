@@ -50,6 +50,7 @@ def test_sentinels_name_a_primary() -> None:
         ("unix+cluster://a", "must begin with"),
         ("http://a", r"must begin with .* redis\+cluster://"),
         ("redis+cluster://a:b:secret/", "host or port"),
+        ("redis+cluster://:secret@a b", "not a host's name"),
     ],
 )
 def test_what_is_none_is_one_line_without_a_password(url: str, said: str) -> None:

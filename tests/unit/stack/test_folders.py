@@ -22,7 +22,8 @@ def mode(path: Path) -> int:
 def victim(tmp_path: Path) -> Path:
     """A folder with a file in it that must stay as they are."""
     folder = tmp_path / "victim"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
     (folder / "file").write_text("untouched")
     (folder / "file").chmod(0o644)
     return folder

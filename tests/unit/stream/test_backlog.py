@@ -36,6 +36,13 @@ def test_while_consumers_of_an_older_release_count_nothing_an_entry_is_a_fix_at_
     assert entries <= fixes_waiting((added, None), entries) <= entries * EVENTS_MAX
 
 
+@given(st.sampled_from([b"many", b"-1", b"1e9", b"", b"\xff", "9" * 40]), st.integers(0, 100))
+def test_a_total_that_is_no_number_counts_as_none(rubbish, entries):
+    """What broke: who looks at a backlog once a second ended with it, and so did its successors."""
+    assert fixes_waiting((rubbish, b"7"), entries) == entries
+    assert fixes_waiting((b"7", rubbish), entries) == fixes_waiting((b"7", None), entries)
+
+
 @given(PACKS, PACKS)
 def test_unread_and_pending_are_all_that_waits_each_within_the_pending_packs(unread, pending):
     fixes = sum(unread) + sum(pending)
