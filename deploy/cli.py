@@ -155,13 +155,14 @@ def migrate(
     go_on: Annotated[
         bool, typer.Option("--go-on", help="Leave out what is away of several databases.")
     ] = False,
+    home: HomeOption = None,
 ) -> None:
     """Bring the database's schema up to date, and look over both servers."""
     process.die_with_parent()
-    from common.settings import load_settings
     from deploy.preflight import preflight
+    from deploy.tools.stack_database import at_its_servers
 
-    settings = load_settings()
+    settings = at_its_servers(settings_of(home))
     _configure("migrate", settings)
     asyncio.run(preflight(settings, go_on=go_on))
 

@@ -12,6 +12,7 @@ from common.settings import Settings
 from consumers.insight.database import connect
 from deploy.stack.home import Home
 from deploy.stack.wiring import database_url
+from deploy.tools.stack_redis import stack_redis_url
 
 
 def stack_database_url(settings: Settings) -> str:
@@ -28,6 +29,17 @@ def stack_databases(settings: Settings) -> dict[Seat, str]:
         noted = Home(settings.fleetline_home).noted().get("database_urls", "")
         urls = parse_urls(noted) or (stack_database_url(settings),)
     return dict(zip(seats(len(urls)), urls, strict=True))
+
+
+def at_its_servers(settings: Settings) -> Settings:
+    """The settings with the addresses that the tools use, Redis' too."""
+    urls = tuple(stack_databases(settings).values())
+    addresses = {
+        "redis_url": stack_redis_url(settings),
+        "database_url": urls[0],
+        "database_urls": ",".join(urls) if len(urls) > 1 else "",
+    }
+    return settings.model_copy(update=addresses)
 
 
 @asynccontextmanager

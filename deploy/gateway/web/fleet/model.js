@@ -69,7 +69,7 @@ export function sparkText(hours, startMs) {
 export function totalsOf(drivers) {
   const sum = (key) => drivers.reduce((all, driver) => all + driver[key], 0);
   const tracked = sum("moving_s") + sum("stopped_s");
-  const share = tracked > 0 ? ` (${Math.round((sum("moving_s") / tracked) * 100)} %)` : "";
+  const share = tracked > 0 ? `\u00a0(${Math.round((sum("moving_s") / tracked) * 100)}\u00a0%)` : "";
   return [
     ["Drivers", String(drivers.length)],
     ["Distance", distanceText(sum("distance_m"))],
