@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ from common.ids import ID_DETAIL, ID_PATTERN
 
 # Of a name that somebody made up, so much is said again.
 NAME_CHARS_MAX = 64
+# Of the names of one object that are unknown, so many are looked at, some 10 µs each: a body may be
+# full of them.
+UNKNOWN_NAMES_MAX = 100
 TIME_DETAIL = "must be a time as RFC 3339 with an offset"
 _Struct = type[msgspec.Struct]
 
@@ -56,11 +60,9 @@ def members_of(kind: _Struct) -> tuple[KnownMember, ...]:
 
 
 def unknown_members(names: Iterable[str], kind: _Struct, stem: str) -> Iterator[Fault]:
-    """Those of `names` that are a fault in a body of this kind."""
-    known = [member.name for member in members_of(kind)]
-    for name in names:
-        if name in known:
-            continue
+    """Those of `names` that are a fault in a body of this kind; the first of very many."""
+    known = dict.fromkeys(member.name for member in members_of(kind))
+    for name in islice((name for name in names if name not in known), UNKNOWN_NAMES_MAX):
         near = next((other for other in known if is_slip(name, other)), None)
         shown = stem + name[:NAME_CHARS_MAX]
         if near is not None:

@@ -19,15 +19,24 @@ UNSET_SHARE = 0.5
 
 
 class RedisMemory(NamedTuple):
-    """Bytes that count towards the limit, and the limit; 0: none is known."""
+    """Bytes that count towards the limit, and the limit; 0: none is known.
+
+    `enforced`: the server itself refuses writes beyond it.
+    """
 
     used_bytes: int
     limit_bytes: int
+    enforced: bool = True
 
     @property
     def fullness(self) -> float:
         """Share of the limit that is used; 0 without a limit."""
         return self.used_bytes / self.limit_bytes if self.limit_bytes else 0.0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether every write is refused now."""
+        return self.enforced and 0 < self.limit_bytes < self.used_bytes
 
     @property
     def room_bytes(self) -> int | None:
@@ -51,5 +60,6 @@ def read_memory(info: bytes) -> RedisMemory:
 
     # Buffers of replicas and of the log do not count: the server would evict its data for them.
     used = number(b"used_memory") - number(b"mem_not_counted_for_evict")
-    limit = number(b"maxmemory") or int(number(b"total_system_memory") * UNSET_SHARE)
-    return RedisMemory(max(0, used), limit)
+    set_limit = number(b"maxmemory")
+    limit = set_limit or int(number(b"total_system_memory") * UNSET_SHARE)
+    return RedisMemory(max(0, used), limit, enforced=bool(set_limit))

@@ -5,17 +5,18 @@ from all that are young enough. All of it is a function of the history and can b
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.resources import files
 from math import isnan, nan
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
 
-from common.log import get
+from common.errors import Overloaded
+from common.log import Repeated, get
 from common.roads.pace import PaceFit
 from common.roads.pace_fit import LearnedTrip, PaceSample, TimedPlace, detour_of, learn, samples_of
 from common.roads.pace_store import EVERY
@@ -31,6 +32,7 @@ NEW_AT_ONCE = 100
 # Orders whose predictions say what errors are like.
 ORDERS_MAX = 2_000
 SAMPLE_FIELDS = 3
+T = TypeVar("T")
 
 _log = get("arrivals")
 
@@ -55,7 +57,7 @@ ON CONFLICT (vehicle) DO UPDATE SET fit = excluded.fit, learned_at = excluded.le
 
 
 class PaceLearner:
-    """Methods raise `Overloaded` when the database is away.
+    """Methods raise `Overloaded` when home is away. Another that is away is passed over.
 
     `others` have the trips of the drivers that home has not, where there are several databases.
     Each keeps what was read of its own trips; orders, and what is concluded, are home's.
@@ -64,6 +66,7 @@ class PaceLearner:
     def __init__(self, database: ArrivalDatabase, others: Sequence[ArrivalDatabase] = ()) -> None:
         self._database = database
         self._others = others
+        self._away = [Repeated(_log, "pace.database_away") for _ in others]
 
     async def read_trips(self) -> int:
         """Read some trips that are new; how many, of the database that had most. Fewer than
@@ -74,29 +77,44 @@ class PaceLearner:
         for row in rows:
             await self._database.run(partial(_keep_trip, row=row))
         read = [len(rows)]
-        for other in self._others:
-            trips = await other.read(_ELSEWHERE, since, NEW_AT_ONCE)
+        for place, other in enumerate(self._others):
+            trips = await self._unless_away(place, other.read(_ELSEWHERE, since, NEW_AT_ONCE))
+            if not trips:
+                continue
             keys = [[trip[name] for trip in trips] for name in _TRIP_KEY]
-            vehicles = await self._database.read(_VEHICLES, *keys) if trips else ()
-            for trip, vehicle in zip(trips, vehicles, strict=True):
-                await other.run(partial(_keep_trip, row={**trip, "vehicle": vehicle[0]}))
-            read.append(len(trips))
+            vehicles = await self._database.read(_VEHICLES, *keys)
+            named = [
+                {**trip, "vehicle": vehicle[0]}
+                for trip, vehicle in zip(trips, vehicles, strict=True)
+            ]
+            # Those that were not kept are there the next time: they do not count as read.
+            read.append(await self._unless_away(place, _keep_trips(other, named)) or 0)
         return max(read)
 
     async def learn(self) -> None:
         """Learn from all trips that were read and are young enough."""
         since = datetime.now(UTC) - YOUNG
-        every = (self._database, *self._others)
-        known: list[Any] = []
-        for database in every:
-            await database.run(lambda connection: connection.execute(_FORGET, since))
-            known += await database.read(_KNOWN, TRIPS_MAX // len(every))
+        most = TRIPS_MAX // (1 + len(self._others))
+        known: list[Any] = [*await _young_trips(self._database, since, most)]
+        for place, other in enumerate(self._others):
+            known += await self._unless_away(place, _young_trips(other, since, most)) or ()
         # Half a second for thousands of trips: arrivals go on meanwhile.
         fits = await asyncio.to_thread(fits_of, known)
         for vehicle, fit in fits.items():
             text = msgspec.json.encode(fit).decode()
             await self._database.run(partial(_write_fit, vehicle=vehicle, text=text))
         _log.info("pace.learned", trips=len(known))
+
+    async def _unless_away(self, place: int, answer: Awaitable[T]) -> T | None:
+        """What one of the others answers; None, and a line, while it is away."""
+        try:
+            found = await answer
+        except Overloaded as e:
+            # Home is number 1.
+            self._away[place].failed(database=place + 2, error=str(e))
+            return None
+        self._away[place].healed(database=place + 2)
+        return found
 
     async def errors(self) -> PastErrors:
         """What came of the last days' predictions."""
@@ -115,6 +133,18 @@ def fits_of(rows: Sequence[Any]) -> dict[str, PaceFit]:
         if row["vehicle"] is not None:
             trips.setdefault(row["vehicle"], []).append(trip)
     return {vehicle: fit for vehicle, some in trips.items() if (fit := learn(some)) is not None}
+
+
+async def _young_trips(database: ArrivalDatabase, since: datetime, most: int) -> Sequence[Any]:
+    await database.run(lambda connection: connection.execute(_FORGET, since))
+    rows: Sequence[Any] = await database.read(_KNOWN, most)
+    return rows
+
+
+async def _keep_trips(database: ArrivalDatabase, rows: Sequence[Any]) -> int:
+    for row in rows:
+        await database.run(partial(_keep_trip, row=row))
+    return len(rows)
 
 
 async def _keep_trip(connection: asyncpg.Connection, row: Any) -> None:

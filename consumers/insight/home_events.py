@@ -4,7 +4,9 @@ They are recorded where their trips are, in one transaction with them. From ther
 an event has an identity, so one that is moved twice is there once, whatever is cut off.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -12,6 +14,9 @@ from common.events.record import COLUMNS, happening_of, record
 
 # Events moved at once.
 PAGE = 500
+# Home takes them in some 10 ms. One that stands still must not hold up another database's follower
+# for as long as a statement of its own may last.
+HOME_TIMEOUT_S = 5.0
 _FOUND = f"SELECT seq, {COLUMNS} FROM events ORDER BY seq LIMIT {PAGE}"  # noqa: S608
 _MOVED = "DELETE FROM events WHERE seq = ANY($1::bigint[])"
 
@@ -24,11 +29,11 @@ class HomeEvents:
         self._home: asyncpg.Connection | None = None
 
     async def bring(self, connection: asyncpg.Connection) -> int:
-        """Move what is there; how many. Raises what asyncpg raises."""
+        """Move what is there; how many. Raises what asyncpg raises, and `TimeoutError`."""
         moved = 0
         while rows := await connection.fetch(_FOUND):
             home = await self._connected()
-            async with home.transaction():
+            async with _at_most(home, HOME_TIMEOUT_S), home.transaction():
                 # It is gone here afterwards: home must have it on disk, unlike what can be folded
                 # again.
                 await home.execute("SET LOCAL synchronous_commit = on")
@@ -47,3 +52,19 @@ class HomeEvents:
         if self._home is not None:
             self._home.terminate()
             self._home = None
+
+
+@asynccontextmanager
+async def _at_most(home: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
+    """Drop the connection after so long. A task that is cancelled would be waited for: it asks the
+    server to cancel, and to roll back.
+    """
+    cut = asyncio.get_running_loop().call_later(seconds, home.terminate)
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+        if cut.when() > asyncio.get_running_loop().time():
+            raise
+        raise TimeoutError(f"home has not answered for {seconds:g} s") from e
+    finally:
+        cut.cancel()

@@ -119,7 +119,8 @@ class Backlog:
             }
             if memory is None or (shards and not looks):
                 continue
-            of = rooms_of([*looks.values()], self._fixes_max, memory.fixes())
+            refuses = memory.memory is not None and memory.memory.refuses
+            of = rooms_of([*looks.values()], self._fixes_max, memory.fixes(), refuses=refuses)
             rooms.append(ServerRoom([*looks], of, memory.memory, memory.fix_bytes))
         return rooms
 

@@ -109,9 +109,12 @@ def room_of(waiting: int, fixes_max: int, share: int | None) -> int:
     return room if share is None else min(room, max(share, UNDER_WAY - waiting))
 
 
-def rooms_of(shards: Sequence[ShardLook], fixes_max: int, fixes: int | None) -> list[ShardRoom]:
+def rooms_of(
+    shards: Sequence[ShardLook], fixes_max: int, fixes: int | None, *, refuses: bool = False
+) -> list[ShardRoom]:
     """The rooms of a server's shards; `fixes`: what it has memory for, in all of them together.
 
+    One that `refuses` every write takes none, whatever is thought to be left.
     The share of a shard grows as others leave theirs, so memory lasts as long for all of them.
     """
     lasts_s = outage_s = math.inf
@@ -121,7 +124,7 @@ def rooms_of(shards: Sequence[ShardLook], fixes_max: int, fixes: int | None) -> 
         outage_s = _seconds(left, sum(shard.pace.arrivals for shard in shards))
     rooms = []
     for shard in shards:
-        if shard.left < 1:
+        if refuses or shard.left < 1:
             rooms.append(ShardRoom(0, 0.0, 0.0))
             continue
         by_number = fixes_max - shard.waiting

@@ -1,9 +1,9 @@
 """Reading live positions: what is in `live:{T}` and still young enough to be shown."""
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,6 +26,17 @@ def is_fresh(event: bytes, oldest: datetime) -> bool:
         return False
 
 
+class PositionLayers(NamedTuple):
+    """Where positions are, the newest first. A question keeps to those that it began with.
+
+    `coming`: the first of them, where it is not known yet whether anybody writes there. A server of
+    theirs that does not answer leaves nothing out.
+    """
+
+    newest_first: Sequence[Shards]
+    coming: Shards | None
+
+
 class LivePositions:
     """Current positions, none older than `ttl_s`."""
 
@@ -41,11 +52,8 @@ class LivePositions:
         these are written by now, and nobody is to be shown where a driver was before.
         """
         self.written = written
-        # Newest first.
-        self.layers: Sequence[Shards] = (
-            (written,) if written.older is None else (written.alone, written.older)
-        )
-        self._coming = coming
+        layers = (written,) if written.older is None else (written.alone, written.older)
+        self.layers = PositionLayers(layers if coming is None else (coming, *layers), coming)
 
     def oldest(self) -> datetime:
         """The effective time of the oldest position that may be shown now."""
@@ -57,13 +65,14 @@ class LivePositions:
 
     async def read(self, driver_id: str) -> bytes | None:
         """The driver's newest event, or None. Raises `Overloaded`, `hiredis.ReplyError`."""
-        if self._coming is not None:
-            with contextlib.suppress(Overloaded):
-                event = await self._read_one(self._coming.of(driver_id), driver_id)
-                if event is not None:
-                    return event
-        for shards in self.layers:
-            event = await self._read_one(shards.of(driver_id), driver_id)
+        layers, coming = self.layers
+        for shards in layers:
+            try:
+                event = await self._read_one(shards.of(driver_id), driver_id)
+            except Overloaded:
+                if shards is not coming:
+                    raise
+                continue
             if event is not None:
                 return event
         return None
@@ -75,15 +84,21 @@ class LivePositions:
     async def read_many(self, driver_ids: Collection[str]) -> dict[str, bytes]:
         """The newest events of those drivers that have one. Raises as `read`."""
         found: dict[str, bytes] = {}
-        for shards in self.layers:
+        layers, coming = self.layers
+        for shards in layers:
             by_shard: dict[Shard, list[str]] = {}
             for driver_id in driver_ids:
                 if driver_id not in found:
                     by_shard.setdefault(shards.of(driver_id), []).append(driver_id)
             parts = await asyncio.gather(
-                *(self.read_shard(shard, names) for shard, names in by_shard.items())
+                *(self.read_shard(shard, names) for shard, names in by_shard.items()),
+                return_exceptions=True,
             )
             for part in parts:
+                if isinstance(part, BaseException):
+                    if shards is coming and isinstance(part, Overloaded):
+                        continue
+                    raise part
                 found |= {name: event for name, event in part.items() if self.is_fresh(event)}
         return found
 

@@ -20,7 +20,7 @@ from common.shards import Shard
 from ingest.http.access import Access
 from ingest.http.queries.query import NearbyQuery, read_nearby_query
 from ingest.http.read_limiter import ReadLimiter
-from ingest.resources.live_positions import LivePositions, is_fresh
+from ingest.resources.live_positions import LivePositions, PositionLayers, is_fresh
 from ingest.resources.nearest import LATITUDE_MAX, Hit, Merged, merge
 from ingest.resources.roads.by_arrival import sort_by_arrival
 
@@ -73,12 +73,13 @@ class Nearby:
         """
         count = query.limit + SPARE
         away: set[Shard] = set()
+        layers = self._live.layers
         try:
             while True:
-                merged, depths = await self._search(query, count, away)
+                merged, depths = await self._search(layers, query, count, away)
                 enough = merged.complete or len(merged.hits) >= query.limit
                 if enough or count >= HITS_MAX:
-                    drivers = await self._fresh(merged.hits, depths, query.limit, away)
+                    drivers = await self._fresh(layers, merged, depths, query.limit, away)
                     if merged.complete or len(drivers) == query.limit or count >= HITS_MAX:
                         return drivers
                 count *= 4
@@ -86,9 +87,9 @@ class Nearby:
             missing |= self._live.written.concerned_by(away)
 
     async def _search(
-        self, query: NearbyQuery, count: int, away: set[Shard]
+        self, layers: PositionLayers, query: NearbyQuery, count: int, away: set[Shard]
     ) -> tuple[Merged, Mapping[Hit, int]]:
-        """Hits; and of those in shards that are left which layer they are of, while there are any.
+        """Hits; and of those behind the newest layer which they are of, while there are several.
 
         Such a hit counts only where the driver is in no newer shard (`_fresh`).
         """
@@ -100,8 +101,9 @@ class Nearby:
         )
         answers: list[list[Hit]] = []
         depths: dict[Hit, int] = {}
-        for depth, shards in enumerate(self._live.layers):
-            found = await self._each({s: self._search_shard(s, around) for s in shards}, away)
+        for depth, shards in enumerate(layers.newest_first):
+            lost = None if shards is layers.coming else away
+            found = await self._each({s: self._search_shard(s, around) for s in shards}, lost)
             if depth:
                 newer = {hit for answer in answers for hit in answer}
                 depths |= {hit: depth for answer in found for hit in answer if hit not in newer}
@@ -111,15 +113,18 @@ class Nearby:
             merged = Merged(sorted(hit for answer in answers for hit in answer), complete=True)
         return merged, depths
 
-    async def _each(self, asked: Mapping[Shard, Awaitable[A]], away: set[Shard]) -> list[A]:
-        """What those say whose server answers. Raises `Overloaded` if none does."""
+    async def _each(self, asked: Mapping[Shard, Awaitable[A]], away: set[Shard] | None) -> list[A]:
+        """What those say whose server answers. The others are added to `away`, where they lack;
+        raises `Overloaded` then if none answers.
+        """
         answers = await asyncio.gather(*asked.values(), return_exceptions=True)
         lost: Overloaded | None = None
         found: list[A] = []
         for shard, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Overloaded):
-                away.add(shard)
-                lost = answer
+                if away is not None:
+                    away.add(shard)
+                    lost = answer
             elif isinstance(answer, BaseException):
                 raise answer
             else:
@@ -134,16 +139,21 @@ class Nearby:
         return [(float(metres), driver.decode()) for driver, metres in reply]
 
     async def _fresh(
-        self, hits: list[Hit], depths: Mapping[Hit, int], limit: int, away: set[Shard]
+        self,
+        layers: PositionLayers,
+        merged: Merged,
+        depths: Mapping[Hit, int],
+        limit: int,
+        away: set[Shard],
     ) -> list[bytes]:
-        """The first `limit` of `hits` that may still be shown, as JSON objects."""
+        """The first `limit` of the hits that may still be shown, as JSON objects."""
         drivers: list[bytes] = []
         oldest = self._live.oldest()
         # Nearly all are fresh, so what is missing is read at a time, not everything.
         step = limit + SPARE
-        for begin in range(0, len(hits), step):
-            part = hits[begin : begin + step]
-            events = await self._events([driver_id for _, driver_id in part], away)
+        for begin in range(0, len(merged.hits), step):
+            part = merged.hits[begin : begin + step]
+            events = await self._events(layers, [driver_id for _, driver_id in part], away)
             for hit in part:
                 # Once each: of two places that are the same, and of a driver that has moved on.
                 depth, event = events.get(hit[1], (0, b""))
@@ -155,17 +165,17 @@ class Nearby:
         return drivers
 
     async def _events(
-        self, driver_ids: Iterable[str], away: set[Shard]
+        self, layers: PositionLayers, driver_ids: Iterable[str], away: set[Shard]
     ) -> dict[str, tuple[int, bytes]]:
         """The newest event of each driver, and which layer has it."""
         events: dict[str, tuple[int, bytes]] = {}
-        for depth, shards in enumerate(self._live.layers):
+        for depth, shards in enumerate(layers.newest_first):
             by_shard: dict[Shard, list[str]] = {}
             for driver_id in driver_ids:
                 if driver_id not in events:
                     by_shard.setdefault(shards.of(driver_id), []).append(driver_id)
-            read = self._live.read_shard
-            parts = await self._each({s: read(s, names) for s, names in by_shard.items()}, away)
+            read, lost = self._live.read_shard, None if shards is layers.coming else away
+            parts = await self._each({s: read(s, names) for s, names in by_shard.items()}, lost)
             events |= {name: (depth, event) for part in parts for name, event in part.items()}
         return events
 

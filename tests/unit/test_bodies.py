@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
+from common.bodies import members
 from common.bodies.fault_list import FAULTS_MAX, FaultList, decode_body
-from common.bodies.members import is_slip
+from common.bodies.members import UNKNOWN_NAMES_MAX, is_slip, unknown_members
 from common.errors import InvalidUpdate
 
 
@@ -119,3 +120,14 @@ def test_whatever_comes_is_as_msgspec_has_it(value):
     assert converted == expected
     assert (converted is None) == bool(faults)
     assert len(faults.faults) <= FAULTS_MAX
+
+
+def test_of_very_many_unknown_names_the_first_are_looked_at(monkeypatch: pytest.MonkeyPatch):
+    """What broke: a body full of them took a second of CPU."""
+    looked: list[str] = []
+    monkeypatch.setattr(members, "is_slip", lambda name, _: looked.append(name))
+    names = [f"made-up-{n}" for n in range(20 * UNKNOWN_NAMES_MAX)]
+    assert list(unknown_members(["front", *names, "spare"], Cart, "")) == []
+    assert sorted(set(looked)) == sorted(names[:UNKNOWN_NAMES_MAX])
+    # Known ones do not count.
+    assert [f.field for f in unknown_members(["size"] * 1_000 + ["sice"], Wheel, "")] == ["sice"]

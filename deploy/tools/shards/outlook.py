@@ -1,13 +1,13 @@
 """`fleetline reshard --dry-run`: what there is, and what a change would do. Changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from common.errors import FleetlineError
 from common.keys import META
 from common.settings import Settings
 from common.shards import Shards
-from deploy.tools.hosts.state import read_hosts
+from deploy.tools.hosts.state import HostState, read_hosts
 from deploy.tools.shards.leaving import entries_in
 from deploy.tools.stack_shards import stack_layouts
 
@@ -33,13 +33,22 @@ def outlook(client: Any, settings: Settings, shards: int) -> Iterator[str]:
     waiting = entries_in(client, written)
     yield f"from {now} to {shards} shards"
     yield f"entries that would be stored from where they are: {waiting}"
-    live = [host for host in read_hosts(client, settings).hosts if host.heard_s is not None]
-    if not live:
-        yield "no host runs consumers: it would not begin"
-    else:
-        filters = [host.terms.only for host in live]
-        able = sum(any(only is None or n in only for only in filters) for n in range(shards))
-        yield f"hosts that would run them: {len(live)}"
-        if able < shards:
-            yield f"{shards - able} shards pass no filter of `--only`: it would not begin"
+    hosts = read_hosts(client, settings).hosts
+    if live := len(_living(hosts)):
+        yield f"hosts that would run them: {live}"
+    if words := obstacle(hosts, shards):
+        yield f"{words}: it would not begin"
     yield "positions would be read in both for as long as LOCATION_TTL of the consumers"
+
+
+def obstacle(hosts: Sequence[HostState], shards: int) -> str:
+    """Why a change to so many shards would not begin; empty where nothing is in its way."""
+    filters = [host.terms.only for host in _living(hosts)]
+    if not filters:
+        return "no host runs consumers"
+    able = sum(any(only is None or n in only for only in filters) for n in range(shards))
+    return f"{shards - able} shards pass no filter of `--only`" if able < shards else ""
+
+
+def _living(hosts: Sequence[HostState]) -> list[HostState]:
+    return [host for host in hosts if host.heard_s is not None]

@@ -25,8 +25,10 @@ from common.layout import Layout, Layouts, read_layout
 from common.settings import Settings
 from common.shards import Shards
 from consumers.sharing.membership import NEWS_MAX
+from deploy.tools.hosts.state import read_hosts
 from deploy.tools.shards.alone import RIGHT_TTL_MS, Alone, named
 from deploy.tools.shards.leaving import LeavingShards, entries_in, remove, workers
+from deploy.tools.shards.outlook import obstacle
 from deploy.tools.shards.stage import ReshardStage, Say
 from deploy.tools.stack_shards import stack_layouts
 
@@ -132,6 +134,9 @@ class Resharding:
         if layouts.now.shards == shards:
             self._say(ReshardStage(f"there are {shards} shards, and no others"))
             return True
+        # Announced, it would wait for workers that nobody starts.
+        if words := obstacle(read_hosts(self._client, self._settings).hosts, shards):
+            raise FleetlineError(f"{words}: nothing was begun; see `fleetline hosts`")
         if self._client.eval(_ANNOUNCE, 1, META, shards):
             self._tell_hosts()
         return False

@@ -131,9 +131,15 @@ def test_pace_is_learned_from_the_trips_of_both(told: Settings) -> None:
             ArrivalDatabase(url, seat) for url, seat in zip(told.databases, seats(2), strict=True)
         ]
         learner = PaceLearner(home, [other])
+        away = ArrivalDatabase("postgresql://fleetline@127.0.0.1:1/fleetline")
+        without = PaceLearner(home, [away])
+        # What broke: nobody learned from home's trips, either.
+        assert await without.read_trips() == 1
+        await without.learn()
         assert await learner.read_trips() == 1
         assert await learner.read_trips() == 0
         await learner.learn()
+        await away.close()
         for url in told.databases:
             [kept] = await ask(url, "SELECT vehicle FROM pace_trips")
             assert kept["vehicle"] == "bicycle"

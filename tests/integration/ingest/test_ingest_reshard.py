@@ -137,6 +137,7 @@ def test_what_is_coming_is_read_and_not_written(store: Any, api: httpx.Client) -
     coming = Shards(STREAM, 5, 3)
     put(store, NEW, "here", 0)
     put(store, coming, "here", 400)
+    put(store, NEW, "stays", 200)
 
     def latitude() -> float:
         found: float = api.get("/api/v1/drivers/here/location").json()["latitude"]
@@ -145,4 +146,13 @@ def test_what_is_coming_is_read_and_not_written(store: Any, api: httpx.Client) -
     wait_until(lambda: latitude() > OSLO[0], what="the newest is shown")
     assert api.post("/api/v1/drivers/d1/location", json={"latitude": 1, "longitude": 2}).is_success
     assert store.xlen(coming.of("d1").keys.stream) == 0
+    # Neither is anybody nearest who has moved on, nor does a way begin where nobody is any more.
+    near = {"lat": OSLO[0], "lng": OSLO[1], "radius": 300}
+    found = api.get("/api/v1/drivers/nearby", params=near).json()["drivers"]
+    assert [driver["driver_id"] for driver in found] == ["stays"]
+    found = api.get("/api/v1/drivers/nearby", params=near | {"radius": 1000}).json()["drivers"]
+    assert [driver["driver_id"] for driver in found] == ["stays", "here"]
+    ends = {"points": [{"driver_id": "here"}, {"driver_id": "stays"}]}
+    way = api.post("/api/v1/route", json=ends).json()["properties"]
+    assert 150 < way["distance_m"] < 500
     wait_until(lambda: "leaving_shards" not in api.get("/health").json(), what="none are left")

@@ -1,12 +1,14 @@
 """`fleetline reshard` as it is typed: wrong numbers, and what it says without doing it."""
 
+import json
+import time
 from collections.abc import Callable
 
 import pytest
 from typer.testing import CliRunner
 
 from common.errors import ConfigError, FleetlineError
-from common.keys import META, RESHARDER
+from common.keys import HOSTS, HOSTS_SAID, META, RESHARDER
 from common.layout import SHARDS_MAX, Layout, UnreadableLayout
 from common.redis.client import new_client
 from common.settings import load_settings
@@ -36,6 +38,12 @@ def typed(redis_server: RedisServer) -> Type:
     return type_
 
 
+def host_says(server: RedisServer, terms: dict[str, object]) -> None:
+    """A host of consumers that has just said that it lives."""
+    server.command("ZADD", HOSTS, str(int(time.time() * 1000)), "ran")
+    server.command("HSET", HOSTS_SAID, "ran", json.dumps({"agent": "", **terms}))
+
+
 def test_numbers_that_are_none(typed: Type) -> None:
     assert commands.SHARDS_MAX == SHARDS_MAX
     assert "greater than or equal to 1" in typed("--shards", "0")
@@ -61,6 +69,16 @@ def test_what_would_be_done(typed: Type, redis_server: RedisServer) -> None:
         "no host runs consumers: it would not begin",
         "positions would be read in both for as long as LOCATION_TTL of the consumers",
     ]
+    with pytest.raises(FleetlineError, match="no host runs consumers: nothing was begun"):
+        typed("--shards", "7")
+    host_says(redis_server, {"only": [0, 1, 2]})
+    assert "4 shards pass no filter of `--only`: it would not begin" in typed(
+        "--shards", "7", "--dry-run"
+    )
+    with pytest.raises(FleetlineError, match="4 shards pass no filter of `--only`"):
+        typed("--shards", "7")
+    # Nothing was announced.
+    assert redis_server.command("HEXISTS", META, "next_shards") == b":0\r\n"
     redis_server.command("HSET", META, "next_shards", "7", "next_epoch", "2")
     assert "--abort takes it back" in typed("--shards", "7", "--dry-run")
     redis_server.command("HDEL", META, "next_shards", "next_epoch")
@@ -85,6 +103,7 @@ def test_who_stood_still_changes_nothing(redis_server: RedisServer) -> None:
     """One that wakes up finds another at it, or another change: each step looks before it acts."""
     settings = load_settings(redis_url=redis_server.url, shards=4)
     redis_server.command("HSET", META, "shards", "4")
+    host_says(redis_server, {})
     with new_client(redis_server.url, decode=False) as client:
         slept = Resharding(client, settings, lambda _: None)
         assert not slept._advance(7)

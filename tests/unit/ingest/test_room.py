@@ -196,6 +196,18 @@ def test_the_shorter_of_both_bounds_is_told():
     assert rooms_of([ShardLook(500, 0, pace[0])], 1000, None) == [ShardRoom(0, 0.0, 0.0)]
 
 
+def test_a_server_that_refuses_every_write_has_no_room():
+    """What broke: with few fixes waiting it was said to last for hours."""
+    pace = BacklogPace(1.0, 1.0)
+    looks = [ShardLook(0, UNDER_WAY, pace), ShardLook(5, UNDER_WAY, pace)]
+    assert rooms_of(looks, 10**6, -5, refuses=True) == [ShardRoom(0, 0.0, 0.0)] * 2
+    assert RedisMemory(11, 10).refuses
+    assert not RedisMemory(10, 10).refuses
+    # A share of the machine is our bound, not the server's.
+    assert not RedisMemory(11, 10, enforced=False).refuses
+    assert not RedisMemory(11, 0).refuses
+
+
 def test_a_server_that_is_full_of_other_things_still_takes_what_is_stored_at_once():
     """At nine tenths every fix would be refused, though nothing waits and Redis takes it."""
     assert room_of(0, 10_000, share=-5000) == UNDER_WAY
@@ -233,14 +245,14 @@ def test_a_server_that_does_not_say_bounds_nothing():
 
 def test_redis_says_how_full_it_is():
     info = b"# Memory\r\nused_memory:1048576\r\nused_memory_human:1M\r\nmaxmemory:2097152\r\n"
-    assert read_memory(info) == (1_048_576, 2_097_152)
+    assert read_memory(info) == (1_048_576, 2_097_152, True)
     assert read_memory(info).fullness == 0.5
     assert read_memory(info).room_bytes == 2_097_152 // 4 * 3 - 1_048_576
     # Buffers of replicas are no data.
     assert read_memory(info + b"mem_not_counted_for_evict:48576\r\n").used_bytes == 1_000_000
     # Half of the machine where no limit is set.
     unset = b"used_memory:10\r\nmaxmemory:0\r\ntotal_system_memory:1000\r\n"
-    assert read_memory(unset) == (10, 500)
-    assert read_memory(b"") == (0, 0)
+    assert read_memory(unset) == (10, 500, False)
+    assert read_memory(b"") == (0, 0, False)
     assert read_memory(b"").room_bytes is None
     assert read_memory(b"").fullness == 0.0
