@@ -17,6 +17,7 @@ from common.errors import ConfigError
 from common.layout import SHARDS_MAX
 from common.roads.urls import parse_roads_url
 from common.settings.arrivals import ArrivalSettings
+from common.settings.authorities import require_redis_authorities
 from common.settings.closed import require_auth_when_public
 from common.settings.databases import DatabaseSettings
 from common.settings.files import IN_FILES, FromFiles, file_variable, given_values, require_one
@@ -235,6 +236,7 @@ class Settings(
         require_auth_when_public(self)
         self.webhook_keys()
         parse_roads_url(self.roads_url)
+        require_redis_authorities(self.redis_url)
         return self
 
     def front_door_url(self) -> str:

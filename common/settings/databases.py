@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from common.databases.placing import parse_urls
 from common.databases.url import SCHEMES, require_readable
+from common.settings.authorities import require_database_authorities
 
 # A day is a whole number of them: days are dropped, archived and worked off as a whole.
 CHUNKS: dict[str, int] = {"1d": 24, **{f"{n}h": n for n in (1, 2, 3, 4, 6, 8, 12)}}
@@ -41,6 +42,9 @@ class DatabaseSettings(BaseModel):
         if not self.database_url.startswith(SCHEMES):
             raise ValueError(f"DATABASE_URL must begin with {' or '.join(SCHEMES)}")
         require_readable("DATABASE_URL", self.database_url)
+        several = "DATABASE_URLS" if self.database_urls else "DATABASE_URL"
+        for url in self.databases:
+            require_database_authorities(several, url)
         if self.history_chunk not in CHUNKS:
             raise ValueError(
                 f"HISTORY_CHUNK: must be one of {', '.join(CHUNKS)}, not {self.history_chunk!r}"

@@ -7,6 +7,7 @@ A shard waits only for those that its own drivers may come from: where 4 become 
 The history needs no such order: a row has an identity.
 """
 
+from common.errors import Overloaded
 from common.redis.layout_watch import LayoutReader
 from common.redis.nodes import Nodes
 from common.redis.wire import Command, Wire
@@ -41,7 +42,12 @@ class Barrier:
                     ("HGET", shard.keys.cursor, "id"),
                     ("XLEN", shard.keys.stream),
                 )
-            replies = iter(await wire.pipeline(asked))
+            try:
+                replies = iter(await wire.pipeline(asked))
+            except Overloaded as e:
+                # This shard's own server may be well: who reads the log must know which is not.
+                names = ", ".join(shard.keys.stream for shard in part)
+                raise Overloaded(f"older streams ({names}) have to be shown first: {e}") from e
             for shard, closed, cursor, length in zip(part, *[replies] * 3, strict=True):
                 if is_shown(closed, cursor, length):
                     self._left.remove(shard)

@@ -96,3 +96,27 @@ def _text(name):
     default = Settings.model_fields[name].default
     whole = isinstance(default, float) and default == int(default)
     return str(int(default) if whole else default)
+
+
+def test_a_file_of_certificates_that_is_none_stops_the_start_with_its_name(tmp_path):
+    """What broke: Redis was said not to be reachable, for ever."""
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    postgres = "postgresql://u:secret@h/d?sslmode=verify-full&sslrootcert="
+    missing = "'/missing.pem' cannot be read: No such file or directory"
+    none = f"there is no certificate in '{empty}'"
+    for values, line in [
+        ({"redis_url": "rediss://:secret@h?ssl_ca_certs=/missing.pem"},
+         f"REDIS_URL: ssl_ca_certs: {missing}"),
+        ({"redis_url": f"rediss+cluster://:secret@a,[::1]:3/0?ssl_ca_certs={empty}"},
+         f"REDIS_URL: ssl_ca_certs: {none}"),
+        ({"database_url": f"{postgres}/missing.pem"}, f"DATABASE_URL: sslrootcert: {missing}"),
+        ({"database_urls": f"postgresql://u@g/d,{postgres}{empty}"},
+         f"DATABASE_URLS: sslrootcert: {none}"),
+    ]:  # fmt: skip
+        with pytest.raises(ConfigError) as refused:
+            load_settings(**values)
+        assert str(refused.value) == line
+    # Where nothing is verified the file is not read.
+    load_settings(redis_url="redis://h?ssl_ca_certs=/missing.pem")
+    load_settings(database_url="postgresql://u@h/d?sslrootcert=/missing.pem")

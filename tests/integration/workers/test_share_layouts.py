@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import pytest
+
+from common.errors import Overloaded
 from common.keys import META
 from common.redis.opening import new_nodes
 from common.redis.wire import Wire
@@ -123,6 +126,20 @@ def test_a_shard_waits_for_those_its_drivers_come_from(redis_server: RedisServer
         # What broke: a worker that was started again once those were removed waited for ever.
         written(redis_server, {"shards": "8", "epoch": "2"})
         assert await second.is_open()
+        await nodes.close()
+
+    asyncio.run(main())
+
+
+def test_who_waits_for_an_older_shard_that_is_away_says_which() -> None:
+    """What broke: the log said that Redis is away, while the shard's own primary was well."""
+    shards = Shards("driver-locations", 8, 2, OLD.layout)
+
+    async def main() -> None:
+        nodes = new_nodes("redis://127.0.0.1:1", reply_timeout_s=1.0, name="test")
+        await nodes.start()
+        with pytest.raises(Overloaded, match=r"older streams \(.*1.*\) have to be shown first"):
+            await Barrier(nodes, shards, 5).is_open()
         await nodes.close()
 
     asyncio.run(main())
