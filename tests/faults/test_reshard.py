@@ -4,12 +4,13 @@
 machine that does nothing else.
 """
 
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from common.keys import META
+from common.keys import HOSTS, META
 from common.layout import Layout
 from common.shards import Shards
 from deploy.tools.stack_shards import stack_layouts, stack_shards
@@ -178,8 +179,11 @@ def test_a_primary_is_killed_at_the_switch(hosts: Hosts, cluster: RedisClusterSe
 
 @pytest.mark.parametrize("hosts", ["redis_server"], indirect=True)
 def test_a_change_is_taken_back_before_it_is_made(hosts: Hosts) -> None:
-    # Nobody runs consumers, so the new shards get no workers.
     hosts.redis.hset(META, "shards", 4)
+    status, said = resharded(hosts, "--shards", "8")
+    assert (status, "no host runs consumers: nothing was begun" in said) == (1, True)
+    # One says that it lives, and gives the new shards no workers.
+    hosts.redis.zadd(HOSTS, {"idle": (time.time() + 600) * 1000})
     with reshard(hosts, "--shards", "8") as begun:
         wait_until(lambda: stack_layouts(hosts.redis, hosts.settings).coming == Layout(8, 2))
         # Only one at a time.

@@ -33,6 +33,8 @@ from deploy.tools.shards.stage import ReshardStage, Say
 from deploy.tools.stack_shards import stack_layouts
 
 LOOK_EVERY_S = 0.2
+# A host that has just been started, or was held up, is heard within a second or two.
+HEARD_TIMEOUT_S = 3.0
 # Workers of the new layout are forked in milliseconds; an overloaded host takes longer.
 READY_TIMEOUT_S = 60.0
 # Longest wait for the workers of a layout to end that is not there any more.
@@ -134,12 +136,21 @@ class Resharding:
         if layouts.now.shards == shards:
             self._say(ReshardStage(f"there are {shards} shards, and no others"))
             return True
-        # Announced, it would wait for workers that nobody starts.
-        if words := obstacle(read_hosts(self._client, self._settings).hosts, shards):
-            raise FleetlineError(f"{words}: nothing was begun; see `fleetline hosts`")
+        if not self._can_begin(shards):
+            return False
         if self._client.eval(_ANNOUNCE, 1, META, shards):
             self._tell_hosts()
         return False
+
+    def _can_begin(self, shards: int) -> bool:
+        """Whether there will be workers. Announced, it would wait for such as nobody starts."""
+        words = obstacle(read_hosts(self._client, self._settings).hosts, shards)
+        if words:
+            self._begin("hosts are looked for")
+            if self._lasts_s > HEARD_TIMEOUT_S:
+                raise FleetlineError(f"{words}: nothing was begun; see `fleetline hosts`")
+            self._say(ReshardStage("hosts that run consumers are looked for"))
+        return not words
 
     def _prepare(self, coming: Layout) -> bool:
         self._begin(f"prepare {coming}")

@@ -58,7 +58,10 @@ def test_numbers_that_are_none(typed: Type) -> None:
             typed(*begun)
 
 
-def test_what_would_be_done(typed: Type, redis_server: RedisServer) -> None:
+def test_what_would_be_done(
+    typed: Type, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.tools.shards.reshard.HEARD_TIMEOUT_S", -1.0)
     redis_server.command("HSET", META, "shards", "4")
     redis_server.command("XADD", Shards("driver-locations", 4)[1].keys.stream, "*", "e", "x")
     assert typed("--shards", "4") == "there are 4 shards, and no others\n"
