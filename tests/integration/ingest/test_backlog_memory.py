@@ -94,6 +94,24 @@ def takes(backlog: Backlog, shard: int) -> bool:
     return True
 
 
+def test_a_server_that_refuses_everything_has_no_room(small_server: RedisServer) -> None:
+    """What broke: hours were said to be left of it, since nothing waits."""
+
+    async def main() -> None:
+        async with looking(one_server(small_server), 2) as (backlog, _):
+            for more, fixes in ((24_000_000, True), (-500_000, False), (24_000_000, True)):
+                limit_to(small_server, more)
+                await backlog.poll()
+                [room] = backlog.servers()
+                assert room.memory is not None
+                assert room.memory.refuses is not fixes
+                assert [bool(r.fixes and r.lasts_s and r.outage_s) for r in room.rooms] == [
+                    fixes
+                ] * 2
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("fixes", [1, 16], ids=["single", "packs"])
 def test_fixes_are_refused_while_redis_still_has_memory_for_the_rest(
     small_server: RedisServer, fixes: int
