@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import FleetlineError
 from common.settings import Settings, load_settings
 from deploy.stack.home import Home
 from deploy.tools.stack_database import at_its_servers
+from deploy.tools.stack_redis import stack_redis
+from tests.servers import free_port
 
 ONE, TWO, OTHER = (f"postgresql://u:secret@db{n}/fleetline" for n in "123")
 EMBEDDED = "redis://:secret@127.0.0.1:28412/0"
@@ -47,3 +50,18 @@ def test_given_ones_win_each_for_itself(home: Path) -> None:
 def test_the_defaults_where_nothing_ran(home: Path) -> None:
     settings = load_settings(fleetline_home=home)
     assert addresses(settings) == (settings.redis_url, (settings.database_url,))
+
+
+def test_a_stack_that_is_not_started_is_said(home: Path) -> None:
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    Home(home).note({"redis_url": nowhere})
+    with pytest.raises(FleetlineError, match=r"nothing runs in .*home \(fleetline up"):
+        ping(load_settings(fleetline_home=home))
+    with pytest.raises(FleetlineError, match="does not answer") as found:
+        ping(load_settings(fleetline_home=home, redis_url=nowhere))
+    assert "nothing runs" not in str(found.value)
+
+
+def ping(settings: Settings) -> None:
+    with stack_redis(settings) as client:
+        client.ping()
