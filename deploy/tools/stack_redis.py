@@ -36,12 +36,14 @@ def stack_redis(
     except redis.exceptions.OutOfMemoryError as e:
         raise FleetlineError("Redis is full") from e
     except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as e:
-        raise FleetlineError(f"Redis does not answer: {words_of(e)}{_unstarted(settings)}") from e
+        raise FleetlineError(
+            f"Redis does not answer: {words_of(e)}{unstarted(settings, 'redis_url')}"
+        ) from e
 
 
-def _unstarted(settings: Settings) -> str:
-    """The likeliest reason, where it is that: a stack of this machine that does not run."""
+def unstarted(settings: Settings, address: str) -> str:
+    """Why nothing answers, where `address` is not given: a stack of this machine does not run."""
     home = Home(settings.fleetline_home).path
-    if settings.given("redis_url") or read_state(state_file(home, "up")) is not None:
+    if settings.given(address) or read_state(state_file(home, "up")) is not None:
         return ""
     return f"; nothing runs in {home} (fleetline up starts it, FLEETLINE_HOME names another)"

@@ -4,6 +4,7 @@ What broke: `fleetline migrate`, which `up` asks for after a database was away, 
 embedded Redis of that stack.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from common.errors import FleetlineError
 from common.settings import Settings, load_settings
 from deploy.stack.home import Home
-from deploy.tools.stack_database import at_its_servers
+from deploy.tools.stack_database import at_its_servers, stack_database
 from deploy.tools.stack_redis import stack_redis
 from tests.servers import free_port
 
@@ -60,6 +61,17 @@ def test_a_stack_that_is_not_started_is_said(home: Path) -> None:
     with pytest.raises(FleetlineError, match="does not answer") as found:
         ping(load_settings(fleetline_home=home, redis_url=nowhere))
     assert "nothing runs" not in str(found.value)
+
+
+def test_so_it_is_of_the_database(home: Path) -> None:
+    Home(home).note({"database_url": f"postgresql://u@127.0.0.1:{free_port()}/fleetline"})
+    with pytest.raises(FleetlineError, match=r"database does not answer.*; nothing runs in"):
+        asyncio.run(connect(load_settings(fleetline_home=home)))
+
+
+async def connect(settings: Settings) -> None:
+    async with stack_database(settings):
+        pass
 
 
 def ping(settings: Settings) -> None:
