@@ -26,8 +26,10 @@ SOCKETS_MAX = 20_000
 # Shards of one machine, and the fewest of several: a shard is what moves.
 SHARDS_ONE, SHARDS_SEVERAL = 4, 16
 DAY_S, HOUR_S = 86_400, 3_600
-# Databases beyond those that are enough, so that each has as many shards.
-MORE_DATABASES = 1.3
+# Servers beyond those that are enough, so that each has as many shards. One more is taken to be as
+# dear as four shards more.
+MORE_SERVERS = 1.3
+SHARDS_A_SERVER = 4
 
 # What was measured of stores: how much one database took, and at how many shards.
 STORED = ("drain.1", "drain.2", "drain.4", "drain.8")
@@ -105,9 +107,11 @@ def size(figures: Figures, drivers: int, message: MessageBytes) -> FleetSize:
     frames_s, sockets = fixes_s / WATCHED_ONE_IN, math.ceil(drivers / WATCHED_ONE_IN)
     whole = figures["sustained.one"]
     consumer_cores = _cores(fixes_s, whole.cpu_us["consumers"])
-    primaries = math.ceil(fixes_s / redis_fixes_s(figures))
-    least = math.ceil(fixes_s / database_fixes_s(figures))
-    shards, databases = layout_for(primaries, least, consumer_cores)
+    primaries, shards, databases = layout_for(
+        math.ceil(fixes_s / redis_fixes_s(figures)),
+        math.ceil(fixes_s / database_fixes_s(figures)),
+        consumer_cores,
+    )
     fanout_cores = _cores(frames_s, figures["fanout.rate"].cpu_us["fanout"])
     live = drivers * figures["waiting.driver"].value
     hour = {kind: fixes_s * HOUR_S * figures[f"waiting.{kind}"].value for kind in _KINDS}
@@ -145,19 +149,26 @@ _KINDS = ("single", "packs")
 _FOLLOWED_S, _ORDERS = 2000.0, 2000.0
 
 
-def layout_for(primaries: int, databases: int, consumer_cores: float) -> tuple[int, int]:
-    """Shards and databases: each primary and each database has as many shards, and each process
-    of the consumers has one. `databases`: how many are enough.
+def layout_for(primaries: int, databases: int, consumer_cores: float) -> tuple[int, int, int]:
+    """Primaries, shards and databases: each primary and each database has as many shards, and each
+    process of the consumers has one. `primaries`, `databases`: how many are enough. A few more of
+    them are better than many more shards, or such as are cut in two.
     """
-    least = SHARDS_SEVERAL if primaries > 1 or consumer_cores > SHARDS_ONE else SHARDS_ONE
-    least = math.ceil(max(least, consumer_cores, databases) / primaries)
-    for a_primary in range(least, 2 * least + databases):
-        shards = a_primary * primaries
-        even = next(n for n in range(databases, shards + 1) if shards % n == 0)
-        # A few more databases than are enough are better than shards that are cut in two.
-        if even <= math.ceil(databases * MORE_DATABASES):
-            return shards, even
-    return least * primaries, databases
+    alone = primaries == 1 and consumer_cores <= SHARDS_ONE
+    least = max(SHARDS_ONE if alone else SHARDS_SEVERAL, consumer_cores, databases)
+    layouts = (
+        (some_primaries, math.ceil(least / step) * step, some_databases)
+        for some_primaries in _a_few_more(primaries)
+        for some_databases in _a_few_more(databases)
+        for step in (math.lcm(some_primaries, some_databases),)
+    )
+    return min(layouts, key=lambda found: found[1] + SHARDS_A_SERVER * (found[0] + found[2]))
+
+
+def _a_few_more(enough: int) -> range:
+    # One and two stay as they are: a second server is another way to run it.
+    most = enough if enough <= 2 else math.ceil(enough * MORE_SERVERS)
+    return range(enough, most + 1)
 
 
 def _cores(a_second: float, cost_us: float) -> float:

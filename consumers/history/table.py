@@ -72,12 +72,14 @@ class HistoryTable:
         )
         self._late = LateRows(timeout_s, on=insight)
         self._connection: asyncpg.Connection | None = None
+        # Whether a connection has been good once.
+        self._was_right = False
         self._days: set[date] = set()
         self._stage_next = 0
         self.times = times or TableTimes()
 
     async def ensure(self) -> None:
-        """Have a connection that answers. Raises `SinkUnavailable` or `ConfigError`."""
+        """Have a connection that answers. Raises `SinkUnavailable`, and at first `ConfigError`."""
         with self._unavailable_on_any_error():
             async with asyncio.timeout(self._timeout_s):
                 connection = await self._connected()
@@ -187,6 +189,7 @@ class HistoryTable:
             connection = await connect(self._url, self._terms)
             self._connection = connection
             await self._late.connected(connection)
+            self._was_right = True
             _log.info("database.connected")
         return self._connection
 
@@ -194,9 +197,12 @@ class HistoryTable:
     def _unavailable_on_any_error(self) -> Iterator[None]:
         try:
             yield
-        except (ConfigError, RowsRefused, SinkUnavailable):
+        except (RowsRefused, SinkUnavailable):
             raise
         except Exception as e:
+            if isinstance(e, ConfigError) and not self._was_right:
+                raise
+            # One that is set wrong while it is used is away: live positions go on without it.
             self.times.up = False
             self._drop()
             raise SinkUnavailable(f"{type(e).__name__}: {e}") from e

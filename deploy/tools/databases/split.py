@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from common.databases.connecting import NEEDS_SESSION, is_pooled
 from common.databases.placing import database_of
 from common.databases.seat import Seat, seats
 from common.errors import ConfigError, FleetlineError
@@ -89,6 +90,9 @@ async def _all_of(urls: Sequence[str]) -> AsyncIterator[list[Connection]]:
             except FleetlineError as e:
                 raise type(e)(f"database {number}: {e}") from e
             opened.callback(connection.terminate)
+            if is_pooled(connection):
+                # The lock would be of a session that is not ours, and stay.
+                raise ConfigError(NEEDS_SESSION.format(who="databases split"))
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ADVISORY_KEY):
                 raise ConfigError(
                     f"DATABASE_URLS: number {number} is one of those before it, "

@@ -237,6 +237,29 @@ def test_commits_that_are_not_on_disk_are_refused(redis_server, databases, datab
     asyncio.run(main())
 
 
+def test_a_database_that_is_set_wrong_while_it_is_used_holds_up_the_history_alone(servers):
+    """All workers ended with it, and live positions with them."""
+    ended = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'fleetline-consumer' AND datname = current_database()
+    """
+
+    async def main():
+        async with shard(*servers) as it, working(worker_settings(*servers)):
+            name = await it.database.fetchval("SELECT current_database()")
+            await it.add(payload(0))
+            await it.stored(1)
+            await it.database.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+            await it.database.execute(ended)
+            await it.add(payload(1))
+            await until(lambda: it.live_is("d1", payload(1)), what="the position")
+            await until(lambda: pending_is(it, 1), what="a page that waits")
+            await it.database.execute(f"ALTER DATABASE {name} RESET synchronous_commit")
+            await it.stored(2)
+
+    asyncio.run(main())
+
+
 def test_a_server_that_greets_and_hangs_up_is_not_stormed():
     """Each connection lived a moment, so each failure passed for the first."""
     from common.redis.wire import Wire

@@ -16,6 +16,7 @@ from consumers.history.table import HistoryTable
 from consumers.stream.entry import Entry, decode_page
 from deploy.schema.migrate import migrate, read_migrations
 from deploy.schema.seating import settle_chunk
+from deploy.tools.databases.split import split_all
 from ingest.http.queries.query import RouteQuery
 from ingest.resources.histories import Histories
 from tests.roles.orders import BOOK, A, orders
@@ -192,6 +193,13 @@ def test_migrate_works_behind_it(pooler: int, postgres_session: PostgresServer) 
     seat_databases([there])
     asyncio.run(settle_chunk(there, 6))
     postgres_session.drop_database(name)
+
+
+def test_a_split_keeps_no_lock_in_somebody_elses_session(pooler: int, mode: Mode, url: str) -> None:
+    why = "databases split needs sessions" if mode == "transaction" else "number 2 is one of those"
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=why):
+            asyncio.run(split_all([through(url, pooler), url], print, remove=True))
 
 
 def test_one_keeper_of_orders_at_a_time(pooler: int, url: str, redis_server: RedisServer) -> None:
