@@ -12,7 +12,7 @@ from common.settings import Settings
 from consumers.insight.database import connect
 from deploy.stack.home import Home
 from deploy.stack.wiring import database_url
-from deploy.tools.stack_redis import stack_redis_url
+from deploy.tools.stack_redis import stack_redis_url, unstarted
 
 
 def stack_database_url(settings: Settings) -> str:
@@ -61,4 +61,6 @@ async def stack_database(
     except asyncpg.UndefinedTableError as e:
         raise FleetlineError("the database's schema is older: run fleetline migrate") from e
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
-        raise FleetlineError(f"the database does not answer: {words_of(e)}") from e
+        raise FleetlineError(
+            f"the database does not answer: {words_of(e)}{unstarted(settings, 'database_url')}"
+        ) from e

@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from common.errors import FleetlineError, words_of
+from common.processes.supervision.state import read_state, state_file
 from common.redis.client import TIMEOUT_S, new_client
 from common.settings import Settings
 from deploy.stack.home import Home
@@ -35,4 +36,14 @@ def stack_redis(
     except redis.exceptions.OutOfMemoryError as e:
         raise FleetlineError("Redis is full") from e
     except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as e:
-        raise FleetlineError(f"Redis does not answer: {words_of(e)}") from e
+        raise FleetlineError(
+            f"Redis does not answer: {words_of(e)}{unstarted(settings, 'redis_url')}"
+        ) from e
+
+
+def unstarted(settings: Settings, address: str) -> str:
+    """Why nothing answers, where `address` is not given: a stack of this machine does not run."""
+    home = Home(settings.fleetline_home).path
+    if settings.given(address) or read_state(state_file(home, "up")) is not None:
+        return ""
+    return f"; nothing runs in {home} (fleetline up starts it, FLEETLINE_HOME names another)"

@@ -4,13 +4,17 @@ What broke: `fleetline migrate`, which `up` asks for after a database was away, 
 embedded Redis of that stack.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from common.errors import FleetlineError
 from common.settings import Settings, load_settings
 from deploy.stack.home import Home
-from deploy.tools.stack_database import at_its_servers
+from deploy.tools.stack_database import at_its_servers, stack_database
+from deploy.tools.stack_redis import stack_redis
+from tests.servers import free_port
 
 ONE, TWO, OTHER = (f"postgresql://u:secret@db{n}/fleetline" for n in "123")
 EMBEDDED = "redis://:secret@127.0.0.1:28412/0"
@@ -47,3 +51,29 @@ def test_given_ones_win_each_for_itself(home: Path) -> None:
 def test_the_defaults_where_nothing_ran(home: Path) -> None:
     settings = load_settings(fleetline_home=home)
     assert addresses(settings) == (settings.redis_url, (settings.database_url,))
+
+
+def test_a_stack_that_is_not_started_is_said(home: Path) -> None:
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    Home(home).note({"redis_url": nowhere})
+    with pytest.raises(FleetlineError, match=r"nothing runs in .*home \(fleetline up"):
+        ping(load_settings(fleetline_home=home))
+    with pytest.raises(FleetlineError, match="does not answer") as found:
+        ping(load_settings(fleetline_home=home, redis_url=nowhere))
+    assert "nothing runs" not in str(found.value)
+
+
+def test_so_it_is_of_the_database(home: Path) -> None:
+    Home(home).note({"database_url": f"postgresql://u@127.0.0.1:{free_port()}/fleetline"})
+    with pytest.raises(FleetlineError, match=r"database does not answer.*; nothing runs in"):
+        asyncio.run(connect(load_settings(fleetline_home=home)))
+
+
+async def connect(settings: Settings) -> None:
+    async with stack_database(settings):
+        pass
+
+
+def ping(settings: Settings) -> None:
+    with stack_redis(settings) as client:
+        client.ping()
