@@ -1,7 +1,6 @@
 """Fixtures that the tests of ingest share."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -17,29 +16,14 @@ from tests.servers.redis_cluster import AnyRedis
 from tests.wait import wait_until
 
 
-@pytest.fixture(scope="session")
-def ingests() -> Iterator[Callable[[AnyRedis], IngestServer]]:
-    """One ingest on each Redis of the run, without a database, once it is asked for."""
-    made: dict[str, IngestServer] = {}
-    with contextlib.ExitStack() as servers:
-
-        def ingest_of(redis: AnyRedis) -> IngestServer:
-            if redis.url not in made:
-                # Another file's tests may have left it with another number of shards.
-                redis.clear()
-                running = ingest(REDIS_URL=redis.url, BODY_TIMEOUT_S="1")
-                made[redis.url] = servers.enter_context(running)
-            return made[redis.url]
-
-        yield ingest_of
-
-
 @pytest.fixture(scope="module")
-def ingest_session(
-    ingests: Callable[[AnyRedis], IngestServer], redis_session: AnyRedis
-) -> IngestServer:
-    """That on the Redis of the test."""
-    return ingests(redis_session)
+def ingest_session(redis_session: AnyRedis) -> Iterator[IngestServer]:
+    """One ingest for the tests of a file, without a database."""
+    # Those of another may have left the Redis with another number of shards, and an ingest that
+    # has heard of it remembers.
+    redis_session.clear()
+    with ingest(REDIS_URL=redis_session.url, BODY_TIMEOUT_S="1") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
