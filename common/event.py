@@ -84,8 +84,8 @@ COLUMNS: tuple[str, ...] = LocationEvent.__struct_fields__
 class Moment(msgspec.Struct, gc=False):
     """Only the times of an event: enough to tell which of two is newer."""
 
-    recorded_at: datetime
-    received_at: datetime
+    recorded_at: StoredTime
+    received_at: StoredTime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,23 @@
 """Which sessions watch which order, and what each channel has shown: the rules, no I/O.
 
-A channel remembers the newest event's bytes. Everything goes through that one value, so there
-is no gap, no repeat, and nothing older after newer:
+A channel remembers the newest event. Everything goes through that one value, so there is no gap,
+no repeat, and nothing older after newer:
 
-- live: what arrives is shown, unless it is the very bytes shown last (a redelivery). One driver's
-  events come in their order, since one worker publishes them; where another driver carries the
-  order than the last time, another worker may, and the times are compared;
+- live: what arrives is shown if it is newer. Messages need not come in the order of their events:
+  an order may have two drivers, whom two workers publish; and a worker whose predecessor wrote to a
+  full Redis finds neither the positions nor the place in the stream that this one had come to, and
+  publishes again what customers have seen;
 - joining: a session waits until the snapshot has been read *after* the subscription was
   confirmed; then the newer of snapshot and remembered event is shown to it, and to the others
   too if they have not seen it;
 - after a reconnect: the same, for every channel.
 
-Delivery awaits nobody, takes no lock and decodes nothing. Only a merge, or a change of the driver,
-compares times.
+Delivery awaits nobody, takes no lock, and decodes nothing but an event's times.
 """
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from common.frame import (
     ARRIVAL_PREFIX,
@@ -33,11 +33,8 @@ from common.frame import (
 from common.keys import order_arrival_key, order_ended_key, order_key
 from common.trace import Stage, Tracing
 from fanout.orders.frame_counts import FrameCounts
-from fanout.orders.newest import driver_prefix, is_since, newer, newest_arrival
+from fanout.orders.newest import Time, driver_prefix, is_since, newest_arrival, time_of
 from fanout.sockets.protocol import text_frame
-
-# No event begins with this.
-_NOBODY: Final = b"\0"
 
 
 class Watcher(Protocol):
@@ -62,7 +59,6 @@ class Channel:
     __slots__ = (
         "arrival",
         "arrival_key",
-        "driver",
         "ended",
         "ended_key",
         "key",
@@ -71,6 +67,7 @@ class Channel:
         "name",
         "order_id",
         "shown",
+        "time",
         "waiting",
     )
 
@@ -85,8 +82,8 @@ class Channel:
         self.live: set[Watcher] = set()
         self.waiting: set[Watcher] = set()
         self.last: bytes | None = None
-        # How the last event begins, up to its driver: the next of the same driver does, too.
-        self.driver = _NOBODY
+        # The effective time of the last event.
+        self.time: Time | None = None
         self.ended = False
         # The newest arrival: shown to who has seen a position, and after it to who has not.
         self.arrival: bytes | None = None
@@ -100,26 +97,22 @@ class Channel:
         """Show a message of the channel. The hot path: one frame, built once, for all."""
         if payload == self.last or self.ended:
             return
-        if not payload.startswith(self.driver):
-            if payload.startswith(CONTROL_PREFIX):
-                self._obey(payload)
-                return
-            if not newer(payload, self.last):
-                return
-            self.driver = driver_prefix(payload)
-            if self.last is None and self.arrival is not None:
-                # Nobody has seen a position yet: the arrival that waited for one comes after it.
-                arrival, self.arrival = self.arrival, None
-                Channel.deliver(self, payload)
-                self._take_arrival(arrival)
-                return
-        self.last = payload
+        if payload.startswith(CONTROL_PREFIX):
+            self._obey(payload)
+            return
+        time = time_of(payload)
+        if time is None or (self.time is not None and time <= self.time):
+            return
+        is_first, self.last, self.time = self.last is None, payload, time
         if self.live:
             frame = text_frame(update_frame(payload))
             # A write never disconnects within itself, so the set does not change here.
             for session in self.live:
                 session.offer(frame)
             self.shown.frames += len(self.live)
+        if is_first and self.arrival is not None:
+            # Nobody has seen a position yet: the arrival that waited for one comes after it.
+            self._show_arrival(self.arrival)
 
     def _obey(self, message: bytes) -> None:
         """Follow a message that is no event."""
@@ -132,13 +125,16 @@ class Channel:
             if driver_id and self.last is not None and not is_of_driver(self.last, driver_id):
                 # Another driver has the order now: its first event is shown, however old, and
                 # who comes meanwhile is not shown the one before.
-                self.last, self.driver = None, _NOBODY
+                self.last = self.time = None
 
     def _take_arrival(self, frame: bytes) -> None:
         """Remember an arrival, and show it to who has seen a position of its driver."""
         if frame == self.arrival:
             return
         self.arrival = frame
+        self._show_arrival(frame)
+
+    def _show_arrival(self, frame: bytes) -> None:
         if self.live and self._is_due(frame):
             shown = text_frame(frame)
             for session in self.live:
@@ -164,12 +160,8 @@ class Channel:
         if ended or self.ended:
             self.end()
             return
-        if snapshot is not None and newer(snapshot, self.last) and is_since(oldest, snapshot):
+        if snapshot is not None and is_since(oldest, snapshot):
             self.deliver(snapshot)
-        # Messages from before it may still be on their way. And where a replica took over that had
-        # not all that was shown, its worker may begin with something older: until something newer
-        # comes, what comes is compared.
-        self.driver = _NOBODY
         known = newest_arrival(self.arrival, arrival, oldest)
         if known is None:
             self.arrival = None

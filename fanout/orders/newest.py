@@ -6,29 +6,26 @@ from common.errors import PoisonEntry
 from common.event import moment_of
 from common.frame import DRIVER_PREFIX, computed_at
 
+Time = tuple[datetime, datetime]
+
 
 def driver_prefix(event: bytes) -> bytes:
     """The bytes of an event up to the quote behind its driver's id, which holds no quotes."""
     return event[: event.index(b'"', len(DRIVER_PREFIX)) + 1]
 
 
-def newer(event: bytes, than: bytes | None) -> bool:
-    """Whether `event` is newer by effective time. Bytes that are no event are never newer."""
-    if event == than:
-        return False
+def time_of(event: bytes) -> Time | None:
+    """The effective time of `event`: the later is newer. None for bytes that are no event."""
     try:
-        moment = moment_of(event)
-        return than is None or moment > moment_of(than)
+        return moment_of(event)
     except PoisonEntry:
-        return False
+        return None
 
 
 def is_since(oldest: datetime, event: bytes) -> bool:
     """Whether `event` counts as of `oldest` or later. Bytes that are no event never do."""
-    try:
-        return moment_of(event)[0] >= oldest
-    except PoisonEntry:
-        return False
+    time = time_of(event)
+    return time is not None and time[0] >= oldest
 
 
 def newest_arrival(shown: bytes | None, stored: bytes | None, oldest: datetime) -> bytes | None:

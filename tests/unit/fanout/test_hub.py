@@ -11,7 +11,7 @@ from common.event import EPOCH
 from common.frame import ended_frame, order_message
 from common.keys import order_key
 from fanout.orders.hub import Channel, Hub
-from fanout.orders.newest import newer
+from fanout.orders.newest import time_of
 from fanout.sockets.protocol import text_frame
 from tests.servers.fanout_server import T0, event
 
@@ -159,12 +159,25 @@ def test_an_old_position_is_shown_to_nobody_who_comes_now() -> None:
     assert (second.shown, third.shown) == ([7, 9], [9])
 
 
-def test_newer() -> None:
-    assert newer(event(1), None)
-    assert newer(event(2), event(1))
-    assert not newer(event(1), event(1))
-    assert not newer(event(1), event(2))
-    assert not newer(b"", None)
+def test_bytes_that_are_no_event_are_not_shown() -> None:
+    assert (time_of(b""), time_of(b'{"driver_id":"d1"}')) == (None, None)
+    channel = Channel("o1")
+    watcher = joined(channel)
+    # Times without a zone cannot be compared.
+    for message in (b"", event(1), b'{"driver_id":"d1"}', event(9).replace(b'Z"', b'"'), event(2)):
+        channel.deliver(message)
+    assert watcher.shown == [1, 2]
+
+
+def test_what_a_new_worker_publishes_again_is_not_shown_again() -> None:
+    # Regression: a worker was killed while Redis was full, which had refused the positions and its
+    # place in the stream, though not the messages. The next one began where the last write was, and
+    # its first page ended before what customers had seen.
+    channel = Channel("o1")
+    watcher = joined(channel, event(1))
+    for number in (64, 65, 64, 65, 66):
+        channel.deliver(event(number))
+    assert watcher.shown == [1, 64, 65, 66]
 
 
 def test_older_from_another_driver_is_not_shown_after_newer() -> None:
@@ -220,7 +233,7 @@ def test_sessions_that_nothing_is_read_for_are_sent_away() -> None:
 
 
 def actors() -> st.SearchStrategy[tuple[str, str]]:
-    acts = ["write", "arrive", "arrive", "repeat", "join", "read", "read", "lose"]
+    acts = ["write", "arrive", "arrive", "repeat", "replace", "join", "read", "read", "lose"]
     return st.tuples(st.sampled_from(acts), st.sampled_from("ab"))
 
 
@@ -228,12 +241,14 @@ def actors() -> st.SearchStrategy[tuple[str, str]]:
 def test_everybody_sees_rising_numbers_and_ends_on_the_newest(steps: list[tuple[str, str]]) -> None:
     """Two workers write the snapshot, then publish; messages are late, repeated, or lost.
 
+    A worker that replaces another may publish again what that one has published.
     A snapshot is never older than what its worker has published, but the workers of two drivers
     know nothing of each other: the later writer wins, and both messages arrive.
     """
     channel, newest = Channel("o1"), 0
     snapshot: bytes | None = None
     on_the_way: dict[str, list[bytes]] = {"a": [], "b": []}
+    published: dict[str, list[bytes]] = {"a": [], "b": []}
     shown_to = [Watcher()]
     channel.waiting.add(shown_to[0])
     for act, driver_id in steps:
@@ -242,8 +257,11 @@ def test_everybody_sees_rising_numbers_and_ends_on_the_newest(steps: list[tuple[
             newest += 1
             snapshot = event(newest, driver_id=driver_id)
             queue.append(snapshot)
+            published[driver_id].append(snapshot)
         elif act in {"arrive", "repeat"} and queue:
             channel.deliver(queue[0] if act == "repeat" else queue.pop(0))
+        elif act == "replace":
+            queue += published[driver_id][-3:]
         elif act == "join":
             shown_to.append(Watcher())
             channel.waiting.add(shown_to[-1])
