@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
+from common.event import Moment
 from common.frame import (
     ARRIVAL_PREFIX,
     CONTROL_PREFIX,
@@ -33,7 +34,7 @@ from common.frame import (
 from common.keys import order_arrival_key, order_ended_key, order_key
 from common.trace import Stage, Tracing
 from fanout.orders.frame_counts import FrameCounts
-from fanout.orders.newest import Time, driver_prefix, is_since, newest_arrival, time_of
+from fanout.orders.newest import driver_prefix, is_newer, is_since, moment_in, newest_arrival
 from fanout.sockets.protocol import text_frame
 
 
@@ -64,10 +65,10 @@ class Channel:
         "key",
         "last",
         "live",
+        "moment",
         "name",
         "order_id",
         "shown",
-        "time",
         "waiting",
     )
 
@@ -82,8 +83,8 @@ class Channel:
         self.live: set[Watcher] = set()
         self.waiting: set[Watcher] = set()
         self.last: bytes | None = None
-        # The effective time of the last event.
-        self.time: Time | None = None
+        # The times of the last event.
+        self.moment: Moment | None = None
         self.ended = False
         # The newest arrival: shown to who has seen a position, and after it to who has not.
         self.arrival: bytes | None = None
@@ -100,17 +101,17 @@ class Channel:
         if payload.startswith(CONTROL_PREFIX):
             self._obey(payload)
             return
-        time = time_of(payload)
-        if time is None or (self.time is not None and time <= self.time):
+        moment, before = moment_in(payload), self.moment
+        if moment is None or (before is not None and not is_newer(moment, before)):
             return
-        is_first, self.last, self.time = self.last is None, payload, time
+        self.last, self.moment = payload, moment
         if self.live:
             frame = text_frame(update_frame(payload))
             # A write never disconnects within itself, so the set does not change here.
             for session in self.live:
                 session.offer(frame)
             self.shown.frames += len(self.live)
-        if is_first and self.arrival is not None:
+        if before is None and self.arrival is not None:
             # Nobody has seen a position yet: the arrival that waited for one comes after it.
             self._show_arrival(self.arrival)
 
@@ -125,7 +126,7 @@ class Channel:
             if driver_id and self.last is not None and not is_of_driver(self.last, driver_id):
                 # Another driver has the order now: its first event is shown, however old, and
                 # who comes meanwhile is not shown the one before.
-                self.last = self.time = None
+                self.last = self.moment = None
 
     def _take_arrival(self, frame: bytes) -> None:
         """Remember an arrival, and show it to who has seen a position of its driver."""

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from common.errors import PoisonEntry
-from common.event import moment_of
+import msgspec
+
+from common.event import MALFORMED, Moment, effective_time
 from common.frame import DRIVER_PREFIX, computed_at
 
-Time = tuple[datetime, datetime]
+_decode_moment = msgspec.json.Decoder(Moment).decode
 
 
 def driver_prefix(event: bytes) -> bytes:
@@ -14,18 +15,26 @@ def driver_prefix(event: bytes) -> bytes:
     return event[: event.index(b'"', len(DRIVER_PREFIX)) + 1]
 
 
-def time_of(event: bytes) -> Time | None:
-    """The effective time of `event`: the later is newer. None for bytes that are no event."""
+def moment_in(event: bytes) -> Moment | None:
+    """The times of `event`; None for bytes that are no event."""
     try:
-        return moment_of(event)
-    except PoisonEntry:
+        return _decode_moment(event)
+    except MALFORMED:
         return None
+
+
+def is_newer(moment: Moment, than: Moment) -> bool:
+    """Whether an event is the newer one by effective time."""
+    if moment.recorded_at > than.recorded_at and moment.received_at > than.received_at:
+        # As nearly always: a quarter of the time that the whole rule takes.
+        return True
+    return effective_time(moment) > effective_time(than)
 
 
 def is_since(oldest: datetime, event: bytes) -> bool:
     """Whether `event` counts as of `oldest` or later. Bytes that are no event never do."""
-    time = time_of(event)
-    return time is not None and time[0] >= oldest
+    moment = moment_in(event)
+    return moment is not None and effective_time(moment)[0] >= oldest
 
 
 def newest_arrival(shown: bytes | None, stored: bytes | None, oldest: datetime) -> bytes | None:

@@ -7,11 +7,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.event import EPOCH
+from common.event import EPOCH, Moment, effective_time
 from common.frame import ended_frame, order_message
 from common.keys import order_key
 from fanout.orders.hub import Channel, Hub
-from fanout.orders.newest import time_of
+from fanout.orders.newest import is_newer, moment_in
 from fanout.sockets.protocol import text_frame
 from tests.servers.fanout_server import T0, event
 
@@ -160,13 +160,23 @@ def test_an_old_position_is_shown_to_nobody_who_comes_now() -> None:
 
 
 def test_bytes_that_are_no_event_are_not_shown() -> None:
-    assert (time_of(b""), time_of(b'{"driver_id":"d1"}')) == (None, None)
+    assert (moment_in(b""), moment_in(b'{"driver_id":"d1"}')) == (None, None)
     channel = Channel("o1")
     watcher = joined(channel)
     # Times without a zone cannot be compared.
     for message in (b"", event(1), b'{"driver_id":"d1"}', event(9).replace(b'Z"', b'"'), event(2)):
         channel.deliver(message)
     assert watcher.shown == [1, 2]
+
+
+times = st.lists(st.integers(-3, 3), min_size=4, max_size=4)
+
+
+@given(times)
+def test_the_newer_event_is_the_one_of_the_later_effective_time(seconds: list[int]) -> None:
+    a, b, c, d = (T0 + timedelta(seconds=number) for number in seconds)
+    one, other = Moment(a, b), Moment(c, d)
+    assert is_newer(one, other) == (effective_time(one) > effective_time(other))
 
 
 def test_what_a_new_worker_publishes_again_is_not_shown_again() -> None:
