@@ -2,9 +2,9 @@
 # PYTHON names the interpreter the virtual environment is made from (3.11 or newer).
 PYTHON ?= python3
 ARGS ?=
-# Tests mostly wait for processes, so two at a time fit two cores. Some ask for answers in time;
+# Tests mostly wait for processes, so three at a time fit two cores. Some ask for answers in time;
 # what fails beside another test must pass alone.
-JOBS ?= 2
+JOBS ?= 3
 BIN := .venv/bin
 
 .PHONY: up test test-cluster check bench bench-plans chaos house observe roads format clean

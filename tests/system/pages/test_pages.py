@@ -96,14 +96,14 @@ def test_the_marker_follows_a_replay_of_the_bus_trace(
         replay = subprocess.Popen(
             (
                 sys.executable, "-m", "deploy.cli", "replay", str(file),
-                "--speed", "400", "--url", stack.url,
+                "--speed", "200", "--url", stack.url,
             ),
             stdout=subprocess.DEVNULL,
             env=environment(),
         )  # fmt: skip
         try:
             # More places than fixes: it glides.
-            page.await_true("window.drawn.size > 100")
+            page.await_true(f"window.drawn.size > {len(rows)}")
             page.await_true("document.querySelectorAll('.trail-3[d]').length > 0")
             assert replay.wait(30) == 0
         finally:
