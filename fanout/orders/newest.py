@@ -26,7 +26,7 @@ def moment_in(event: bytes) -> Moment | None:
 def is_newer(moment: Moment, than: Moment) -> bool:
     """Whether an event is the newer one by effective time."""
     if moment.recorded_at > than.recorded_at and moment.received_at > than.received_at:
-        # As nearly always: a quarter of the time that the whole rule takes.
+        # As nearly always; it takes less than the whole rule.
         return True
     return effective_time(moment) > effective_time(than)
 

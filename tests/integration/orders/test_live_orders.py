@@ -8,12 +8,26 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.event import LocationUpdate, decode_event, encode_event
-from common.keys import order_key, shard_keys
+from common.frame import update_frame
+from common.keys import FORMAT_VERSION, order_key, shard_keys
 from consumers.live import quota
 from consumers.liveness import Liveness
+from consumers.stream.page import ENTRIES_FIRST
 from consumers.worker import Worker
+from fanout.orders.hub import Channel
+from fanout.sockets.protocol import text_frame
 from tests.clients.listening import listening
-from tests.roles.shard import KEYS, NOW, QUICK, payload, shard, worker_settings, working
+from tests.roles.shard import (
+    GROUP,
+    KEYS,
+    NOW,
+    QUICK,
+    crashing,
+    payload,
+    shard,
+    worker_settings,
+    working,
+)
 from tests.wait import until
 
 OTHER = shard_keys("driver-locations", 1, 4)
@@ -98,6 +112,48 @@ def test_once_it_is_known_that_two_carry_it_nothing_older_is_published(servers):
                     assert await it.redis.get(KEY) == newer
 
     asyncio.run(main())
+
+
+def test_customers_are_not_moved_back_by_a_worker_that_begins_anew_in_a_full_redis(servers):
+    """Redis refused the positions, and the place in the stream, though not the messages."""
+    sent = [fix("a", n) for n in range(ENTRIES_FIRST + 1)]
+    channel, customer = Channel("o"), Watcher()
+    channel.live.add(customer)
+
+    async def publishing(it):
+        """What a worker publishes that is killed when it has come to the end of the stream."""
+        published = []
+        async with listening(it.redis, KEY) as heard, crashing(worker_settings(*servers)):
+            while published[-1:] != sent[-1:]:
+                published.append(await heard.message())
+        for message in published:
+            channel.deliver(message)
+        return published
+
+    async def main():
+        async with shard(*servers) as it:
+            await it.redis.hset("fleetline:meta", mapping={"shards": 4, "format": FORMAT_VERSION})
+            await it.redis.xgroup_create(KEYS.stream, GROUP, "0", mkstream=True)
+            await it.add(*sent)
+            await it.redis.config_set("maxmemory", 1)
+            try:
+                # A page is shown as one position.
+                assert await publishing(it) == await publishing(it) == sent[-2:]
+            finally:
+                await it.redis.config_set("maxmemory", 0)
+        assert customer.frames == [text_frame(update_frame(event)) for event in sent[-2:]]
+
+    asyncio.run(main())
+
+
+class Watcher:
+    """A customer."""
+
+    def __init__(self):
+        self.frames = []
+
+    def offer(self, frame):
+        self.frames.append(frame)
 
 
 def test_a_driver_s_new_orders_are_bounded(servers, monkeypatch):
