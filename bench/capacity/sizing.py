@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.report.result import Figure
-from common.redis.memory import RESERVE_SHARE
+from common.stream.memory import RESERVE_SHARE
 
 Figures = Mapping[str, Figure]
 

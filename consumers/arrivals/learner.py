@@ -42,7 +42,7 @@ def _sql(name: str) -> str:
 
 
 _NEW, _PLACES, _ERRORS = _sql("new_trips"), _sql("trip_places"), _sql("errors")
-_ELSEWHERE, _VEHICLES = _sql("new_trips_elsewhere"), _sql("trip_vehicles")
+_VEHICLES = _sql("trip_vehicles")
 _TRIP_KEY = ("driver_id", "started_at", "ended_at")
 _KEEP = """
 INSERT INTO pace_trips (driver_id, started_at, vehicle, detour, samples)
@@ -73,23 +73,24 @@ class PaceLearner:
         `NEW_AT_ONCE`: those were all.
         """
         since = datetime.now(UTC) - YOUNG
-        rows = await self._database.read(_NEW, since, NEW_AT_ONCE)
-        for row in rows:
-            await self._database.run(partial(_keep_trip, row=row))
-        read = [len(rows)]
+        named = await self._named(await self._database.read(_NEW, since, NEW_AT_ONCE))
+        read = [await _keep_trips(self._database, named)]
         for place, other in enumerate(self._others):
-            trips = await self._unless_away(place, other.read(_ELSEWHERE, since, NEW_AT_ONCE))
-            if not trips:
-                continue
-            keys = [[trip[name] for trip in trips] for name in _TRIP_KEY]
-            vehicles = await self._database.read(_VEHICLES, *keys)
-            named = [
-                {**trip, "vehicle": vehicle[0]}
-                for trip, vehicle in zip(trips, vehicles, strict=True)
-            ]
+            trips = await self._unless_away(place, other.read(_NEW, since, NEW_AT_ONCE))
+            named = await self._named(trips or ())
             # Those that were not kept are there the next time: they do not count as read.
             read.append(await self._unless_away(place, _keep_trips(other, named)) or 0)
         return max(read)
+
+    async def _named(self, trips: Sequence[Any]) -> Sequence[Any]:
+        """The trips with the vehicles of the orders, which are home's, that their drivers had."""
+        if not trips:
+            return ()
+        keys = [[trip[name] for trip in trips] for name in _TRIP_KEY]
+        vehicles = await self._database.read(_VEHICLES, *keys)
+        return [
+            {**trip, "vehicle": vehicle[0]} for trip, vehicle in zip(trips, vehicles, strict=True)
+        ]
 
     async def learn(self) -> None:
         """Learn from all trips that were read and are young enough."""

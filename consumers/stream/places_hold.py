@@ -11,8 +11,8 @@ import hiredis
 
 from common.keys import ShardKeys
 from common.log import Repeated, get
-from common.redis.memory import read_memory
 from common.redis.wire import Wire
+from common.stream.memory import read_memory
 from common.stream.pack import EVENTS_MAX
 from consumers.stream.entry import id_order, next_id, read_id
 
@@ -20,7 +20,7 @@ from consumers.stream.entry import id_order, next_id, read_id
 # caught up with, and a Redis that is made for a full backlog has room for it.
 PLACES_SHARE = 0.25
 # Redis is nearly full above this share of its limit: beyond 0.9 fixes are refused
-# (`common.redis.memory`).
+# (`common.stream.memory`).
 FULLNESS_MAX = 0.75
 # Fixes that are kept all the same, about 3 MB: an engine that is seconds behind loses nothing.
 KEPT_WHEN_FULL = 10_000

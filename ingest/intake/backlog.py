@@ -15,11 +15,11 @@ from common.layout import Layout, Layouts
 from common.log import Repeated, get
 from common.redis.kind import IS_A_CLUSTER
 from common.redis.layout_watch import LayoutWatch
-from common.redis.memory import read_memory
 from common.redis.nodes import Nodes
 from common.redis.wire import Reply, Wire
 from common.shards import Shard, Shards
 from common.stream.backlog import fixes_waiting, read_total, totals_question
+from common.stream.memory import read_memory
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
 from ingest.intake.room import ServerMemory, ServerRoom, ShardLook, rooms_of, share_of

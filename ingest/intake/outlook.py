@@ -20,7 +20,7 @@ UNDER_WAY_S = 2.0
 GROWTH_S_MIN = 5.0
 
 
-class _Look(NamedTuple):
+class _BacklogLook(NamedTuple):
     at_s: float
     added: int
     waiting: int
@@ -30,9 +30,9 @@ class Outlook:
     """One shard. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._looks: deque[_Look] = deque()
+        self._looks: deque[_BacklogLook] = deque()
         # The same of the last PACE_S seconds, whatever is settled.
-        self._recent: deque[_Look] = deque()
+        self._recent: deque[_BacklogLook] = deque()
 
     def look(self, now_s: float, added: int, waiting: int) -> None:
         """The totals as they are now: fixes that were added since ever, and those that wait."""
@@ -40,7 +40,7 @@ class Outlook:
             # Redis has lost its data: it counts anew.
             self._looks.clear()
             self._recent.clear()
-        look = _Look(now_s, added, waiting)
+        look = _BacklogLook(now_s, added, waiting)
         self._looks.append(look)
         self._recent.append(look)
         settled = added - waiting
@@ -83,7 +83,7 @@ class Outlook:
         return BacklogPace((last.waiting - since.waiting) / (last.at_s - since.at_s), arrivals)
 
 
-def _every_other(looks: deque[_Look]) -> Iterator[_Look]:
+def _every_other(looks: deque[_BacklogLook]) -> Iterator[_BacklogLook]:
     """Every second look, and the first and the last of all."""
     last = looks[-1]
     yield from islice(looks, 0, len(looks) - 1, 2)

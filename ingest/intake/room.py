@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from common.redis.memory import RedisMemory
+from common.stream.memory import RedisMemory
 
 # Bytes of memory that a waiting fix takes, until it is known: as measured (docs/scale.md), rounded
 # up.
@@ -63,7 +63,7 @@ class ServerRoom(NamedTuple):
     fix_bytes: int
 
 
-class _Look(NamedTuple):
+class _MemoryLook(NamedTuple):
     at_s: float
     used_bytes: int
     waiting: int
@@ -76,7 +76,7 @@ class ServerMemory:
         self.memory: RedisMemory | None = None
         self.fix_bytes = FIX_BYTES
         # The looks of the last PACE_S seconds.
-        self._looks: deque[_Look] = deque()
+        self._looks: deque[_MemoryLook] = deque()
 
     def look(self, now_s: float, memory: RedisMemory | None, waiting: int) -> None:
         """The memory as it is now, None where it may not be asked for, and the fixes that wait."""
@@ -84,7 +84,7 @@ class ServerMemory:
         if memory is None:
             return
         looks = self._looks
-        looks.append(_Look(now_s, memory.used_bytes, waiting))
+        looks.append(_MemoryLook(now_s, memory.used_bytes, waiting))
         while len(looks) > 2 and looks[1].at_s <= now_s - PACE_S:
             looks.popleft()
         fixes = waiting - looks[0].waiting

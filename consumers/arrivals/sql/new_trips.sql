@@ -1,18 +1,6 @@
--- Trips that ended and were not learned from yet, the newest first, with the vehicle of an order
--- that the driver had then. $1: trips that began after it, $2: how many.
-SELECT
-    t.driver_id, t.started_at, t.ended_at, t.distance_m,
-    (
-        SELECT o.vehicle
-        FROM orders AS o
-        WHERE
-            o.driver_id = t.driver_id
-            AND o.vehicle IS NOT NULL
-            AND coalesce(o.assigned_at, o.new_at) < t.ended_at
-            AND coalesce(o.over_at, now()) > t.started_at
-        ORDER BY o.new_at DESC
-        LIMIT 1
-    ) AS vehicle
+-- Trips that ended and were not learned from yet, the newest first. $1: trips that began after it,
+-- $2: how many.
+SELECT t.driver_id, t.started_at, t.ended_at, t.distance_m
 FROM trips AS t
 WHERE
     NOT t.open

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from common.errors import Overloaded
-from common.redis.memory import reserve_bytes
 from common.redis.nodes import Nodes
 from common.redis.opening import new_nodes
 from common.redis.wire import Wire
 from common.shards import Shard, Shards
 from common.stream.backlog import ADDED, SETTLED
+from common.stream.memory import reserve_bytes
 from ingest.intake.backlog import Backlog
 from ingest.intake.room import FIX_BYTES, UNDER_WAY, ServerRoom
 from ingest.intake.writer.turns import Turns

@@ -3,7 +3,7 @@ import math
 import hiredis
 
 from common.keys import shard_keys
-from common.redis.memory import RedisMemory
+from common.stream.memory import RedisMemory
 from ingest.intake.room import ServerRoom, ShardRoom
 from ingest.resources.health_report import ShardHealth, questions, read_shard, report
 from ingest.resources.room_report import room_report

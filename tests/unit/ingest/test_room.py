@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.redis.memory import RedisMemory, read_memory, reserve_bytes
+from common.stream.memory import RedisMemory, read_memory, reserve_bytes
 from ingest.intake.capacity import Capacity
 from ingest.intake.outlook import Outlook
 from ingest.intake.room import (
